@@ -1,0 +1,21 @@
+# Two commands: `make demo` runs the main job, `make test` runs the checks. Both set everything up first, in .venv.
+.PHONY: demo test install install-dev lint clean
+
+install:
+	@sh scripts/setup
+
+install-dev:
+	@sh scripts/setup dev
+
+demo: install
+	@.venv/bin/python examples/demo.py
+
+test: install-dev
+	@sh scripts/lint
+	@sh scripts/test
+
+lint: install-dev
+	@sh scripts/lint --fix
+
+clean:
+	rm -rf .venv demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,5 @@
+"""The filter grammar."""
+
+
+class Filter:
+    """A parsed filter."""

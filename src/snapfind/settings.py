@@ -1,0 +1,86 @@
+"""Every setting in one table: command line flags, SNAPFIND_* variables and docs/reference/settings.md come from it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snapfind.errors import BadSetting
+
+__all__ = ["SETTINGS", "Setting", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: a default whose type is the setting's type, its unit, the least and greatest value, and its help."""
+
+    name: str
+    default: int | float | str
+    unit: str
+    help: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return "SNAPFIND_" + self.name.upper()
+
+    def parse(self, text: str) -> int | float | str:
+        """The value written in `text`. Raises BadSetting when it is not of the type or out of range."""
+        try:
+            value = type(self.default)(text)
+        except ValueError:
+            raise BadSetting(f"{self.variable}={text!r} is not {_article(self.default)}", field=self.name) from None
+        if not isinstance(value, str):
+            if self.least is not None and value < self.least:
+                raise BadSetting(f"{self.variable}={text}: the least is {self.least:g} {self.unit}", field=self.name)
+            if self.most is not None and value > self.most:
+                raise BadSetting(f"{self.variable}={text}: the most is {self.most:g} {self.unit}", field=self.name)
+        return value
+
+
+def _article(default: object) -> str:
+    return {int: "a whole number", float: "a number", str: "a text"}[type(default)]
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("encoder", "lite0", "name", "Image encoder of a new catalogue: lite0 or lite2."),
+    Setting("threads", 0, "threads", "Threads for encoding; 0 takes one for each core.", 0, 256),
+    Setting("batch", 16, "pictures", "Pictures that go through the encoder at a time while adding.", 1, 1024),
+    Setting("limit", 10, "products", "Hits of a search when nothing else is asked for.", 1, 1000),
+    Setting("max_limit", 1000, "products", "The most hits that one search may ask for.", 1, 100_000),
+    Setting("max_bytes", 32 * 2**20, "bytes", "Largest picture file that is read.", 1024),
+    Setting("max_pixels", 50_000_000, "pixels", "Largest picture that is decoded, checked before decoding.", 1024),
+    Setting("max_side", 16_384, "pixels", "Longest side of a picture that is decoded.", 32),
+    Setting("keep_side", 384, "pixels", "Longest side of the copy that the catalogue keeps of a picture.", 64, 4096),
+    Setting("max_filter", 4096, "characters", "Longest filter that is parsed.", 16),
+    Setting("max_text", 2048, "characters", "Longest text of a query.", 16),
+)
+
+
+class Settings:
+    """Values by name: what was given, else the environment, else the default.
+
+    >>> Settings({"limit": 20}).whole("limit")
+    20
+    """
+
+    def __init__(self, given: Mapping[str, int | float | str] | None = None) -> None:
+        given = dict(given or {})
+        unknown = given.keys() - {setting.name for setting in SETTINGS}
+        if unknown:
+            raise BadSetting(f"unknown setting {', '.join(sorted(unknown))}; see docs/reference/settings.md")
+        self._values = {
+            setting.name: setting.parse(str(given[setting.name]) if setting.name in given else os.environ[setting.variable])
+            if setting.name in given or setting.variable in os.environ
+            else setting.default
+            for setting in SETTINGS
+        }
+
+    def whole(self, name: str) -> int:
+        """The value of a whole-number setting."""
+        return int(self._values[name])
+
+    def text(self, name: str) -> str:
+        """The value of a text setting."""
+        return str(self._values[name])

@@ -1,0 +1,150 @@
+"""The values that pass between rooms: Box, Picture, Product, Like, Query, Hit. Frozen, and checked when made."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from snapfind.errors import BadInput, BadQuery
+
+__all__ = ["Attribute", "Box", "Hit", "Kind", "Like", "Picture", "Product", "Query", "Verdict"]
+
+Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
+Kind = Literal["text", "number", "bool", "date", "list"]
+Verdict = Literal["match", "similar", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A region of a picture: fractions 0..1 of the *displayed* (EXIF-turned) picture, x to the right, y down.
+
+    Raises BadInput when a side is not a number in 0..1 or the box is empty.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        sides = (self.x0, self.y0, self.x1, self.y1)
+        if not all(isinstance(side, (int, float)) and math.isfinite(side) and 0 <= side <= 1 for side in sides):
+            raise BadInput(f"box {sides}: sides are fractions in 0..1 of the displayed picture", field="box")
+        if self.x1 <= self.x0 or self.y1 <= self.y0:
+            raise BadInput(f"box {sides}: it is empty; give x0 < x1 and y0 < y1", field="box")
+
+    @classmethod
+    def parse(cls, text: str) -> "Box":
+        """`"x0,y0,x1,y1"` as on the command line. Raises BadInput."""
+        try:
+            x0, y0, x1, y1 = (float(side) for side in text.split(","))
+        except ValueError:
+            raise BadInput(f"box {text!r}: write x0,y0,x1,y1 as four fractions in 0..1", field="box") from None
+        return cls(x0, y0, x1, y1)
+
+    @property
+    def area(self) -> float:
+        """Fraction of the picture, 0..1."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def iou(self, other: "Box") -> float:
+        """Intersection over union with another box of the same picture, 0..1."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        shared = max(width, 0.0) * max(height, 0.0)
+        return shared / (self.area + other.area - shared)
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom in pixels of a displayed picture of that size; at least one pixel each way."""
+        left, top = min(int(self.x0 * width), width - 1), min(int(self.y0 * height), height - 1)
+        right, bottom = math.ceil(self.x1 * width), math.ceil(self.y1 * height)
+        return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        """`(x0, y0, x1, y1)`."""
+        return self.x0, self.y0, self.x1, self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of a product. `name` is unique within the product; `hash` is the sha256 of the file's bytes."""
+
+    name: str
+    hash: str = ""
+    width: int = 0
+    height: int = 0
+    source: str = ""
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the shop sells. `attributes` are the shop's own typed columns; prices are numbers in the shop's currency."""
+
+    id: str
+    title: str = ""
+    price: float | None = None
+    brand: str = ""
+    category: str = ""
+    description: str = ""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.id or len(self.id) > 256:
+            raise BadInput(f"product id {self.id[:40]!r}: an id has 1 to 256 characters", field="id")
+        if self.price is not None and not (math.isfinite(self.price) and self.price >= 0):
+            raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """One ingredient of a query: exactly one of a photo, a text or a product id.
+
+    `photo` is a path, bytes, or a PIL image; `weight` below 0 means "less like this"; `box` limits a photo to a region.
+    """
+
+    photo: Any = None
+    text: str | None = None
+    product: str | None = None
+    weight: float = 1.0
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if sum(part is not None for part in (self.photo, self.text, self.product)) != 1:
+            raise BadQuery("a like holds exactly one of photo, text, product")
+        if self.text is not None and not self.text.strip():
+            raise BadQuery("the text of the query is empty; write what you look for", field="text")
+        if not math.isfinite(self.weight) or self.weight == 0:
+            raise BadQuery(f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight")
+        if self.box is not None and self.photo is None:
+            raise BadQuery("a box belongs to a photo", field="box")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Any mix of photos, texts and product ids, and a filter. At least one like has a weight above 0."""
+
+    likes: tuple[Like, ...]
+    filter: str | None = None
+
+    def __post_init__(self) -> None:
+        if not any(like.weight > 0 for like in self.likes):
+            raise BadQuery("the query has nothing to look for: give at least one photo, text or product with a weight above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A product that answers a query.
+
+    `score` is the calibrated probability (0..1) that it is the product asked for, `verdict` says it in a word,
+    `picture` is its best picture and `box` the region of it that matched; `parts` holds the raw signals by name.
+    """
+
+    product: Product
+    picture: Picture
+    score: float
+    verdict: Verdict
+    box: Box | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)

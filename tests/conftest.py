@@ -1,0 +1,27 @@
+"""Fixtures and flags for all tests: --slow, SNAPFIND_DATA, and small pictures made on the spot."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the long tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="long run: give --slow"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; the test skips where there is none."""
+    folder = os.environ.get("SNAPFIND_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("SNAPFIND_DATA is not set: no real data on this machine")
+    return Path(folder)
