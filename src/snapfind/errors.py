@@ -15,7 +15,8 @@
     ├── NoRoom               the disk is full                                 507
     └── ExtraMissing         a package of an extra is not installed           501
 
-A message is one sentence that names the input and the mend. `code` is stable and documented in docs/reference/errors.md.
+A message is one sentence that names the input and the mend; `code` is stable and documented in
+docs/reference/errors.md.
 """
 
 __all__ = [

@@ -71,7 +71,9 @@ class Settings:
         if unknown:
             raise BadSetting(f"unknown setting {', '.join(sorted(unknown))}; see docs/reference/settings.md")
         self._values = {
-            setting.name: setting.parse(str(given[setting.name]) if setting.name in given else os.environ[setting.variable])
+            setting.name: setting.parse(
+                str(given[setting.name]) if setting.name in given else os.environ[setting.variable]
+            )
             if setting.name in given or setting.variable in os.environ
             else setting.default
             for setting in SETTINGS

@@ -117,7 +117,9 @@ class Like:
         if self.text is not None and not self.text.strip():
             raise BadQuery("the text of the query is empty; write what you look for", field="text")
         if not math.isfinite(self.weight) or self.weight == 0:
-            raise BadQuery(f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight")
+            raise BadQuery(
+                f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight"
+            )
         if self.box is not None and self.photo is None:
             raise BadQuery("a box belongs to a photo", field="box")
 
@@ -131,7 +133,9 @@ class Query:
 
     def __post_init__(self) -> None:
         if not any(like.weight > 0 for like in self.likes):
-            raise BadQuery("the query has nothing to look for: give at least one photo, text or product with a weight above 0")
+            raise BadQuery(
+                "the query has nothing to look for: give at least one photo, text or product with a weight above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The Encoder port: pictures and texts in, unit vectors of one space out. Every adapter passes tests/encoders/contract.py."""
+"""The Encoder port: pictures and texts in, unit vectors of one space out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

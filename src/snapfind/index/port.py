@@ -66,7 +66,7 @@ class Page:
 
 
 class Index(Protocol):
-    """Stores and finds points. A write is durable when it returns and visible to the next call; safe from any thread."""
+    """Stores and finds points. A write is durable when it returns, visible to the next call; any thread may call."""
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         """Make these payload fields filterable and countable; a known field of the same kind is left as it is."""
@@ -108,7 +108,9 @@ class Index(Protocol):
         """The points that exist among `ids`, in the order asked."""
         ...
 
-    def scroll(self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False) -> Page:
+    def scroll(
+        self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
+    ) -> Page:
         """Points in order of id, from the one behind `after` on."""
         ...
 
