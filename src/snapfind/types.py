@@ -1,14 +1,14 @@
 """The values that pass between rooms: Box, Picture, Product, Like, Query, Hit. Frozen, and checked when made."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from snapfind.errors import BadInput, BadQuery
 
-__all__ = ["Attribute", "Box", "Hit", "Kind", "Like", "Picture", "Product", "Query", "Verdict"]
+__all__ = ["Answer", "Attribute", "Box", "Hit", "Kind", "Like", "Picture", "Product", "Query", "Verdict"]
 
 Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
 Kind = Literal["text", "number", "bool", "date", "list"]
@@ -152,3 +152,29 @@ class Hit:
     verdict: Verdict
     box: Box | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Sequence[Hit]):
+    """The hits of a query, best first, with milliseconds per step; `verdict` is that of the best hit."""
+
+    hits: tuple[Hit, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """`match`, `similar`, or `none`: no confident match, or no hit at all."""
+        return self.hits[0].verdict if self.hits else "none"
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @overload
+    def __getitem__(self, at: int) -> Hit: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, at: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[at]

@@ -1,0 +1,127 @@
+"""The catalogue's folder on disk: its layout, its manifest, and the lock that gives it one owner.
+
+shop.snap/
+  manifest.json     format, encoders and spaces, schema of the attributes
+  lock, owner       who has it open
+  index/            the engine's files
+  pictures/ab/…     a small copy of every picture, without metadata
+  spaces/…          what was fitted on this catalogue
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
+from snapfind.types import Kind
+
+__all__ = ["FORMAT", "Folder", "Manifest", "write_whole"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter."""
+
+    format: int = FORMAT
+    created: str = ""
+    version: str = ""
+    active: str = ""
+    previous: str = ""
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schema: dict[str, Kind] = field(default_factory=dict)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader, or a crash, sees the old content or the new, never a part. Raises NoRoom."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if error.errno == 28:  # ENOSPC
+            raise NoRoom(f"no room on the disk for {path.name}; free some space and run again") from error
+        raise
+
+
+class Folder:
+    """An owned catalogue folder. Raises NotFound, CatalogBusy, CatalogBroken; `close` gives it back."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self.path = path
+        fresh = not (path / "manifest.json").exists()
+        if fresh and not create:
+            raise NotFound(f"{path} is not a catalogue; make one with: snapfind add {path} PICTURES")
+        if fresh and path.exists() and any(child.name not in {"lock", "owner"} for child in path.iterdir()):
+            raise CatalogBroken(f"{path} holds other files and no manifest.json; give a new or empty folder")
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(path / "lock", thread_local=False)
+        self._own()
+        try:
+            self.manifest = Manifest() if fresh else self._read()
+        except CatalogBroken:
+            self._lock.release()
+            raise
+
+    def _own(self) -> None:
+        owner = self.path / "owner"
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            pid = owner.read_text().strip() if owner.exists() else "unknown"
+            raise CatalogBusy(f"{self.path} is open in process {pid}; close it there, then try again") from None
+        owner.write_text(str(os.getpid()))
+
+    def _read(self) -> Manifest:
+        path = self.path / "manifest.json"
+        try:
+            values = json.loads(path.read_bytes())
+            found = int(values["format"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
+        if found > FORMAT:
+            raise CatalogBroken(f"{self.path} has format {found}, this snapfind reads up to {FORMAT}; upgrade snapfind")
+        known = Manifest.__dataclass_fields__
+        return Manifest(**{name: value for name, value in values.items() if name in known})
+
+    def save(self, **changes: Any) -> None:
+        """Change the manifest, on disk before in memory."""
+        manifest = replace(self.manifest, **changes)
+        write_whole(self.path / "manifest.json", json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
+        self.manifest = manifest
+
+    @property
+    def index(self) -> Path:
+        """Where the engine keeps its files."""
+        return self.path / "index"
+
+    def space(self, model: str) -> Path:
+        """Where a fitted model keeps its artifact."""
+        return self.path / "spaces" / model
+
+    def copy_of(self, point: str) -> Path:
+        """Where the small copy of a point's picture lies."""
+        return self.path / "pictures" / point[:2] / f"{point}.jpg"
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def free(self) -> int:
+        """Bytes free on the disk."""
+        return shutil.disk_usage(self.path).free
+
+    def close(self) -> None:
+        """Give the folder back."""
+        (self.path / "owner").unlink(missing_ok=True)
+        self._lock.release()

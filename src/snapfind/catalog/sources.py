@@ -1,0 +1,143 @@
+"""What a shop gives us, as one stream of items: a table of products, a folder of pictures, a folder per product.
+
+In a folder, a picture that lies directly in it is a product of its own; pictures in a sub-folder are the pictures of
+one product named like that sub-folder, and the folders above it are its category. Names never lead out of the root.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapfind.catalog.columns import Columns, kind_of, settle
+from snapfind.catalog.tables import TABLES, header, rows
+from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
+from snapfind.types import Kind, Product
+
+__all__ = ["Failure", "Item", "Source", "open_source"]
+
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be added, for the error file: `id, code, path, reason`."""
+
+    id: str
+    code: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture to be indexed: its product, its name within the product, where its file is."""
+
+    product: Product
+    picture: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Items to add: how many rows there are, the kinds of the shop's own attributes, and the items when iterated."""
+
+    path: Path
+    root: Path
+    total: int
+    schema: Mapping[str, Kind]
+    columns: Columns | None = None
+
+    def __iter__(self) -> Iterator[Item | Failure]:
+        return _from_table(self) if self.columns else _from_folder(self.path)
+
+
+def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None) -> Source:
+    """Look a table or a folder over once: count its rows, settle the kind of each column.
+
+    `known` kinds of the catalogue win over what the column looks like. Raises NotFound and BadInput.
+    """
+    if path.is_dir():
+        total = sum(1 for _ in _picture_files(path))
+        if not total:
+            raise BadInput(f"{path} holds no pictures; give a folder with JPEG, PNG, WebP … files or a table")
+        return Source(path, path, total, {})
+    if not path.is_file():
+        raise NotFound(f"{path} is neither a file nor a folder")
+    if path.suffix.lower() not in TABLES:
+        raise BadInput(f"{path.name}: give a folder of pictures or a table that ends in {', '.join(TABLES)}")
+    columns = Columns(header(path), path.name)
+    schema = {name.strip(): known[name.strip()] for name in columns.attributes if name.strip() in known}
+    new = [name for name in columns.attributes if name.strip() not in known]
+    found: dict[str, set[Kind | None]] = {name: set() for name in new}
+    total = 0
+    for _, row in rows(path):
+        total += 1
+        if isinstance(row, dict):
+            for name in new:
+                found[name].add(kind_of(row.get(name)))
+    schema |= {name.strip(): settle(kinds) for name, kinds in found.items()}
+    return Source(path, root or path.parent, total, schema, columns)
+
+
+def _from_table(source: Source) -> Iterator[Item | Failure]:
+    assert source.columns is not None
+    columns, root = source.columns, source.root.resolve()
+    for number, row in rows(source.path):
+        where = f"{source.path.name} line {number}"
+        if isinstance(row, BadRow):
+            yield Failure("", row.code, where, row.message)
+            continue
+        given = str(row.get(columns.fixed["id"]) or "").strip()
+        try:
+            product = columns.product(row, source.schema)
+            names = columns.pictures(row)
+        except SnapfindError as error:
+            yield Failure(given, error.code, where, error.message)
+            continue
+        for name in names:
+            try:
+                yield Item(product, name, _inside(root, name))
+            except BadRow as error:
+                yield Failure(given, error.code, name[:200], error.message)
+
+
+def _inside(root: Path, name: str) -> Path:
+    if "://" in name:
+        reason = "addresses are not fetched; download the picture and give its file name"
+        raise BadRow(reason, code="picture_url")
+    try:
+        path = (root / name).resolve()
+    except (OSError, ValueError) as error:
+        raise BadRow(f"not a file name: {error}", code="picture_missing") from error
+    if not path.is_relative_to(root):
+        raise BadRow("the path leads out of the folder of the table; give --root", code="picture_outside")
+    return path
+
+
+def _picture_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in _PICTURES and path.is_file() and not hidden:
+            yield path
+
+
+def _from_folder(folder: Path) -> Iterator[Item | Failure]:
+    for path in _picture_files(folder):
+        relative = path.relative_to(folder)
+        if not path.resolve().is_relative_to(folder.resolve()):
+            reason = "the link leads out of the folder; copy the file"
+            yield Failure(relative.stem, "picture_outside", str(relative), reason)
+            continue
+        own = relative.with_suffix("") if len(relative.parts) == 1 else relative.parent
+        try:
+            product = Product(
+                id=own.as_posix(), title=_title(own.name), category=" / ".join(_title(part) for part in own.parts[:-1])
+            )
+        except BadInput as error:
+            yield Failure(own.as_posix()[:256], error.code, str(relative), error.message)
+            continue
+        yield Item(product, relative.as_posix(), path)
+
+
+def _title(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split())

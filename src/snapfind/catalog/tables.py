@@ -1,0 +1,97 @@
+"""Rows of a CSV, JSONL or Parquet file, one at a time; a broken row is a BadRow in its place, the rest goes on."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from snapfind.errors import BadInput, BadRow
+
+__all__ = ["TABLES", "header", "rows"]
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+Row = tuple[int, dict[str, Any] | BadRow]
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """`(line number from 1, values by column | BadRow)` for every row of a table."""
+    if path.suffix.lower() in {".csv", ".tsv"}:
+        return _csv(path)
+    return _parquet(path) if path.suffix.lower() == ".parquet" else _jsonl(path)
+
+
+def header(path: Path) -> list[str]:
+    """The columns of a table, in order; of JSONL the keys of all its rows. Raises BadInput for an empty table."""
+    names: dict[str, None] = {}
+    for _, row in rows(path):
+        if isinstance(row, dict):
+            names.update(dict.fromkeys(row))
+            if path.suffix.lower() not in {".jsonl", ".ndjson"}:
+                break
+    if not names:
+        raise BadInput(f"{path.name} has no rows")
+    return list(names)
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            sample = file.read(64 * 1024)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=_delimiter(sample, path))
+            names = [name.strip() for name in next(reader, [])]
+            if len(set(names)) < len(names):
+                raise BadInput(f"{path.name} has two columns of the same name; rename one")
+            for cells in reader:
+                if not any(cells):
+                    continue
+                if len(cells) != len(names):
+                    reason = f"the row has {len(cells)} cells, the header {len(names)}; quote cells that hold a comma"
+                    yield reader.line_num, BadRow(reason)
+                else:
+                    yield reader.line_num, dict(zip(names, cells))
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+        except csv.Error as error:
+            raise BadInput(f"{path.name} is not CSV: {error}") from error
+
+
+def _delimiter(sample: str, path: Path) -> str:
+    first = sample.partition("\n")[0]
+    counts = {mark: first.count(mark) for mark in ("\t", ";", ",")}
+    best = max(counts, key=lambda mark: counts[mark])
+    return best if counts[best] else "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def _jsonl(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield number, BadRow(f"the line is not JSON ({str(error)[:80]})")
+                continue
+            yield number, row if isinstance(row, dict) else BadRow("the line is not a JSON object")
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            found = connection.execute("select * from read_parquet(?)", [str(path)])
+            names = [column[0] for column in found.description or ()]
+            number = 0
+            while batch := found.fetchmany(1000):
+                for cells in batch:
+                    number += 1
+                    yield number, dict(zip(names, map(_unwrap, cells)))
+    except duckdb.Error as error:
+        raise BadInput(f"{path.name} is not a Parquet file that can be read: {str(error)[:120]}") from error
+
+
+def _unwrap(cell: Any) -> Any:
+    return float(cell) if type(cell).__name__ == "Decimal" else cell

@@ -1,0 +1,78 @@
+"""The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo by ConSE.
+
+`others` are further photo encoders whose space is kept up to date beside the active one, so that a switch or a
+rollback finds every product. Those that share a network look at each picture once.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL.Image import Image
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.port import Vectors
+
+if TYPE_CHECKING:
+    from snapfind.encoders.conse import Conse
+    from snapfind.encoders.text import TextEncoder
+
+__all__ = ["Model"]
+
+
+class Model:
+    """One photo encoder that answers, the text side (loaded at its first use), and spaces kept beside."""
+
+    def __init__(self, photo: Builtin, others: Sequence[Builtin] = ()) -> None:
+        self.photo = photo
+        self.others = tuple(others)
+        self._conse: Conse | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def conse(self) -> "Conse":
+        """The bridge from photos to texts."""
+        with self._loading:
+            if self._conse is None:
+                from snapfind.encoders.conse import Conse
+                from snapfind.encoders.text import TextEncoder
+
+                self._conse = Conse(TextEncoder())
+            return self._conse
+
+    @property
+    def text(self) -> "TextEncoder":
+        """The encoder of titles and of what shoppers type."""
+        return self.conse.text
+
+    def spaces(self) -> dict[str, int]:
+        """Every space whose vectors a catalogue stores: id -> dim."""
+        spaces = (*(encoder.space for encoder in (self.photo, *self.others)), self.text.space, self.conse.space)
+        return {space.id: space.dim for space in spaces}
+
+    def photos(self, images: Sequence[Image]) -> Vectors:
+        """Query photos, RGB -> (n, dim) float32 unit rows of the active space."""
+        return self.photo.images(images, "query")
+
+    def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
+        """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridge."""
+        vectors: dict[str, Vectors] = {}
+        looks = {}
+        for encoder in (self.photo, *self.others):
+            network = encoder.space.encoder
+            if network not in looks:
+                looks[network] = encoder.look(images)
+            vectors[encoder.space.id] = encoder.project(looks[network], "catalogue")
+        vectors[self.conse.space.id] = self.conse.bridge(looks[self.photo.space.encoder].posterior)
+        return vectors
+
+    def titles(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """Texts of products -> (n, dim) unit rows of the text space."""
+        return {self.text.space.id: self.text.texts(texts, "catalogue")}
+
+    def wanted(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """What shoppers type -> unit rows, in the text space and in the bridge's."""
+        return {
+            self.text.space.id: self.text.texts(texts, "query"),
+            self.conse.space.id: self.conse.texts(texts, "query"),
+        }

@@ -1,0 +1,90 @@
+"""How a product and one of its pictures become the payload of a point, and back.
+
+Fields of the product stand at the top level under their own names, so that filters and facets speak of them; keys that
+begin with "_" belong to the catalogue. Every point of a product carries all its fields; exactly one is `_primary`: it
+stands for the product when products are counted, listed or found by words.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from snapfind.types import Attribute, Kind, Picture, Product
+
+__all__ = ["FIXED", "RESERVED", "SYSTEM", "picture_of", "point_id", "product_of", "to_payload", "words_of"]
+
+FIXED: dict[str, Kind] = {
+    "title": "text",
+    "price": "number",
+    "brand": "text",
+    "category": "text",
+    "description": "text",
+}
+SYSTEM: dict[str, Kind] = {"_product": "text", "_picture": "text", "_primary": "bool"}
+RESERVED = frozenset({"id", "picture", *FIXED})
+_NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
+
+
+def point_id(product: str, picture: str) -> str:
+    """The id of a point: the same for the same product and picture in every catalogue."""
+    return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}"))
+
+
+def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str, Any]:
+    """What the index stores; empty fields are left out, dates become ISO texts."""
+    fields: dict[str, Any] = {name: getattr(product, name) for name in FIXED}
+    fields.update(product.attributes)
+    payload = {name: _plain(value) for name, value in fields.items() if value not in ("", None, ())}
+    system: dict[str, Any] = {
+        "_product": product.id,
+        "_picture": picture.name,
+        "_primary": primary,
+        "_hash": picture.hash,
+        "_width": picture.width,
+        "_height": picture.height,
+        "_source": picture.source,
+    }
+    return payload | system
+
+
+def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures: tuple[Picture, ...] = ()) -> Product:
+    """The product of a payload; `schema` tells which attributes are dates and lists."""
+    attributes = {
+        name: _typed(value, schema.get(name, "text"))
+        for name, value in payload.items()
+        if not name.startswith("_") and name not in FIXED
+    }
+    fixed = {name: payload[name] for name in FIXED if name in payload}
+    return Product(id=str(payload["_product"]), attributes=attributes, pictures=pictures, **fixed)
+
+
+def picture_of(payload: Mapping[str, Any]) -> Picture:
+    """The picture of a payload."""
+    return Picture(
+        name=str(payload["_picture"]),
+        hash=str(payload.get("_hash", "")),
+        width=int(payload.get("_width", 0)),
+        height=int(payload.get("_height", 0)),
+        source=str(payload.get("_source", "")),
+    )
+
+
+def words_of(product: Product) -> str:
+    """The text by which words find a product: id, title, brand, category, texts among the attributes, description."""
+    attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
+    listed = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
+    parts = (product.title, product.brand, product.category, product.id, *listed, product.description)
+    return " \n".join(part for part in parts if part)
+
+
+def _plain(value: Attribute) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _typed(value: Any, kind: Kind) -> Attribute:
+    if kind == "date" and isinstance(value, str):
+        return datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,88 @@
+"""A query as vectors: what to look for in each space, weights and negatives applied.
+
+Likes of one kind become one vector, the normalised weighted sum of theirs (Rocchio 1971): a weight below 0 pulls away
+from that photo, text or product; it means "less like this", not "without".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL.Image import Image
+
+from snapfind.encoders.port import Vectors
+from snapfind.errors import BadQuery, NotFound
+from snapfind.index.filters import where
+from snapfind.media.images import Limits, load
+from snapfind.search.shelf import Shelf
+from snapfind.types import Like, Query
+
+__all__ = ["Want", "want"]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """`vectors`: space id -> (dim,) unit vector; `words` for BM25; how much photos and texts weigh (0..)."""
+
+    vectors: dict[str, Vectors] = field(default_factory=dict)
+    words: str = ""
+    photo_weight: float = 0.0
+    text_weight: float = 0.0
+
+
+def want(query: Query, photos: Sequence[Image], shelf: Shelf) -> Want:
+    """Encode the likes of a query; `photos` are the decoded, cropped photos of its photo likes, in order."""
+    seen = [like for like in query.likes if like.photo is not None]
+    chosen = [like for like in query.likes if like.product is not None]
+    typed = [like for like in query.likes if like.text is not None]
+    rows = [*(shelf.model.photos(photos) if photos else ()), *(_stored(like, shelf) for like in chosen)]
+    vectors = _weighted(shelf.model.photo.space.id, rows, [*seen, *chosen])
+    if typed:
+        texts = [_bounded(like.text or "", shelf) for like in typed]
+        for space, encoded in shelf.model.wanted(texts).items():
+            vectors |= _weighted(space, list(encoded), typed)
+    words = " ".join(like.text or "" for like in typed if like.weight > 0)
+    return Want(vectors, words, _positive([*seen, *chosen]), _positive(typed))
+
+
+def crops(query: Query, limits: Limits, side: int) -> list[Image]:
+    """The photos of a query, decoded upright and cut to their boxes. Raises BadPicture."""
+    return [_crop(like, limits, side) for like in query.likes if like.photo is not None]
+
+
+def _crop(like: Like, limits: Limits, side: int) -> Image:
+    if like.box is None:
+        return load(like.photo, limits, side=side)
+    image = load(like.photo, limits)  # a small box of a large photo needs its pixels: no draft
+    return image.crop(like.box.pixels(*image.size))
+
+
+def _stored(like: Like, shelf: Shelf) -> Vectors:
+    space = shelf.model.photo.space.id
+    page = shelf.index.scroll(where("_product", [str(like.product)]) & where("_primary", [True]), limit=1, vectors=True)
+    if not page.points:
+        raise NotFound(f"no product {like.product!r} in this catalogue")
+    if space not in page.points[0].vectors:
+        raise NotFound(f"product {like.product!r} has no vector in the space {space}; run: snapfind model build")
+    return np.asarray(page.points[0].vectors[space], np.float32)
+
+
+def _bounded(text: str, shelf: Shelf) -> str:
+    most = shelf.settings.whole("max_text")
+    if len(text) > most:
+        raise BadQuery(f"the text has {len(text)} characters; the most is {most}", field="text")
+    return text
+
+
+def _weighted(space: str, rows: Sequence[Vectors], likes: Sequence[Like]) -> dict[str, Vectors]:
+    if not any(like.weight > 0 for like in likes):
+        return {}
+    total = sum(np.float32(like.weight) * row for like, row in zip(likes, rows))
+    length = float(np.linalg.norm(total))
+    if length < 1e-6:
+        raise BadQuery("the likes cancel each other out; change their weights")
+    return {space: np.asarray(total / length, np.float32)}
+
+
+def _positive(likes: Sequence[Like]) -> float:
+    return sum(like.weight for like in likes if like.weight > 0)
