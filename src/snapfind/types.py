@@ -74,7 +74,6 @@ class Picture:
     hash: str = ""
     width: int = 0
     height: int = 0
-    source: str = ""
     box: Box | None = None
 
 

@@ -13,9 +13,11 @@ from snapfind.catalog.tables import TABLES, header, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
-__all__ = ["Failure", "Item", "Source", "open_source"]
+__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source"]
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"})
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _inside(root: Path, name: str) -> Path:
 def _picture_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in _PICTURES and path.is_file() and not hidden:
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not hidden:
             yield path
 
 

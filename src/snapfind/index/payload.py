@@ -43,7 +43,6 @@ def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str
         "_hash": picture.hash,
         "_width": picture.width,
         "_height": picture.height,
-        "_source": picture.source,
     }
     return payload | system
 
@@ -66,7 +65,6 @@ def picture_of(payload: Mapping[str, Any]) -> Picture:
         hash=str(payload.get("_hash", "")),
         width=int(payload.get("_width", 0)),
         height=int(payload.get("_height", 0)),
-        source=str(payload.get("_source", "")),
     )
 
 

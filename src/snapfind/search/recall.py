@@ -4,7 +4,7 @@ A photo alone is one ranking and keeps the engine's order and paging; as soon as
 `fuse`, each cut at the same depth, so that pages of a fused answer are slices of one list.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from snapfind.errors import BadQuery
 from snapfind.index.filters import Filter
@@ -15,6 +15,7 @@ from snapfind.search.want import Want
 __all__ = ["DEPTH", "Recalled", "recall"]
 
 DEPTH = 400  # products of each ranking that are fused: far above what a shopper pages to
+TEXT_SHARES = {"text": 0.4, "words": 0.4, "bridge": 0.2}  # how the say of a text is parted among its signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +26,28 @@ class Recalled:
     weights: dict[str, float] = field(default_factory=dict)
 
 
-def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int, offset: int) -> Recalled:
-    """Ask the index once for each signal of the query. Raises BadQuery when paging leads beyond the depth."""
-    signals = _signals(wanted, shelf)
-    fused = len(signals) > 1
-    if fused and offset + limit > DEPTH:
+def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int) -> Recalled:
+    """Ask the index once for each signal of the query, for the first `limit` products and the one behind them.
+
+    Raises BadQuery when a fused answer is asked for more than the depth.
+    """
+    asks = _asks(wanted, shelf, filter)
+    fused = len(asks) > 1
+    if fused and limit > DEPTH:
         raise BadQuery(f"a query with words gives at most {DEPTH} products; ask for fewer", field="limit")
-    rankings, weights = {}, {}
-    for signal, (ask, weight) in signals.items():
-        depth = {"limit": DEPTH} if fused else {"limit": limit + 1, "offset": offset}
-        rankings[signal] = shelf.index.search(Ask(filter=filter, **ask, **depth))
-        weights[signal] = weight
-    return Recalled(rankings, weights)
+    # The one behind the last is there so that the margin of a single hit is known.
+    depth = DEPTH if fused else limit + 1
+    rankings = {signal: shelf.index.search(replace(ask, limit=depth)) for signal, ask in asks.items()}
+    weights = {signal: wanted.text_weight * part for signal, part in TEXT_SHARES.items() if signal in asks}
+    return Recalled(rankings, weights | ({"photo": wanted.photo_weight} if "photo" in asks else {}))
 
 
-def _signals(wanted: Want, shelf: Shelf) -> dict[str, tuple[dict[str, object], float]]:
+def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
     photo = shelf.model.photo.space.id
-    signals: dict[str, tuple[dict[str, object], float]] = {}
-    if photo in wanted.vectors:
-        signals["photo"] = ({"space": photo, "vector": wanted.vectors[photo]}, wanted.photo_weight)
-    if not wanted.words:
-        return signals
-    text, bridge = shelf.model.text.space.id, shelf.model.conse.space.id
-    for signal, space in (("text", text), ("bridge", bridge)):
-        signals[signal] = ({"space": space, "vector": wanted.vectors[space]}, wanted.text_weight * TEXT_SHARES[signal])
-    signals["words"] = ({"words": wanted.words}, wanted.text_weight * TEXT_SHARES["words"])
-    return signals
-
-
-# How the say of a text is parted among its three signals.
-TEXT_SHARES = {"text": 0.4, "words": 0.4, "bridge": 0.2}
+    asks = {"photo": Ask(photo, wanted.vectors[photo], filter=filter)} if photo in wanted.vectors else {}
+    if wanted.words:
+        text, bridge = shelf.model.text.space.id, shelf.model.conse.space.id
+        asks["text"] = Ask(text, wanted.vectors[text], filter=filter)
+        asks["bridge"] = Ask(bridge, wanted.vectors[bridge], filter=filter)
+        asks["words"] = Ask(words=wanted.words, filter=filter)
+    return asks

@@ -17,7 +17,7 @@ from snapfind.media.images import Limits, load
 from snapfind.search.shelf import Shelf
 from snapfind.types import Like, Query
 
-__all__ = ["Want", "want"]
+__all__ = ["Want", "crops", "want"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""Adding: items in chunks -> compare -> decode in a pool -> encode in batches -> write.
+
+The index is the journal: a point that it acknowledged is durable and carries the hash of its picture, so an
+interrupted run goes on where it stopped, and a run over the same source embeds nothing. Copies are written before their
+points; a copy without a point is overwritten by the next run.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from PIL.Image import Image
+
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.plan import Held, held, read_bytes, refreshed
+from snapfind.catalog.points import rewrite, title_vectors
+from snapfind.catalog.report import AddReport
+from snapfind.catalog.sources import Failure, Item, Source
+from snapfind.encoders.model import Model
+from snapfind.errors import BadPicture, NoRoom
+from snapfind.index.payload import point_id, to_payload, words_of
+from snapfind.index.port import Index, Point
+from snapfind.media.copies import thumbnail
+from snapfind.media.images import Limits, load
+from snapfind.media.pool import ahead
+from snapfind.settings import Settings
+from snapfind.types import Picture, Product
+
+__all__ = ["Adding", "Progress"]
+
+Progress = Callable[[int, int], None]
+_CHUNK = 512  # items compared and written together; one lookup each
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A decoded picture on its way to the encoder."""
+
+    item: Item
+    point: str
+    picture: Picture
+    image: Image
+    is_new: bool
+
+
+class Adding:
+    """One run of `add`: what it needs, and the report that grows as it goes."""
+
+    def __init__(self, folder: Folder, index: Index, model: Model, settings: Settings, *, dry_run: bool) -> None:
+        self.folder, self.index, self.model = folder, index, model
+        self.settings, self.limits = settings, Limits.of(settings)
+        self.report = AddReport(dry_run=dry_run)
+        self.seen: set[str] = set()
+        self._side = max(settings.whole("keep_side"), model.photo.side)
+
+    def run(self, source: Source, progress: Progress | None = None) -> AddReport:
+        """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""
+        begin, done = time.monotonic(), 0
+        workers = min(8, self.settings.whole("threads") or 2)
+        items = iter(source)
+        with ThreadPoolExecutor(workers, thread_name_prefix="snapfind-decode") as pool:
+            while chunk := list(itertools.islice(items, _CHUNK)):
+                for finished in self._chunk(chunk, pool):
+                    done += finished
+                    if progress:
+                        progress(min(done, source.total), source.total)
+        self.report.seconds = time.monotonic() - begin
+        return self.report
+
+    def _chunk(self, chunk: Sequence[Item | Failure], pool: ThreadPoolExecutor) -> Iterator[int]:
+        failures = [entry for entry in chunk if isinstance(entry, Failure)]
+        self.report.failures += failures
+        # The last row of a picture wins, and the last row of a product speaks for all its pictures.
+        items = {point_id(entry.product.id, entry.picture): entry for entry in chunk if isinstance(entry, Item)}
+        products = {item.product.id: item.product for item in items.values()}
+        self.seen |= items.keys()
+        stored = held(self.index, list(products))
+        fresh = self._refresh(stored, products)
+        yield len(failures)
+        primaries = set(stored.by_product)
+        ready = self._decoded(items, stored, fresh, pool)
+        while batch := list(itertools.islice(ready, self.settings.whole("batch"))):
+            pictures = [entry for entry in batch if isinstance(entry, _Ready)]
+            if pictures and not self.report.dry_run:
+                self._write(pictures, products, primaries, stored)
+            yield len(batch)
+
+    def _decoded(
+        self, items: dict[str, Item], stored: Held, fresh: set[str], pool: ThreadPoolExecutor
+    ) -> Iterator[_Ready | None]:
+        """In order, with a bounded number of pictures in memory; None for one that needs no encoding."""
+        prepare = partial(self._prepare, stored=stored)
+        for (point, _), outcome in ahead(pool, prepare, items.items(), 2 * self.settings.whole("batch")):
+            if isinstance(outcome, Failure):
+                self.report.failures.append(outcome)
+            elif outcome is None and point in fresh:
+                self.report.updated += 1
+            elif outcome is None:
+                self.report.unchanged += 1
+            elif outcome.is_new:
+                self.report.added += 1
+            else:
+                self.report.changed += 1
+            yield outcome if isinstance(outcome, _Ready) else None
+
+    def _prepare(self, entry: tuple[str, Item], stored: Held) -> _Ready | Failure | None:
+        point, item = entry
+        try:
+            content, digest = read_bytes(item, self.limits.max_bytes)
+            if stored.hash_of(point) == digest:
+                return None
+            image = load(content, self.limits, side=self._side)
+            picture = Picture(item.picture, digest, *image.size)
+            if not self.report.dry_run:
+                self._keep(point, image)
+        except BadPicture as error:
+            return Failure(item.product.id, error.code, item.picture, error.message)
+        return _Ready(item, point, picture, image, is_new=point not in stored.points)
+
+    def _keep(self, point: str, image: Image) -> None:
+        path = self.folder.copy_of(point)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(thumbnail(image, self.settings.whole("keep_side")))
+        except OSError as error:
+            raise NoRoom(f"the copy of a picture cannot be written: {error.strerror}; free some space") from error
+
+    def _write(self, batch: Sequence[_Ready], products: dict[str, Product], primaries: set[str], stored: Held) -> None:
+        vectors = self.model.pictures([ready.image for ready in batch])
+        points = []
+        for row, ready in enumerate(batch):
+            product, old = products[ready.item.product.id], stored.points.get(ready.point)
+            primary = bool(old.payload["_primary"]) if old else product.id not in primaries
+            primaries.add(product.id)
+            payload = to_payload(product, ready.picture, primary=primary)
+            own = {space: matrix[row] for space, matrix in vectors.items()}
+            points.append(Point(ready.point, own, words_of(product) if primary else "", payload))
+        self.index.upsert(_titled(points, self.model))
+
+    def _refresh(self, stored: Held, products: dict[str, Product]) -> set[str]:
+        """Bring the fields of stored points up to date, their pictures stay; returns the ids of those that changed."""
+        changed = [
+            point for product, points in stored.by_product.items() for point in refreshed(points, products[product])
+        ]
+        if not self.report.dry_run:
+            rewrite(self.index, changed, self.model)
+        return {point.id for point in changed}
+
+
+def _titled(points: Sequence[Point], model: Model) -> list[Point]:
+    titles = title_vectors(points, model)
+    return [
+        replace(point, vectors={**point.vectors, **{space: rows[point.id] for space, rows in titles.items()}})
+        if point.words
+        else point
+        for point in points
+    ]

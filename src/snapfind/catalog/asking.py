@@ -1,0 +1,58 @@
+"""What a caller may hand to `search`, as a Query: paths, bytes, pictures, texts, likes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import PIL.Image
+
+from snapfind.catalog.sources import PICTURE_SUFFIXES
+from snapfind.errors import BadPicture, BadQuery
+from snapfind.types import Box, Like, Query
+
+__all__ = ["Wanted", "as_query"]
+
+Wanted = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
+
+
+def as_query(wanted: Wanted, filter: str | None = None, box: Box | None = None) -> Query:
+    """A str is a photo when it names a file, a text otherwise. Raises BadQuery, BadPicture for a photo that is not there.
+
+    `box` needs exactly one photo; `filter` is added to that of a Query.
+    """
+    if isinstance(wanted, Query):
+        both = " and ".join(f"({text})" for text in (wanted.filter, filter) if text)
+        return _boxed(replace(wanted, filter=both or None), box)
+    likes = (as_like(wanted),) if isinstance(wanted, (str, Path, bytes, PIL.Image.Image, Like)) else tuple(wanted)
+    return _boxed(Query(likes, filter), box)
+
+
+def as_like(wanted: str | Path | bytes | PIL.Image.Image | Like, weight: float = 1.0) -> Like:
+    """One ingredient. Raises BadPicture when a text ends like a picture file and there is no such file."""
+    if isinstance(wanted, Like):
+        return wanted
+    if not isinstance(wanted, str):
+        return Like(photo=wanted, weight=weight)
+    path = Path(wanted)
+    if _is_file(path):
+        return Like(photo=path, weight=weight)
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        raise BadPicture(f"there is no picture {wanted}; check the path", code="picture_missing")
+    return Like(text=wanted, weight=weight)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a long text, or one with a null character, is no path
+        return False
+
+
+def _boxed(query: Query, box: Box | None) -> Query:
+    if box is None:
+        return query
+    if sum(like.photo is not None for like in query.likes) != 1:
+        raise BadQuery("a box needs exactly one photo; use Like(photo=…, box=…) for several", field="box")
+    return replace(
+        query, likes=tuple(replace(like, box=box) if like.photo is not None else like for like in query.likes)
+    )

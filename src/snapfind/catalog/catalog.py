@@ -1,0 +1,297 @@
+"""The catalogue: products, pictures and spaces in one folder, and the verbs that the three doors share."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from snapfind._version import __version__
+from snapfind.catalog import models
+from snapfind.catalog.add import Adding, Progress
+from snapfind.catalog.asking import Wanted, as_query
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.points import points_of, promote, row_of
+from snapfind.catalog.report import AddReport
+from snapfind.catalog.sources import open_source
+from snapfind.encoders.builtin import Builtin
+from snapfind.errors import BadInput, NotFound
+from snapfind.index import edge
+from snapfind.index.filters import Filter, parse, where
+from snapfind.index.payload import FIXED, picture_of, point_id, product_of
+from snapfind.index.port import Index, Point
+from snapfind.search.pipeline import search
+from snapfind.search.shelf import Shelf
+from snapfind.settings import Settings
+from snapfind.types import Answer, Box, Kind, Product
+
+__all__ = ["Catalog", "open_catalog"]
+
+
+def open_catalog(path: str | Path, *, create: bool = True, **settings: int | float | str) -> "Catalog":
+    """Open a catalogue folder, or make one; `settings` are those of docs/reference/settings.md.
+
+    >>> shop = snapfind.open("shop.snap")
+
+    Raises NotFound (with `create=False`), CatalogBusy when another process has it open, CatalogBroken.
+    """
+    return Catalog(Folder(Path(path), create=create), Settings(settings))
+
+
+class Catalog:
+    """An open catalogue; any thread may call it. Close it, or use it in a `with` block, to give the folder back."""
+
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        self._writing = threading.Lock()
+        self._closed = False
+        try:
+            self.index: Index = edge.open(folder.index)
+            self._begin()
+        except BaseException:
+            folder.close()
+            raise
+
+    def _begin(self) -> None:
+        self.model = models.open_model(self.folder, self.settings)
+        if not self.folder.manifest.active:
+            self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
+            models.enlist(self.folder, self.model.photo, adapted=False, ready=True)
+            self.folder.save(active=self.model.photo.space.id)
+        self.index.declare(FIXED | self.schema)
+        self._reshelve()
+
+    def _reshelve(self) -> None:
+        calibration = models.calibration(self.folder)
+        self.shelf = Shelf(self.index, self.model, calibration, self.schema, self.settings)
+
+    @property
+    def schema(self) -> dict[str, Kind]:
+        """The shop's own attributes and their kinds."""
+        return self.folder.manifest.schema
+
+    # ── adding and removing ──────────────────────────────────────────────────────
+
+    def add(
+        self,
+        source: str | Path,
+        *,
+        sync: bool = False,
+        dry_run: bool = False,
+        root: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Upsert a table (CSV, JSONL, Parquet), a folder of pictures, or a folder per product.
+
+        What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
+        has; `dry_run` reads and reports only. Rows that fail are in `report.failures`. Raises BadInput, NoRoom.
+        """
+        with self._writing:
+            found = open_source(Path(source), self.schema, Path(root) if root else None)
+            adding = Adding(self.folder, self.index, self.model, self.settings, dry_run=dry_run)
+            if not dry_run:
+                self._prepare(found.schema)
+            report = adding.run(found, progress)
+            if sync:
+                self._sync(adding, report)
+            return report
+
+    def _prepare(self, found: Mapping[str, Kind]) -> None:
+        new = {name: kind for name, kind in found.items() if name not in self.schema}
+        if new:
+            self.folder.save(schema=self.schema | new)
+            self.index.declare(new)
+            self._reshelve()
+        for space, dim in self.model.spaces().items():
+            self.index.add_space(space, dim)
+
+    def _sync(self, adding: Adding, report: AddReport) -> None:
+        """Remove what the source does not name; nothing when a row could not even be told apart."""
+        nameless = [failure for failure in report.failures if not failure.id]
+        if nameless or not adding.seen:
+            report.notes.append("nothing was removed: rows without an id failed, so what is gone cannot be told")
+            return
+        failed = {failure.id for failure in report.failures}
+        gone = [
+            point.id
+            for point in self._points()
+            if point.id not in adding.seen and str(point.payload["_product"]) not in failed
+        ]
+        report.removed = len(gone)
+        if not report.dry_run:
+            self._remove(gone)
+
+    def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
+        """Remove products by id or by filter, with all their pictures; returns how many pictures went.
+
+        Raises BadInput when neither is given, BadFilter.
+        """
+        if bool(products) == bool(filter):
+            raise BadInput("give product ids or a filter: one of the two says what to delete")
+        chosen = parse(filter, self.schema) if filter else where("_product", list(products))
+        with self._writing:
+            gone = [point.id for point in self._points(chosen)]
+            self._remove(gone)
+        return len(gone)
+
+    def _remove(self, points: Sequence[str]) -> None:
+        orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
+        self.index.delete(list(points))
+        for point in points:
+            self.folder.copy_of(point).unlink(missing_ok=True)
+        if orphans:
+            promote(self.index, sorted(orphans), self.model, self.schema)
+
+    # ── asking ───────────────────────────────────────────────────────────────────
+
+    def search(
+        self,
+        wanted: Wanted,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        filter: str | None = None,
+        box: Box | None = None,
+    ) -> Answer:
+        """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
+
+        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region.
+        Raises BadPicture, BadFilter, BadQuery, NotFound.
+
+        >>> for hit in shop.search("photo.jpg", filter="price < 50"):
+        ...     print(hit.product.title, hit.score, hit.verdict)
+        """
+        query = as_query(wanted, filter, box)
+        return search(query, self.shelf, limit=limit, offset=offset)
+
+    def get(self, product: str) -> Product:
+        """A product with all its pictures. Raises NotFound."""
+        points = sorted(self._points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
+        if not points:
+            raise NotFound(f"no product {product!r} in {self.folder.path}")
+        pictures = tuple(picture_of(point.payload) for point in points)
+        return product_of(points[0].payload, self.schema, pictures)
+
+    def products(self, *, filter: str | None = None) -> Iterator[Product]:
+        """Every product, or those that fit a filter, in a stable order; `pictures` holds the main one."""
+        chosen = parse(filter, self.schema) if filter else None
+        primary = where("_primary", [True])
+        for point in self._points(chosen & primary if chosen else primary):
+            yield product_of(point.payload, self.schema, (picture_of(point.payload),))
+
+    def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
+        """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
+        chosen = parse(filter, self.schema) if filter else None
+        for point in self._points(chosen, vectors=vectors):
+            yield row_of(point, vectors=vectors)
+
+    def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+        """Values of a field and the number of products that have each, most frequent first. Raises BadFilter."""
+        if name not in {**FIXED, **self.schema}:
+            raise BadInput(f"no field {name!r}; there are: {', '.join({**FIXED, **self.schema})}", field="facet")
+        primary = where("_primary", [True])
+        chosen = parse(filter, self.schema) & primary if filter else primary
+        return self.index.facets(name, chosen, limit)
+
+    def picture(self, product: str, name: str) -> bytes:
+        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+        path = self.folder.copy_of(point_id(product, name))
+        if not path.exists():
+            raise NotFound(f"no picture {name!r} of product {product!r}")
+        return path.read_bytes()
+
+    def __len__(self) -> int:
+        """Number of products."""
+        return self.index.count(where("_primary", [True]))
+
+    def info(self) -> dict[str, Any]:
+        """Counts, models, kinds of the attributes, bytes on disk."""
+        manifest = self.folder.manifest
+        return {
+            "path": str(self.folder.path),
+            "products": len(self),
+            "pictures": self.index.count(),
+            "model": manifest.active,
+            "previous": manifest.previous,
+            "models": manifest.models,
+            "schema": {**FIXED, **self.schema},
+            "bytes": self.folder.size(),
+            "created": manifest.created,
+            "version": manifest.version,
+        }
+
+    # ── models ───────────────────────────────────────────────────────────────────
+
+    def fit(self, *, progress: Progress | None = None) -> str:
+        """Fit the encoder to the catalogue's own pictures, build the new space beside the old one, and switch.
+
+        No photo of a shopper and no label is used. Returns the model's name. Raises BadInput with too few pictures.
+        """
+        encoder = models.fit(self.folder, self.index, self.model, self.settings, progress)
+        self._build(encoder, progress)
+        models.calibrate(self.folder, self.index, encoder, self.settings)
+        self.switch(encoder.space.id)
+        return encoder.space.id
+
+    def build(self, encoder: str, *, progress: Progress | None = None) -> str:
+        """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer."""
+        other = models.raw_encoder(encoder, self.settings)
+        if other.space.id not in self.folder.manifest.models:
+            models.enlist(self.folder, other, adapted=False, ready=False)
+        self._build(other, progress)
+        return other.space.id
+
+    def _build(self, encoder: Builtin, progress: Progress | None) -> None:
+        with self._writing:
+            models.build(self.folder, self.index, encoder, self.settings, progress)
+            models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
+            self.model = models.open_model(self.folder, self.settings)
+            self._reshelve()
+
+    def _adapted(self, encoder: Builtin) -> bool:
+        return bool(self.folder.manifest.models[encoder.space.id]["adapted"])
+
+    def switch(self, model: str) -> None:
+        """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""
+        manifest = self.folder.manifest
+        if model not in manifest.models:
+            raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}")
+        if not manifest.models[model]["ready"]:
+            raise BadInput(f"model {model} is not built to the end; run: snapfind model build")
+        if model != manifest.active:
+            self.folder.save(active=model, previous=manifest.active)
+            self.model = models.open_model(self.folder, self.settings)
+            self._reshelve()
+
+    def rollback(self) -> str:
+        """Switch back to the model before; returns its name. Raises NotFound when there is none."""
+        previous = self.folder.manifest.previous
+        if not previous:
+            raise NotFound("there is no model to go back to: none was switched yet")
+        self.switch(previous)
+        return previous
+
+    # ── the folder ───────────────────────────────────────────────────────────────
+
+    def optimize(self) -> None:
+        """Build search graphs and merge the engine's files."""
+        self.index.optimize()
+
+    def close(self) -> None:
+        """Flush and give the folder back; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self.index.close()
+            self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
+        return points_of(self.index, chosen, vectors=vectors)

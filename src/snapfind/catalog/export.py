@@ -1,0 +1,59 @@
+"""A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from snapfind.errors import BadInput
+from snapfind.types import Kind
+
+__all__ = ["FORMATS", "write_table"]
+
+FORMATS = (".jsonl", ".parquet")
+_SQL: dict[Kind, str] = {
+    "text": "varchar",
+    "number": "double",
+    "bool": "boolean",
+    "date": "varchar",
+    "list": "varchar[]",
+}
+_OWN = {"_primary": "boolean", "_hash": "varchar", "_width": "integer", "_height": "integer"}
+
+
+def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> int:
+    """Write the rows; the file is there when it is whole, and not before. Returns how many. Raises BadInput."""
+    if target.suffix.lower() not in FORMATS:
+        raise BadInput(f"{target.name}: an export ends in {' or '.join(FORMATS)}")
+    if not target.parent.is_dir():
+        raise BadInput(f"{target.parent} is not a folder; make it first")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
+        lines = Path(folder) / "rows.jsonl"
+        count = 0
+        with lines.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+        if target.suffix.lower() == ".parquet":
+            lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
+        os.replace(lines, target)
+    return count
+
+
+def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:
+    import duckdb
+
+    columns = {"id": "varchar"} | {name: _SQL[kind] for name, kind in schema.items()} | {"picture": "varchar"} | _OWN
+    if vectors:
+        columns["_vectors"] = "map(varchar, float[])"
+    described = "{" + ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in columns.items()) + "}"
+    read = f"read_json({_quoted(str(lines))}, format='newline_delimited', columns={described})"
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (select * from {read}) to {_quoted(str(target))} (format parquet, compression zstd)")
+    return target
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

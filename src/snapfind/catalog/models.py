@@ -1,0 +1,163 @@
+"""The models of a catalogue: which spaces stand side by side, building one beside, switching, rolling back.
+
+A model is named by its photo space. Its vectors are built from the copies that the catalogue keeps, point by point, so
+that an interrupted build goes on where it stopped; searches use the old model until the switch, which is one write of
+the manifest.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+
+from snapfind.catalog.folder import Folder, write_whole
+from snapfind.catalog.points import points_of
+from snapfind.encoders.adapter import fit as fit_adapter
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.model import Model
+from snapfind.errors import BadInput, NotFound, SnapfindError
+from snapfind.index.port import Ask, Index, Point
+from snapfind.media.images import Limits, load
+from snapfind.media.rephotograph import rephotograph
+from snapfind.search.calibrate import Calibration
+from snapfind.search.calibrate import fit as fit_calibration
+from snapfind.settings import Settings
+
+__all__ = ["build", "calibrate", "calibration", "enlist", "fit", "open_model", "raw_encoder"]
+
+Progress = Callable[[int, int], None]
+_BATCH = 32
+
+
+def open_model(folder: Folder, settings: Settings) -> Model:
+    """The encoders of the manifest, the active one first; a new catalogue starts with the encoder of the settings."""
+    manifest = folder.manifest
+    if not manifest.active:
+        return Model(raw_encoder(settings.text("encoder"), settings))
+    ready = [name for name, model in manifest.models.items() if model["ready"] and name != manifest.active]
+    return Model(_load(folder, manifest.active, settings), [_load(folder, name, settings) for name in ready])
+
+
+def raw_encoder(name: str, settings: Settings) -> Builtin:
+    """An encoder without an adapter. Raises NotFound for a name that is not shipped."""
+    return Builtin.load(name, threads=settings.whole("threads"))
+
+
+def _load(folder: Folder, name: str, settings: Settings) -> Builtin:
+    model = folder.manifest.models[name]
+    adapter = folder.space(name) if model["adapted"] else None
+    return Builtin.load(model["encoder"], adapter=adapter, threads=settings.whole("threads"))
+
+
+def enlist(folder: Folder, encoder: Builtin, *, adapted: bool, ready: bool) -> None:
+    """Write a model into the manifest."""
+    entry = {"encoder": encoder.space.encoder, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
+    folder.save(models={**folder.manifest.models, encoder.space.id: entry})
+
+
+def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress: Progress | None = None) -> Builtin:
+    """Fit an adapter to the catalogue's own pictures (no shopper's photo, no label) and keep it in the folder.
+
+    Raises BadInput with fewer than two products.
+    """
+    sample = [image for _, image in _pictures(folder, index, settings, most=_FIT_MOST)]
+    if len(sample) < 2:
+        raise BadInput("there are fewer than two pictures; add the catalogue first")
+    raw = raw_encoder(model.photo.space.encoder, settings)
+    adapter = fit_adapter(sample, raw, progress=progress)
+    draft = folder.path / "spaces" / "draft"
+    adapter.save(draft)
+    encoder = Builtin.load(raw.space.encoder, adapter=draft, threads=settings.whole("threads"))
+    target = folder.space(encoder.space.id)
+    if not target.exists():
+        draft.rename(target)
+    enlist(folder, encoder, adapted=True, ready=False)
+    return encoder
+
+
+_FIT_MOST = 1000
+
+
+def build(
+    folder: Folder, index: Index, encoder: Builtin, settings: Settings, progress: Progress | None = None
+) -> list[str]:
+    """Put the vectors of a model beside the others, from the kept copies; returns the points that have no copy."""
+    index.add_space(encoder.space.id, encoder.space.dim)
+    total, done, missing = index.count(), 0, []
+    batch: list[tuple[str, Image]] = []
+
+    def write() -> None:
+        if batch:
+            rows = encoder.images([image for _, image in batch], "catalogue")
+            index.put_vectors(encoder.space.id, {point: row for (point, _), row in zip(batch, rows)})
+            batch.clear()
+
+    for point in points_of(index, vectors=True):
+        if encoder.space.id not in point.vectors:
+            try:
+                batch.append((point.id, _copy(folder, point.id, settings)))
+            except SnapfindError:
+                missing.append(point.id)
+        done += 1
+        if len(batch) == _BATCH:
+            write()
+            if progress:
+                progress(done, total)
+    write()
+    if progress:
+        progress(total, total)
+    return missing
+
+
+def _pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
+    """The kept copies of up to `most` points, in order of point id, which is as good as drawn at random."""
+    given = 0
+    for point in points_of(index, vectors=True):
+        if given == most:
+            return
+        try:
+            image = _copy(folder, point.id, settings)
+        except SnapfindError:
+            continue
+        given += 1
+        yield point, image
+
+
+def _copy(folder: Folder, point: str, settings: Settings) -> Image:
+    path: Path = folder.copy_of(point)
+    if not path.exists():
+        raise NotFound(f"the copy of picture {point} is gone; add its product again")
+    return load(path, Limits.of(settings))
+
+
+def calibrate(folder: Folder, index: Index, encoder: Builtin, settings: Settings, seed: int = 7) -> None:
+    """Fit the photo calibration of a built model on re-photographed copies that the adapter did not see."""
+    rng = np.random.default_rng(seed)
+    similarities, right = [], []
+    for point, image in _pictures(folder, index, settings, most=_CALIBRATE_MOST):
+        view = rephotograph(image, rng)
+        vector = encoder.images([view], "query")[0]
+        found = index.search(Ask(encoder.space.id, vector, limit=_NEAREST))
+        if len(found) == _NEAREST:
+            similarities.append([hit.score for hit in found])
+            right.append([hit.payload["_product"] == point.payload["_product"] for hit in found])
+    if similarities:
+        fitted = fit_calibration(np.asarray(similarities), np.asarray(right), Calibration())
+        write_whole(folder.space(encoder.space.id) / _CALIBRATION, json.dumps(asdict(fitted)).encode())
+
+
+def calibration(folder: Folder) -> Calibration:
+    """The calibration of the active model: its own, or the shipped one."""
+    path = folder.space(folder.manifest.active) / _CALIBRATION
+    if not path.exists():
+        return Calibration()
+    values = json.loads(path.read_bytes())
+    return Calibration(tuple(values["photo"]), tuple(values["fused"]))
+
+
+_CALIBRATION = "calibration.json"
+_CALIBRATE_MOST = 200
+_NEAREST = 5

@@ -1,0 +1,111 @@
+"""A catalogue as one file and back: a tar of the folder with the sha256 of every file, checked when it is restored.
+
+A snapshot is for the same version of snapfind and is fast; an export is for any version. The engine has no snapshot of
+its own: it is flushed and closed first, and the files are read while the folder's lock is held.
+"""
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+from snapfind._version import __version__
+from snapfind.catalog.folder import Folder
+from snapfind.errors import BadInput, CatalogBroken, NotFound
+
+__all__ = ["restore", "snapshot", "verify"]
+
+_SUMS = "SNAPSHOT.json"
+_SKIPPED = frozenset({"lock", "owner"})
+
+
+def snapshot(catalogue: Path, target: Path) -> int:
+    """Write a closed catalogue into a tar; returns its bytes. Raises CatalogBusy, NotFound, BadInput."""
+    if target.exists():
+        raise BadInput(f"{target} is there already; give another name or remove it")
+    folder = Folder(catalogue, create=False)
+    draft = target.with_name(target.name + ".new")
+    try:
+        files = sorted(path for path in catalogue.rglob("*") if path.is_file() and path.name not in _SKIPPED)
+        sums = {path.relative_to(catalogue).as_posix(): _sum(path) for path in files}
+        with tarfile.open(draft, "w") as tar:
+            content = json.dumps({"snapfind": __version__, "files": sums}).encode()
+            entry = tarfile.TarInfo(_SUMS)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+            for name in sums:
+                tar.add(catalogue / name, name, recursive=False)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+        folder.close()
+    return target.stat().st_size
+
+
+def restore(source: Path, catalogue: Path) -> int:
+    """Unpack a snapshot into a new folder and check every file; returns how many. Raises CatalogBroken, BadInput.
+
+    The folder appears when all sums agree, and not before.
+    """
+    if catalogue.exists():
+        raise BadInput(f"{catalogue} is there already; restore into a new folder")
+    draft = catalogue.with_name(catalogue.name + ".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with _opened(source) as tar:
+            tar.extractall(draft, filter="data")
+        sums = _sums(draft / _SUMS, source)
+        _check(draft, sums, source)
+        (draft / _SUMS).unlink()
+        draft.replace(catalogue)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return len(sums)
+
+
+def verify(source: Path) -> int:
+    """Check every file of a snapshot against its sum without unpacking; returns how many. Raises CatalogBroken."""
+    with _opened(source) as tar:
+        first = tar.next()
+        listed = tar.extractfile(first) if first and first.name == _SUMS else None
+        if listed is None:
+            raise CatalogBroken(f"{source} is not a snapshot of snapfind")
+        sums = dict(json.loads(listed.read())["files"])
+        wrong = set(sums)
+        for entry in tar:
+            file = tar.extractfile(entry) if entry.isfile() else None
+            if file and hashlib.file_digest(file, "sha256").hexdigest() == sums.get(entry.name):
+                wrong.discard(entry.name)
+    if wrong:
+        raise CatalogBroken(f"{source}: {len(wrong)} files are damaged or missing, first {min(wrong)}")
+    return len(sums)
+
+
+def _opened(source: Path) -> tarfile.TarFile:
+    if not source.is_file():
+        raise NotFound(f"there is no snapshot {source}")
+    try:
+        return tarfile.open(source, "r:")
+    except tarfile.TarError as error:
+        raise CatalogBroken(f"{source} is not a snapshot of snapfind ({error})") from error
+
+
+def _sums(path: Path, source: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(path.read_bytes())["files"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CatalogBroken(f"{source} is not a snapshot of snapfind") from error
+
+
+def _check(folder: Path, sums: dict[str, str], source: Path) -> None:
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.is_file() or _sum(path) != expected:
+            raise CatalogBroken(f"{source}: the file {name} is damaged or missing; take an older snapshot")
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
