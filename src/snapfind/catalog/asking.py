@@ -16,7 +16,7 @@ Wanted = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
 
 
 def as_query(wanted: Wanted, filter: str | None = None, box: Box | None = None) -> Query:
-    """A str is a photo when it names a file, a text otherwise. Raises BadQuery, BadPicture for a photo that is not there.
+    """A str is a photo when it names a file, a text otherwise. Raises BadQuery, and BadPicture for a missing photo.
 
     `box` needs exactly one photo; `filter` is added to that of a Query.
     """

@@ -115,7 +115,7 @@ class Catalog:
         failed = {failure.id for failure in report.failures}
         gone = [
             point.id
-            for point in self._points()
+            for point in self.points()
             if point.id not in adding.seen and str(point.payload["_product"]) not in failed
         ]
         report.removed = len(gone)
@@ -131,7 +131,7 @@ class Catalog:
             raise BadInput("give product ids or a filter: one of the two says what to delete")
         chosen = parse(filter, self.schema) if filter else where("_product", list(products))
         with self._writing:
-            gone = [point.id for point in self._points(chosen)]
+            gone = [point.id for point in self.points(chosen)]
             self._remove(gone)
         return len(gone)
 
@@ -167,7 +167,7 @@ class Catalog:
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""
-        points = sorted(self._points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
+        points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
         if not points:
             raise NotFound(f"no product {product!r} in {self.folder.path}")
         pictures = tuple(picture_of(point.payload) for point in points)
@@ -177,13 +177,13 @@ class Catalog:
         """Every product, or those that fit a filter, in a stable order; `pictures` holds the main one."""
         chosen = parse(filter, self.schema) if filter else None
         primary = where("_primary", [True])
-        for point in self._points(chosen & primary if chosen else primary):
+        for point in self.points(chosen & primary if chosen else primary):
             yield product_of(point.payload, self.schema, (picture_of(point.payload),))
 
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
         chosen = parse(filter, self.schema) if filter else None
-        for point in self._points(chosen, vectors=vectors):
+        for point in self.points(chosen, vectors=vectors):
             yield row_of(point, vectors=vectors)
 
     def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
@@ -293,5 +293,5 @@ class Catalog:
     ) -> None:
         self.close()
 
-    def _points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
+    def points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
         return points_of(self.index, chosen, vectors=vectors)

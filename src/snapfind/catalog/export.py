@@ -1,7 +1,6 @@
 """A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ _SQL: dict[Kind, str] = {
     "text": "varchar",
     "number": "double",
     "bool": "boolean",
-    "date": "varchar",
+    "date": "varchar",  # ISO texts: a column may hold dates with and without a time
     "list": "varchar[]",
 }
 _OWN = {"_primary": "boolean", "_hash": "varchar", "_width": "integer", "_height": "integer"}
@@ -38,7 +37,7 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
                 count += 1
         if target.suffix.lower() == ".parquet":
             lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
-        os.replace(lines, target)
+        lines.replace(target)
     return count
 
 
@@ -51,7 +50,8 @@ def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: 
     described = "{" + ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in columns.items()) + "}"
     read = f"read_json({_quoted(str(lines))}, format='newline_delimited', columns={described})"
     with duckdb.connect() as connection:
-        connection.execute(f"copy (select * from {read}) to {_quoted(str(target))} (format parquet, compression zstd)")
+        # names and paths cannot be bound as parameters here; each is quoted
+        connection.execute(f"copy (from {read}) to {_quoted(str(target))} (format parquet, compression zstd)")
     return target
 
 

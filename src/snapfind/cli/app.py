@@ -1,0 +1,63 @@
+"""The typer application: its verbs, and how an error becomes one sentence and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from snapfind._version import __version__
+from snapfind.cli import adding, evaluating, keeping, modelling, searching
+from snapfind.cli.printing import fail
+from snapfind.errors import SnapfindError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="snapfind",
+    help="Snap it, find it: a shopper's photo finds the product in your catalogue.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (
+    adding.add,
+    searching.search,
+    evaluating.eval_,
+    adding.export,
+    adding.delete,
+    keeping.info,
+    keeping.doctor,
+    keeping.snapshot,
+    keeping.restore,
+):
+    app.command(verb.__name__.rstrip("_"))(verb)
+app.add_typer(modelling.app, name="model")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"snapfind {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def snapfind(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Snap it, find it: a shopper's photo finds the product in your catalogue."""
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for what the user can mend."""
+    try:
+        app()
+    except SnapfindError as error:
+        fail(error.message)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        fail("stopped; what was stored is kept, run it again to go on")
+        sys.exit(1)
+    except BrokenPipeError:  # `snapfind … | head`
+        sys.stderr.close()
+        sys.exit(0)

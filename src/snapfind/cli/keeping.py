@@ -1,0 +1,64 @@
+"""Verbs that look after a catalogue: info, doctor, snapshot, restore."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+import snapfind
+from snapfind.catalog import doctor as doctor_
+from snapfind.catalog import snapshot as snapshot_
+from snapfind.cli.options import Json, Shop
+from snapfind.cli.printing import out, print_json
+
+__all__ = ["doctor", "info", "restore", "snapshot"]
+
+
+def info(shop: Shop, json: Json = False) -> None:
+    """What the catalogue holds: counts, model, fields, size."""
+    with snapfind.open(shop, create=False) as catalogue:
+        found = catalogue.info()
+    if json:
+        print_json(found)
+        return
+    fields = ", ".join(f"{name} ({kind})" for name, kind in found["schema"].items())
+    out.print(
+        f"{found['path']}: {found['products']:,} products, {found['pictures']:,} pictures, {found['bytes'] / 2**20:,.1f} MB"
+    )
+    out.print(f"model   {found['model']}" + (f", before it {found['previous']}" if found["previous"] else ""))
+    out.print(f"fields  {fields}", markup=False)
+
+
+def doctor(shop: Shop, json: Json = False) -> None:
+    """Check store, copies, model, disk and versions, and say what to do."""
+    checks = doctor_.examine(shop)
+    if json:
+        print_json([{"check": check.name, "state": check.state, "said": check.said} for check in checks])
+    else:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        style = {"ok": "green", "warning": "yellow", "broken": "bold red"}
+        for check in checks:
+            table.add_row(Text(check.state, style[check.state]), check.name, Text(check.said))
+        out.print(table)
+    worst = {check.state for check in checks}
+    raise typer.Exit(2 if "broken" in worst else 1 if "warning" in worst else 0)
+
+
+def snapshot(shop: Shop, target: Annotated[Path, typer.Argument(help="The file to write, such as shop.tar.")]) -> None:
+    """Write the whole catalogue into one file with checksums."""
+    size = snapshot_.snapshot(shop, target)
+    out.print(f"{target}: {size / 2**20:,.1f} MB")
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file written by snapshot.")],
+    shop: Annotated[Path | None, typer.Argument(help="The new folder; none with --verify.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Only check every file against its sum.")] = False,
+) -> None:
+    """Restore a snapshot into a new folder, every file checked; or only check it."""
+    if verify or shop is None:
+        out.print(f"{source}: {snapshot_.verify(source):,} files agree with their sums")
+        return
+    out.print(f"{shop}: {snapshot_.restore(source, shop):,} files restored and checked")

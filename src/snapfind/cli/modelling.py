@@ -1,0 +1,65 @@
+"""Verbs about models: list, fit to the catalogue, build another beside, switch, roll back."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+import snapfind
+from snapfind.cli.options import Json, Shop
+from snapfind.cli.printing import out, print_json, progress_bar
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Models of a catalogue: list, fit, build, switch, rollback.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("list")
+def list_(shop: Shop, json: Json = False) -> None:
+    """The models that stand side by side, and which one answers."""
+    with snapfind.open(shop, create=False) as catalogue:
+        info = catalogue.info()
+    if json:
+        print_json({name: info[name] for name in ("model", "previous", "models")})
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("model", "encoder", "fitted", "state"):
+        table.add_column(name)
+    for name, model in info["models"].items():
+        state = "answers" if name == info["model"] else "built" if model["ready"] else "not built to the end"
+        table.add_row(name, model["encoder"], "yes" if model["adapted"] else "no", state)
+    out.print(table)
+
+
+@app.command()
+def fit(shop: Shop) -> None:
+    """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch."""
+    with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
+        name = catalogue.fit(progress=progress)
+    out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
+
+
+@app.command()
+def build(shop: Shop, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
+    """Build the space of another encoder beside the one that answers; an interrupted build goes on."""
+    with snapfind.open(shop, create=False) as catalogue, progress_bar("building") as progress:
+        name = catalogue.build(encoder, progress=progress)
+    out.print(f"{name} is built; let it answer with: snapfind model switch {shop} {name}")
+
+
+@app.command()
+def switch(shop: Shop, model: str) -> None:
+    """Let another built model answer."""
+    with snapfind.open(shop, create=False) as catalogue:
+        catalogue.switch(model)
+    out.print(f"{model} answers now")
+
+
+@app.command()
+def rollback(shop: Shop) -> None:
+    """Go back to the model before the last switch."""
+    with snapfind.open(shop, create=False) as catalogue:
+        name = catalogue.rollback()
+    out.print(f"{name} answers now")

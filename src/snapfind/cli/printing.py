@@ -1,0 +1,92 @@
+"""What the verbs print: tables and progress for people, JSON for programs. Progress and errors go to stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from snapfind.types import Answer, Hit
+
+__all__ = ["answer_json", "fail", "hits_table", "out", "print_json", "progress_bar"]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def fail(sentence: str) -> None:
+    """One sentence on stderr."""
+    err.print(Text("error: ", style="bold red") + Text(sentence))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+class _Rate(ProgressColumn):
+    """Pictures per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate over the last half minute."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr with count, rate and remaining time; nothing where stderr is not a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def hits_table(answer: Answer) -> Table:
+    """Hits as a table for the terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (("score", "right"), ("verdict", "left"), ("id", "left"), ("title", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("price", justify="right")
+    table.add_column("category")
+    for hit in answer:
+        price = "" if hit.product.price is None else f"{hit.product.price:g}"
+        cells = (f"{hit.score:.0%}", hit.verdict, hit.product.id, hit.product.title, price, hit.product.category)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """An answer in the stable shape of docs/reference/json.md."""
+    timings = {step: round(milliseconds, 2) for step, milliseconds in answer.timings.items()}
+    return {"verdict": answer.verdict, "hits": [_hit(hit) for hit in answer], "timings": timings}
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    product, picture = hit.product, hit.picture
+    return {
+        "id": product.id,
+        "title": product.title,
+        "price": product.price,
+        "brand": product.brand,
+        "category": product.category,
+        "description": product.description,
+        "attributes": {name: _plain(value) for name, value in product.attributes.items()},
+        "picture": {"name": picture.name, "width": picture.width, "height": picture.height},
+        "box": hit.box.as_tuple() if hit.box else None,
+        "score": round(hit.score, 4),
+        "verdict": hit.verdict,
+        "parts": {signal: round(value, 4) for signal, value in hit.parts.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

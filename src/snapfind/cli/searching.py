@@ -1,0 +1,65 @@
+"""The verb that finds: search."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import snapfind
+from snapfind.catalog.asking import as_like
+from snapfind.cli.options import Filter, Json, Shop
+from snapfind.cli.printing import answer_json, err, hits_table, out, print_json
+from snapfind.cli.sheets import write_sheet
+from snapfind.types import Box, Like, Query
+
+__all__ = ["search"]
+
+_WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
+
+
+def search(
+    shop: Shop,
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts; 2:red weighs double.")
+    ] = None,
+    product: Annotated[
+        list[str] | None, typer.Option("--product", metavar="ID", help="More like this product.")
+    ] = None,
+    less: Annotated[list[str] | None, typer.Option("--less", metavar="PHOTO|TEXT", help="Less like this.")] = None,
+    filter: Filter = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help="How many products.", show_default="10")] = None,
+    offset: Annotated[int, typer.Option(help="How many to skip.")] = 0,
+    box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, fractions 0..1.")] = None,
+    json: Json = False,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write query and hits as a page with pictures.")
+    ] = None,
+) -> None:
+    """Find products by photo, text, product, or any mix of them. Exit code 0 also when nothing was found."""
+    likes = [
+        *(_like(text) for text in wanted or ()),
+        *(Like(product=chosen) for chosen in product or ()),
+        *(_like(text, -1.0) for text in less or ()),
+    ]
+    query = Query(tuple(likes), filter)
+    with snapfind.open(shop, create=False) as catalogue:
+        answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
+        if sheet is not None:
+            write_sheet(sheet, catalogue, query, answer)
+    if json:
+        print_json(answer_json(answer))
+    elif answer:
+        out.print(hits_table(answer))
+        if answer.verdict == "none":
+            err.print("no confident match: the shop may not sell this")
+    else:
+        err.print("nothing found")
+    if sheet is not None:
+        err.print(f"contact sheet: {sheet}")
+
+
+def _like(text: str, sign: float = 1.0) -> Like:
+    found = _WEIGHT.fullmatch(text)
+    weight, rest = (float(found[1]), found[2]) if found else (1.0, text)
+    return as_like(rest, sign * weight)
