@@ -1,0 +1,131 @@
+"""The default image encoder: EfficientNet-Lite in ONNX Runtime, no PyTorch, no network.
+
+Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py makes the artifact. A `Look`
+is what the network saw; `project` turns looks into vectors of one space, so that a catalogue can change its adapter
+without looking at its pictures again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+from PIL.Image import Image
+from safetensors.numpy import load_file
+
+from snapfind.encoders.golden import check_golden, golden_pictures
+from snapfind.encoders.port import Role, Space, Vectors
+from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.vectors import softmax, unit
+from snapfind.errors import ModelBroken, NoText, NotFound
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = ["Builtin", "Look"]
+
+_SHIPPED = Path(__file__).parent / "weights"
+_MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts what is not shipped
+_BATCH = 16  # more pictures at a time are no faster and take more memory (benchmarks/encode_speed.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32."""
+
+    pooled: Vectors
+    posterior: Vectors
+
+
+class Builtin:
+    """An Encoder of pictures. Safe to use from several threads at once.
+
+    >>> encoder = Builtin.load()
+    >>> encoder.images([photo], role="query").shape
+    (1, 1280)
+    """
+
+    def __init__(self, session: "InferenceSession", manifest: dict[str, object], preprocessing: Preprocessing) -> None:
+        self._session = session
+        self.name = str(manifest["name"])
+        self.preprocessing = preprocessing
+        described = preprocessing.as_dict()
+        told = json.dumps([manifest["model_sha256"], described], sort_keys=True)
+        identity = hashlib.sha256(told.encode()).hexdigest()[:8]
+        self.space = Space(f"{self.name}-{identity}", 1280, self.name, (), described)
+
+    @classmethod
+    def load(cls, name: str = "lite0", *, threads: int = 0) -> "Builtin":
+        """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
+
+        `threads` 0 takes one for each core that this process may use. Raises NotFound where there is no such
+        artifact and ModelBroken where its files or its golden vector do not agree.
+        """
+        folder = _find(name)
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            preprocessing = Preprocessing.parse(manifest["preprocessing"])
+            model = (folder / "model.onnx").read_bytes()
+            golden = load_file(folder / "golden.safetensors")["golden"]
+            intact = hashlib.sha256(model).hexdigest() == manifest["model_sha256"]
+        except Exception as problem:
+            raise ModelBroken(f"encoder {name}: {folder} is not whole ({problem}); install it anew") from problem
+        if not intact:
+            raise ModelBroken(
+                f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
+            )
+        encoder = cls(_session(model, threads), manifest, preprocessing)
+        check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
+        return encoder
+
+    def look(self, images: Sequence[Image]) -> Look:
+        """Upright pictures of any size -> what the network sees in them, row by row."""
+        pooled = np.empty((len(images), 1280), np.float32)
+        logits = np.empty((len(images), 1000), np.float32)
+        for start in range(0, len(images), _BATCH):
+            rows = slice(start, start + _BATCH)
+            pictures = to_tensor(images[rows], self.preprocessing)
+            pooled[rows], logits[rows] = self._session.run(["pooled", "logits"], {"pictures": pictures})
+        return Look(pooled, softmax(logits))
+
+    def project(self, look: Look, role: Role) -> Vectors:
+        """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
+        return unit(look.pooled)
+
+    def images(self, images: Sequence[Image], role: Role) -> Vectors:
+        """Upright pictures of any size -> (n, dim) float32, unit rows."""
+        return self.project(self.look(images), role)
+
+    def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
+        """Raises NoText: this encoder knows pictures only."""
+        raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
+
+
+def _find(name: str) -> Path:
+    for folder in (_SHIPPED / name, (_MADE / name).expanduser(), Path(name).expanduser()):
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise NotFound(f"encoder {name!r} is not here; make it: python scripts/export_encoder.py {name} --into {_MADE}")
+
+
+def _session(model: bytes, threads: int) -> "InferenceSession":
+    """Raises ModelBroken when ONNX Runtime cannot read the model."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or _cores()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:
+        raise ModelBroken(f"ONNX Runtime cannot load the model: {problem}") from problem
+
+
+def _cores() -> int:
+    """Cores that this process may use: in a container fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
