@@ -1,6 +1,50 @@
-"""Snap it, find it: a shopper's photo finds the product in your catalogue."""
+"""Snap it, find it: a shopper's photo finds the product in your catalogue.
 
+>>> import snapfind
+>>> shop = snapfind.open("shop.snap")
+>>> shop.add("products.csv")
+>>> for hit in shop.search("photo.jpg", filter="price < 50"):
+...     print(hit.product.title, hit.score, hit.verdict)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapfind import errors
 from snapfind._version import __version__
-from snapfind.types import Box, Hit, Like, Picture, Product, Query
+from snapfind.types import Answer, Box, Hit, Like, Picture, Product, Query
 
-__all__ = ["Box", "Hit", "Like", "Picture", "Product", "Query", "__version__"]
+if TYPE_CHECKING:
+    from snapfind.catalog.catalog import Catalog
+
+__all__ = [
+    "Answer",
+    "Box",
+    "Catalog",
+    "Hit",
+    "Like",
+    "Picture",
+    "Product",
+    "Query",
+    "__version__",
+    "errors",
+    "open",
+]
+
+
+def open(path: str | Path, *, create: bool = True, **settings: int | float | str) -> "Catalog":
+    """Open a catalogue folder, or make one; `settings` are those of docs/reference/settings.md.
+
+    Raises NotFound (with `create=False`), CatalogBusy when another process has it open, CatalogBroken.
+    """
+    from snapfind.catalog.catalog import open_catalog
+
+    return open_catalog(path, create=create, **settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Catalog":  # imported when asked for: `import snapfind` stays below 150 ms
+        from snapfind.catalog.catalog import Catalog
+
+        return Catalog
+    raise AttributeError(f"module 'snapfind' has no attribute {name!r}")

@@ -221,6 +221,11 @@ class Catalog:
             "version": manifest.version,
         }
 
+    @property
+    def fitted(self) -> bool:
+        """Whether the model that answers was fitted to this catalogue."""
+        return bool(self.folder.manifest.models[self.folder.manifest.active]["adapted"])
+
     # ── models ───────────────────────────────────────────────────────────────────
 
     def fit(self, *, progress: Progress | None = None) -> str:

@@ -2,14 +2,15 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from snapfind.errors import BadInput
+from snapfind.index.payload import point_id
 from snapfind.types import Kind
 
-__all__ = ["FORMATS", "write_table"]
+__all__ = ["FORMATS", "with_copies", "write_table"]
 
 FORMATS = (".jsonl", ".parquet")
 _SQL: dict[Kind, str] = {
@@ -39,6 +40,17 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
             lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
         lines.replace(target)
     return count
+
+
+def with_copies(
+    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str], bytes], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
+    folder.mkdir(exist_ok=True)
+    for row in rows:
+        name = point_id(row["id"], row["picture"]) + ".jpg"
+        (folder / name).write_bytes(copy_of(row["id"], row["picture"]))
+        yield {**row, "picture": f"{folder.name}/{name}"}
 
 
 def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:

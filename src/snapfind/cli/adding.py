@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import snapfind
-from snapfind.catalog.export import write_table
+from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
 from snapfind.cli.options import Filter, Json, Shop
 from snapfind.cli.printing import err, out, print_json, progress_bar
@@ -116,7 +116,7 @@ def export(
     with snapfind.open(shop, create=False) as catalogue:
         rows = catalogue.export(filter=filter, vectors=vectors)
         if pictures is not None:
-            rows = catalogue.with_copies(rows, _beside(pictures, target))
+            rows = with_copies(rows, catalogue.picture, _beside(pictures, target))
         count = write_table(rows, target, FIXED | catalogue.schema, vectors=vectors)
     out.print(f"{count:,} rows in {target}")
 

@@ -25,7 +25,7 @@ def info(shop: Shop, json: Json = False) -> None:
         return
     fields = ", ".join(f"{name} ({kind})" for name, kind in found["schema"].items())
     out.print(
-        f"{found['path']}: {found['products']:,} products, {found['pictures']:,} pictures, {found['bytes'] / 2**20:,.1f} MB"
+        f"{found['path']}: {found['products']:,} products, {found['pictures']:,} pictures, {found['bytes'] >> 20:,} MB"
     )
     out.print(f"model   {found['model']}" + (f", before it {found['previous']}" if found["previous"] else ""))
     out.print(f"fields  {fields}", markup=False)

@@ -1,0 +1,77 @@
+"""The folder: one owner, a manifest that is never half-written, newer formats refused."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from snapfind.catalog.folder import Folder, write_whole
+from snapfind.errors import CatalogBroken, CatalogBusy, NotFound
+
+
+def made(path):
+    folder = Folder(path, create=True)
+    folder.save(active="x")
+    return folder
+
+
+def test_a_second_opener_is_told_the_owners_pid(tmp_path):
+    folder = made(tmp_path / "a.snap")
+    code = f"import snapfind; snapfind.catalog.folder.Folder(__import__('pathlib').Path({str(folder.path)!r}), create=False)"
+    code = "import snapfind.catalog.folder\n" + code
+    other = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert f"is open in process {os.getpid()}" in other.stderr
+    with pytest.raises(CatalogBusy, match=str(os.getpid())):
+        Folder(folder.path, create=False)
+    folder.close()
+    Folder(folder.path, create=False).close()
+
+
+def test_the_lock_of_a_killed_owner_is_taken_over(tmp_path):
+    made(tmp_path / "a.snap").close()
+    path = str(tmp_path / "a.snap")
+    code = (
+        "from snapfind.catalog.folder import Folder; from pathlib import Path; import os, signal\n"
+        f"Folder(Path({path!r}), create=False); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    folder = Folder(tmp_path / "a.snap", create=False)
+    assert (tmp_path / "a.snap" / "owner").read_text() == str(os.getpid())
+    folder.close()
+
+
+def test_what_is_no_catalogue_is_refused(tmp_path):
+    with pytest.raises(NotFound, match="snapfind add"):
+        Folder(tmp_path / "none.snap", create=False)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photo.jpg").write_text("x")
+    with pytest.raises(CatalogBroken, match="other files"):
+        Folder(tmp_path / "full", create=True)
+    assert (tmp_path / "full" / "photo.jpg").exists()
+
+
+def test_a_newer_format_is_refused_and_an_unknown_field_is_not(tmp_path):
+    folder = made(tmp_path / "a.snap")
+    folder.close()
+    manifest = folder.path / "manifest.json"
+    values = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**values, "later": 1}))
+    Folder(folder.path, create=False).close()
+    manifest.write_text(json.dumps({**values, "format": 99}))
+    with pytest.raises(CatalogBroken, match="upgrade"):
+        Folder(folder.path, create=False)
+    manifest.write_text("{")
+    with pytest.raises(CatalogBroken, match="snapshot"):
+        Folder(folder.path, create=False)
+
+
+def test_writing_whole_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "m.json"
+    write_whole(path, b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(Exception, match="no room"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

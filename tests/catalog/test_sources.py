@@ -1,0 +1,159 @@
+"""Tables and folders become items; what is broken becomes a failure in its place."""
+
+import json
+from datetime import date
+
+import duckdb
+import pytest
+
+from snapfind.catalog.sources import Failure, Item, open_source
+from snapfind.errors import BadInput, NotFound
+from tests.pictures import save
+
+
+def entries(path, known=None, root=None):
+    return list(open_source(path, known or {}, root))
+
+
+def table(tmp_path, text, name="products.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_csv_gives_typed_products(tmp_path):
+    path = table(
+        tmp_path,
+        "id,title,price,brand,category,picture,stock,organic,added,code\n"
+        "1,Red tea,4.50,Acme,tea,a.jpg,3,true,2026-01-31,007\n"
+        "2,Green tea,5,Acme,tea,b.jpg|c.jpg,0,false,2026-02-01,012\n",
+    )
+    first, second, third = entries(path)
+    assert isinstance(first, Item)
+    assert (first.product.title, first.product.price, first.picture) == ("Red tea", 4.5, "a.jpg")
+    assert first.product.attributes == {"stock": 3, "organic": True, "added": date(2026, 1, 31), "code": "007"}
+    assert (second.picture, third.picture, second.product) == ("b.jpg", "c.jpg", third.product)
+    assert open_source(path, {}, None).schema == {"stock": "number", "organic": "bool", "added": "date", "code": "text"}
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_semicolons_and_tabs_part_cells_too(tmp_path, mark):
+    path = table(tmp_path, mark.join(["id", "title", "picture"]) + "\n" + mark.join(["1", "Tea, red", "a.jpg"]) + "\n")
+    assert entries(path)[0].product.title == "Tea, red"
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path):
+    path = tmp_path / "excel.csv"
+    path.write_bytes("﻿id,picture\n1,a.jpg\n".encode())
+    assert entries(path)[0].product.id == "1"
+
+
+def test_jsonl_and_parquet_give_the_same_products(tmp_path):
+    rows = [
+        {"id": "1", "title": "茶", "price": 4.5, "tags": ["hot", "红"], "picture": ["a.jpg"]},
+        {"id": "2", "title": "te", "price": 5, "tags": [], "picture": ["b.jpg", "c.jpg"]},
+    ]
+    lines = table(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "p.jsonl")
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (from read_json('{lines}')) to '{tmp_path / 'p.parquet'}' (format parquet)")
+    from_json, from_parquet = entries(lines), entries(tmp_path / "p.parquet")
+    assert [(item.product, item.picture) for item in from_json] == [
+        (item.product, item.picture) for item in from_parquet
+    ]
+    assert from_json[0].product.attributes == {"tags": ("hot", "红")}
+
+
+def test_broken_rows_are_failures_and_the_rest_goes_on(tmp_path):
+    path = table(
+        tmp_path,
+        "id,title,price,picture\n"
+        "1,one,4,a.jpg\n"
+        ",no id,4,a.jpg\n"
+        "3,three,four,a.jpg\n"
+        "4,four,4,\n"
+        "5,too,many,cells,here\n"
+        "6,six,-1,a.jpg\n"
+        "7,seven,4,../../secret.jpg\n"
+        "8,eight,4,http://10.0.0.1/a.jpg\n"
+        "9,nine,4,a.jpg\n",
+    )
+    found = entries(path)
+    assert [entry.product.id for entry in found if isinstance(entry, Item)] == ["1", "9"]
+    failures = [entry for entry in found if isinstance(entry, Failure)]
+    assert [failure.code for failure in failures] == [
+        "row_bad", "row_bad", "picture_missing", "row_bad", "row_bad", "picture_outside", "picture_url",
+    ]  # fmt: skip
+    assert "four" in failures[1].reason and "12.5" in failures[1].reason
+    assert failures[0].path == "products.csv line 3"
+
+
+def test_known_kinds_win_over_what_a_column_looks_like(tmp_path):
+    path = table(tmp_path, "id,size,picture\n1,42,a.jpg\n2,XL,b.jpg\n")
+    good, bad = entries(path, known={"size": "number"})
+    assert good.product.attributes == {"size": 42}
+    assert bad.code == "row_bad" and "XL" in bad.reason
+    assert open_source(path, {}, None).schema == {"size": "text"}
+
+
+def test_columns_that_start_with_an_underscore_are_left_out(tmp_path):
+    path = table(tmp_path, "id,picture,_hash,_vectors\n1,a.jpg,x,y\n")
+    assert entries(path)[0].product.attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("titel,pic\n1,2\n", "'id'"),
+        ("id,pictur\n1,a.jpg\n", "did you mean 'pictur'"),
+        ("id,id,picture\n1,1,a\n", "same name"),
+        ("", "no rows"),
+        ("id,picture\n", "no rows"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_why(tmp_path, text, said):
+    with pytest.raises(BadInput, match=said):
+        open_source(table(tmp_path, text), {}, None)
+
+
+def test_a_table_in_another_encoding_says_what_to_do(tmp_path):
+    path = tmp_path / "old.csv"
+    path.write_bytes("id,title,picture\n1,blåbär,a.jpg\n".encode("latin-1"))
+    with pytest.raises(BadInput, match="UTF-8"):
+        open_source(path, {}, None)
+
+
+def test_a_parquet_file_that_is_none_says_so(tmp_path):
+    with pytest.raises(BadInput, match="Parquet"):
+        open_source(table(tmp_path, "nonsense", "p.parquet"), {}, None)
+
+
+def test_a_folder_of_pictures_and_a_folder_per_product(tmp_path):
+    save(1, tmp_path / "red-tea.jpg")
+    save(2, tmp_path / "shoes" / "runner_2" / "front.png")
+    save(3, tmp_path / "shoes" / "runner_2" / "back.png")
+    save(4, tmp_path / ".hidden" / "x.png")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    found = {item.picture: item.product for item in entries(tmp_path)}
+    assert set(found) == {"red-tea.jpg", "shoes/runner_2/front.png", "shoes/runner_2/back.png"}
+    assert found["red-tea.jpg"].title == "red tea"
+    back = found["shoes/runner_2/back.png"]
+    assert (back.id, back.title, back.category) == ("shoes/runner_2", "runner 2", "shoes")
+
+
+def test_links_that_lead_out_of_the_folder_are_failures(tmp_path):
+    outside = save(1, tmp_path / "outside" / "a.jpg")
+    inside = tmp_path / "shop"
+    inside.mkdir()
+    save(2, inside / "b.jpg")
+    (inside / "link.jpg").symlink_to(outside)
+    codes = [entry.code for entry in entries(inside) if isinstance(entry, Failure)]
+    assert codes == ["picture_outside"]
+
+
+def test_what_is_no_source_says_what_is(tmp_path):
+    with pytest.raises(NotFound):
+        open_source(tmp_path / "nothing.csv", {}, None)
+    with pytest.raises(BadInput, match="no pictures"):
+        open_source(tmp_path, {}, None)
+    with pytest.raises(BadInput, match=r"\.csv"):
+        open_source(table(tmp_path, "x", "products.xlsx"), {}, None)

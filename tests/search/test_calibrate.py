@@ -1,0 +1,44 @@
+"""Scores are probabilities, fall along a ranking, and a fit recovers the chances it was made from."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapfind.search.calibrate import Calibration, fit, margins, verdict
+
+rankings = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(lambda values: sorted(values, reverse=True))
+
+
+@given(rankings)
+def test_scores_are_probabilities_and_fall_along_the_ranking(similarities):
+    scores = Calibration().photo_scores(similarities)
+    assert all(0 <= score <= 1 for score in scores)
+    assert all(a >= b for a, b in itertools.pairwise(scores))
+
+
+def test_the_margin_is_against_the_best_other():
+    assert np.allclose(margins([0.9, 0.7, 0.4]), [0.2, -0.2, -0.5])
+    assert margins([0.9]) == [0.0]
+    assert margins([]) == []
+
+
+def test_verdicts_follow_the_score():
+    assert [verdict(score) for score in (0.9, 0.5, 0.3, 0.05)] == ["match", "match", "similar", "none"]
+
+
+def test_a_fit_recovers_the_chances():
+    rng = np.random.default_rng(0)
+    truth = Calibration(photo=(5.0, 10.0, -3.0))
+    similarities = np.sort(rng.uniform(0, 1, (4000, 4)), axis=1)[:, ::-1]
+    chances = np.array([truth.photo_scores(list(row)) for row in similarities])
+    found = fit(similarities, rng.uniform(size=chances.shape) < chances, Calibration())
+    fitted = np.array([found.photo_scores(list(row)) for row in similarities])
+    assert np.abs(fitted - chances).mean() < 0.02
+
+
+def test_a_fit_with_nothing_to_learn_from_keeps_the_base():
+    base = Calibration()
+    assert fit(np.ones((3, 2)), np.ones((3, 2), bool), base) == base
+    assert fit(np.ones((3, 2)), np.zeros((3, 2), bool), base) == base
