@@ -1,0 +1,135 @@
+"""Write docs/reference/ from the code: settings, errors, command line, values. `python scripts/reference.py` mends drift."""
+
+import dataclasses
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+
+
+def settings() -> str:
+    """The table of settings."""
+    from snapfind.settings import SETTINGS
+
+    lines = [
+        "# Settings",
+        "",
+        "Give a setting to `snapfind.open(path, name=value)` or as an environment variable; what is given wins.",
+        "",
+        "| name | variable | default | unit | least | most | what |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for s in SETTINGS:
+        least, most = ("" if bound is None else f"{bound:,g}" for bound in (s.least, s.most))
+        default = f"{s.default:,}" if isinstance(s.default, int) else s.default
+        lines.append(f"| `{s.name}` | `{s.variable}` | {default} | {s.unit} | {least} | {most} | {s.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> str:
+    """The tree of errors and their codes."""
+    from snapfind import errors as tree
+
+    lines = ["# Errors", "", "```text", inspect.cleandoc(tree.__doc__ or ""), "```", ""]
+    lines += ["| error | code | HTTP status | exit code | when |", "|---|---|---|---|---|"]
+    for name in tree.__all__:
+        error = getattr(tree, name)
+        first = " ".join((error.__doc__ or "").split())
+        lines.append(f"| `{name}` | `{error.code}` | {error.http_status} | {error.exit_code} | {first} |")
+    return "\n".join(lines) + "\n"
+
+
+def values() -> str:
+    """The frozen values and their fields."""
+    import snapfind
+
+    lines = ["# Values", "", "Everything that goes in and out of the library is one of these, checked when it is made."]
+    for name in ("Box", "Picture", "Product", "Like", "Query", "Hit", "Answer"):
+        value = getattr(snapfind, name)
+        fields = ", ".join(f"{f.name}: {_type(f.type)}" for f in dataclasses.fields(value))
+        lines += ["", f"## {name}", "", inspect.cleandoc(value.__doc__), "", f"```python\n{name}({fields})\n```"]
+        for method, function in vars(value).items():
+            documented = inspect.getdoc(getattr(value, method)) if not method.startswith("_") else None
+            if documented and (callable(function) or isinstance(function, (property, classmethod))):
+                lines.append(f"- `{method}`: {' '.join(documented.split())}")
+    return "\n".join(lines) + "\n"
+
+
+def library() -> str:
+    """The verbs of Catalog."""
+    import snapfind
+
+    lines = ["# Library", "", "```python", "import snapfind", 'shop = snapfind.open("shop.snap")', "```", ""]
+    lines += ["## snapfind.open", "", inspect.cleandoc(snapfind.open.__doc__ or "")]
+    for name, verb in vars(snapfind.Catalog).items():
+        if not name.startswith("_") and inspect.isfunction(verb):
+            signature = str(inspect.signature(verb)).replace("'", "").replace("(self, ", "(").replace("(self)", "()")
+            lines += [
+                "",
+                f"## Catalog.{name}",
+                "",
+                f"```python\n{name}{signature}\n```",
+                "",
+                inspect.getdoc(verb) or "",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def command_line() -> str:
+    """The help of every verb, as printed at 100 columns."""
+    import typer
+    from click.testing import CliRunner
+
+    from snapfind.cli.app import app
+
+    os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1")
+    command = typer.main.get_command(app)
+    runner = CliRunner()
+    lines = [
+        "# Command line",
+        "",
+        "Exit codes of every verb: 0 done, 1 partly (some rows failed), 2 nothing could be done.",
+    ]
+    for verb in _verbs(command, ()):
+        said = runner.invoke(command, [*verb, "--help"], prog_name="snapfind").output
+        shown = "\n".join(line.rstrip() for line in said.strip().splitlines())
+        lines += ["", f"## snapfind {' '.join(verb)}".rstrip(), "", "```text", shown, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _verbs(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    found = [path]
+    for name, child in getattr(command, "commands", {}).items():
+        found += _verbs(child, (*path, name))
+    return found
+
+
+def _type(given: object) -> str:
+    return given if isinstance(given, str) else getattr(given, "__name__", None) or str(given).replace("typing.", "")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "errors.md": errors,
+    "values.md": values,
+    "library.md": library,
+    "command-line.md": command_line,
+}
+
+
+def main() -> int:
+    """Write every page that differs."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        path, text = FOLDER / name, page()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {path.relative_to(FOLDER.parent.parent)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

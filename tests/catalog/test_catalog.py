@@ -1,0 +1,161 @@
+"""The library: search by photo, text, product and mixes; get, delete, facets, export; threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from snapfind import Box, Like, Query
+from snapfind.errors import BadFilter, BadInput, BadPicture, BadQuery, NotFound
+from tests.pictures import picture
+
+
+def ids(answer):
+    return [hit.product.id for hit in answer]
+
+
+def test_a_photo_finds_its_product_and_says_so(shop, catalogue):
+    for wanted in (shop.folder / "c.png", str(shop.folder / "c.png"), (shop.folder / "c.png").read_bytes(), picture(3)):
+        hit = catalogue.search(wanted)[0]
+        assert (hit.product.id, hit.picture.name) == ("mug-1", "c.png")
+        assert 0 <= hit.score <= 1
+        assert hit.parts["photo"] > 0.9
+
+
+def test_hits_are_products_each_with_its_best_picture(catalogue):
+    answer = catalogue.search(picture(2))
+    assert sorted(ids(answer)) == ["mug-1", "tea-1", "tea-2"]
+    assert (answer[0].product.id, answer[0].picture.name) == ("tea-2", "b-back.png")
+    assert [hit.score for hit in answer] == sorted((hit.score for hit in answer), reverse=True)
+    assert set(answer.timings) == {"decode", "encode", "recall", "rank"}
+
+
+def test_words_find_titles_brands_ids_and_other_languages(catalogue):
+    assert ids(catalogue.search("green tea"))[0] == "tea-2"
+    assert ids(catalogue.search("Kiln"))[0] == "mug-1"
+    assert ids(catalogue.search("mug-1"))[0] == "mug-1"
+    assert ids(catalogue.search("杯子"))[0] == "mug-1"
+    assert ids(catalogue.search("en blå mugg"))[0] == "mug-1"
+
+
+def test_photo_and_words_together_with_negatives(catalogue):
+    assert ids(catalogue.search([Like(photo=picture(0)), Like(text="red tea")]))[0] == "tea-1"
+    less = catalogue.search([Like(photo=picture(0)), Like(photo=picture(1), weight=-0.5)])
+    assert ids(less)[0] == "tea-1"
+    with pytest.raises(BadQuery, match="cancel"):
+        catalogue.search([Like(photo=picture(0)), Like(photo=picture(0), weight=-1)])
+
+
+def test_more_like_a_product_leaves_the_product_out(catalogue):
+    assert sorted(ids(catalogue.search(Like(product="tea-1")))) == ["mug-1", "tea-2"]
+    with pytest.raises(NotFound, match="nope"):
+        catalogue.search(Like(product="nope"))
+
+
+def test_filters_hold_in_every_kind_of_search(catalogue):
+    for wanted in (picture(0), "tea", Like(product="mug-1"), [Like(photo=picture(0)), Like(text="tea")]):
+        assert ids(catalogue.search(wanted, filter="stock > 2 and category = 'tea'")) == ["tea-1"]
+    both = catalogue.search(Query((Like(text="tea"),), "stock > 2"), filter="price > 5")
+    assert ids(both) == ["mug-1"]
+    with pytest.raises(BadFilter):
+        catalogue.search("tea", filter="colour = 'red'")
+
+
+def test_pages_are_slices_of_one_answer(catalogue):
+    for wanted in (picture(0), "tea"):
+        whole = ids(catalogue.search(wanted, limit=3))
+        assert [ids(catalogue.search(wanted, limit=1, offset=at))[0] for at in range(3)] == whole
+        assert ids(catalogue.search(wanted, limit=5, offset=3)) == []
+
+
+def test_a_box_limits_the_photo(catalogue):
+    both = picture(0).resize((96, 96))
+    wide = both.crop((0, 0, 192, 96))
+    wide.paste(picture(3), (96, 0))
+    assert ids(catalogue.search(wide, box=Box(0, 0, 0.5, 1)))[0] == "tea-1"
+    assert ids(catalogue.search(wide, box=Box(0.5, 0, 1, 1)))[0] == "mug-1"
+    with pytest.raises(BadQuery, match="one photo"):
+        catalogue.search("tea", box=Box(0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1001])
+def test_a_limit_out_of_range_says_the_range(catalogue, limit):
+    with pytest.raises(BadQuery, match="1 to 1000"):
+        catalogue.search("tea", limit=limit)
+
+
+def test_what_cannot_be_searched_says_why(catalogue):
+    with pytest.raises(BadPicture, match=r"nothing\.jpg"):
+        catalogue.search("nothing.jpg")
+    with pytest.raises(BadQuery, match="empty"):
+        catalogue.search("  ")
+    with pytest.raises(BadQuery, match="2048"):
+        catalogue.search("x" * 2049)
+    with pytest.raises(BadPicture):
+        catalogue.search(b"nonsense")
+
+
+def test_an_empty_catalogue_answers_with_nothing(shop):
+    with shop.open() as catalogue:
+        assert ids(catalogue.search(picture(0))) == []
+        assert catalogue.search("tea").verdict == "none"
+        assert len(catalogue) == 0
+
+
+def test_delete_by_id_and_by_filter_takes_points_and_copies(shop, catalogue):
+    assert catalogue.delete(["tea-2", "unknown"]) == 2
+    assert catalogue.delete(filter="price > 10") == 1
+    assert [product.id for product in catalogue.products()] == ["tea-1"]
+    assert sum(1 for _ in (shop.path / "pictures").rglob("*.jpg")) == 1
+    with pytest.raises(NotFound):
+        catalogue.get("tea-2")
+    with pytest.raises(BadInput, match="one of the two"):
+        catalogue.delete()
+
+
+def test_facets_count_products_not_pictures(catalogue):
+    assert catalogue.facets("brand") == [("Acme", 2), ("Kiln", 1)]
+    assert catalogue.facets("category", filter="stock > 0") == [("mugs", 1), ("tea", 1)]
+    with pytest.raises(BadInput, match="brand"):
+        catalogue.facets("colour")
+
+
+def test_a_catalogue_opened_again_answers_the_same(shop):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        before = [(hit.product, round(hit.score, 5)) for hit in catalogue.search(picture(1))]
+    with shop.open() as catalogue:
+        assert [(hit.product, round(hit.score, 5)) for hit in catalogue.search(picture(1))] == before
+
+
+def test_threads_search_while_another_adds(shop, catalogue):
+    stop = threading.Event()
+
+    def adding():
+        for round_ in range(6):
+            shop.rows[1][1] = f"Red tea {round_}"
+            catalogue.add(shop.write())
+        stop.set()
+
+    def searching():
+        asked = 0
+        while not stop.is_set() or asked == 0:
+            assert ids(catalogue.search(picture(3), limit=1)) == ["mug-1"]
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(4) as pool:
+        searches = [pool.submit(searching) for _ in range(3)]
+        pool.submit(adding).result()
+        assert all(search.result() > 0 for search in searches)
+    assert catalogue.get("tea-1").title == "Red tea 5"
+
+
+def test_info_and_closing_twice(shop):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        info = catalogue.info()
+        assert (info["products"], info["pictures"]) == (3, 4)
+        assert info["schema"]["stock"] == "number"
+        catalogue.close()
+    catalogue.close()

@@ -1,0 +1,58 @@
+"""An export is a table that `add` reads again: the same products, with copies the same pictures."""
+
+import json
+
+import duckdb
+import pytest
+
+import snapfind
+from snapfind.catalog.export import with_copies, write_table
+from snapfind.errors import BadInput
+from snapfind.index.payload import FIXED
+
+
+def exported(catalogue, target, **options):
+    rows = catalogue.export(**options)
+    rows = with_copies(rows, catalogue.picture, target.parent / "copies")
+    write_table(rows, target, FIXED | catalogue.schema, vectors=options.get("vectors", False))
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_an_export_added_again_gives_the_same_products(tmp_path, catalogue, suffix):
+    target = exported(catalogue, tmp_path / f"out{suffix}")
+    with snapfind.open(tmp_path / "again.snap") as again:
+        report = again.add(target)
+        assert (report.added, report.failures) == (4, [])
+        for product in catalogue.products():
+            other = again.get(product.id)
+            assert (other.title, other.price, other.attributes) == (product.title, product.price, product.attributes)
+            assert len(other.pictures) == len(catalogue.get(product.id).pictures)
+
+
+def test_vectors_go_out_with_the_name_of_their_space(tmp_path, catalogue):
+    target = exported(catalogue, tmp_path / "out.jsonl", vectors=True)
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    active = catalogue.info()["model"]
+    assert all(len(row["_vectors"][active]) == catalogue.model.photo.space.dim for row in rows)
+    assert all(abs(sum(x * x for x in row["_vectors"][active]) - 1) < 1e-3 for row in rows)
+    parquet = exported(catalogue, tmp_path / "out.parquet", vectors=True)
+    with duckdb.connect() as connection:
+        found = connection.execute(f"select _vectors from '{parquet}' where id = 'mug-1'").fetchone()[0]
+    assert len(found[active]) == catalogue.model.photo.space.dim
+
+
+def test_a_filter_chooses_rows_and_a_wrong_ending_is_refused(tmp_path, catalogue):
+    assert {row["id"] for row in catalogue.export(filter="category = 'tea'")} == {"tea-1", "tea-2"}
+    with pytest.raises(BadInput, match=r"\.jsonl or \.parquet"):
+        write_table([], tmp_path / "out.xlsx", {}, vectors=False)
+
+
+def test_an_export_that_fails_leaves_no_file(tmp_path):
+    def rows():
+        yield {"id": "1"}
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError):
+        write_table(rows(), tmp_path / "out.jsonl", {}, vectors=False)
+    assert list(tmp_path.iterdir()) == []

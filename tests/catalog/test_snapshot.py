@@ -1,0 +1,64 @@
+"""A snapshot restores bit for bit; damage is found, by verify and by restore, and nothing half-made is left."""
+
+import pytest
+
+from snapfind.catalog.doctor import examine
+from snapfind.catalog.snapshot import restore, snapshot, verify
+from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NotFound
+from tests.pictures import picture
+
+
+@pytest.fixture
+def taken(shop, tmp_path):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+    snapshot(shop.path, tmp_path / "shop.tar")
+    return tmp_path / "shop.tar"
+
+
+def test_what_is_restored_answers_the_same(shop, taken, tmp_path):
+    import snapfind
+
+    assert verify(taken) == restore(taken, tmp_path / "back.snap")
+    with shop.open() as before, snapfind.open(tmp_path / "back.snap") as after:
+        for number in range(4):
+            ours, theirs = before.search(picture(number)), after.search(picture(number))
+            assert [(hit.product, hit.score) for hit in ours] == [(hit.product, hit.score) for hit in theirs]
+
+
+def test_a_damaged_snapshot_is_found_and_leaves_nothing(taken, tmp_path):
+    content = bytearray(taken.read_bytes())
+    content[len(content) // 2] ^= 1
+    taken.write_bytes(content)
+    with pytest.raises(CatalogBroken, match="damaged"):
+        verify(taken)
+    with pytest.raises(CatalogBroken, match="damaged"):
+        restore(taken, tmp_path / "back.snap")
+    assert not (tmp_path / "back.snap").exists()
+    assert not (tmp_path / "back.snap.new").exists()
+
+
+def test_what_is_no_snapshot_or_in_the_way_is_refused(shop, taken, tmp_path):
+    with pytest.raises(BadInput, match="there already"):
+        snapshot(shop.path, taken)
+    with pytest.raises(BadInput, match="there already"):
+        restore(taken, shop.path)
+    with pytest.raises(NotFound):
+        verify(tmp_path / "none.tar")
+    (tmp_path / "text.tar").write_text("x" * 2000)
+    with pytest.raises(CatalogBroken, match="not a snapshot"):
+        verify(tmp_path / "text.tar")
+    with shop.open(), pytest.raises(CatalogBusy):
+        snapshot(shop.path, tmp_path / "other.tar")
+
+
+def test_the_doctor_finds_a_well_catalogue_well_and_names_what_is_missing(shop):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        copy = next((shop.path / "pictures").rglob("*.jpg"))
+    assert {check.state for check in examine(shop.path)} == {"ok"}
+    copy.unlink()
+    found = {check.name: check for check in examine(shop.path)}
+    assert found["copies"].state == "warning" and "1 copies" in found["copies"].said
+    (shop.path / "manifest.json").write_text("{")
+    assert "broken" in {check.state for check in examine(shop.path)}

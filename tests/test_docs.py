@@ -1,0 +1,51 @@
+"""Documents cannot drift: the reference is what the code generates, links lead somewhere, the tutorial runs."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import snapfind
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+
+
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["settings.md", "errors.md", "values.md", "library.md", "command-line.md"])
+def test_the_reference_is_what_the_code_says(name):
+    module = reference()
+    written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert written == module.PAGES[name](), "run scripts/docs"
+
+
+def test_every_page_of_the_reference_is_generated():
+    by_hand = {"json.md", "filters.md"}
+    assert {page.name for page in (ROOT / "docs" / "reference").iterdir()} == set(reference().PAGES) | by_hand
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_error_code_that_is_raised_is_documented():
+    documented = "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("errors.md", "json.md"))
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    for code in set(re.findall(r'code="(\w+)"', source)):
+        assert code in documented or code.removeprefix("picture") in documented, code
+
+
+def test_the_public_names_are_sorted_and_exist():
+    assert snapfind.__all__ == sorted(snapfind.__all__)
+    for name in snapfind.__all__:
+        assert hasattr(snapfind, name), name
