@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: settings, errors, command line, values. `python scripts/reference.py` mends drift."""
+"""Write docs/reference/ from the code: settings, errors, command line, values. `scripts/docs` runs it."""
 
 import dataclasses
 import inspect

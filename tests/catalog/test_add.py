@@ -161,7 +161,11 @@ def test_a_full_disk_is_one_clear_error_and_the_store_goes_on(shop, catalogue, m
     assert catalogue.add(shop.table).changed == 1
 
 
-ADD = "import sys, snapfind; s = snapfind.open(sys.argv[1], batch=4); s.add(sys.argv[2], progress=lambda d, t: print(d, flush=True))"
+ADD = """
+import sys, snapfind
+shop = snapfind.open(sys.argv[1], batch=4)
+shop.add(sys.argv[2], progress=lambda done, _: print(done, flush=True))
+"""
 
 
 def test_a_killed_run_loses_nothing_and_the_next_goes_on(tmp_path):

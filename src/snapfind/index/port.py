@@ -126,6 +126,10 @@ class Index(Protocol):
         """Build graphs and merge segments; searches go on meanwhile."""
         ...
 
+    def flush(self) -> None:
+        """Make what was written survive a power cut too."""
+        ...
+
     def close(self) -> None:
         """Flush and release; the next call on it raises."""
         ...

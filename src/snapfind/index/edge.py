@@ -1,0 +1,330 @@
+"""The embedded Index: Qdrant Edge, in this process, one folder, a write-ahead log.
+
+Traps of version 0.9 that this file hides: it has no grouping, so pages are asked for until enough groups are there; it
+facets keywords and booleans only; ties come in any order; paths of odd names must be quoted; its Python side takes
+`MatchValue(True)` for the number 1, so every boolean is stored once more as a keyword (`_is_NAME`). A write that
+returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it survive a power cut.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as engine
+from numpy.typing import NDArray
+
+from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
+from snapfind.index.filters import Filter
+from snapfind.index.filters.operators import json_path
+from snapfind.index.payload import SYSTEM
+from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.words import spelled
+from snapfind.types import Kind
+
+__all__ = ["Edge", "open"]
+
+_WORDS, _IS = "words", "_is_"
+_SCHEMAS: dict[Kind, Any] = {
+    "text": engine.PayloadSchemaType.Keyword,
+    "list": engine.PayloadSchemaType.Keyword,
+    "number": engine.PayloadSchemaType.Float,
+    "bool": engine.PayloadSchemaType.Bool,
+    "date": engine.PayloadSchemaType.Datetime,
+}
+_EF = 128  # recall@10 of .99 and more at 100,000 (benchmarks/index_growth.py)
+_FULL_SCAN = 10_000  # kilobytes of vectors below which a full scan beats the graph, also after a filter
+
+
+def open(path: Path) -> "Edge":
+    """Open the index of a folder, or make one. Raises CatalogBroken when its files cannot be read."""
+    try:
+        if (path / "edge_config.json").exists():
+            return Edge(path, engine.EdgeShard.load(str(path)))
+        path.mkdir(parents=True, exist_ok=True)
+        graph = engine.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=_FULL_SCAN)
+        words = {_WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
+        shard = engine.EdgeShard.create(str(path), engine.EdgeConfig(sparse_vectors=words, hnsw_config=graph))
+    except Exception as error:  # the engine raises plain Exception
+        raise CatalogBroken(f"the index in {path} cannot be opened ({error}); restore a snapshot") from error
+    edge = Edge(path, shard)
+    edge.declare(SYSTEM)
+    return edge
+
+
+class Edge:
+    """An Index in a folder. Reads run beside each other; writes one at a time."""
+
+    def __init__(self, path: Path, shard: engine.EdgeShard) -> None:
+        self._path = path
+        self._shard: engine.EdgeShard | None = shard
+        self._writing = threading.Lock()
+        self._bm25 = engine.Bm25(
+            engine.Bm25Config(
+                tokenizer=engine.TokenizerType.Multilingual,  # parts Chinese and Japanese into words
+                stemmer=engine.DisabledStemmer(),  # three languages in one index: a stemmer for one harms the others
+                stopwords=engine.StopwordsSet(),
+                ascii_folding=True,
+                avg_len=40,
+            )
+        )
+        self._dims = self._read_dims()
+
+    # ── schema and spaces ────────────────────────────────────────────────────────
+
+    def declare(self, fields: Mapping[str, Kind]) -> None:
+        with self._writing:
+            known = self._open().info().payload_schema
+            wanted = {json_path(name): _SCHEMAS[kind] for name, kind in fields.items()}
+            wanted |= {json_path(_IS + name): _SCHEMAS["text"] for name, kind in fields.items() if kind == "bool"}
+            for path, schema in wanted.items():
+                if path not in known or known[path].data_type != schema:
+                    self._update(engine.UpdateOperation.create_field_index(path, schema))
+
+    def add_space(self, space: str, dim: int) -> None:
+        with self._writing:
+            known = self.spaces().get(space)
+            if known is None:
+                self._update(engine.UpdateOperation.create_dense_vector(space, dim, engine.Distance.Dot))
+                self._dims = self._read_dims()
+            elif known != dim:
+                raise BadInput(f"space {space} has {known} dimensions, not {dim}; use another name")
+
+    def drop_space(self, space: str) -> None:
+        with self._writing:
+            if space in self.spaces():
+                self._update(engine.UpdateOperation.delete_vector_name(space))
+                self._dims = self._read_dims()
+
+    def spaces(self) -> Mapping[str, int]:
+        self._open()
+        return dict(self._dims)
+
+    def _read_dims(self) -> dict[str, int]:
+        config = json.loads((self._path / "edge_config.json").read_bytes())
+        return {name: int(vector["size"]) for name, vector in config.get("vectors", {}).items()}
+
+    # ── writing ──────────────────────────────────────────────────────────────────
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        self._check({space: vector for point in points for space, vector in point.vectors.items()})
+        rows = []
+        for point in points:
+            vectors: dict[str, Any] = {space: vector.tolist() for space, vector in point.vectors.items()}
+            rows.append(
+                engine.Point(point.id, vectors | self._sparse(point.words), _stored(point.payload, point.words))
+            )
+        with self._writing:
+            self._update(engine.UpdateOperation.upsert_points(rows))
+
+    def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        self._check(dict.fromkeys([space], next(iter(vectors.values()))) if vectors else {})
+        with self._writing:
+            there = [point.id for point in self.get(list(vectors))]
+            rows = [engine.PointVectors(found, {space: vectors[found].tolist()}) for found in there]
+            if rows:
+                self._update(engine.UpdateOperation.update_vectors(rows))
+
+    def put_payload(self, ids: Sequence[str], payload: Mapping[str, Any], words: str | None = None) -> None:
+        with self._writing:
+            for point in self.get(ids):
+                said = point.words if words is None else words
+                self._update(engine.UpdateOperation.overwrite_payload([point.id], _stored(payload, said)))
+                if words is None or words == point.words:
+                    continue
+                if sparse := self._sparse(words):
+                    self._update(engine.UpdateOperation.update_vectors([engine.PointVectors(point.id, sparse)]))
+                else:
+                    self._update(engine.UpdateOperation.delete_vectors([point.id], [_WORDS]))
+
+    def delete(self, where: Where) -> int:
+        with self._writing:
+            if where is None or isinstance(where, Filter):
+                count = self.count(where)
+                self._update(engine.UpdateOperation.delete_points_by_filter(_condition(where)))
+                return count
+            there = [point.id for point in self.get(list(dict.fromkeys(where)))]
+            if there:
+                self._update(engine.UpdateOperation.delete_points(list(there)))
+            return len(there)
+
+    def _sparse(self, words: str) -> dict[str, Any]:
+        vector = self._bm25.embed_document(spelled(words))
+        return {_WORDS: vector} if vector.indices else {}
+
+    def _update(self, operation: Any) -> None:
+        """Raises NoRoom when the disk is full."""
+        try:
+            self._open().update(operation)
+        except Exception as error:
+            if "No space left" in str(error):
+                raise NoRoom("no room on the disk for the index; free some space and run again") from error
+            raise SnapfindError(f"the index refused a write: {error}") from error
+
+    # ── reading ──────────────────────────────────────────────────────────────────
+
+    def search(self, ask: Ask) -> list[Found]:
+        if ask.vector is not None:
+            self._check({ask.space: ask.vector})
+            query = engine.Query.Nearest(ask.vector.tolist(), using=ask.space)
+        else:
+            sparse = self._bm25.embed_query(spelled(ask.words))
+            if not sparse.indices:
+                return []
+            query = engine.Query.Nearest(sparse, using=_WORDS)
+        wanted = ask.offset + ask.limit
+        size = wanted + 8  # room for the first ties and second pictures
+        while True:
+            found = self._nearest(query, ask, size)
+            ranked = _grouped(found, ask.group)
+            # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
+            tied = len(ranked) > wanted and found[-1].score == ranked[wanted - 1].score
+            if len(found) < size or (len(ranked) >= wanted and not tied and found[-1].score < ranked[wanted - 1].score):
+                return ranked[ask.offset : wanted]
+            size *= 4
+
+    def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
+        exact = ask.exact and ask.vector is not None
+        params = engine.SearchParams(hnsw_ef=max(_EF, size), exact=exact)
+        request = engine.QueryRequest(
+            limit=size,
+            query=query,
+            filter=_condition(ask.filter) if ask.filter else None,
+            with_payload=True,
+            params=params,
+        )
+        points = self._open().query(request)
+        found = [Found(str(point.id), float(point.score), _payload(point.payload)) for point in points]
+        return sorted(found, key=lambda one: (-one.score, one.id))
+
+    def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
+        records = self._open().retrieve(list(ids), with_payload=True, with_vector=vectors) if ids else []
+        points = {str(record.id): _point(record, vectors) for record in records}
+        return [points[found] for found in ids if found in points]
+
+    def scroll(
+        self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
+    ) -> Page:
+        # the engine's offset is the first id to come, also when that point is gone by now
+        request = engine.ScrollRequest(
+            offset=after,
+            limit=limit + 2,
+            filter=_condition(where) if where else None,
+            with_payload=True,
+            with_vector=vectors,
+        )
+        records, _ = self._open().scroll(request)
+        points = [_point(record, vectors) for record in records if str(record.id) != after]
+        shown = tuple(points[:limit])
+        return Page(shown, shown[-1].id if len(points) > limit else None)
+
+    def count(self, where: Filter | None = None) -> int:
+        return self._open().count(engine.CountRequest(exact=True, filter=_condition(where) if where else None))
+
+    def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+        path = json_path(name)
+        known = self._open().info().payload_schema.get(path)
+        if known is not None and known.data_type in (engine.PayloadSchemaType.Keyword, engine.PayloadSchemaType.Bool):
+            condition = _condition(where) if where else None
+            request = engine.FacetRequest(path, limit=1_000_000, exact=True, filter=condition)
+            pairs = [(hit.value, hit.count) for hit in self._open().facet(request)]
+        else:
+            pairs = list(self._tally(name, where).items())
+        return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
+
+    def _tally(self, name: str, where: Filter | None) -> Counter[Any]:
+        counts: Counter[Any] = Counter()
+        after: str | None = None
+        while True:
+            page = self.scroll(where, after=after, limit=1000)
+            counts.update(point.payload[name] for point in page.points if name in point.payload)
+            after = page.after
+            if after is None:
+                return counts
+
+    # ── the folder ───────────────────────────────────────────────────────────────
+
+    def optimize(self) -> None:
+        self._open().optimize()
+        self.flush()
+
+    def flush(self) -> None:
+        self._open().flush()
+
+    def close(self) -> None:
+        with self._writing:
+            shard, self._shard = self._shard, None
+        if shard is not None:
+            shard.flush()
+            shard.close()
+
+    def _open(self) -> engine.EdgeShard:
+        shard = self._shard
+        if shard is None:
+            raise SnapfindError("the index is closed; open the catalogue again")
+        return shard
+
+    def _check(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        self._open()
+        spaces = self._dims
+        for space, vector in vectors.items():
+            if space not in spaces:
+                raise BadInput(f"the index has no space {space!r}; add it first")
+            if vector.shape != (spaces[space],):
+                raise BadInput(f"space {space} takes ({spaces[space]},) vectors, not {vector.shape}")
+
+
+class _Conditions:
+    """The engine's condition classes for filters to use."""
+
+    FieldCondition = engine.FieldCondition
+    Filter = engine.Filter
+    IsEmptyCondition = engine.IsEmptyCondition
+    MatchAny = engine.MatchAny
+    RangeDateTime = engine.RangeDateTime
+    RangeFloat = engine.RangeFloat
+
+    @staticmethod
+    def boolean(name: str, value: bool) -> engine.FieldCondition:
+        """The field is that boolean."""
+        return engine.FieldCondition(json_path(_IS + name), match=engine.MatchAny([_keyword(value)]))
+
+
+def _condition(where: Filter | None) -> Any:
+    if where is None:
+        return engine.Filter()
+    condition = where.condition(_Conditions)
+    return condition if isinstance(condition, engine.Filter) else engine.Filter(must=[condition])
+
+
+def _grouped(found: Sequence[Found], group: str | None) -> list[Found]:
+    if group is None:
+        return list(found)
+    best: dict[Any, Found] = {}
+    for one in found:
+        best.setdefault(one.payload.get(group, one.id), one)
+    return list(best.values())
+
+
+def _stored(payload: Mapping[str, Any], words: str) -> dict[str, Any]:
+    """A payload as the engine keeps it; the words too, for it gives back weights of hashed tokens only."""
+    truths = {_IS + name: _keyword(value) for name, value in payload.items() if isinstance(value, bool)}
+    return {**payload, **truths, "_words": words}
+
+
+def _keyword(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _payload(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (payload or {}).items() if name != "_words" and not name.startswith(_IS)}
+
+
+def _point(record: engine.Record, vectors: bool) -> Point:
+    found = record.vector if vectors and isinstance(record.vector, dict) else {}
+    dense = {space: np.asarray(vector, np.float32) for space, vector in found.items() if space != _WORDS}
+    words = str((record.payload or {}).get("_words", ""))
+    return Point(str(record.id), dense, words, _payload(record.payload))

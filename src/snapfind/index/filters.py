@@ -1,5 +1,0 @@
-"""The filter grammar."""
-
-
-class Filter:
-    """A parsed filter."""

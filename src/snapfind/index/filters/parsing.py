@@ -1,0 +1,182 @@
+"""Text into a Filter, checked against the schema; every complaint has a position and a mend."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import UnexpectedInput, VisitError
+
+from snapfind.errors import BadFilter
+from snapfind.index.filters.operators import All, Any_, Between, Exists, Filter, Is, Not, Value
+from snapfind.index.payload import FIXED
+from snapfind.types import Kind
+
+__all__ = ["parse"]
+
+_DEEPEST = 50
+_BUILT_IN: dict[str, tuple[str, Kind]] = {"id": ("_product", "text"), "picture": ("_picture", "text")}
+_ENDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+
+
+def parse(text: str, schema: Mapping[str, Kind], max_length: int = 4096) -> Filter:
+    """The filter that `text` says. `schema` has the kinds of the shop's own attributes.
+
+    Raises BadFilter with the position (characters from 0) for what does not parse, an unknown field, or a value of the
+    wrong kind.
+    """
+    if len(text) > max_length:
+        raise BadFilter(f"the filter has {len(text)} characters; the most is {max_length}", position=max_length)
+    _bound_depth(text)
+    try:
+        tree = _grammar().parse(text)
+        return _Build(schema).transform(tree)
+    except UnexpectedInput as error:
+        raise _unexpected(text, error) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+
+
+@cache
+def _grammar() -> Lark:
+    grammar = files("snapfind.index.filters").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", propagate_positions=False)
+
+
+def _bound_depth(text: str) -> None:
+    """Deep nesting would exhaust the stack of whoever walks the filter."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth > _DEEPEST:
+            raise BadFilter(f"more than {_DEEPEST} open parentheses; write it flatter", position=position)
+    if found := re.search(rf"(?:\bnot\b\s*\(?\s*){{{_DEEPEST},}}", text, re.IGNORECASE):
+        raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=found.start())
+
+
+def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
+    found = int(error.pos_in_stream)
+    position = len(text) if found < 0 else found
+    if position >= len(text.rstrip()) or getattr(getattr(error, "token", None), "type", "") == "$END":
+        ending = "the filter ends too early; write for example: price < 50"
+        return BadFilter(
+            ending if text.strip() else "the filter is empty; leave it out or write: price < 50", position=len(text)
+        )
+    near = text[position : position + 20]
+    if text[position] in "\"'":
+        return BadFilter(f"the text that begins at {position} has no closing quote: {near}", position=position)
+    return BadFilter(
+        f"at {position}, {near!r} does not fit; write comparisons joined with and, or, not: "
+        'price < 50 and color in ("red", "blue")',
+        position=position,
+    )
+
+
+@v_args(inline=True)
+class _Build(Transformer[Token, Filter]):
+    """Bottom up: fields resolved by the schema, values checked against the field's kind."""
+
+    def __init__(self, schema: Mapping[str, Kind]) -> None:
+        super().__init__()
+        self._fields = {name: (name, kind) for name, kind in {**schema, **FIXED}.items()} | _BUILT_IN
+
+    def field(self, token: Token) -> tuple[str, Kind, int]:
+        given = token.strip("`")
+        position = token.start_pos or 0
+        if given in self._fields:
+            return (*self._fields[given], position)
+        near = difflib.get_close_matches(given, self._fields, n=1)
+        mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(self._fields))}"
+        raise BadFilter(f"at {position}: no field {given!r}; {mend}", position=position)
+
+    def value(self, token: Token) -> Token:
+        return token
+
+    def comparison(self, field: tuple[str, Kind, int], operator: Token, token: Token) -> Filter:
+        name, kind, _ = field
+        value = _value(token, field)
+        if operator in ("=", "=="):
+            return Is(name, kind, (value,))
+        if operator == "!=":
+            return Not(Is(name, kind, (value,)))
+        _ordered(field, operator)
+        return Between(name, kind, **{_ENDS[operator]: value})
+
+    def between(self, field: tuple[str, Kind, int], low: Token, high: Token) -> Filter:
+        _ordered(field, low)
+        return Between(field[0], field[1], gte=_value(low, field), lte=_value(high, field))
+
+    def membership(self, field: tuple[str, Kind, int], *tokens: Token) -> Filter:
+        return Is(field[0], field[1], tuple(dict.fromkeys(_value(token, field) for token in tokens)))
+
+    def exclusion(self, field: tuple[str, Kind, int], *tokens: Token) -> Filter:
+        return Not(self.membership(field, *tokens))
+
+    def exists(self, field: tuple[str, Kind, int]) -> Filter:
+        return Exists(field[0])
+
+    def truth(self, field: tuple[str, Kind, int]) -> Filter:
+        name, kind, position = field
+        if kind != "bool":
+            reason = f"at {position}: {name} alone says nothing, it is a {kind}; compare it, or write exists({name})"
+            raise BadFilter(reason, position=position)
+        return Is(name, "bool", (True,))
+
+    def negation(self, inner: Filter) -> Filter:
+        return Not(inner)
+
+    def both(self, *parts: Filter) -> Filter:
+        return All(parts)
+
+    def either(self, *parts: Filter) -> Filter:
+        return Any_(parts)
+
+
+def _ordered(field: tuple[str, Kind, int], token: Token) -> None:
+    name, kind, _ = field
+    if kind not in ("number", "date"):
+        position = token.start_pos or 0
+        reason = f"at {position}: {name} is a {kind} and has no order; use =, != or in"
+        raise BadFilter(reason, position=position)
+
+
+def _value(token: Token, field: tuple[str, Kind, int]) -> Value:
+    name, kind, _ = field
+    value: Any = None
+    if kind in ("text", "list") and token.type == "TEXT":
+        value = re.sub(r"\\(.)", r"\1", token[1:-1])
+    elif kind == "number" and token.type == "NUMBER":
+        number = float(token)
+        value = (
+            int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else None
+        )
+    elif kind == "bool" and token.type in ("TRUE", "FALSE"):
+        value = token.type == "TRUE"
+    elif kind == "date" and token.type in ("DATE", "TEXT"):
+        value = _date(token.strip("\"'"))
+    if value is None:
+        position = token.start_pos or 0
+        reason = f"at {position}: {name} is a {kind}, {str(token)[:40]} is not; {_MEND[kind]}"
+        raise BadFilter(reason, position=position)
+    return value  # type: ignore[no-any-return]
+
+
+_MEND: dict[Kind, str] = {
+    "text": 'write a text in quotes: "red"',
+    "list": 'write a text in quotes: "red"',
+    "number": "write a number: 12.5",
+    "bool": "write true or false",
+    "date": "write a date: 2026-01-31",
+}
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
