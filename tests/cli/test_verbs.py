@@ -1,0 +1,179 @@
+"""The command line as a user types it: output, exit codes, one sentence for what is wrong."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from snapfind.cli import main
+from tests.catalog.conftest import Shop
+from tests.pictures import save
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["snapfind", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def added(shop, run):
+    assert run("add", "shop.snap", "products.csv")[0] == 0
+    return shop
+
+
+def test_add_says_what_it_did_and_again_does_nothing(shop, run):
+    code, out, _ = run("add", "shop.snap", "products.csv")
+    assert code == 0 and "4 new" in out and "model fit" in out
+    code, out, _ = run("add", "shop.snap", "products.csv")
+    assert code == 0 and "4 unchanged" in out and "new" not in out
+
+
+def test_add_lists_failures_and_ends_with_one_or_two(shop, run):
+    (shop.folder / "a.png").write_bytes(b"")
+    code, out, err = run("add", "shop.snap", "products.csv", "--errors", "errors.csv")
+    assert code == 1 and "1 failed" in out and "errors.csv" in err
+    with open("errors.csv", newline="") as file:
+        header, row = csv.reader(file)
+    assert header == ["id", "code", "path", "reason"]
+    assert row[:3] == ["tea-1", "picture_empty", "a.png"] and row[3]
+    for name in ("b.png", "b-back.png", "c.png"):
+        (shop.folder / name).unlink()
+    code, _, err = run("add", "other.snap", "products.csv")
+    assert code == 2 and "picture_missing" in err
+
+
+def test_add_dry_run_leaves_no_folder(shop, run):
+    code, out, _ = run("add", "shop.snap", "products.csv", "--dry-run", "--json")
+    assert code == 0 and json.loads(out)["added"] == 4
+    assert run("info", "shop.snap", "--json")[0] in (0, 2)
+    assert run("add", "shop.snap", "products.csv")[1].startswith("4 new")
+
+
+def test_search_by_photo_text_and_product(added, run):
+    code, out, _ = run("search", "shop.snap", "c.png")
+    assert code == 0 and "Blue mug" in out.splitlines()[1]
+    assert "Green tea" in run("search", "shop.snap", "green tea", "-n", "1")[1]
+    assert "tea-1" not in run("search", "shop.snap", "--product", "tea-1")[1]
+    assert "mug-1" not in run("search", "shop.snap", "tea", "--filter", "category = 'tea'")[1]
+    assert run("search", "shop.snap", "0.5:c.png", "2:red tea", "--less", "green")[0] == 0
+
+
+def test_search_json_has_the_documented_shape(added, run):
+    code, out, _ = run("search", "shop.snap", "a.png", "--json", "--box", "0,0,1,1")
+    found = json.loads(out)
+    assert code == 0 and set(found) == {"verdict", "hits", "timings"}
+    hit = found["hits"][0]
+    assert set(hit) == {
+        "id", "title", "price", "brand", "category", "description", "attributes", "picture", "box", "score", "verdict",
+        "parts",
+    }  # fmt: skip
+    assert hit["id"] == "tea-1" and hit["attributes"] == {"stock": 3, "tags": "hot"}
+    assert hit["picture"] == {"name": "a.png", "width": 96, "height": 96}
+
+
+def test_search_writes_a_sheet(added, run):
+    assert run("search", "shop.snap", "a.png", "--sheet", "out.html")[0] == 0
+    text = (added.folder / "out.html").read_text()
+    assert "Red tea" in text and text.count("data:image/jpeg") >= 4 and "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "none.snap", "tea"], "not a catalogue"),
+        (["search", "shop.snap", "missing.jpg"], "no picture missing.jpg"),
+        (["search", "shop.snap", "tea", "--filter", "pric < 3"], "did you mean 'price'"),
+        (["search", "shop.snap"], "nothing to look for"),
+        (["search", "shop.snap", "a.png", "--box", "1,2,3"], "four fractions"),
+        (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
+        (["add", "shop.snap", "a.png"], "give a folder"),
+        (["export", "shop.snap", "out.xlsx"], ".jsonl or .parquet"),
+        (["delete", "shop.snap"], "one of the two"),
+        (["model", "switch", "shop.snap", "nothing"], "no model"),
+        (["restore", "missing.tar", "x.snap"], "no snapshot"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_exit_code_two(added, run, words, said):
+    code, out, err = run(*words)
+    assert code == 2 and out == ""
+    assert said in err and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def test_delete_export_info_and_doctor(added, run):
+    assert "4 rows" in run("export", "shop.snap", "out.parquet")[1]
+    assert "2 rows" in run("export", "shop.snap", "tea.jsonl", "--filter", "id = 'tea-2'", "--pictures", "tea")[1]
+    assert len(list((added.folder / "tea").iterdir())) == 2
+    assert run("delete", "shop.snap", "tea-2")[1].startswith("2 pictures")
+    assert run("delete", "shop.snap", "tea-2")[0] == 2
+    assert run("delete", "shop.snap", "--filter", "price > 10", "--yes")[0] == 0
+    assert "1 products, 1 pictures" in run("info", "shop.snap")[1]
+    assert json.loads(run("info", "shop.snap", "--json")[1])["products"] == 1
+    code, out, _ = run("doctor", "shop.snap")
+    assert code == 0 and "broken" not in out
+
+
+def test_snapshot_and_restore(added, run):
+    assert run("snapshot", "shop.snap", "shop.tar")[0] == 0
+    assert "agree" in run("restore", "shop.tar", "--verify")[1]
+    assert run("restore", "shop.tar", "back.snap")[0] == 0
+    assert "Red tea" in run("search", "back.snap", "a.png")[1]
+
+
+def test_models_are_listed_fitted_and_rolled_back(added, run):
+    assert "answers" in run("model", "list", "shop.snap")[1]
+    assert "answers now" in run("model", "fit", "shop.snap")[1]
+    listed = json.loads(run("model", "list", "shop.snap", "--json")[1])
+    assert len(listed["models"]) == 2 and listed["previous"]
+    assert run("model", "rollback", "shop.snap")[0] == 0
+    assert "model fit" not in run("add", "shop.snap", "products.csv")[1]
+
+
+def test_a_catalogue_in_use_names_the_process(added, run):
+    with added.open():
+        code, _, err = run("search", "shop.snap", "tea")
+    assert code == 2 and f"process {os.getpid()}" in err
+
+
+def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
+    for number in range(300):
+        save(number, tmp_path / "pictures" / f"p{number}.png")
+    code = (
+        "import sys, threading, _thread, snapfind.cli, snapfind.catalog.add as a\n"
+        "write = a.Adding._write\n"
+        "def once(self, *args):\n    write(self, *args)\n    _thread.interrupt_main()\n"
+        "a.Adding._write = once\n"
+        f"sys.argv = ['snapfind', 'add', {str(tmp_path / 's.snap')!r}, {str(tmp_path / 'pictures')!r}]\n"
+        "snapfind.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1 and "run it again to go on" in done.stderr and "Traceback" not in done.stderr
+    import snapfind
+
+    with snapfind.open(tmp_path / "s.snap") as catalogue:
+        report = catalogue.add(tmp_path / "pictures")
+    assert report.unchanged >= 16 and report.unchanged + report.added == 300
+
+
+def test_every_verb_has_help(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for verb in ("add", "search", "eval", "export", "delete", "info", "doctor", "snapshot", "restore", "model"):
+        assert verb in out
+    assert run("--version")[1].startswith("snapfind ")
