@@ -48,7 +48,7 @@ def test_add_lists_failures_and_ends_with_one_or_two(shop, run):
     (shop.folder / "a.png").write_bytes(b"")
     code, out, err = run("add", "shop.snap", "products.csv", "--errors", "errors.csv")
     assert code == 1 and "1 failed" in out and "errors.csv" in err
-    with open("errors.csv", newline="") as file:
+    with (shop.folder / "errors.csv").open(newline="") as file:
         header, row = csv.reader(file)
     assert header == ["id", "code", "path", "reason"]
     assert row[:3] == ["tea-1", "picture_empty", "a.png"] and row[3]
