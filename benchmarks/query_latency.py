@@ -90,7 +90,7 @@ def main() -> None:
         limits, encoder = Limits.of(small.settings), small.model.photo
 
         def bare(photo: Path) -> object:
-            return encoder.images([load(photo, limits, side=encoder.side)], "query")
+            return encoder.images([load(photo, limits, side=encoder.preprocessing.side)], "query")
 
         rows: dict[str, list[float]] = {"decode and encode alone": [], "81 pictures": [], "100,081 pictures": []}
         calls: list[Callable[[Path], object]] = [bare, small.search, large.search]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,20 +81,19 @@ def library() -> str:
 def command_line() -> str:
     """The help of every verb, as printed at 100 columns."""
     import typer
-    from click.testing import CliRunner
+    from typer.testing import CliRunner
 
     from snapfind.cli.app import app
 
-    os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1")
+    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     command = typer.main.get_command(app)
-    runner = CliRunner()
     lines = [
         "# Command line",
         "",
         "Exit codes of every verb: 0 done, 1 partly (some rows failed), 2 nothing could be done.",
     ]
     for verb in _verbs(command, ()):
-        said = runner.invoke(command, [*verb, "--help"], prog_name="snapfind").output
+        said = runner.invoke(app, [*verb, "--help"], prog_name="snapfind").output
         shown = "\n".join(line.rstrip() for line in said.strip().splitlines())
         lines += ["", f"## snapfind {' '.join(verb)}".rstrip(), "", "```text", shown, "```"]
     return "\n".join(lines) + "\n"
@@ -108,7 +107,9 @@ def _verbs(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _type(given: object) -> str:
-    return given if isinstance(given, str) else getattr(given, "__name__", None) or str(given).replace("typing.", "")
+    if isinstance(given, type) and not getattr(given, "__args__", ()):
+        return given.__name__
+    return re.sub(r"(typing|snapfind\.types|collections\.abc)\.", "", str(given))
 
 
 PAGES: dict[str, Callable[[], str]] = {

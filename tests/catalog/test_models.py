@@ -22,8 +22,8 @@ def test_fit_builds_beside_switches_and_rolls_back(shop, larger):
     assert fitted != raw and larger.info()["model"] == fitted and larger.fitted
     assert larger.search(picture(5))[0].product.id == "m5"
     # what is added now stands in both spaces, so that the way back finds it too
-    save(40, shop.folder / "late.png")
-    larger.add(shop.folder)
+    save(40, shop.folder / "later" / "late.png")
+    larger.add(shop.folder / "later")
     assert larger.search(picture(40))[0].product.id == "late"
     assert larger.rollback() == raw
     assert larger.search(picture(40))[0].product.id == "late"

@@ -140,6 +140,15 @@ def test_a_folder_of_pictures_and_a_folder_per_product(tmp_path):
     assert (back.id, back.title, back.category) == ("shoes/runner_2", "runner 2", "shoes")
 
 
+def test_a_catalogue_inside_the_folder_is_not_its_source(tmp_path):
+    save(1, tmp_path / "a.png")
+    for name in ("manifest.json", "lock"):
+        (tmp_path / "shop.snap").mkdir(exist_ok=True)
+        (tmp_path / "shop.snap" / name).touch()
+    save(2, tmp_path / "shop.snap" / "pictures" / "ab" / "copy.jpg")
+    assert [item.picture for item in entries(tmp_path)] == ["a.png"]
+
+
 def test_links_that_lead_out_of_the_folder_are_failures(tmp_path):
     outside = save(1, tmp_path / "outside" / "a.jpg")
     inside = tmp_path / "shop"

@@ -1,65 +1,62 @@
-"""Decoding ahead keeps the order, bounds the memory, and stops when the taker stops."""
+"""Work ahead of the taker: in order, bounded, stopped early, errors where they are due."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pictures import LIMITS, scene, written
 
-from snapfind.errors import BadPicture
-from snapfind.media import pool
-from snapfind.media.pool import decode_many
+from snapfind.media.pool import ahead
 
 
-def test_order_is_kept_and_bad_pictures_stand_in_their_place():
-    sources = [written(scene(8 + i, 8), "PNG") if i % 3 else b"no picture" for i in range(20)]
-    found = list(decode_many(sources, LIMITS, threads=4))
-    assert [source for source, _ in found] == sources
-    for i, (_, image) in enumerate(found):
-        assert image.size == (8 + i, 8) if i % 3 else isinstance(image, BadPicture)
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(3) as made:
+        yield made
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_few_sources(count):
-    assert len(list(decode_many([scene()] * count, LIMITS, side=8, threads=2, ahead=2))) == count
+def test_order_is_kept_whatever_takes_longest(pool):
+    def work(number):
+        time.sleep(0.002 * (number % 3))
+        return number * 2
+
+    assert list(ahead(pool, work, range(40), 6)) == [(number, number * 2) for number in range(40)]
 
 
-def test_no_more_than_ahead_are_taken_from_the_source():
+def test_no_more_than_the_depth_is_begun(pool):
+    begun = []
+    coming = ahead(pool, begun.append, range(100), 5)
+    next(coming)
+    time.sleep(0.05)
+    assert len(begun) <= 6
+    coming.close()
+    time.sleep(0.05)
+    assert len(begun) <= 6
+
+
+def test_items_are_taken_only_when_there_is_room(pool):
     taken = []
 
-    def sources():
-        for i in range(100):
-            taken.append(i)
-            yield scene(8, 8)
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
 
-    decoding = decode_many(sources(), LIMITS, threads=2, ahead=4)
-    for yielded in range(1, 11):
-        next(decoding)
-        assert len(taken) <= 4 + yielded
-    decoding.close()
-    assert len(taken) <= 14
+    coming = ahead(pool, lambda number: number, items(), 4)
+    next(coming)
+    assert len(taken) <= 5
 
 
-def test_closing_early_drops_what_has_not_begun_and_leaves_no_thread(monkeypatch):
-    begun, tickets = [], threading.Semaphore(1)
+def test_what_work_raises_is_raised_where_it_is_due(pool):
+    gate = threading.Event()
 
-    def slow(source, limits, side):
-        begun.append(source)
-        tickets.acquire(timeout=5)
-        return scene(8, 8)
+    def work(number):
+        gate.set()
+        if number == 3:
+            raise ValueError("three")
+        return number
 
-    monkeypatch.setattr(pool, "_one", slow)
-    decoding = decode_many([scene()] * 50, LIMITS, threads=1, ahead=40)
-    next(decoding)
-    threading.Timer(0.1, tickets.release).start()  # the one that has begun ends while the pool closes
-    decoding.close()
-    assert len(begun) == 2
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("snapfind-decode")]
-
-
-def test_an_error_of_the_source_reaches_the_taker():
-    def sources():
-        yield scene()
-        raise RuntimeError("the table broke")
-
-    with pytest.raises(RuntimeError, match="table"):
-        list(decode_many(sources(), LIMITS, threads=1, ahead=1))
+    coming = ahead(pool, work, range(10), 4)
+    assert [next(coming)[0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(coming)

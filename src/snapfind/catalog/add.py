@@ -54,7 +54,7 @@ class Adding:
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
-        self._side = max(settings.whole("keep_side"), model.photo.side)
+        self._side = max(settings.whole("keep_side"), model.photo.preprocessing.side)
 
     def run(self, source: Source, progress: Progress | None = None) -> AddReport:
         """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""

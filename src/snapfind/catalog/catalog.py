@@ -59,7 +59,8 @@ class Catalog:
             self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
             models.enlist(self.folder, self.model.photo, adapted=False, ready=True)
             self.folder.save(active=self.model.photo.space.id)
-        self.index.declare(FIXED | self.schema)
+        # long texts need no index of their own: words find them
+        self.index.declare({name: kind for name, kind in FIXED.items() if name != "description"} | self.schema)
         self._reshelve()
 
     def _reshelve(self) -> None:

@@ -57,9 +57,9 @@ def promote(index: Index, products: Sequence[str], model: Model, schema: dict[st
     """Give products whose primary point went another one, the first left by name; others are left as they are."""
     left: dict[str, Point] = {}
     for point in points_of(index, where("_product", list(products))):
-        product = str(point.payload["_product"])
-        if product not in left or point.payload["_picture"] < left[product].payload["_picture"]:
-            left[product] = point
+        name = str(point.payload["_product"])
+        if name not in left or point.payload["_picture"] < left[name].payload["_picture"]:
+            left[name] = point
     chosen = []
     for point in left.values():
         product = product_of(point.payload, schema)

@@ -10,6 +10,7 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
+from typing import IO
 
 from snapfind._version import __version__
 from snapfind.catalog.folder import Folder
@@ -76,7 +77,7 @@ def verify(source: Path) -> int:
         wrong = set(sums)
         for entry in tar:
             file = tar.extractfile(entry) if entry.isfile() else None
-            if file and hashlib.file_digest(file, "sha256").hexdigest() == sums.get(entry.name):
+            if file and _digest(file) == sums.get(entry.name):
                 wrong.discard(entry.name)
     if wrong:
         raise CatalogBroken(f"{source}: {len(wrong)} files are damaged or missing, first {min(wrong)}")
@@ -108,4 +109,11 @@ def _check(folder: Path, sums: dict[str, str], source: Path) -> None:
 
 def _sum(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file)
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()

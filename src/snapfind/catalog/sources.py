@@ -4,6 +4,7 @@ In a folder, a picture that lies directly in it is a product of its own; picture
 one product named like that sub-folder, and the folders above it are its category. Names never lead out of the root.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +118,17 @@ def _inside(root: Path, name: str) -> Path:
 
 
 def _picture_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not hidden:
-            yield path
+    for parent, folders, files in os.walk(folder):
+        # hidden folders, and catalogues with their copies, are not the shop's pictures
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_catalogue(parent, name))
+        for name in sorted(files):
+            path = Path(parent, name)
+            if path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _is_catalogue(parent: str, name: str) -> bool:
+    return Path(parent, name, "manifest.json").is_file() and Path(parent, name, "lock").is_file()
 
 
 def _from_folder(folder: Path) -> Iterator[Item | Failure]:

@@ -48,6 +48,9 @@ def snapfind(
     """Snap it, find it: a shopper's photo finds the product in your catalogue."""
 
 
+_CTRL_C = 130  # what typer ends with
+
+
 def main() -> None:
     """Run the command line; never shows a traceback for what the user can mend."""
     try:
@@ -55,7 +58,9 @@ def main() -> None:
     except SnapfindError as error:
         fail(error.message)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as ended:
+        if ended.code != _CTRL_C:
+            raise
         fail("stopped; what was stored is kept, run it again to go on")
         sys.exit(1)
     except BrokenPipeError:  # `snapfind … | head`

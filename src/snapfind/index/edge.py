@@ -1,8 +1,8 @@
 """The embedded Index: Qdrant Edge, in this process, one folder, a write-ahead log.
 
 Traps of version 0.9 that this file hides: it has no grouping, so pages are asked for until enough groups are there; it
-facets keywords and booleans only; ties come in any order; paths of odd names must be quoted; its Python side takes
-`MatchValue(True)` for the number 1, so every boolean is stored once more as a keyword (`_is_NAME`). A write that
+facets keywords only, when they are indexed; ties come in any order; paths of odd names must be quoted; its Python side
+takes `MatchValue(True)` for the number 1, so every boolean is stored once more as a keyword (`_is_NAME`). A write that
 returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it survive a power cut.
 """
 
@@ -32,7 +32,7 @@ _SCHEMAS: dict[Kind, Any] = {
     "text": engine.PayloadSchemaType.Keyword,
     "list": engine.PayloadSchemaType.Keyword,
     "number": engine.PayloadSchemaType.Float,
-    "bool": engine.PayloadSchemaType.Bool,
+    "bool": engine.PayloadSchemaType.Keyword,  # of the shadow field
     "date": engine.PayloadSchemaType.Datetime,
 }
 _EF = 128  # recall@10 of .99 and more at 100,000 (benchmarks/index_growth.py)
@@ -78,11 +78,10 @@ class Edge:
     def declare(self, fields: Mapping[str, Kind]) -> None:
         with self._writing:
             known = self._open().info().payload_schema
-            wanted = {json_path(name): _SCHEMAS[kind] for name, kind in fields.items()}
-            wanted |= {json_path(_IS + name): _SCHEMAS["text"] for name, kind in fields.items() if kind == "bool"}
-            for path, schema in wanted.items():
-                if path not in known or known[path].data_type != schema:
-                    self._update(engine.UpdateOperation.create_field_index(path, schema))
+            for name, kind in fields.items():
+                path = json_path(_IS + name if kind == "bool" else name)
+                if path not in known or known[path].data_type != _SCHEMAS[kind]:
+                    self._update(engine.UpdateOperation.create_field_index(path, _SCHEMAS[kind]))
 
     def add_space(self, space: str, dim: int) -> None:
         with self._writing:
@@ -225,12 +224,13 @@ class Edge:
         return self._open().count(engine.CountRequest(exact=True, filter=_condition(where) if where else None))
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
-        path = json_path(name)
-        known = self._open().info().payload_schema.get(path)
-        if known is not None and known.data_type in (engine.PayloadSchemaType.Keyword, engine.PayloadSchemaType.Bool):
+        known = self._open().info().payload_schema
+        path = json_path(_IS + name) if json_path(_IS + name) in known else json_path(name)
+        if path in known and known[path].data_type == engine.PayloadSchemaType.Keyword:
             condition = _condition(where) if where else None
             request = engine.FacetRequest(path, limit=1_000_000, exact=True, filter=condition)
-            pairs = [(hit.value, hit.count) for hit in self._open().facet(request)]
+            truths = {"true": True, "false": False} if path == json_path(_IS + name) else {}
+            pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
             pairs = list(self._tally(name, where).items())
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]

@@ -23,7 +23,7 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
     limit = _limit(limit, offset, shelf)
     filter = parse(query.filter, shelf.schema) if query.filter else None
     with watch("decode"):
-        photos = crops(query, Limits.of(shelf.settings), shelf.model.photo.side)
+        photos = crops(query, Limits.of(shelf.settings), shelf.model.photo.preprocessing.side)
     with watch("encode"):
         wanted = want(query, photos, shelf)
     with watch("recall"):

@@ -50,4 +50,5 @@ def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
         asks["text"] = Ask(text, wanted.vectors[text], filter=filter)
         asks["bridge"] = Ask(bridge, wanted.vectors[bridge], filter=filter)
         asks["words"] = Ask(words=wanted.words, filter=filter)
-    return asks
+    # a catalogue without pictures has no spaces yet
+    return {signal: ask for signal, ask in asks.items() if ask.words or ask.space in shelf.index.spaces()}

@@ -60,8 +60,8 @@ def _bound_depth(text: str) -> None:
 
 
 def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
-    found = int(error.pos_in_stream)
-    position = len(text) if found < 0 else found
+    found = getattr(error, "pos_in_stream", None)
+    position = found if isinstance(found, int) and found >= 0 else len(text)
     if position >= len(text.rstrip()) or getattr(getattr(error, "token", None), "type", "") == "$END":
         ending = "the filter ends too early; write for example: price < 50"
         return BadFilter(
