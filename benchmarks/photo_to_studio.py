@@ -60,10 +60,16 @@ def squared(image: Image.Image, how: str) -> Image.Image:
     return Image.fromarray(np.pad(np.asarray(image), padding, modes[how]))  # type: ignore[call-overload]
 
 
-def middle(image: Image.Image) -> Image.Image:
-    """The centre 70 % each way."""
+def portrait(image: Image.Image) -> Image.Image:
+    """The middle 3:4, as phones take it: nearly all photos of the data set were cut square, which hides the padding."""
     width, height = image.size
-    return image.crop((int(width * 0.15), int(height * 0.15), int(width * 0.85), int(height * 0.85)))
+    return image.crop((width // 8, 0, width - width // 8, height)) if width == height else image
+
+
+def middle(image: Image.Image) -> Image.Image:
+    """The centre 80 % each way: of 60 to 100 % the best on photos of `train`."""
+    width, height = image.size
+    return image.crop((int(width * 0.1), int(height * 0.1), int(width * 0.9), int(height * 0.9)))
 
 
 def maps(encoder: Builtin, images: Pictures) -> Vectors:
@@ -86,9 +92,7 @@ def raw_rows(data: Grocery, encoder: Builtin) -> Rows:
     def seen(
         model: Builtin, change: Callable[[Image.Image], Image.Image] = lambda image: image
     ) -> tuple[Vectors, Vectors]:
-        return model.images([change(i) for i in data.photos], "query"), model.images(
-            [change(i) for i in data.studio], "catalogue"
-        )
+        return model.images([change(i) for i in data.photos], "query"), model.images(data.studio, "catalogue")
 
     photos, studio = maps(encoder, data.photos), maps(encoder, data.studio)
     yield "lite0, flat mean of the map", unit(photos.mean(2)), unit(studio.mean(2))
@@ -102,13 +106,11 @@ def raw_rows(data: Grocery, encoder: Builtin) -> Rows:
         *(unit(unit(m.mean(2)) - unit(m.mean(2)).mean(0)) for m in (photos, studio)),
     )
     yield "**lite0 raw (centre-weighted, white pad)**", *seen(encoder)
-    for name, pad in (("black", (0, 0, 0)), ("grey", (127, 127, 127))):
-        yield f"lite0 raw, {name} pad", *seen(with_preprocessing(encoder, replace(encoder.preprocessing, pad=pad)))
+    for name, pad in (("white", (255, 255, 255)), ("black", (0, 0, 0)), ("grey", (127, 127, 127))):
+        model = with_preprocessing(encoder, replace(encoder.preprocessing, pad=pad))
+        yield f"lite0 raw, photos cut to 3:4, {name} pad", *seen(model, portrait)
     for how in ("edge", "reflect", "mean", "squash"):
-        yield (
-            f"lite0 raw, {how} pad".replace("squash pad", "squashed"),
-            *seen(encoder, lambda i, how=how: squared(i, how)),
-        )
+        yield f"lite0 raw, photos cut to 3:4, {how} pad", *seen(encoder, lambda i, how=how: squared(portrait(i), how))
     for name in ("bilinear", "lanczos"):
         chosen = replace(encoder.preprocessing, interpolation=name)
         yield f"lite0 raw, {name}", *seen(with_preprocessing(encoder, chosen))
@@ -131,8 +133,8 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     crops = adapter.project(encoder.look([middle(image) for image in data.photos]).pooled, "query")
     turned = adapter.project(encoder.look([ImageOps.mirror(image) for image in data.photos]).pooled, "query")
     whole_rows = adapter.project(whole, "query")
-    yield f"{encoder.name} + adapter, centre 70 % only", crops, catalogue_rows
-    yield f"{encoder.name} + adapter, whole and centre 70 % (2 looks)", unit(whole_rows + crops), catalogue_rows
+    yield f"{encoder.name} + adapter, centre 80 % only", crops, catalogue_rows
+    yield f"{encoder.name} + adapter, whole and centre 80 % (2 looks)", unit(whole_rows + crops), catalogue_rows
     yield f"{encoder.name} + adapter, whole and mirrored (2 looks)", unit(whole_rows + turned), catalogue_rows
     moved = adapter.weights | {"query_mean": unit(whole).mean(axis=0)}
     there = Adapter(encoder.raw_id, moved)
