@@ -17,6 +17,7 @@ import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load_file
 
+from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.port import Role, Space, Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
@@ -49,21 +50,31 @@ class Builtin:
     (1, 1280)
     """
 
-    def __init__(self, session: "InferenceSession", manifest: dict[str, object], preprocessing: Preprocessing) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: "InferenceSession",
+        manifest: dict[str, object],
+        preprocessing: Preprocessing,
+        adapter: Adapter | None = None,
+    ) -> None:
+        self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
         self.preprocessing = preprocessing
         described = preprocessing.as_dict()
-        told = json.dumps([manifest["model_sha256"], described], sort_keys=True)
-        identity = hashlib.sha256(told.encode()).hexdigest()[:8]
-        self.space = Space(f"{self.name}-{identity}", 1280, self.name, (), described)
+        self.raw_id = _space_id(self.name, manifest["model_sha256"], described)
+        self.space = Space(self.raw_id, 1280, self.name, (), described)
+        if adapter is not None:
+            if adapter.encoder != self.raw_id:
+                raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {self.raw_id}: fit it anew")
+            adapted = _space_id(self.name, manifest["model_sha256"], described, adapter.identity)
+            self.space = Space(adapted, adapter.dim, self.name, (), described)
 
     @classmethod
-    def load(cls, name: str = "lite0", *, threads: int = 0) -> "Builtin":
+    def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0) -> "Builtin":
         """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
 
-        `threads` 0 takes one for each core that this process may use. Raises NotFound where there is no such
-        artifact and ModelBroken where its files or its golden vector do not agree.
+        `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use. Raises
+        NotFound where there is no such artifact and ModelBroken where files or golden vectors do not agree.
         """
         folder = _find(name)
         try:
@@ -80,7 +91,11 @@ class Builtin:
             )
         encoder = cls(_session(model, threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
-        return encoder
+        return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
+
+    def adapted(self, adapter: Adapter) -> "Builtin":
+        """This encoder in the adapter's space; both share the network. Raises ModelBroken on another's adapter."""
+        return Builtin(self._session, self._manifest, self.preprocessing, adapter)
 
     def look(self, images: Sequence[Image]) -> Look:
         """Upright pictures of any size -> what the network sees in them, row by row."""
@@ -94,7 +109,7 @@ class Builtin:
 
     def project(self, look: Look, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
-        return unit(look.pooled)
+        return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
 
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Upright pictures of any size -> (n, dim) float32, unit rows."""
@@ -103,6 +118,11 @@ class Builtin:
     def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
         """Raises NoText: this encoder knows pictures only."""
         raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
+
+
+def _space_id(name: str, *parts: object) -> str:
+    told = json.dumps(parts, sort_keys=True)
+    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def _find(name: str) -> Path:

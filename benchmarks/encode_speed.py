@@ -1,0 +1,80 @@
+"""Photos a second: the bare network on ready tensors, and the encoder end to end from PIL pictures. Prints Markdown.
+
+    python benchmarks/encode_speed.py                    # lite0, and lite2 where scripts/export_encoder.py made it
+    python benchmarks/encode_speed.py --also int8-folder # a further artifact
+
+Each figure is the median of several runs of at least 32 photos, on as many threads as the process has cores. Run it
+on a quiet machine: the load is printed beside.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.preprocess import to_tensor
+from snapfind.errors import NotFound
+
+BATCHES = (1, 8, 16, 32)
+RUNS = 7
+
+
+def photos(count: int, side: int) -> list[Image.Image]:
+    """Noise over a gradient, 4:3."""
+    rng = np.random.default_rng(0)
+    slope = np.linspace(0, 200, side, dtype=np.float64)[None, :, None]
+    levels = [slope + rng.uniform(0, 55, (side * 3 // 4, side, 3)) for _ in range(count)]
+    return [Image.fromarray(level.astype(np.uint8)) for level in levels]
+
+
+def rate(work: Callable[[], object], count: int) -> float:
+    """Photos a second, median of the runs after one to warm up."""
+    work()
+    seconds = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return count / statistics.median(seconds)
+
+
+def row(label: str, encoder: Builtin) -> str:
+    """One line of the table."""
+    ready = to_tensor(photos(32, 300), encoder.preprocessing)
+    session = encoder._session
+
+    def bare(batch: int) -> None:
+        for start in range(0, 32, batch):
+            session.run(["pooled"], {"pictures": ready[start : start + batch]})
+
+    cells = [rate(lambda batch=batch: bare(batch), 32) for batch in BATCHES]
+    for side in (384, 1600):
+        taken = photos(32, side)
+        cells.append(rate(lambda taken=taken: encoder.images(taken, "query"), 32))
+    single = photos(1, 384)
+    wait = 1000 / rate(lambda: encoder.images(single, "query"), 1)
+    return f"| {label} | " + " | ".join(f"{cell:.0f}" for cell in cells) + f" | {wait:.1f} ms |"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--also", action="append", default=[], help="folder of a further artifact")
+    given = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load before the run {os.getloadavg()[0]:.1f}\n")
+    print(f"| photos/s | {' | '.join(f'batch {b}' for b in BATCHES)} | PIL 384 px | PIL 1600 px | one photo, 384 px |")
+    print("|---" * (len(BATCHES) + 4) + "|")
+    for name in ("lite0", "lite2", *given.also):
+        try:
+            print(row(name, Builtin.load(name)), flush=True)
+        except NotFound as missing:
+            print(f"| {name}: {missing} |")
+
+
+if __name__ == "__main__":
+    main()
