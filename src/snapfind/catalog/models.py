@@ -78,7 +78,7 @@ def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress
     return encoder
 
 
-_FIT_MOST = 1000
+_FIT_MOST = 512  # what the closed form samples at most
 
 
 def build(
