@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from shops import Shop, make_shop
 from snapfind.evaluate.rows import sheet_row
-from snapfind.evaluate.sheet import sheet
+from snapfind.evaluate.sheet import SheetRow, sheet
 
 import snapfind
+from snapfind.catalog.asking import as_query
 from snapfind.cli.printing import progress_bar
 
 FOLDER = Path("demo")
@@ -43,7 +44,7 @@ def main() -> int:
     return 0
 
 
-def _photos(catalogue: snapfind.Catalog, shop: Shop) -> list:
+def _photos(catalogue: snapfind.Catalog, shop: Shop) -> list[SheetRow]:
     table = Table(
         "photo of", "first hit", "score", "verdict", "price", "", title="Photos that are not in the catalogue"
     )
@@ -56,7 +57,7 @@ def _photos(catalogue: snapfind.Catalog, shop: Shop) -> list:
         mark = "right" if place == 1 else f"right one is {place}." if place else "not in 5"
         title = catalogue.get(truth).title
         table.add_row(title, hit.product.title, f"{hit.score:.0%}", hit.verdict, f"{hit.product.price:.2f}", mark)
-        rows.append(sheet_row(catalogue, path, answer, truth))
+        rows.append(sheet_row(catalogue, as_query(path), answer, frozenset({truth})))
     console.print(table)
     console.print(
         f"{right} of {len(shop.photos)} photos have the right product first; the benchmark says more than a demo."
@@ -64,13 +65,13 @@ def _photos(catalogue: snapfind.Catalog, shop: Shop) -> list:
     return rows
 
 
-def _texts(catalogue: snapfind.Catalog, shop: Shop) -> list:
+def _texts(catalogue: snapfind.Catalog, shop: Shop) -> list[SheetRow]:
     table = Table("text", "first hits", title="Words")
     rows = []
     for text in shop.texts:
         answer = catalogue.search(text, limit=5)
         table.add_row(text, " · ".join(hit.product.title for hit in answer[:3]))
-        rows.append(sheet_row(catalogue, text, answer, None))
+        rows.append(sheet_row(catalogue, as_query(text), answer))
     console.print(table)
     return rows
 

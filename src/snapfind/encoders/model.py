@@ -4,18 +4,15 @@
 rollback finds every product. Those that share a network look at each picture once.
 """
 
-import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 from PIL.Image import Image
 
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.conse import Conse
 from snapfind.encoders.port import Vectors
-
-if TYPE_CHECKING:
-    from snapfind.encoders.conse import Conse
-    from snapfind.encoders.text import TextEncoder
+from snapfind.encoders.text import TextEncoder
 
 __all__ = ["Model"]
 
@@ -26,24 +23,16 @@ class Model:
     def __init__(self, photo: Builtin, others: Sequence[Builtin] = ()) -> None:
         self.photo = photo
         self.others = tuple(others)
-        self._conse: Conse | None = None
-        self._loading = threading.Lock()
 
-    @property
-    def conse(self) -> "Conse":
+    @cached_property
+    def text(self) -> TextEncoder:
+        """The encoder of titles and of what shoppers type; its weights load at the first text."""
+        return TextEncoder()
+
+    @cached_property
+    def conse(self) -> Conse:
         """The bridge from photos to texts."""
-        with self._loading:
-            if self._conse is None:
-                from snapfind.encoders.conse import Conse
-                from snapfind.encoders.text import TextEncoder
-
-                self._conse = Conse(TextEncoder())
-            return self._conse
-
-    @property
-    def text(self) -> "TextEncoder":
-        """The encoder of titles and of what shoppers type."""
-        return self.conse.text
+        return Conse(self.text)
 
     def spaces(self) -> dict[str, int]:
         """Every space whose vectors a catalogue stores: id -> dim."""
@@ -72,7 +61,5 @@ class Model:
 
     def wanted(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """What shoppers type -> unit rows, in the text space and in the bridge's."""
-        return {
-            self.text.space.id: self.text.texts(texts, "query"),
-            self.conse.space.id: self.conse.texts(texts, "query"),
-        }
+        encoded = self.text.texts(texts, "query")
+        return {self.text.space.id: encoded, self.conse.space.id: self.conse.centred(encoded)}
