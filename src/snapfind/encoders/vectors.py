@@ -1,0 +1,23 @@
+"""Arithmetic on rows of vectors that every encoder shares."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapfind.encoders.port import Vectors
+
+__all__ = ["softmax", "unit"]
+
+
+def unit(rows: NDArray[np.floating]) -> Vectors:
+    """(n, d) -> (n, d) float32 rows of length 1. A row of zeros, which has no direction, becomes the first axis."""
+    found: Vectors = np.array(rows, np.float32)
+    lengths: Vectors = np.sqrt(np.einsum("nd,nd->n", found, found, dtype=np.float32))[:, None]
+    found[lengths[:, 0] == 0, :1] = lengths[lengths == 0] = 1
+    return found / lengths
+
+
+def softmax(logits: NDArray[np.floating]) -> Vectors:
+    """(n, k) logits -> (n, k) float32 probabilities."""
+    shifted: Vectors = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf), dtype=np.float32)
+    total: Vectors = shifted.sum(axis=1, keepdims=True)
+    return shifted / total
