@@ -19,10 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from snapfind.media.images import Limits, load
 
 import snapfind
 from snapfind.index.port import Point
+from snapfind.media.images import Limits, load
 
 
 def small_shop(data: Path, folder: Path) -> snapfind.Catalog:

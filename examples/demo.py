@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from shops import Shop, make_shop
-from snapfind.evaluate.rows import sheet_row
-from snapfind.evaluate.sheet import SheetRow, sheet
 
 import snapfind
 from snapfind.catalog.asking import as_query
 from snapfind.cli.printing import progress_bar
+from snapfind.evaluate.rows import sheet_row
+from snapfind.evaluate.sheet import SheetRow, sheet
 
 FOLDER = Path("demo")
 console = Console(highlight=False, soft_wrap=True)
