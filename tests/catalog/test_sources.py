@@ -140,6 +140,22 @@ def test_a_folder_of_pictures_and_a_folder_per_product(tmp_path):
     assert (back.id, back.title, back.category) == ("shoes/runner_2", "runner 2", "shoes")
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("IMG_2041", ""),
+        ("20260131_101500", ""),
+        ("3f9a2b77c0de", ""),
+        ("p12", ""),
+        ("cafe 4", "cafe 4"),
+        ("red-tea", "red tea"),
+    ],
+)
+def test_names_that_a_camera_made_up_are_no_titles(tmp_path, name, title):
+    save(1, tmp_path / f"{name}.png")
+    assert entries(tmp_path)[0].product.title == title
+
+
 def test_a_catalogue_inside_the_folder_is_not_its_source(tmp_path):
     save(1, tmp_path / "a.png")
     for name in ("manifest.json", "lock"):

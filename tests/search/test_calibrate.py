@@ -13,7 +13,7 @@ rankings = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(lambda values
 
 @given(rankings)
 def test_scores_are_probabilities_and_fall_along_the_ranking(similarities):
-    scores = Calibration().photo_scores(similarities)
+    scores = Calibration.raw().photo_scores(similarities)
     assert all(0 <= score <= 1 for score in scores)
     assert all(a >= b for a, b in itertools.pairwise(scores))
 
@@ -33,12 +33,12 @@ def test_a_fit_recovers_the_chances():
     truth = Calibration(photo=(5.0, 10.0, -3.0))
     similarities = np.sort(rng.uniform(0, 1, (4000, 4)), axis=1)[:, ::-1]
     chances = np.array([truth.photo_scores(list(row)) for row in similarities])
-    found = fit(similarities, rng.uniform(size=chances.shape) < chances, Calibration())
+    found = fit(similarities, rng.uniform(size=chances.shape) < chances, Calibration.raw())
     fitted = np.array([found.photo_scores(list(row)) for row in similarities])
     assert np.abs(fitted - chances).mean() < 0.02
 
 
 def test_a_fit_with_nothing_to_learn_from_keeps_the_base():
-    base = Calibration()
+    base = Calibration.raw()
     assert fit(np.ones((3, 2)), np.ones((3, 2), bool), base) == base
     assert fit(np.ones((3, 2)), np.zeros((3, 2), bool), base) == base

@@ -236,7 +236,6 @@ class Catalog:
         """
         encoder = models.fit(self.folder, self.index, self.model, self.settings, progress)
         self._build(encoder, progress)
-        models.calibrate(self.folder, self.index, encoder, self.settings)
         self.switch(encoder.space.id)
         return encoder.space.id
 

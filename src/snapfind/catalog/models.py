@@ -5,28 +5,23 @@ that an interrupted build goes on where it stopped; searches use the old model u
 the manifest.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from PIL.Image import Image
 
-from snapfind.catalog.folder import Folder, write_whole
+from snapfind.catalog.folder import Folder
 from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound, SnapfindError
-from snapfind.index.port import Ask, Index, Point
+from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
-from snapfind.media.rephotograph import rephotograph
 from snapfind.search.calibrate import Calibration
-from snapfind.search.calibrate import fit as fit_calibration
 from snapfind.settings import Settings
 
-__all__ = ["build", "calibrate", "calibration", "enlist", "fit", "open_model", "raw_encoder"]
+__all__ = ["build", "calibration", "enlist", "fit", "open_model", "raw_encoder"]
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
@@ -133,31 +128,7 @@ def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     return load(path, Limits.of(settings))
 
 
-def calibrate(folder: Folder, index: Index, encoder: Builtin, settings: Settings, seed: int = 7) -> None:
-    """Fit the photo calibration of a built model on re-photographed copies that the adapter did not see."""
-    rng = np.random.default_rng(seed)
-    similarities, right = [], []
-    for point, image in _pictures(folder, index, settings, most=_CALIBRATE_MOST):
-        view = rephotograph(image, rng)
-        vector = encoder.images([view], "query")[0]
-        found = index.search(Ask(encoder.space.id, vector, limit=_NEAREST))
-        if len(found) == _NEAREST:
-            similarities.append([hit.score for hit in found])
-            right.append([hit.payload["_product"] == point.payload["_product"] for hit in found])
-    if similarities:
-        fitted = fit_calibration(np.asarray(similarities), np.asarray(right), Calibration())
-        write_whole(folder.space(encoder.space.id) / _CALIBRATION, json.dumps(asdict(fitted)).encode())
-
-
 def calibration(folder: Folder) -> Calibration:
-    """The calibration of the active model: its own, or the shipped one."""
-    path = folder.space(folder.manifest.active) / _CALIBRATION
-    if not path.exists():
-        return Calibration()
-    values = json.loads(path.read_bytes())
-    return Calibration(tuple(values["photo"]), tuple(values["fused"]))
-
-
-_CALIBRATION = "calibration.json"
-_CALIBRATE_MOST = 200
-_NEAREST = 5
+    """What turns similarities of the active model into probabilities."""
+    manifest = folder.manifest
+    return Calibration.fitted() if manifest.models[manifest.active]["adapted"] else Calibration.raw()

@@ -5,6 +5,7 @@ one product named like that sub-folder, and the folders above it are its categor
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,5 +150,10 @@ def _from_folder(folder: Path) -> Iterator[Item | Failure]:
         yield Item(product, relative.as_posix(), path)
 
 
+_MADE_UP = r"(img|dsc|dscn|dscf|pxl|mvi|wp|p|photo|image|picture)?[\W_]*\d[\d\W_]*|(?=.*\d)[\da-f]{8,}(-[\da-f]+)*"
+
+
 def _title(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").split())
+    """A file or folder name as a title; empty for what a camera or a computer made up (IMG_2041, 3f9a…)."""
+    made_up = re.fullmatch(_MADE_UP, name, re.IGNORECASE)
+    return "" if made_up else " ".join(name.replace("_", " ").replace("-", " ").split())

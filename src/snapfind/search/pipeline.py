@@ -44,8 +44,13 @@ def _rank(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
         scores = shelf.calibration.photo_scores([found.score for found in recalled.rankings["photo"]])
         return list(zip(rankings["photo"], scores))
     fused = fuse(rankings, recalled.weights)
-    scores = shelf.calibration.fused_scores([share(score, recalled.weights) for _, score in fused])
+    scores = shelf.calibration.fused_scores([share(score, _sayers(recalled)) for _, score in fused])
     return [(product, score) for (product, _), score in zip(fused, scores)]
+
+
+def _sayers(recalled: Recalled) -> dict[str, float]:
+    """The weights that one product can have together: the bridge speaks only for products without a text."""
+    return {signal: weight for signal, weight in recalled.weights.items() if signal != "bridge"}
 
 
 def _limit(limit: int | None, offset: int, shelf: Shelf) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from snapfind.errors import BadQuery
 from snapfind.index.filters import Filter
+from snapfind.index.filters.operators import Exists, Not
 from snapfind.index.port import Ask, Found
 from snapfind.search.shelf import Shelf
 from snapfind.search.want import Want
@@ -15,7 +16,8 @@ from snapfind.search.want import Want
 __all__ = ["DEPTH", "Recalled", "recall"]
 
 DEPTH = 400  # products of each ranking that are fused: far above what a shopper pages to
-TEXT_SHARES = {"text": 0.4, "words": 0.4, "bridge": 0.2}  # how the say of a text is parted among its signals
+TEXT_SHARES = {"text": 0.5, "words": 0.5, "bridge": 0.5}  # a product is found by the first two, or by the last
+_UNTITLED = Not(Exists("title"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
     if wanted.words:
         text, bridge = shelf.model.text.space.id, shelf.model.conse.space.id
         asks["text"] = Ask(text, wanted.vectors[text], filter=filter)
-        asks["bridge"] = Ask(bridge, wanted.vectors[bridge], filter=filter)
+        # beside texts of its own the bridge only adds noise to a product (benchmarks/text_to_product.py)
+        untitled = filter & _UNTITLED if filter else _UNTITLED
+        asks["bridge"] = Ask(bridge, wanted.vectors[bridge], filter=untitled)
         asks["words"] = Ask(words=wanted.words, filter=filter)
     # a catalogue without pictures has no spaces yet
     return {signal: ask for signal, ask in asks.items() if ask.words or ask.space in shelf.index.spaces()}
