@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from snapfind.media.rephotograph import rephotograph
 
 __all__ = ["Shop", "make_shop"]

@@ -2,9 +2,8 @@
 
 import re
 
-from snapfind.media.copies import thumbnail
-
 from snapfind.evaluate.sheet import SheetCard, SheetRow, sheet
+from snapfind.media.copies import thumbnail
 from snapfind.types import Box
 from tests.pictures import picture
 
