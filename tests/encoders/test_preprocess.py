@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tests.pictures import picture
 
 from snapfind.encoders.preprocess import Preprocessing, fitted, to_tensor
-from tests.pictures import picture
 
 
 def test_the_longer_side_fills_and_the_rest_is_padded():
