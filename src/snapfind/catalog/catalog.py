@@ -3,28 +3,34 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from snapfind._version import __version__
 from snapfind.catalog import models
 from snapfind.catalog.add import Adding, Progress
 from snapfind.catalog.asking import Wanted, as_query
 from snapfind.catalog.folder import Folder
-from snapfind.catalog.points import points_of, promote, row_of
+from snapfind.catalog.plan import held, refreshed
+from snapfind.catalog.points import points_of, promote, rewrite, row_of
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import open_source
+from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.builtin import Builtin
 from snapfind.errors import BadInput, NotFound
+from snapfind.events.store import EventStore
 from snapfind.index import edge
 from snapfind.index.filters import Filter, parse, where
 from snapfind.index.payload import FIXED, picture_of, point_id, product_of
 from snapfind.index.port import Index, Point
+from snapfind.media.images import Decode, load
 from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Kind, Product
+from snapfind.types import Answer, Box, Kind, Picture, Product
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -45,6 +51,7 @@ class Catalog:
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
         self._writing = threading.Lock()
+        self.decode: Decode = load  # a server puts one here that decodes in another process
         self._closed = False
         try:
             self.index: Index = edge.open(folder.index)
@@ -62,6 +69,12 @@ class Catalog:
         # long texts need no index of their own: words find them
         self.index.declare({name: kind for name, kind in FIXED.items() if name != "description"} | self.schema)
         self._reshelve()
+
+    @cached_property
+    def events(self) -> EventStore:
+        """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
+        place = self.settings.text("events") or self.folder.path / "events.db"
+        return EventStore.at(place, salt_days=self.settings.number("salt_days"))
 
     def _reshelve(self) -> None:
         calibration = models.calibration(self.folder)
@@ -90,13 +103,39 @@ class Catalog:
         """
         with self._writing:
             found = open_source(Path(source), self.schema, Path(root) if root else None)
-            adding = Adding(self.folder, self.index, self.model, self.settings, dry_run=dry_run)
+            adding = Adding(self.folder, self.index, self.model, self.settings, dry_run=dry_run, decode=self.decode)
             if not dry_run:
                 self._prepare(found.schema)
             report = adding.run(found, progress)
             if sync:
                 self._sync(adding, report)
             return report
+
+    def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
+        """Upsert products as values, each with the bytes of its pictures by name.
+
+        A product without pictures changes the fields of one that is stored; other pictures of a product stay.
+        Products that fail are in `report.failures`. Raises NoRoom.
+        """
+        with self._writing:
+            uploads = Uploads.of(given, self.schema)
+            self._prepare(uploads.schema)
+            return Adding(self.folder, self.index, self.model, self.settings, decode=self.decode).run(uploads)
+
+    def update(self, product: str, changes: Mapping[str, Any]) -> Product:
+        """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
+
+        Raises NotFound, and BadRow for a value of another kind.
+        """
+        with self._writing:
+            points = held(self.index, [product]).by_product.get(product, ())
+            if not points:
+                raise NotFound(f"no product {product!r} in this catalogue")
+            new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
+            self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
+            wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refreshed(points, wanted), self.model)
+        return self.get(product)
 
     def _prepare(self, found: Mapping[str, Kind]) -> None:
         new = {name: kind for name, kind in found.items() if name not in self.schema}
@@ -181,6 +220,23 @@ class Catalog:
         for point in self.points(chosen & primary if chosen else primary):
             yield product_of(point.payload, self.schema, (picture_of(point.payload),))
 
+    def page(
+        self, *, filter: str | None = None, after: str | None = None, limit: int = 100
+    ) -> tuple[list[Product], str | None]:
+        """Up to `limit` products with all their pictures, and what to give as `after` for the next ones."""
+        chosen = parse(filter, self.schema) if filter else None
+        primary = where("_primary", [True])
+        page = self.index.scroll(chosen & primary if chosen else primary, after=after, limit=limit)
+        pictures: dict[str, list[Picture]] = {str(point.payload["_product"]): [] for point in page.points}
+        for point in self.points(where("_product", list(pictures))) if pictures else ():
+            own = pictures[str(point.payload["_product"])]
+            own.insert(0 if point.payload["_primary"] else len(own), picture_of(point.payload))
+        products = [
+            product_of(point.payload, self.schema, tuple(pictures[str(point.payload["_product"])]))
+            for point in page.points
+        ]
+        return products, page.after
+
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
         chosen = parse(filter, self.schema) if filter else None
@@ -197,10 +253,17 @@ class Catalog:
 
     def picture(self, product: str, name: str) -> bytes:
         """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
-        path = self.folder.copy_of(point_id(product, name))
-        if not path.exists():
-            raise NotFound(f"no picture {name!r} of product {product!r}")
-        return path.read_bytes()
+        try:
+            return self.copy(point_id(product, name))
+        except NotFound:
+            raise NotFound(f"no picture {name!r} of product {product!r}") from None
+
+    def copy(self, picture: str) -> bytes:
+        """The kept copy by the id of the picture's point. Raises NotFound."""
+        try:
+            return self.folder.copy_of(str(UUID(picture))).read_bytes()
+        except (OSError, ValueError):
+            raise NotFound(f"no picture {picture[:40]!r}") from None
 
     def __len__(self) -> int:
         """Number of products."""
@@ -287,6 +350,8 @@ class Catalog:
         """Flush and give the folder back; closing twice is harmless."""
         if not self._closed:
             self._closed = True
+            if "events" in self.__dict__:
+                self.events.close()
             self.index.close()
             self.folder.close()
 

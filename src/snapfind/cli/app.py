@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli import adding, evaluating, keeping, modelling, searching
+from snapfind.cli import adding, evaluating, keeping, modelling, searching, serving
 from snapfind.cli.printing import fail
 from snapfind.errors import SnapfindError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 for verb in (
     adding.add,
     searching.search,
+    serving.serve,
     evaluating.eval_,
     adding.export,
     adding.delete,
@@ -33,6 +34,7 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 app.add_typer(modelling.app, name="model")
+app.add_typer(serving.keys, name="key")
 
 
 def _version(asked: bool) -> None:
