@@ -56,6 +56,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_filter", 4096, "characters", "Longest filter that is parsed.", 16),
     Setting("max_text", 2048, "characters", "Longest text of a query.", 16),
     Setting("max_depth", 10_000, "products", "Server: how far a search may be paged.", 1),
+    Setting("max_json", 4 * 2**20, "bytes", "Server: largest body where no picture is taken.", 1024),
+    Setting("connections", 256, "requests", "Server: requests that are read, run or answered; the next gets 429.", 1),
     Setting("max_body", 48 * 2**20, "bytes", "Server: largest body of a request, imports excepted.", 1024),
     Setting(
         "max_import", 2 * 2**30, "bytes", "Server: largest body of an import, and what its archive unpacks to.", 1024

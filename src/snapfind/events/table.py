@@ -50,7 +50,19 @@ salts = Table(
     Column("salt", LargeBinary(32), nullable=False),
 )
 COLUMNS: tuple[str, ...] = tuple(column.name for column in events.columns)
-_SAME = ["kind", "search", "product", "position", "propensity", "score", "verdict", "category", "text", "filter", "photos"]
+_SAME = [
+    "kind",
+    "search",
+    "product",
+    "position",
+    "propensity",
+    "score",
+    "verdict",
+    "category",
+    "text",
+    "filter",
+    "photos",
+]
 _SAME += ["quantity", "amount", "space", "version", "arm", "id"]
 
 

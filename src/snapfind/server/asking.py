@@ -82,6 +82,11 @@ class Asked(BaseModel):
         return Query(tuple(likes), body.filter or None)
 
     @property
+    def boxes(self) -> list[Box | None]:
+        """The box of each photo, or None."""
+        return [Box(*like.box) if like.box else None for like in self.body.likes if like.photo is not None]
+
+    @property
     def digest(self) -> str:
         """The same for the same query, whatever page of it is asked for."""
         told = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})

@@ -3,14 +3,16 @@
 Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from snapfind.errors import ServerFailed, SnapfindError, TooLarge
+from snapfind.errors import Busy, ServerFailed, SnapfindError, TooLarge
 from snapfind.server.doorman import admit
 from snapfind.server.reply import answer_error
 from snapfind.server.service import Service
@@ -67,8 +69,12 @@ class Outer:
                 own.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        service = self._service()
+        service.inside += 1
         try:
-            admit(headers, scope, self._service())
+            if scope["path"] not in _PROBES and service.inside > service.settings.whole("connections"):
+                raise Busy("too many requests at once; come back after the time in Retry-After")
+            admit(headers, scope, service)
             await self.app(scope, receive, sending)
         except SnapfindError as error:
             await self._refuse(error, trace, scope, receive, sending, begun=status)
@@ -77,6 +83,7 @@ class Outer:
             fault = ServerFailed("the server failed; its log has the reason under this request id")
             await self._refuse(fault, trace, scope, receive, sending, begun=status)
         finally:
+            service.inside -= 1
             self._note(trace, scope, status or 499)
 
     async def _refuse(
@@ -97,8 +104,15 @@ class Outer:
             )
 
 
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_LIMITS = {
+    "/v1/imports": "max_import",
+    **dict.fromkeys(("/v1/search", "/v1/products", "/v1/regions", "/v1/compare", "/"), "max_body"),
+}
+
+
 class Bounded:
-    """Refuses a body above the limit: by its Content-Length before a byte is read, else as soon as it is passed."""
+    """Refuses a body that is too large, by its Content-Length or as soon as it is, and one that comes too slowly."""
 
     def __init__(self, app: App, service: Callable[[], Service]) -> None:
         self.app, self._service = app, service
@@ -107,16 +121,23 @@ class Bounded:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        imported = scope["path"] == "/v1/imports"
-        name = "max_import" if imported else "max_body"
-        most, got = self._service().settings.whole(name), 0
+        settings = self._service().settings
+        name = _LIMITS.get(scope["path"], "max_json")
+        most, got, end = settings.whole(name), 0, time.monotonic() + settings.number("timeout")
+        whole = False
         told = Headers(scope=scope).get("content-length", "0")
         if told.isdigit() and int(told) > most:
             raise _too_large(int(told), most, name)
 
         async def counting() -> Message:
-            nonlocal got
-            message = await receive()
+            nonlocal got, whole
+            if whole:
+                return await receive()  # waits for the end of the connection
+            try:
+                message = await asyncio.wait_for(receive(), None if name == "max_import" else end - time.monotonic())
+            except TimeoutError:
+                raise HTTPException(408, "the body did not come within the time limit") from None
+            whole = not message.get("more_body", False)
             got += len(message.get("body", b""))
             if got > most:
                 # the framework passes its own exception on while it reads a body, and no other

@@ -31,6 +31,10 @@ class Metrics:
             "snapfind_step_seconds", "Time of one step.", ("route", "step"), buckets=_BUCKETS, registry=self.registry
         )
 
+        self.dropped = Counter(
+            "snapfind_events_dropped", "Searches that were not noted: the disk is too slow.", registry=self.registry
+        )
+
     def watch(self, name: str, gate: Gate) -> None:
         """Show how much runs and waits before a gate."""
         gauge = Gauge(f"snapfind_{name}_inside", f"Requests that run or wait: {name}.", registry=self.registry)

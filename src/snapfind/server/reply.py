@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TooLarge
+from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TimedOut, TooLarge
 from snapfind.server.trace import Trace, trace_of
 
 __all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "bad_request", "handle_errors", "reply"]
@@ -49,6 +49,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     403: _described(403, "the key may not do this, or a page of another site asks"),
     404: _described(404, "there is no such thing"),
     405: _described(405, "the path exists, the method does not"),
+    408: _described(408, "the body came too slowly"),
     409: _described(409, "it contradicts what was asked before"),
     413: _described(413, "more bytes or items than the limits"),
     422: _described(422, "the request does not fit the API"),
@@ -122,6 +123,9 @@ def _framework(request: Request, error: Exception) -> Response:
         case 405:
             known = BadRequest(f"{request.method} is not a method of {path}", code="method_wrong")
             known.http_status = 405
+        case 408:
+            known = TimedOut(str(error.detail))
+            known.http_status = 408
         case 413:
             known = TooLarge(str(error.detail), code="body_too_large")
         case status if status < 500:

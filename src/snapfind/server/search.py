@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from snapfind.errors import BadQuery
+from snapfind.events.event import Event
 from snapfind.search.recall import DEPTH
 from snapfind.server.asking import Asked, LikeBody, SearchBody, read_search
 from snapfind.server.auth import needs
@@ -14,7 +15,7 @@ from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 from snapfind.server.shapes import HitShape, hit_shape
 from snapfind.server.trace import Trace
-from snapfind.types import Verdict
+from snapfind.types import Answer, Verdict
 
 __all__ = ["router"]
 
@@ -36,6 +37,9 @@ class SearchReply(Reply):
     next: str | None = Field(description="cursor of the next page, null at the end")
     facets: dict[str, list[FacetCount]] = Field(description="only those that were asked for")
     space: str = Field(description="the model that answered")
+
+
+_NOTED = 50  # products of an answer that its event keeps
 
 
 _FORM: dict[str, Any] = {
@@ -87,6 +91,7 @@ async def similar(
     filter: Annotated[str | None, Query()] = None,
     limit: Annotated[int | None, Query(ge=1)] = None,
     cursor: Annotated[str | None, Query()] = None,
+    session: Annotated[str | None, Query(max_length=200)] = None,
 ) -> SearchReply:
     """More like a product of the catalogue, without that product.
 
@@ -94,7 +99,7 @@ async def similar(
     curl 'http://127.0.0.1:8000/v1/similar?product=tea-1&limit=5'
     ```
     """
-    body = SearchBody(likes=[LikeBody(product=product)], filter=filter, limit=limit, cursor=cursor)
+    body = SearchBody(likes=[LikeBody(product=product)], filter=filter, limit=limit, cursor=cursor, session=session)
     asked = Asked.model_construct(body=body, files=[])
     return await service.reading.run(trace, lambda: _answer(service, trace, asked))
 
@@ -103,7 +108,7 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
     body, catalogue = asked.body, service.catalogue
     limit, offset = _slice(service, asked)
     with trace.step("decode"):
-        photos = [service.photo(file) for file in asked.files]
+        photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
     space = catalogue.shelf.model.photo.space.id
     answer = catalogue.search(query, limit=limit, offset=offset)
@@ -111,6 +116,7 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
     with trace.step("facets"):
         facets = {name: catalogue.facets(name, filter=body.filter or None) for name in body.facets}
     hits = [hit for hit in answer if hit.score >= body.threshold]
+    service.note(_event(service, trace, asked, answer, offset))
     more = len(hits) == limit and offset + limit < _deepest(service, asked)
     return reply(
         trace,
@@ -122,6 +128,26 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
             name: [FacetCount(value=value, count=count) for value, count in counted] for name, counted in facets.items()
         },
         space=space,
+    )
+
+
+def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset: int) -> Event:
+    likes = asked.body.likes
+    return Event(
+        "search",
+        search=trace.request_id,
+        session=asked.body.session or "",
+        product=next((like.product for like in likes if like.product), ""),
+        position=offset + 1,
+        score=answer[0].score if answer else None,
+        verdict=answer.verdict,
+        box=next((box for box in asked.boxes if box), None),
+        text=" | ".join(like.text for like in likes if like.text),
+        filter=asked.body.filter or "",
+        photos=len(asked.files),
+        results=tuple(hit.product.id for hit in answer[:_NOTED]),
+        space=service.catalogue.shelf.model.photo.space.id,
+        version=service.version,
     )
 
 
