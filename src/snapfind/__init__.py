@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapfind import errors
 from snapfind._version import __version__
-from snapfind.types import Answer, Box, Hit, Like, Picture, Product, Query
+from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
@@ -21,11 +21,14 @@ __all__ = [
     "Answer",
     "Box",
     "Catalog",
+    "CategoryGuess",
+    "Group",
     "Hit",
     "Like",
     "Picture",
     "Product",
     "Query",
+    "Region",
     "__version__",
     "errors",
     "open",

@@ -27,10 +27,13 @@ from snapfind.index.filters import Filter, parse, where
 from snapfind.index.payload import FIXED, picture_of, point_id, product_of
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Decode, load
+from snapfind.media.images import Source as Photo
+from snapfind.search.pair import compare
 from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
+from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Kind, Picture, Product
+from snapfind.types import Answer, Box, Kind, Picture, Product, Region, Regions
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -193,17 +196,33 @@ class Catalog:
         offset: int = 0,
         filter: str | None = None,
         box: Box | None = None,
+        regions: Regions | None = None,
+        category: str | None = None,
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
 
-        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region.
+        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
+        its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
+        of `category` come first.
+
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
         >>> for hit in shop.search("photo.jpg", filter="price < 50"):
         ...     print(hit.product.title, hit.score, hit.verdict)
         """
-        query = as_query(wanted, filter, box)
+        query = as_query(wanted, filter, box, regions, category)
         return search(query, self.shelf, limit=limit, offset=offset)
+
+    def regions(self, photo: Photo) -> tuple[Region, ...]:
+        """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
+
+        Raises BadPicture.
+        """
+        return regions_of(photo, self.shelf)
+
+    def compare(self, photo_a: Photo, photo_b: Photo) -> float:
+        """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
+        return compare(photo_a, photo_b, self.shelf)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""

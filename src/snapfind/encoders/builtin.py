@@ -107,6 +107,15 @@ class Builtin:
             pooled[rows], logits[rows] = self._session.run(["pooled", "logits"], {"pictures": pictures})
         return Look(pooled, softmax(logits))
 
+    def look_closely(self, image: Image) -> tuple[Look, Vectors]:
+        """One picture -> its look and the last feature map (1280, 7, 7) float32 that it is pooled from, in one pass.
+
+        Cell (y, x) sees about 32 pixels each way around its place in the padded square.
+        """
+        picture = to_tensor([image], self.preprocessing)
+        pooled, logits, map_ = self._session.run(["pooled", "logits", "map"], {"pictures": picture})
+        return Look(pooled, softmax(logits)), map_[0]
+
     def project(self, look: Look, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
         return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
