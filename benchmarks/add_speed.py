@@ -22,7 +22,7 @@ import sys, time, numpy as np
 from snapfind.encoders.builtin import Builtin
 encoder = Builtin.load("lite0")
 side = encoder.preprocessing.side
-batch = np.random.default_rng(0).normal(size=(16, 3, side, side)).astype(np.float32)
+batch = np.random.default_rng(0).integers(256, size=(16, side, side, 3), dtype=np.uint8)
 run = lambda: encoder._session.run(["pooled", "logits"], {"pictures": batch})
 run()
 begin = time.perf_counter()

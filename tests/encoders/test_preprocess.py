@@ -1,9 +1,11 @@
 """Pictures are scaled to fit and padded, never cropped."""
 
 import numpy as np
+import pytest
 from PIL import Image
+from tests.pictures import picture
 
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.preprocess import Preprocessing, fitted, to_tensor
 
 
 def test_the_longer_side_fills_and_the_rest_is_padded():
@@ -26,3 +28,9 @@ def test_corners_of_the_picture_are_kept():
 def test_it_survives_the_manifest():
     chosen = Preprocessing(224, (1, 2, 3), "lanczos")
     assert Preprocessing.parse(chosen.as_dict()) == chosen
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (1, 2000), (100, 30), (224, 224)])
+def test_a_picture_fitted_beforehand_gives_the_same_tensor(size):
+    image, chosen = picture(7).resize(size), Preprocessing(224)
+    assert (to_tensor([fitted(image, chosen)], chosen) == to_tensor([image], chosen)).all()

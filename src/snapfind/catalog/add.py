@@ -38,7 +38,7 @@ _CHUNK = 512  # items compared and written together; one lookup each
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A decoded picture on its way to the encoder."""
+    """A decoded picture, small already, on its way to the encoder."""
 
     item: Item
     point: str
@@ -140,7 +140,7 @@ class Adding:
                 self._keep(point, image)
         except BadPicture as error:
             return Failure(item.product.id, error.code, item.picture, error.message)
-        return _Ready(item, point, picture, image, is_new=point not in stored.points)
+        return _Ready(item, point, picture, self.model.prepared(image), is_new=point not in stored.points)
 
     def _keep(self, point: str, image: Image) -> None:
         path = self.folder.copy_of(point)

@@ -148,6 +148,9 @@ def _session(model: bytes, threads: int) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _cores()
     options.log_severity_level = 3
+    # Spinning threads gain nothing for one query and take the cores from the index and from other queries
+    # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as problem:

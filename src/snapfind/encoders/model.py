@@ -12,6 +12,7 @@ from PIL.Image import Image
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.conse import Conse
 from snapfind.encoders.port import Vectors
+from snapfind.encoders.preprocess import fitted
 from snapfind.encoders.text import TextEncoder
 
 __all__ = ["Model"]
@@ -42,6 +43,11 @@ class Model:
     def photos(self, images: Sequence[Image]) -> Vectors:
         """Query photos, RGB -> (n, dim) float32 unit rows of the active space."""
         return self.photo.images(images, "query")
+
+    def prepared(self, image: Image) -> Image:
+        """A picture as small as `pictures` needs it, for decoding threads to make; itself where encoders differ."""
+        wanted = {encoder.preprocessing for encoder in (self.photo, *self.others)}
+        return fitted(image, wanted.pop()) if len(wanted) == 1 else image
 
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
         """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridge."""

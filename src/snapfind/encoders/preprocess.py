@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Preprocessing", "to_tensor"]
+__all__ = ["Preprocessing", "fitted", "to_tensor"]
 
 _GAP = 2.0  # Pillow may shrink by whole factors first, down to twice the target: 3 times faster on large photos
 
@@ -47,14 +47,14 @@ def to_tensor(images: Sequence[Image.Image], chosen: Preprocessing) -> NDArray[n
     tensor = np.empty((len(images), chosen.side, chosen.side, 3), np.uint8)
     tensor[:] = chosen.pad
     for row, image in zip(tensor, images):
-        fitted = _fit(image, chosen)
-        left, top = (chosen.side - fitted.width) // 2, (chosen.side - fitted.height) // 2
-        row[top : top + fitted.height, left : left + fitted.width] = np.asarray(fitted)
+        small = fitted(image, chosen)
+        left, top = (chosen.side - small.width) // 2, (chosen.side - small.height) // 2
+        row[top : top + small.height, left : left + small.width] = np.asarray(small)
     return tensor
 
 
-def _fit(image: Image.Image, chosen: Preprocessing) -> Image.Image:
-    """Scaled so that the longer side is `side`; the shorter keeps at least one pixel."""
+def fitted(image: Image.Image, chosen: Preprocessing) -> Image.Image:
+    """RGB, scaled so that the longer side is `side`; the shorter keeps at least one pixel. Twice is as once."""
     scale = chosen.side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     rgb = image if image.mode == "RGB" else image.convert("RGB")

@@ -35,7 +35,7 @@ _SCHEMAS: dict[Kind, Any] = {
     "bool": engine.PayloadSchemaType.Keyword,  # of the shadow field
     "date": engine.PayloadSchemaType.Datetime,
 }
-_EF = 128  # recall@10 of .99 and more at 100,000 (benchmarks/index_growth.py)
+_EF = 128
 _FULL_SCAN = 10_000  # kilobytes of vectors below which a full scan beats the graph, also after a filter
 
 

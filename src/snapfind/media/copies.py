@@ -17,5 +17,6 @@ def thumbnail(image: Image.Image, side: int = 384, quality: int = 85) -> bytes:
     small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     small.info = {}  # Pillow writes info["comment"] into a JPEG unasked
     written = io.BytesIO()
-    small.save(written, "JPEG", quality=quality, optimize=True)
+    # not optimize=True: 4 % smaller, twice the time of all the rest of this function
+    small.save(written, "JPEG", quality=quality)
     return written.getvalue()
