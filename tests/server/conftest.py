@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from contextlib import ExitStack, contextmanager
 
 import jsonschema
 import pytest
@@ -63,6 +64,17 @@ class Checked(TestClient):
         return request.url.path, None
 
 
+@contextmanager
+def serving(shop, *, needs_key=False, **settings):
+    """A client of a server over the shop; the catalogue is closed at the end."""
+    catalogue = shop.open(**settings)
+    if not len(catalogue):
+        catalogue.add(shop.table)
+    app = build(catalogue, needs_key=needs_key)
+    with Checked(app, base_url=BASE, raise_server_exceptions=False) as client:
+        yield client
+
+
 @pytest.fixture
 def shop(tmp_path):
     return Shop(tmp_path)
@@ -70,23 +82,19 @@ def shop(tmp_path):
 
 @pytest.fixture
 def served(shop):
-    """Make a client over the shop with some settings; the catalogue is closed at the end."""
-    clients = []
-
-    def make(*, needs_key=False, **settings):
-        catalogue = shop.open(**settings)
-        if not len(catalogue):
-            catalogue.add(shop.table)
-        client = Checked(build(catalogue, needs_key=needs_key), base_url=BASE, raise_server_exceptions=False)
-        client.__enter__()
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.__exit__(None, None, None)
+    """Make a client over the shop with some settings."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serving(shop, **settings))
 
 
 @pytest.fixture
-def client(served):
+def fresh(served):
+    """A client of a shop of its own, for tests that write."""
     return served()
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A client of one shop for the tests of a file, which only ask."""
+    with serving(Shop(tmp_path_factory.mktemp("shop"))) as shared:
+        yield shared

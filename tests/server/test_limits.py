@@ -10,15 +10,18 @@ import pytest
 from snapfind.errors import Busy, NotReady, TimedOut
 from snapfind.server.gate import Gate
 from snapfind.server.trace import Trace
-from tests.server.conftest import photo, photo64
+from tests.catalog.conftest import Shop
+from tests.server.conftest import photo, photo64, serving
 
 
-@pytest.fixture
-def small(served):
-    return served(
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    with serving(
+        Shop(tmp_path_factory.mktemp("small")),
         max_likes=3, max_products=2, max_pictures=2, max_events=2, max_limit=3, limit=3, max_text=20, max_depth=4,
         max_body=20_000, max_json=1500, max_bytes=5000, max_side=100, max_pixels=9500,
-    )  # fmt: skip
+    ) as client:  # fmt: skip
+        yield client
 
 
 FILTER, REQUEST = (400, "filter_bad"), (422, "request_bad")

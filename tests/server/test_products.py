@@ -6,35 +6,35 @@ import random
 from tests.server.conftest import photo, photo64
 
 
-def test_put_get_change_delete(client):
+def test_put_get_change_delete(fresh):
     body = {"id": "cup/1", "title": "A cup", "price": 3, "attributes": {"stock": 4, "tags": "new"}}
-    put = client.post("/v1/products", json={"products": [{**body, "pictures": [{"name": "x", "content": photo64(9)}]}]})
+    put = fresh.post("/v1/products", json={"products": [{**body, "pictures": [{"name": "x", "content": photo64(9)}]}]})
     assert put.status_code == 200 and put.json()["added"] == 1 and put.json()["failures"] == []
     assert (
-        client.post("/v1/search", json={"photo": photo64(9), "limit": 1}).json()["hits"][0]["product"]["id"] == "cup/1"
+        fresh.post("/v1/search", json={"photo": photo64(9), "limit": 1}).json()["hits"][0]["product"]["id"] == "cup/1"
     )
-    product = client.get("/v1/products/cup/1").json()["product"]
+    product = fresh.get("/v1/products/cup/1").json()["product"]
     assert product["title"] == "A cup" and product["attributes"] == {"stock": 4, "tags": "new"}
-    changed = client.patch("/v1/products/cup/1", json={"price": 2.5, "attributes": {"tags": None, "stock": 0}})
+    changed = fresh.patch("/v1/products/cup/1", json={"price": 2.5, "attributes": {"tags": None, "stock": 0}})
     assert changed.json()["product"]["price"] == 2.5 and changed.json()["product"]["attributes"] == {"stock": 0}
     assert changed.json()["product"]["title"] == "A cup"
-    assert client.get("/v1/products", params={"filter": "price < 3"}).json()["products"][0]["id"] == "cup/1"
-    assert client.delete("/v1/products/cup/1").json()["deleted"] == 1
-    assert client.get("/v1/products/cup/1").status_code == 404
-    assert client.delete("/v1/products/cup/1").status_code == 404
+    assert fresh.get("/v1/products", params={"filter": "price < 3"}).json()["products"][0]["id"] == "cup/1"
+    assert fresh.delete("/v1/products/cup/1").json()["deleted"] == 1
+    assert fresh.get("/v1/products/cup/1").status_code == 404
+    assert fresh.delete("/v1/products/cup/1").status_code == 404
 
 
-def test_put_without_pictures_changes_fields_only(client):
-    before = client.get("/v1/products/tea-2").json()["product"]
-    found = client.post("/v1/products", json={"products": [{"id": "tea-2", "title": "Greener tea"}]})
+def test_put_without_pictures_changes_fields_only(fresh):
+    before = fresh.get("/v1/products/tea-2").json()["product"]
+    found = fresh.post("/v1/products", json={"products": [{"id": "tea-2", "title": "Greener tea"}]})
     assert found.json()["updated"] == 2 and found.json()["added"] == 0
-    after = client.get("/v1/products/tea-2").json()["product"]
+    after = fresh.get("/v1/products/tea-2").json()["product"]
     assert after["title"] == "Greener tea" and after["pictures"] == before["pictures"]
-    assert client.post("/v1/search", json={"text": "greener"}).json()["hits"][0]["product"]["id"] == "tea-2"
+    assert fresh.post("/v1/search", json={"text": "greener"}).json()["hits"][0]["product"]["id"] == "tea-2"
 
 
-def test_one_that_fails_does_not_stop_the_others(client):
-    found = client.post(
+def test_one_that_fails_does_not_stop_the_others(fresh):
+    found = fresh.post(
         "/v1/products",
         json={
             "products": [
@@ -53,43 +53,43 @@ def test_one_that_fails_does_not_stop_the_others(client):
     }
 
 
-def test_a_form_takes_files_and_keeps_no_name_of_theirs(client):
-    found = client.post(
+def test_a_form_takes_files_and_keeps_no_name_of_theirs(fresh):
+    found = fresh.post(
         "/v1/products",
         data={"product": json.dumps({"id": "cup-2", "title": "Cup"})},
         files=[("picture", ("IMG_20260101_secret.png", photo(21))), ("picture", ("b.png", photo(22)))],
     )
     assert found.json()["added"] == 2
-    product = client.get("/v1/products/cup-2")
+    product = fresh.get("/v1/products/cup-2")
     assert "secret" not in product.text
     for picture in product.json()["product"]["pictures"]:
-        copy = client.get(picture["url"])
+        copy = fresh.get(picture["url"])
         assert copy.headers["content-type"] == "image/jpeg" and copy.content[:2] == b"\xff\xd8"
 
 
-def test_list_by_filter_in_pages(client):
-    whole = [product["id"] for product in client.get("/v1/products").json()["products"]]
+def test_list_by_filter_in_pages(fresh):
+    whole = [product["id"] for product in fresh.get("/v1/products").json()["products"]]
     assert sorted(whole) == ["mug-1", "tea-1", "tea-2"]
     paged, cursor = [], None
     while True:
-        found = client.get("/v1/products", params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
+        found = fresh.get("/v1/products", params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
         paged += [product["id"] for product in found["products"]]
         cursor = found["next"]
         if cursor is None:
             break
     assert paged == whole
-    tea = client.get("/v1/products", params={"filter": "category = 'tea'"}).json()["products"]
+    tea = fresh.get("/v1/products", params={"filter": "category = 'tea'"}).json()["products"]
     assert [len(product["pictures"]) for product in sorted(tea, key=lambda product: product["id"])] == [1, 2]
-    assert client.get("/v1/products", params={"filter": "colour = 'red'"}).json()["error"]["code"] == "filter_bad"
+    assert fresh.get("/v1/products", params={"filter": "colour = 'red'"}).json()["error"]["code"] == "filter_bad"
 
 
-def test_delete_by_filter(client):
-    assert client.delete("/v1/products", params={"filter": "category = 'tea'"}).json()["deleted"] == 3
-    assert [product["id"] for product in client.get("/v1/products").json()["products"]] == ["mug-1"]
-    assert client.delete("/v1/products").status_code == 422
+def test_delete_by_filter(fresh):
+    assert fresh.delete("/v1/products", params={"filter": "category = 'tea'"}).json()["deleted"] == 3
+    assert [product["id"] for product in fresh.get("/v1/products").json()["products"]] == ["mug-1"]
+    assert fresh.delete("/v1/products").status_code == 422
 
 
-def test_a_walk_of_writes_agrees_with_a_dictionary(client):
+def test_a_walk_of_writes_agrees_with_a_dictionary(fresh):
     rng, known = random.Random(7), {"mug-1": 12.0, "tea-1": 4.5, "tea-2": 5.0}
     for step in range(25):
         name = f"p-{rng.randrange(4)}"
@@ -100,15 +100,15 @@ def test_a_walk_of_writes_agrees_with_a_dictionary(client):
                     "price": step,
                     "pictures": [{"name": "a", "content": photo64(rng.randrange(30, 34))}],
                 }
-                assert client.post("/v1/products", json={"products": [body]}).json()["failures"] == []
+                assert fresh.post("/v1/products", json={"products": [body]}).json()["failures"] == []
                 known[name] = float(step)
             case 1:
-                found = client.patch(f"/v1/products/{name}", json={"price": step + 0.5})
+                found = fresh.patch(f"/v1/products/{name}", json={"price": step + 0.5})
                 assert found.status_code == (200 if name in known else 404)
                 if name in known:
                     known[name] = step + 0.5
             case _:
-                assert client.delete(f"/v1/products/{name}").status_code == (200 if name in known else 404)
+                assert fresh.delete(f"/v1/products/{name}").status_code == (200 if name in known else 404)
                 known.pop(name, None)
-        listed = client.get("/v1/products").json()["products"]
+        listed = fresh.get("/v1/products").json()["products"]
         assert {product["id"]: product["price"] for product in listed} == known

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from snapfind.errors import BadPicture, BadQuery, BadRequest, TooLarge
 from snapfind.server.shapes import BoxShape, Given
 from snapfind.settings import Settings
-from snapfind.types import Box, Like, Query
+from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["LikeBody", "SearchBody", "decode_base64", "form_of", "read_search"]
 
@@ -41,6 +41,8 @@ class SearchBody(Given):
     text: str | None = Field(None, description="short for one like")
     product: str | None = Field(None, description="short for one like: a product id")
     box: BoxShape | None = Field(None, description="region of the only photo")
+    regions: Regions = Field("subject", description="what of a photo without a box is searched; `all`: each object")
+    category: str | None = Field(None, max_length=256, description="its products come first, the others stay")
     filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
     limit: int | None = Field(None, ge=1)
     cursor: str | None = Field(None, description="`next` of the page before; send the same query again with it")
@@ -79,7 +81,7 @@ class Asked(BaseModel):
         most = settings.whole("max_likes")
         if len(likes) > most:
             raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
-        return Query(tuple(likes), body.filter or None)
+        return Query(tuple(likes), body.filter or None, body.regions, body.category or None)
 
     @property
     def boxes(self) -> list[Box | None]:

@@ -7,11 +7,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from snapfind.server.asking import SearchBody
+from snapfind.server.photos import CompareBody, PhotoBody
 from snapfind.server.products import ProductsBody
 
 __all__ = ["describe"]
 
-_BY_HAND: tuple[type[BaseModel], ...] = (SearchBody, ProductsBody)
+_BY_HAND: tuple[type[BaseModel], ...] = (SearchBody, ProductsBody, PhotoBody, CompareBody)
 
 
 def describe(app: FastAPI) -> None:

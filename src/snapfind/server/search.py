@@ -13,7 +13,7 @@ from snapfind.server.auth import needs
 from snapfind.server.cursors import cursor_of, place_of
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
-from snapfind.server.shapes import HitShape, hit_shape
+from snapfind.server.shapes import BoxShape, HitShape, RegionShape, hit_shape, region_shape
 from snapfind.server.trace import Trace
 from snapfind.types import Answer, Verdict
 
@@ -29,11 +29,29 @@ class FacetCount(BaseModel):
     count: int
 
 
+class CategoryShape(BaseModel):
+    """A category of the shop and the probability that the query shows a product of it."""
+
+    category: str
+    probability: float
+
+
+class GroupShape(BaseModel):
+    """The hits of one object in the photo."""
+
+    region: RegionShape
+    hits: list[HitShape]
+
+
 class SearchReply(Reply):
     """The hits, best first. `request_id` is the id of the search that events refer to."""
 
     verdict: Verdict = Field(description="that of the best hit; `none`: no confident match")
     hits: list[HitShape]
+    box: BoxShape | None = Field(description="what of the photo was searched; null: the whole, or no photo")
+    regions: list[RegionShape] = Field(description="candidate objects of the photo, the searched one first")
+    categories: list[CategoryShape] = Field(description="what the photo may show, best first")
+    groups: list[GroupShape] = Field(description="the hits of each object; only with `regions: all`")
     next: str | None = Field(description="cursor of the next page, null at the end")
     facets: dict[str, list[FacetCount]] = Field(description="only those that were asked for")
     space: str = Field(description="the model that answered")
@@ -48,6 +66,8 @@ _FORM: dict[str, Any] = {
         "photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "picture files"},
         "text": {"type": "array", "items": {"type": "string"}},
         "product": {"type": "array", "items": {"type": "string"}},
+        "regions": {"type": "string", "enum": ["subject", "whole", "all"]},
+        "category": {"type": "string"},
         "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the displayed picture"},
         "filter": {"type": "string"},
         "limit": {"type": "integer", "minimum": 1},
@@ -123,6 +143,15 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         SearchReply,
         verdict=answer.verdict if hits else "none",
         hits=[hit_shape(hit, explain=body.explain) for hit in hits],
+        box=answer.box.as_tuple() if answer.box else None,
+        regions=[region_shape(region) for region in answer.regions],
+        categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
+        groups=[
+            GroupShape(
+                region=region_shape(group.region), hits=[hit_shape(hit, explain=body.explain) for hit in group.hits]
+            )
+            for group in answer.groups
+        ],
         next=cursor_of(offset + limit, asked.digest) if more else None,
         facets={
             name: [FacetCount(value=value, count=count) for value, count in counted] for name, counted in facets.items()
@@ -141,7 +170,8 @@ def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset:
         position=offset + 1,
         score=answer[0].score if answer else None,
         verdict=answer.verdict,
-        box=next((box for box in asked.boxes if box), None),
+        box=answer.box,
+        category=asked.body.category or "",
         text=" | ".join(like.text for like in likes if like.text),
         filter=asked.body.filter or "",
         photos=len(asked.files),

@@ -70,7 +70,7 @@ class Service:
 
     def photo(self, file: bytes, box: Box | None = None) -> Image.Image:
         """A shopper's photo, decoded as large as the encoder wants it, or its box. Raises BadPicture."""
-        side = self.catalogue.shelf.model.photo.preprocessing.side
+        side = 2 * self.catalogue.shelf.model.photo.preprocessing.side  # an object in it is looked at more closely
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
         return self.decode(file, Limits.of(self.settings), side=side)

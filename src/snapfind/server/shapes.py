@@ -6,9 +6,20 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from snapfind.index.payload import point_id
-from snapfind.types import Attribute, Box, Hit, Picture, Product
+from snapfind.types import Attribute, Box, Hit, Picture, Product, Region
 
-__all__ = ["BoxShape", "Given", "HitShape", "PictureShape", "ProductShape", "hit_shape", "product_shape"]
+__all__ = [
+    "BoxShape",
+    "Given",
+    "HitShape",
+    "PictureShape",
+    "Plain",
+    "ProductShape",
+    "RegionShape",
+    "hit_shape",
+    "product_shape",
+    "region_shape",
+]
 
 Side = Annotated[float, Field(ge=0, le=1)]
 BoxShape = Annotated[
@@ -46,6 +57,13 @@ class ProductShape(BaseModel):
     description: str
     attributes: dict[str, Plain] = Field(description="the shop's own columns; dates as ISO texts")
     pictures: list[PictureShape]
+
+
+class RegionShape(BaseModel):
+    """A candidate object in a photo and how much it stands out."""
+
+    box: BoxShape
+    score: float = Field(ge=0, le=1)
 
 
 class HitShape(BaseModel):
@@ -96,6 +114,11 @@ def hit_shape(hit: Hit, *, explain: bool) -> HitShape:
         verdict=hit.verdict,
         parts={signal: round(float(value), 4) for signal, value in hit.parts.items()} if explain else {},
     )
+
+
+def region_shape(region: Region) -> RegionShape:
+    """A region as JSON shows it."""
+    return RegionShape.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
 
 
 def _sides(box: Box | None) -> Any:
