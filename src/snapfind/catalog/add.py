@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,10 +31,11 @@ from snapfind.media.pool import ahead
 from snapfind.settings import Settings
 from snapfind.types import Picture, Product
 
-__all__ = ["Adding", "Progress"]
+__all__ = ["Adding", "Progress", "Turn"]
 
 Progress = Callable[[int, int], None]
-_CHUNK = 512  # items compared and written together; one lookup each
+Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
+_CHUNK = 128  # items compared and written together: one lookup each, and other writers wait as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,16 @@ class Adding:
         self,
         folder: Folder,
         index: Index,
-        model: Model,
+        turn: Turn,
         settings: Settings,
         *,
         dry_run: bool = False,
         decode: Decode = load,
     ) -> None:
-        self.folder, self.index, self.model, self._decode = folder, index, model, decode
+        self.folder, self.index, self._turn, self._decode = folder, index, turn, decode
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
-        self._side = max(settings.whole("keep_side"), model.photo.preprocessing.side)
 
     def run(self, source: Source | Uploads, progress: Progress | None = None) -> AddReport:
         """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""
@@ -73,10 +74,11 @@ class Adding:
         items = iter(source)
         with ThreadPoolExecutor(workers, thread_name_prefix="snapfind-decode") as pool:
             while chunk := list(itertools.islice(items, _CHUNK)):
-                for finished in self._chunk(chunk, pool):
-                    done += finished
-                    if progress:
-                        progress(min(done, source.total), source.total)
+                with self._turn() as self.model:
+                    for finished in self._chunk(chunk, pool):
+                        done += finished
+                        if progress:
+                            progress(min(done, source.total), source.total)
         self.report.seconds = time.monotonic() - begin
         return self.report
 
@@ -134,7 +136,8 @@ class Adding:
             content, digest = read_bytes(item, self.limits.max_bytes)
             if stored.hash_of(point) == digest:
                 return None
-            image = self._decode(content, self.limits, side=self._side)
+            side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.side)
+            image = self._decode(content, self.limits, side=side)
             picture = Picture(item.picture, digest, *image.size)
             if not self.report.dry_run:
                 self._keep(point, image)

@@ -1,7 +1,9 @@
 """The catalogue: products, pictures and spaces in one folder, and the verbs that the three doors share."""
 
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +19,11 @@ from snapfind.catalog.folder import Folder
 from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import points_of, promote, rewrite, row_of
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.snapshot import pack
 from snapfind.catalog.sources import open_source
 from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
 from snapfind.events.store import EventStore
 from snapfind.index import edge
@@ -104,15 +108,21 @@ class Catalog:
         What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
         has; `dry_run` reads and reports only. Rows that fail are in `report.failures`. Raises BadInput, NoRoom.
         """
-        with self._writing:
-            found = open_source(Path(source), self.schema, Path(root) if root else None)
-            adding = Adding(self.folder, self.index, self.model, self.settings, dry_run=dry_run, decode=self.decode)
-            if not dry_run:
+        found = open_source(Path(source), self.schema, Path(root) if root else None)
+        adding = Adding(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        if not dry_run:
+            with self._writing:
                 self._prepare(found.schema)
-            report = adding.run(found, progress)
-            if sync:
+        report = adding.run(found, progress)
+        if sync:
+            with self._writing:
                 self._sync(adding, report)
-            return report
+        return report
+
+    @contextmanager
+    def _turn(self) -> Iterator[Model]:
+        with self._writing:
+            yield self.model
 
     def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
         """Upsert products as values, each with the bytes of its pictures by name.
@@ -123,7 +133,7 @@ class Catalog:
         with self._writing:
             uploads = Uploads.of(given, self.schema)
             self._prepare(uploads.schema)
-            return Adding(self.folder, self.index, self.model, self.settings, decode=self.decode).run(uploads)
+        return Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
 
     def update(self, product: str, changes: Mapping[str, Any]) -> Product:
         """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
@@ -330,8 +340,10 @@ class Catalog:
         return other.space.id
 
     def _build(self, encoder: Builtin, progress: Progress | None) -> None:
+        # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
+        models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
-            models.build(self.folder, self.index, encoder, self.settings, progress)
+            models.build(self.folder, self.index, encoder, self.settings, nullcontext)
             models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
@@ -360,6 +372,18 @@ class Catalog:
         return previous
 
     # ── the folder ───────────────────────────────────────────────────────────────
+
+    def snapshot(self, target: str | Path) -> int:
+        """Write the open catalogue into a tar with checksums; writers wait, searches go on. Returns its bytes.
+
+        Raises BadInput when the file is there already, NoRoom.
+        """
+        with self._writing, tempfile.TemporaryDirectory() as spare:
+            self.index.flush()
+            copies = (
+                {"events.db": self.events.copy(Path(spare) / "events.db")} if not self.settings.text("events") else {}
+            )
+            return pack(self.folder.path, Path(target), copies)
 
     def optimize(self) -> None:
         """Build search graphs and merge the engine's files."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, delete, event, func, select
+from sqlalchemy import Engine, create_engine, delete, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -131,6 +131,12 @@ class EventStore:
             salt = secrets.token_bytes(32)
             connection.execute(salts.insert().values(begun=now, salt=salt))
             return now, salt
+
+    def copy(self, target: Path) -> Path:
+        """A whole copy of a store in SQLite, while it is being written to."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM INTO :target"), {"target": str(target)})
+        return target
 
     def close(self) -> None:
         """Give the connections back."""

@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
-from snapfind.server import events, photos, pictures, products, search, system
+from snapfind.server import events, imports, jobs_api, models, photos, pictures, products, search, system
 from snapfind.server.auth import needs
 from snapfind.server.layers import Bounded, Outer
 from snapfind.server.openapi import describe
@@ -47,16 +47,9 @@ def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    for router in (
-        search.router,
-        photos.router,
-        products.router,
-        pictures.router,
-        events.router,
-        system.router,
-        system.open_router,
-    ):
-        app.include_router(router)
+    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, system):
+        app.include_router(noun.router)
+    app.include_router(system.open_router)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)

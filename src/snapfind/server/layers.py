@@ -4,6 +4,7 @@ Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task and two queues f
 """
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +13,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from snapfind.errors import Busy, ServerFailed, SnapfindError, TooLarge
+from snapfind.errors import Busy, NoRoom, ServerFailed, SnapfindError, TooLarge
 from snapfind.server.doorman import admit
 from snapfind.server.reply import answer_error
 from snapfind.server.service import Service
@@ -78,9 +79,14 @@ class Outer:
             await self.app(scope, receive, sending)
         except SnapfindError as error:
             await self._refuse(error, trace, scope, receive, sending, begun=status)
-        except Exception:
+        except Exception as error:
             log.exception("request %s failed: %s %s", trace.request_id, scope["method"], scope["path"])
-            fault = ServerFailed("the server failed; its log has the reason under this request id")
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            fault = (
+                NoRoom("the disk of the server is full; free some space and ask again")
+                if full
+                else ServerFailed("the server failed; its log has the reason under this request id")
+            )
             await self._refuse(fault, trace, scope, receive, sending, begun=status)
         finally:
             service.inside -= 1

@@ -17,10 +17,12 @@ from snapfind.events.later import Later
 from snapfind.media.apart import Apart
 from snapfind.media.images import Limits
 from snapfind.server.gate import Gate, cores
+from snapfind.server.jobs import Jobs
 from snapfind.server.keys import KeyStore
 from snapfind.server.meter import Meter
 from snapfind.server.metrics import Metrics
 from snapfind.server.trace import Trace, trace_of
+from snapfind.server.work import works
 from snapfind.types import Box
 
 __all__ = ["Now", "Service", "Serving", "log"]
@@ -51,6 +53,7 @@ class Service:
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
+        self.jobs = Jobs(catalogue.folder.path / "jobs", works(catalogue))
         self.inside = 0  # requests being read, run or answered; touched by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
 
@@ -61,6 +64,8 @@ class Service:
         self.catalogue.search(self.photo(written.getvalue()), limit=1)
         if self.settings.whole("log_searches"):
             self._later = Later(self.catalogue.events)
+        self.jobs.start()
+        self.catalogue.events.prune(self.settings.number("event_days"))
         self.ready.set()
 
     def note(self, event: Event) -> None:
@@ -78,6 +83,7 @@ class Service:
     def close(self) -> None:
         """Finish what was taken, then give the catalogue back."""
         self.stopping.set()
+        self.jobs.close()
         for gate in (self.reading, self.writing):
             gate.close()
         if self._later is not None:
