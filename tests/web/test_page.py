@@ -18,7 +18,8 @@ _DROP = """([encoded, name]) => {
     const bytes = Uint8Array.from(atob(encoded), (one) => one.charCodeAt(0));
     const dropped = new DataTransfer();
     dropped.items.add(new File([bytes], name, {type: "image/png"}));
-    document.getElementById("drop").dispatchEvent(new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
+    const event = new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true});
+    document.getElementById("drop").dispatchEvent(event);
 }"""
 
 
