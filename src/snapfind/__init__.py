@@ -16,12 +16,16 @@ from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
+    from snapfind.client import Client
+    from snapfind.events.event import Event
 
 __all__ = [
     "Answer",
     "Box",
     "Catalog",
     "CategoryGuess",
+    "Client",
+    "Event",
     "Group",
     "Hit",
     "Like",
@@ -46,6 +50,14 @@ def open(path: str | Path, *, create: bool = True, **settings: int | float | str
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Client":
+        from snapfind.client import Client
+
+        return Client
+    if name == "Event":
+        from snapfind.events.event import Event
+
+        return Event
     if name == "Catalog":  # imported when asked for: `import snapfind` stays below 150 ms
         from snapfind.catalog.catalog import Catalog
 

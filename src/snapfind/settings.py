@@ -75,6 +75,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("decoders", 2, "processes", "Server: processes that decode pictures, apart from everything else.", 1, 64),
     Setting("decode_memory", 1536, "MB", "Server: memory of a decoding process.", 256),
     Setting("decode_seconds", 10.0, "seconds", "Server: longest time for decoding a picture.", 0.1, 600),
+    Setting(
+        "fetch", "off", "hosts", "Server: pictures by address: off, public, or the names of hosts parted by commas."
+    ),
+    Setting(
+        "fetch_networks", "", "networks", "Server: private networks that may be fetched from, such as 10.1.0.0/16."
+    ),
+    Setting("fetch_seconds", 10.0, "seconds", "Server: longest time for fetching one picture.", 0.1, 600),
     Setting("slow_query", 1000.0, "ms", "Server: requests that take longer are logged.", 0),
     Setting(
         "hosts", "", "names", "Server: names under which it may be asked, parted by commas; empty takes any with a key."

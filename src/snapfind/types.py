@@ -71,6 +71,12 @@ class Box:
         shared = max(width, 0.0) * max(height, 0.0)
         return shared / (self.area + other.area - shared)
 
+    def widened(self, margin: float) -> "Box":
+        """With a margin on every side, a fraction of its own width and height, as far as the picture goes."""
+        across, down = margin * (self.x1 - self.x0), margin * (self.y1 - self.y0)
+        sides = self.x0 - across, self.y0 - down, self.x1 + across, self.y1 + down
+        return Box(*(min(max(side, 0.0), 1.0) for side in sides))
+
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Left, top, right, bottom in pixels of a displayed picture of that size; at least one pixel each way."""
         left, top = min(int(self.x0 * width), width - 1), min(int(self.y0 * height), height - 1)

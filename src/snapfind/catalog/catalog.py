@@ -238,7 +238,7 @@ class Catalog:
         """A product with all its pictures. Raises NotFound."""
         points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
         if not points:
-            raise NotFound(f"no product {product!r} in {self.folder.path}")
+            raise NotFound(f"no product {product!r} in this catalogue")
         pictures = tuple(picture_of(point.payload) for point in points)
         return product_of(points[0].payload, self.schema, pictures)
 

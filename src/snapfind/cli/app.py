@@ -7,6 +7,7 @@ import typer
 
 from snapfind._version import __version__
 from snapfind.cli import adding, evaluating, keeping, modelling, searching, serving
+from snapfind.cli.place import at_server
 from snapfind.cli.printing import fail
 from snapfind.errors import SnapfindError
 
@@ -14,7 +15,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="snapfind",
-    help="Snap it, find it: a shopper's photo finds the product in your catalogue.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,7 +47,11 @@ def _version(asked: bool) -> None:
 def snapfind(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Snap it, find it: a shopper's photo finds the product in your catalogue."""
+    """Snap it, find it: a shopper's photo finds the product in your catalogue.
+
+    add, search, export, delete, info and model also ask a running server: write --server URL in place of the folder.
+    Its key comes from SNAPFIND_KEY.
+    """
 
 
 _CTRL_C = 130  # what typer ends with
@@ -56,7 +60,7 @@ _CTRL_C = 130  # what typer ends with
 def main() -> None:
     """Run the command line; never shows a traceback for what the user can mend."""
     try:
-        app()
+        app(at_server(sys.argv[1:]))
     except SnapfindError as error:
         fail(error.message)
         sys.exit(error.exit_code)

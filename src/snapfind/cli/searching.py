@@ -6,9 +6,9 @@ from typing import Annotated, cast
 
 import typer
 
-import snapfind
 from snapfind.catalog.asking import as_like
-from snapfind.cli.options import Filter, Json, Shop
+from snapfind.cli.options import Filter, Json
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import answer_json, err, hits_table, out, print_json
 from snapfind.cli.sheets import write_sheet
 from snapfind.types import Box, Like, Query, Regions
@@ -19,7 +19,7 @@ _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 
 def search(
-    shop: Shop,
+    shop: Place,
     wanted: Annotated[
         list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts; 2:red weighs double.")
     ] = None,
@@ -47,7 +47,7 @@ def search(
         *(_like(text, -1.0) for text in less or ()),
     ]
     query = Query(tuple(likes), filter, cast(Regions, regions), category)
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
             write_sheet(sheet, catalogue, query, answer)

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
+from snapfind.encoders.builtin import Closely
 from snapfind.encoders.port import Vectors
 from snapfind.media.images import Limits, Source, load
-from snapfind.search.regions import find
+from snapfind.search.regions import energy, fills, find
 from snapfind.search.shelf import Shelf
 from snapfind.types import Box, Like, Query, Region
 
-__all__ = ["Sight", "photos", "regions_of", "sights"]
+__all__ = ["Sight", "photos", "regions_of", "sights", "subject"]
 
-_WHOLE = 0.25  # part of the picture: a larger subject is searched as the whole picture, the network sees it well
+_LARGE = 0.3  # part of the picture; studio pictures fill .4 of theirs
+_MARGIN = 0.1  # around a box, in its own sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,13 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
         given = boxed[0] if len(images) == 1 and boxed else None
         return [Sight(vectors, given, (Region(given, 1.0),) if given else ())]
     image = images[0]
-    look, features = shelf.model.photo.look_closely(image)
-    regions = find(image, features)
-    if query.regions == "subject" and (not regions or regions[0].box.area > _WHOLE):
-        return [Sight(shelf.model.photo.project(look, "query"), None, regions)]
-    if not regions:
-        return [Sight(shelf.model.photo.project(look, "query"))]
-    chosen = regions if query.regions == "all" else regions[:1]
-    crops = [image.crop(region.box.pixels(*image.size)) for region in chosen]
+    closely = shelf.model.photo.look_closely(image)
+    regions = find(image, closely.cells)
+    first = subject(image, closely, regions)
+    chosen = regions if query.regions == "all" else (first,) if first else ()
+    if not chosen:
+        return [Sight(shelf.model.photo.project(closely.look, "query"), None, regions)]
+    crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
     vectors = shelf.model.photos(crops)
     return [
         Sight(vectors[at : at + 1], region.box, (region, *(other for other in regions if other is not region)))
@@ -59,10 +60,17 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
     ]
 
 
+def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region | None:
+    """The first candidate; None where the whole picture shows it well: a second pass costs as much as the first."""
+    if not regions or regions[0].box.area > _LARGE or fills(energy(closely.cells, image.size)):
+        return None
+    return regions[0]
+
+
 def regions_of(photo: Source, shelf: Shelf) -> tuple[Region, ...]:
     """The candidate objects of one photo, best first. Raises BadPicture."""
     image = load(photo, Limits.of(shelf.settings), side=2 * shelf.model.photo.preprocessing.side)
-    return find(image, shelf.model.photo.look_closely(image)[1])
+    return find(image, shelf.model.photo.look_closely(image).cells)
 
 
 def _searched(query: Query) -> bool:

@@ -21,6 +21,7 @@ class LikeBody(Given):
     """One ingredient: exactly one of a photo, a text or a product id; a weight below 0 means less like this."""
 
     photo: str | None = Field(None, description="a picture file in base64")
+    url: str | None = Field(None, max_length=2048, description="address of a picture; only where the shop allows it")
     text: str | None = None
     product: str | None = None
     weight: float = Field(1.0, ge=-100, le=100)
@@ -28,9 +29,14 @@ class LikeBody(Given):
 
     @model_validator(mode="after")
     def _one(self) -> "LikeBody":
-        if sum(part is not None for part in (self.photo, self.text, self.product)) != 1:
-            raise ValueError("give exactly one of photo, text, product")
+        if sum(part is not None for part in (self.photo, self.url, self.text, self.product)) != 1:
+            raise ValueError("give exactly one of photo, url, text, product")
         return self
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is a photo."""
+        return self.photo is not None or self.url is not None
 
 
 class SearchBody(Given):
@@ -63,14 +69,14 @@ class Asked(BaseModel):
     """A search that was read: the body and the files of its photos, in the order of the photo likes."""
 
     body: SearchBody
-    files: list[bytes]
+    files: list[bytes | str]  # the bytes of a file, or its address
 
     def query(self, settings: Settings, photos: list[Any]) -> Query:
         """The Query, with what `photos` were decoded to. Raises BadQuery, TooLarge."""
         body, waiting = self.body, iter(photos)
         likes = [
             Like(
-                photo=next(waiting) if like.photo is not None else None,
+                photo=next(waiting) if like.seen else None,
                 text=like.text,
                 product=like.product,
                 weight=like.weight,
@@ -86,7 +92,7 @@ class Asked(BaseModel):
     @property
     def boxes(self) -> list[Box | None]:
         """The box of each photo, or None."""
-        return [Box(*like.box) if like.box else None for like in self.body.likes if like.photo is not None]
+        return [Box(*like.box) if like.box else None for like in self.body.likes if like.seen]
 
     @property
     def digest(self) -> str:
@@ -94,7 +100,7 @@ class Asked(BaseModel):
         told = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})
         found = hashlib.sha256(told.encode())
         for file in self.files:
-            found.update(hashlib.sha256(file).digest())
+            found.update(hashlib.sha256(file if isinstance(file, bytes) else file.encode()).digest())
         return found.hexdigest()[:16]
 
 
@@ -109,7 +115,11 @@ async def read_search(request: Request, settings: Settings) -> Asked:
         )
     body = SearchBody.model_validate_json(await request.body() or b"{}")
     body = _spelt_out(body)
-    files = [decode_base64(like.photo, "photo") for like in body.likes if like.photo is not None]
+    files = [
+        like.url if like.url is not None else decode_base64(like.photo or "", "photo")
+        for like in body.likes
+        if like.seen
+    ]
     return Asked.model_construct(body=body, files=files)
 
 
@@ -147,7 +157,7 @@ async def form_of(request: Request, settings: Settings) -> list[tuple[str, str |
 def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
     fields: dict[str, Any] = {}
     likes: list[dict[str, Any]] = []
-    files: list[bytes] = []
+    files: list[bytes | str] = []
     for name, value in form:
         if isinstance(value, bytes):
             if name != "photo":
@@ -175,7 +185,7 @@ def _spelt_out(body: SearchBody) -> SearchBody:
     if not likes:
         raise BadQuery("the query is empty: give a photo, a text or a product", field="likes")
     if body.box is not None:
-        photos = [like for like in likes if like.photo is not None]
+        photos = [like for like in likes if like.seen]
         if len(photos) != 1:
             raise BadQuery("`box` needs exactly one photo; in `likes` each photo may have its own", field="box")
         likes = [like.model_copy(update={"box": body.box}) if like is photos[0] else like for like in likes]

@@ -1,12 +1,16 @@
 """Products: list, get, put, change, delete. A write that was answered with 2xx is durable and visible."""
 
-from typing import Annotated, Any
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from snapfind.catalog.report import AddReport
-from snapfind.errors import BadRequest, NotFound, TooLarge
+from snapfind.catalog.sources import Failure
+from snapfind.errors import BadPicture, BadRequest, NotFound, TooLarge
+from snapfind.media.fetch import fetch
 from snapfind.server.asking import decode_base64, form_of
 from snapfind.server.auth import needs
 from snapfind.server.cursors import cursor_of, place_of
@@ -27,7 +31,14 @@ class PictureBody(Given):
     """A picture to add: its name within the product (a new content under an old name replaces it) and its file."""
 
     name: str = Field(min_length=1, max_length=256)
-    content: str = Field(description="a picture file in base64")
+    content: str | None = Field(None, description="a picture file in base64")
+    url: str | None = Field(None, max_length=2048, description="address of a picture; only where the shop allows it")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.content is None) == (self.url is None):
+            raise ValueError("give exactly one of content, url")
+        return self
 
     @field_validator("name")
     @classmethod
@@ -162,7 +173,15 @@ async def put_products(request: Request, service: Serving, trace: Now) -> PutRep
     """
     with trace.step("read"):
         given = await _read(request, service)
-    report = await service.writing.run(trace, lambda: service.catalogue.put(given))
+
+    def put() -> AddReport:
+        with trace.step("fetch"):
+            fetched, failures = _fetched(given, service)
+        report = service.catalogue.put(fetched)
+        report.failures += failures
+        return report
+
+    report = await service.writing.run(trace, put)
     return reply(trace, PutReply, **_counts(report))
 
 
@@ -221,7 +240,7 @@ async def delete_product(product: Id, service: Serving, trace: Now) -> GoneReply
     return reply(trace, GoneReply, deleted=gone)
 
 
-async def _read(request: Request, service: Service) -> list[tuple[Product, dict[str, bytes]]]:
+async def _read(request: Request, service: Service) -> list[tuple[Product, dict[str, bytes | str]]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return [await _from_form(request, service)]
@@ -236,13 +255,35 @@ async def _read(request: Request, service: Service) -> list[tuple[Product, dict[
     return [_given(product, service) for product in body.products]
 
 
-def _given(body: ProductBody, service: Service) -> tuple[Product, dict[str, bytes]]:
-    pictures = {picture.name: decode_base64(picture.content, picture.name) for picture in body.pictures}
+def _given(body: ProductBody, service: Service) -> tuple[Product, dict[str, bytes | str]]:
     _few(len(body.pictures), service)
+    pictures: dict[str, bytes | str] = {
+        picture.name: picture.url if picture.url is not None else decode_base64(picture.content or "", picture.name)
+        for picture in body.pictures
+    }
     return _product(body), pictures
 
 
-async def _from_form(request: Request, service: Service) -> tuple[Product, dict[str, bytes]]:
+def _fetched(
+    given: Sequence[tuple[Product, Mapping[str, bytes | str]]], service: Service
+) -> tuple[list[tuple[Product, dict[str, bytes]]], list[Failure]]:
+    """The same with the bytes of pictures that were given by address, within the time of the request."""
+    end, failures, fetched = time.monotonic() + service.settings.number("timeout") / 2, [], []
+    for product, pictures in given:
+        files: dict[str, bytes] = {}
+        for name, file in pictures.items():
+            try:
+                if isinstance(file, str) and time.monotonic() > end:
+                    raise BadPicture("there was no time left to fetch it; send fewer at once", code="picture_url")
+                files[name] = fetch(file, service.fetching) if isinstance(file, str) else file
+            except BadPicture as error:
+                failures.append(Failure(product.id, error.code, name, error.message))
+        if files or not pictures:
+            fetched.append((product, files))
+    return fetched, failures
+
+
+async def _from_form(request: Request, service: Service) -> tuple[Product, dict[str, bytes | str]]:
     form = await form_of(request, service.settings)
     told = [value for name, value in form if name == "product" and isinstance(value, str)]
     if len(told) != 1:

@@ -15,6 +15,7 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.events.event import Event
 from snapfind.events.later import Later
 from snapfind.media.apart import Apart
+from snapfind.media.fetch import Fetching, fetch
 from snapfind.media.images import Limits
 from snapfind.server.gate import Gate, cores
 from snapfind.server.jobs import Jobs
@@ -42,6 +43,7 @@ class Service:
         self.reading = Gate("read", settings.whole("workers") or 2 * cores(), queue, timeout)
         # the catalogue writes one at a time; a second thread lets a small write decode while another is stored
         self.writing = Gate("write", 2, queue, timeout)
+        self.fetching = Fetching.of(settings)
         self.meter = Meter(settings.whole("rate"), settings.whole("concurrency"))
         self.decode = Apart(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
@@ -73,8 +75,13 @@ class Service:
         if self._later is not None and not self._later.note(event):
             self.metrics.dropped.inc()
 
-    def photo(self, file: bytes, box: Box | None = None) -> Image.Image:
-        """A shopper's photo, decoded as large as the encoder wants it, or its box. Raises BadPicture."""
+    def photo(self, file: bytes | str, box: Box | None = None) -> Image.Image:
+        """A shopper's photo, bytes or an address, decoded as large as the encoder wants it, or its box.
+
+        Raises BadPicture.
+        """
+        if isinstance(file, str):
+            file = fetch(file, self.fetching)
         side = 2 * self.catalogue.shelf.model.photo.preprocessing.side  # an object in it is looked at more closely
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
