@@ -12,20 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from snapfind import errors
 from snapfind._version import __version__
-from snapfind.types import Answer, Box, Hit, Like, Picture, Product, Query
+from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
+    from snapfind.client import Client
+    from snapfind.events.event import Event
 
 __all__ = [
     "Answer",
     "Box",
     "Catalog",
+    "CategoryGuess",
+    "Client",
+    "Event",
+    "Group",
     "Hit",
     "Like",
     "Picture",
     "Product",
     "Query",
+    "Region",
     "__version__",
     "errors",
     "open",
@@ -43,6 +50,14 @@ def open(path: str | Path, *, create: bool = True, **settings: int | float | str
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Client":
+        from snapfind.client import Client
+
+        return Client
+    if name == "Event":
+        from snapfind.events.event import Event
+
+        return Event
     if name == "Catalog":  # imported when asked for: `import snapfind` stays below 150 ms
         from snapfind.catalog.catalog import Catalog
 

@@ -6,8 +6,17 @@
     │   ├── BadRow           a row of a table that cannot become a product    400
     │   ├── BadFilter        a filter that does not parse or fit the schema   400
     │   ├── BadQuery         a query without anything to look for             400
+    │   ├── BadRequest       a request that does not fit the API              422
     │   └── BadSetting       a setting out of its range                       400
+    ├── KeyMissing           no key, or one that is not known                 401
+    ├── Forbidden            the key may not do this, or a foreign page asks  403
     ├── NotFound             no such product, catalogue or space              404
+    ├── Conflict             it contradicts what was asked before             409
+    ├── TooLarge             more bytes or items than the limits              413
+    ├── Busy                 too many requests; come back later               429
+    ├── NotReady             the server cannot answer now                     503
+    ├── TimedOut             it took longer than the limit                    504
+    ├── ServerFailed         the server answered with what it may not say     500
     ├── CatalogBusy          another process owns the folder                  409
     ├── CatalogBroken        the folder is damaged or newer than this program 500
     ├── ModelBroken          weights or golden vectors do not agree           500
@@ -24,16 +33,25 @@ __all__ = [
     "BadInput",
     "BadPicture",
     "BadQuery",
+    "BadRequest",
     "BadRow",
     "BadSetting",
+    "Busy",
     "CatalogBroken",
     "CatalogBusy",
+    "Conflict",
     "ExtraMissing",
+    "Forbidden",
+    "KeyMissing",
     "ModelBroken",
     "NoRoom",
     "NoText",
     "NotFound",
+    "NotReady",
+    "ServerFailed",
     "SnapfindError",
+    "TimedOut",
+    "TooLarge",
 ]
 
 
@@ -87,6 +105,13 @@ class BadQuery(BadInput):
     code = "query_bad"
 
 
+class BadRequest(BadInput):
+    """A request that does not fit the API; codes `request_bad`, `method_wrong`, `cursor_bad`, `media_type_wrong`."""
+
+    code = "request_bad"
+    http_status = 422
+
+
 class BadSetting(BadInput):
     """A setting that is unknown or out of its range."""
 
@@ -98,6 +123,65 @@ class NotFound(SnapfindError):
 
     code = "not_found"
     http_status = 404
+
+
+class KeyMissing(SnapfindError):
+    """The server wants a key and got none, or one that it does not know; codes `key_missing`, `key_unknown`."""
+
+    code = "key_missing"
+    http_status = 401
+
+
+class Forbidden(SnapfindError):
+    """The key has not the scope, or it comes from a foreign page: `scope_missing`, `origin_foreign`, `host_wrong`."""
+
+    code = "scope_missing"
+    http_status = 403
+
+
+class Conflict(SnapfindError):
+    """It contradicts what was asked before: an idempotency key with another body, a job that runs already."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class TooLarge(SnapfindError):
+    """More bytes, products, likes or events than the settings allow; codes `too_large`, `body_too_large`."""
+
+    code = "too_large"
+    http_status = 413
+
+
+class Busy(SnapfindError):
+    """Too many requests at a time or in a minute; `retry_after` is in seconds. Codes `busy`, `rate_limited`."""
+
+    code = "busy"
+    http_status = 429
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class NotReady(SnapfindError):
+    """The server is starting or stopping, or cannot be reached."""
+
+    code = "not_ready"
+    http_status = 503
+
+
+class TimedOut(SnapfindError):
+    """It took longer than the time limit."""
+
+    code = "timed_out"
+    http_status = 504
+
+
+class ServerFailed(SnapfindError):
+    """A fault of the server itself; its log has the reason under the request id."""
+
+    code = "internal"
 
 
 class CatalogBusy(SnapfindError):

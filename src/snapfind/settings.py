@@ -55,6 +55,41 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keep_side", 384, "pixels", "Longest side of the copy that the catalogue keeps of a picture.", 64, 4096),
     Setting("max_filter", 4096, "characters", "Longest filter that is parsed.", 16),
     Setting("max_text", 2048, "characters", "Longest text of a query.", 16),
+    Setting("max_depth", 10_000, "products", "Server: how far a search may be paged.", 1),
+    Setting("max_json", 4 * 2**20, "bytes", "Server: largest body where no picture is taken.", 1024),
+    Setting("connections", 256, "requests", "Server: requests that are read, run or answered; the next gets 429.", 1),
+    Setting("max_body", 48 * 2**20, "bytes", "Server: largest body of a request, imports excepted.", 1024),
+    Setting(
+        "max_import", 2 * 2**30, "bytes", "Server: largest body of an import, and what its archive unpacks to.", 1024
+    ),
+    Setting("max_likes", 16, "likes", "Server: photos, texts and products of one search.", 1, 1000),
+    Setting("max_products", 100, "products", "Server: products of one write.", 1, 10_000),
+    Setting("max_pictures", 32, "pictures", "Server: pictures of one product in one write.", 1, 1000),
+    Setting("max_events", 1000, "events", "Server: events of one write.", 1, 100_000),
+    Setting("workers", 0, "threads", "Server: searches that run at a time; 0 takes two for each core.", 0, 256),
+    Setting("queue", 64, "requests", "Server: requests that wait for a worker; the next one gets 429.", 0, 100_000),
+    Setting("timeout", 30.0, "seconds", "Server: longest time from taking a request to its answer.", 0.001, 3600),
+    Setting("grace", 30.0, "seconds", "Server: time that running requests get when it is stopped.", 0, 3600),
+    Setting("rate", 6000, "requests/min", "Server: requests of one key; 0 sets no limit.", 0),
+    Setting("concurrency", 64, "requests", "Server: requests of one key at a time; 0 sets no limit.", 0),
+    Setting("decoders", 2, "processes", "Server: processes that decode pictures, apart from everything else.", 1, 64),
+    Setting("decode_memory", 1536, "MB", "Server: memory of a decoding process.", 256),
+    Setting("decode_seconds", 10.0, "seconds", "Server: longest time for decoding a picture.", 0.1, 600),
+    Setting(
+        "fetch", "off", "hosts", "Server: pictures by address: off, public, or the names of hosts parted by commas."
+    ),
+    Setting(
+        "fetch_networks", "", "networks", "Server: private networks that may be fetched from, such as 10.1.0.0/16."
+    ),
+    Setting("fetch_seconds", 10.0, "seconds", "Server: longest time for fetching one picture.", 0.1, 600),
+    Setting("slow_query", 1000.0, "ms", "Server: requests that take longer are logged.", 0),
+    Setting(
+        "hosts", "", "names", "Server: names under which it may be asked, parted by commas; empty takes any with a key."
+    ),
+    Setting("events", "", "URL", "Database of the events; empty takes a file of SQLite in the catalogue's folder."),
+    Setting("event_days", 365.0, "days", "Events older than this are deleted.", 1),
+    Setting("salt_days", 30.0, "days", "How long sessions are hashed with one salt.", 1),
+    Setting("log_searches", 1, "0 or 1", "Server: keep an event of each search (never its photo).", 0, 1),
 )
 
 
@@ -82,6 +117,10 @@ class Settings:
     def whole(self, name: str) -> int:
         """The value of a whole-number setting."""
         return int(self._values[name])
+
+    def number(self, name: str) -> float:
+        """The value of a setting that may have a fraction."""
+        return float(self._values[name])
 
     def text(self, name: str) -> str:
         """The value of a text setting."""

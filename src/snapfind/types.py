@@ -1,18 +1,34 @@
-"""The values that pass between rooms: Box, Picture, Product, Like, Query, Hit. Frozen, and checked when made."""
+"""The values that pass between rooms: Box, Picture, Product, Like, Query, Hit, Answer. Frozen, checked when made."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 from snapfind.errors import BadInput, BadQuery
 
-__all__ = ["Answer", "Attribute", "Box", "Hit", "Kind", "Like", "Picture", "Product", "Query", "Verdict"]
+__all__ = [
+    "Answer",
+    "Attribute",
+    "Box",
+    "CategoryGuess",
+    "Group",
+    "Hit",
+    "Kind",
+    "Like",
+    "Picture",
+    "Product",
+    "Query",
+    "Region",
+    "Regions",
+    "Verdict",
+]
 
 Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
 Kind = Literal["text", "number", "bool", "date", "list"]
 Verdict = Literal["match", "similar", "none"]
+Regions = Literal["subject", "whole", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,12 @@ class Box:
         shared = max(width, 0.0) * max(height, 0.0)
         return shared / (self.area + other.area - shared)
 
+    def widened(self, margin: float) -> "Box":
+        """With a margin on every side, a fraction of its own width and height, as far as the picture goes."""
+        across, down = margin * (self.x1 - self.x0), margin * (self.y1 - self.y0)
+        sides = self.x0 - across, self.y0 - down, self.x1 + across, self.y1 + down
+        return Box(*(min(max(side, 0.0), 1.0) for side in sides))
+
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Left, top, right, bottom in pixels of a displayed picture of that size; at least one pixel each way."""
         left, top = min(int(self.x0 * width), width - 1), min(int(self.y0 * height), height - 1)
@@ -64,6 +86,26 @@ class Box:
     def as_tuple(self) -> tuple[float, float, float, float]:
         """`(x0, y0, x1, y1)`."""
         return self.x0, self.y0, self.x1, self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A candidate object in a photo: its box, and a score 0..1 of how much it stands out. Raises BadInput."""
+
+    box: Box
+    score: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score <= 1:
+            raise BadInput(f"region score {self.score}: it lies in 0..1", field="score")
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryGuess:
+    """A category of the shop and the probability 0..1 that the query shows a product of it."""
+
+    category: str
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +167,22 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Any mix of photos, texts and product ids, and a filter. At least one like has a weight above 0."""
+    """Any mix of photos, texts and product ids, and a filter. At least one like has a weight above 0.
+
+    `regions` says what of a photo without a box is searched: its `subject`, the `whole`, or `all` objects, each for
+    itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
+    """
 
     likes: tuple[Like, ...]
     filter: str | None = None
+    regions: Regions = "subject"
+    category: str | None = None
 
     def __post_init__(self) -> None:
+        if self.regions not in get_args(Regions):
+            raise BadQuery(f"regions {self.regions!r}: give one of {', '.join(get_args(Regions))}", field="regions")
+        if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:
+            raise BadQuery("regions 'all' needs exactly one photo", field="regions")
         if not any(like.weight > 0 for like in self.likes):
             raise BadQuery(
                 "the query has nothing to look for: give at least one photo, text or product with a weight above 0"
@@ -154,11 +206,28 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """The hits of one object in a photo, best first."""
+
+    region: Region
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer(Sequence[Hit]):
-    """The hits of a query, best first, with milliseconds per step; `verdict` is that of the best hit."""
+    """The hits of a query, best first, with milliseconds per step; `verdict` is that of the best hit.
+
+    `box` is the region of the photo that was searched (None: the whole of it, or no photo); `regions` are all
+    candidates, the searched one first; `categories` what the query may show, best first; `groups` the hits of each
+    object where `regions="all"` was asked for (`hits` are then those of the first group).
+    """
 
     hits: tuple[Hit, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
+    box: Box | None = None
+    regions: tuple[Region, ...] = ()
+    categories: tuple[CategoryGuess, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -77,7 +77,8 @@ def test_search_by_photo_text_and_product(added, run):
 def test_search_json_has_the_documented_shape(added, run):
     code, out, _ = run("search", "shop.snap", "a.png", "--json", "--box", "0,0,1,1")
     found = json.loads(out)
-    assert code == 0 and set(found) == {"verdict", "hits", "timings"}
+    assert code == 0 and set(found) == {"verdict", "hits", "box", "regions", "categories", "groups", "timings"}
+    assert found["box"] == [0, 0, 1, 1]
     hit = found["hits"][0]
     assert set(hit) == {
         "id", "title", "price", "brand", "category", "description", "attributes", "picture", "box", "score", "verdict",

@@ -7,8 +7,9 @@ points; a copy without a point is overwritten by the next run.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,20 +20,22 @@ from snapfind.catalog.plan import Held, held, read_bytes, refreshed
 from snapfind.catalog.points import rewrite, title_vectors
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure, Item, Source
+from snapfind.catalog.uploads import Uploads
 from snapfind.encoders.model import Model
 from snapfind.errors import BadPicture, NoRoom
 from snapfind.index.payload import point_id, to_payload, words_of
 from snapfind.index.port import Index, Point
 from snapfind.media.copies import thumbnail
-from snapfind.media.images import Limits, load
+from snapfind.media.images import Decode, Limits, load
 from snapfind.media.pool import ahead
 from snapfind.settings import Settings
 from snapfind.types import Picture, Product
 
-__all__ = ["Adding", "Progress"]
+__all__ = ["Adding", "Progress", "Turn"]
 
 Progress = Callable[[int, int], None]
-_CHUNK = 512  # items compared and written together; one lookup each
+Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
+_CHUNK = 128  # items compared and written together: one lookup each, and other writers wait as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +52,48 @@ class _Ready:
 class Adding:
     """One run of `add`: what it needs, and the report that grows as it goes."""
 
-    def __init__(self, folder: Folder, index: Index, model: Model, settings: Settings, *, dry_run: bool) -> None:
-        self.folder, self.index, self.model = folder, index, model
+    def __init__(
+        self,
+        folder: Folder,
+        index: Index,
+        turn: Turn,
+        settings: Settings,
+        *,
+        dry_run: bool = False,
+        decode: Decode = load,
+    ) -> None:
+        self.folder, self.index, self._turn, self._decode = folder, index, turn, decode
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
-        self._side = max(settings.whole("keep_side"), model.photo.preprocessing.side)
 
-    def run(self, source: Source, progress: Progress | None = None) -> AddReport:
+    def run(self, source: Source | Uploads, progress: Progress | None = None) -> AddReport:
         """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""
         begin, done = time.monotonic(), 0
         workers = min(8, self.settings.whole("threads") or 2)
         items = iter(source)
         with ThreadPoolExecutor(workers, thread_name_prefix="snapfind-decode") as pool:
             while chunk := list(itertools.islice(items, _CHUNK)):
-                for finished in self._chunk(chunk, pool):
-                    done += finished
-                    if progress:
-                        progress(min(done, source.total), source.total)
+                with self._turn() as self.model:
+                    for finished in self._chunk(chunk, pool):
+                        done += finished
+                        if progress:
+                            progress(min(done, source.total), source.total)
         self.report.seconds = time.monotonic() - begin
         return self.report
 
-    def _chunk(self, chunk: Sequence[Item | Failure], pool: ThreadPoolExecutor) -> Iterator[int]:
+    def _chunk(self, chunk: Sequence[Item | Failure | Product], pool: ThreadPoolExecutor) -> Iterator[int]:
         failures = [entry for entry in chunk if isinstance(entry, Failure)]
+        bare = {entry.id: entry for entry in chunk if isinstance(entry, Product)}
         self.report.failures += failures
         # The last row of a picture wins, and the last row of a product speaks for all its pictures.
         items = {point_id(entry.product.id, entry.picture): entry for entry in chunk if isinstance(entry, Item)}
-        products = {item.product.id: item.product for item in items.values()}
+        products = bare | {item.product.id: item.product for item in items.values()}
         self.seen |= items.keys()
         stored = held(self.index, list(products))
         fresh = self._refresh(stored, products)
-        yield len(failures)
+        self._count_bare(bare, stored, fresh)
+        yield len(failures) + len(bare)
         primaries = set(stored.by_product)
         ready = self._decoded(items, stored, fresh, pool)
         while batch := list(itertools.islice(ready, self.settings.whole("batch"))):
@@ -87,6 +101,16 @@ class Adding:
             if pictures and not self.report.dry_run:
                 self._write(pictures, products, primaries, stored)
             yield len(batch)
+
+    def _count_bare(self, bare: Iterable[str], stored: Held, fresh: set[str]) -> None:
+        for product in bare:
+            points = stored.by_product.get(product, ())
+            if not points:
+                reason = "the product is new and has no picture; give at least one"
+                self.report.failures.append(Failure(product, "picture_missing", "", reason))
+            renewed = sum(point.id in fresh for point in points)
+            self.report.updated += renewed
+            self.report.unchanged += len(points) - renewed
 
     def _decoded(
         self, items: dict[str, Item], stored: Held, fresh: set[str], pool: ThreadPoolExecutor
@@ -112,7 +136,8 @@ class Adding:
             content, digest = read_bytes(item, self.limits.max_bytes)
             if stored.hash_of(point) == digest:
                 return None
-            image = load(content, self.limits, side=self._side)
+            side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.side)
+            image = self._decode(content, self.limits, side=side)
             picture = Picture(item.picture, digest, *image.size)
             if not self.report.dry_run:
                 self._keep(point, image)

@@ -8,23 +8,35 @@ import PIL.Image
 
 from snapfind.catalog.sources import PICTURE_SUFFIXES
 from snapfind.errors import BadPicture, BadQuery
-from snapfind.types import Box, Like, Query
+from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["Wanted", "as_query"]
 
 Wanted = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
 
 
-def as_query(wanted: Wanted, filter: str | None = None, box: Box | None = None) -> Query:
+def as_query(
+    wanted: Wanted,
+    filter: str | None = None,
+    box: Box | None = None,
+    regions: Regions | None = None,
+    category: str | None = None,
+) -> Query:
     """A str is a photo when it names a file, a text otherwise. Raises BadQuery, and BadPicture for a missing photo.
 
-    `box` needs exactly one photo; `filter` is added to that of a Query.
+    `box` needs exactly one photo; `filter` is added to that of a Query; what else is given replaces what it has.
     """
-    if isinstance(wanted, Query):
-        both = " and ".join(f"({text})" for text in (wanted.filter, filter) if text)
-        return _boxed(replace(wanted, filter=both or None), box)
-    likes = (as_like(wanted),) if isinstance(wanted, (str, Path, bytes, PIL.Image.Image, Like)) else tuple(wanted)
-    return _boxed(Query(likes, filter), box)
+    if not isinstance(wanted, Query):
+        one = isinstance(wanted, (str, Path, bytes, PIL.Image.Image, Like))
+        wanted = Query((as_like(wanted),) if one else tuple(wanted))  # type: ignore[arg-type]
+    both = " and ".join(f"({text})" if wanted.filter and filter else text for text in (wanted.filter, filter) if text)
+    query = replace(
+        wanted,
+        filter=both or None,
+        regions=regions or wanted.regions,
+        category=category or wanted.category,
+    )
+    return _boxed(query, box)
 
 
 def as_like(wanted: str | Path | bytes | PIL.Image.Image | Like, weight: float = 1.0) -> Like:

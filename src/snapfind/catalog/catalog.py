@@ -1,30 +1,43 @@
 """The catalogue: products, pictures and spaces in one folder, and the verbs that the three doors share."""
 
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from snapfind._version import __version__
 from snapfind.catalog import models
 from snapfind.catalog.add import Adding, Progress
 from snapfind.catalog.asking import Wanted, as_query
 from snapfind.catalog.folder import Folder
-from snapfind.catalog.points import points_of, promote, row_of
+from snapfind.catalog.plan import held, refreshed
+from snapfind.catalog.points import points_of, promote, rewrite, row_of
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.snapshot import pack
 from snapfind.catalog.sources import open_source
+from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
+from snapfind.events.store import EventStore
 from snapfind.index import edge
 from snapfind.index.filters import Filter, parse, where
 from snapfind.index.payload import FIXED, picture_of, point_id, product_of
 from snapfind.index.port import Index, Point
+from snapfind.media.images import Decode, load
+from snapfind.media.images import Source as Photo
+from snapfind.search.pair import compare
 from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
+from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Kind, Product
+from snapfind.types import Answer, Box, Kind, Picture, Product, Region, Regions
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -45,6 +58,7 @@ class Catalog:
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
         self._writing = threading.Lock()
+        self.decode: Decode = load  # a server puts one here that decodes in another process
         self._closed = False
         try:
             self.index: Index = edge.open(folder.index)
@@ -62,6 +76,12 @@ class Catalog:
         # long texts need no index of their own: words find them
         self.index.declare({name: kind for name, kind in FIXED.items() if name != "description"} | self.schema)
         self._reshelve()
+
+    @cached_property
+    def events(self) -> EventStore:
+        """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
+        place = self.settings.text("events") or self.folder.path / "events.db"
+        return EventStore.at(place, salt_days=self.settings.number("salt_days"))
 
     def _reshelve(self) -> None:
         calibration = models.calibration(self.folder)
@@ -88,15 +108,47 @@ class Catalog:
         What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
         has; `dry_run` reads and reports only. Rows that fail are in `report.failures`. Raises BadInput, NoRoom.
         """
-        with self._writing:
-            found = open_source(Path(source), self.schema, Path(root) if root else None)
-            adding = Adding(self.folder, self.index, self.model, self.settings, dry_run=dry_run)
-            if not dry_run:
+        found = open_source(Path(source), self.schema, Path(root) if root else None)
+        adding = Adding(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        if not dry_run:
+            with self._writing:
                 self._prepare(found.schema)
-            report = adding.run(found, progress)
-            if sync:
+        report = adding.run(found, progress)
+        if sync:
+            with self._writing:
                 self._sync(adding, report)
-            return report
+        return report
+
+    @contextmanager
+    def _turn(self) -> Iterator[Model]:
+        with self._writing:
+            yield self.model
+
+    def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
+        """Upsert products as values, each with the bytes of its pictures by name.
+
+        A product without pictures changes the fields of one that is stored; other pictures of a product stay.
+        Products that fail are in `report.failures`. Raises NoRoom.
+        """
+        with self._writing:
+            uploads = Uploads.of(given, self.schema)
+            self._prepare(uploads.schema)
+        return Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+
+    def update(self, product: str, changes: Mapping[str, Any]) -> Product:
+        """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
+
+        Raises NotFound, and BadRow for a value of another kind.
+        """
+        with self._writing:
+            points = held(self.index, [product]).by_product.get(product, ())
+            if not points:
+                raise NotFound(f"no product {product!r} in this catalogue")
+            new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
+            self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
+            wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refreshed(points, wanted), self.model)
+        return self.get(product)
 
     def _prepare(self, found: Mapping[str, Kind]) -> None:
         new = {name: kind for name, kind in found.items() if name not in self.schema}
@@ -154,23 +206,39 @@ class Catalog:
         offset: int = 0,
         filter: str | None = None,
         box: Box | None = None,
+        regions: Regions | None = None,
+        category: str | None = None,
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
 
-        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region.
+        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
+        its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
+        of `category` come first.
+
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
         >>> for hit in shop.search("photo.jpg", filter="price < 50"):
         ...     print(hit.product.title, hit.score, hit.verdict)
         """
-        query = as_query(wanted, filter, box)
+        query = as_query(wanted, filter, box, regions, category)
         return search(query, self.shelf, limit=limit, offset=offset)
+
+    def regions(self, photo: Photo) -> tuple[Region, ...]:
+        """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
+
+        Raises BadPicture.
+        """
+        return regions_of(photo, self.shelf)
+
+    def compare(self, photo_a: Photo, photo_b: Photo) -> float:
+        """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
+        return compare(photo_a, photo_b, self.shelf)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""
         points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
         if not points:
-            raise NotFound(f"no product {product!r} in {self.folder.path}")
+            raise NotFound(f"no product {product!r} in this catalogue")
         pictures = tuple(picture_of(point.payload) for point in points)
         return product_of(points[0].payload, self.schema, pictures)
 
@@ -180,6 +248,23 @@ class Catalog:
         primary = where("_primary", [True])
         for point in self.points(chosen & primary if chosen else primary):
             yield product_of(point.payload, self.schema, (picture_of(point.payload),))
+
+    def page(
+        self, *, filter: str | None = None, after: str | None = None, limit: int = 100
+    ) -> tuple[list[Product], str | None]:
+        """Up to `limit` products with all their pictures, and what to give as `after` for the next ones."""
+        chosen = parse(filter, self.schema) if filter else None
+        primary = where("_primary", [True])
+        page = self.index.scroll(chosen & primary if chosen else primary, after=after, limit=limit)
+        pictures: dict[str, list[Picture]] = {str(point.payload["_product"]): [] for point in page.points}
+        for point in self.points(where("_product", list(pictures))) if pictures else ():
+            own = pictures[str(point.payload["_product"])]
+            own.insert(0 if point.payload["_primary"] else len(own), picture_of(point.payload))
+        products = [
+            product_of(point.payload, self.schema, tuple(pictures[str(point.payload["_product"])]))
+            for point in page.points
+        ]
+        return products, page.after
 
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
@@ -197,10 +282,17 @@ class Catalog:
 
     def picture(self, product: str, name: str) -> bytes:
         """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
-        path = self.folder.copy_of(point_id(product, name))
-        if not path.exists():
-            raise NotFound(f"no picture {name!r} of product {product!r}")
-        return path.read_bytes()
+        try:
+            return self.copy(point_id(product, name))
+        except NotFound:
+            raise NotFound(f"no picture {name!r} of product {product!r}") from None
+
+    def copy(self, picture: str) -> bytes:
+        """The kept copy by the id of the picture's point. Raises NotFound."""
+        try:
+            return self.folder.copy_of(str(UUID(picture))).read_bytes()
+        except (OSError, ValueError):
+            raise NotFound(f"no picture {picture[:40]!r}") from None
 
     def __len__(self) -> int:
         """Number of products."""
@@ -248,8 +340,10 @@ class Catalog:
         return other.space.id
 
     def _build(self, encoder: Builtin, progress: Progress | None) -> None:
+        # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
+        models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
-            models.build(self.folder, self.index, encoder, self.settings, progress)
+            models.build(self.folder, self.index, encoder, self.settings, nullcontext)
             models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
@@ -279,6 +373,18 @@ class Catalog:
 
     # ── the folder ───────────────────────────────────────────────────────────────
 
+    def snapshot(self, target: str | Path) -> int:
+        """Write the open catalogue into a tar with checksums; writers wait, searches go on. Returns its bytes.
+
+        Raises BadInput when the file is there already, NoRoom.
+        """
+        with self._writing, tempfile.TemporaryDirectory() as spare:
+            self.index.flush()
+            copies = (
+                {"events.db": self.events.copy(Path(spare) / "events.db")} if not self.settings.text("events") else {}
+            )
+            return pack(self.folder.path, Path(target), copies)
+
     def optimize(self) -> None:
         """Build search graphs and merge the engine's files."""
         self.index.optimize()
@@ -287,6 +393,8 @@ class Catalog:
         """Flush and give the folder back; closing twice is harmless."""
         if not self._closed:
             self._closed = True
+            if "events" in self.__dict__:
+                self.events.close()
             self.index.close()
             self.folder.close()
 

@@ -6,6 +6,7 @@ the manifest.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from PIL.Image import Image
@@ -77,26 +78,38 @@ _FIT_MOST = 512  # what the closed form samples at most
 
 
 def build(
-    folder: Folder, index: Index, encoder: Builtin, settings: Settings, progress: Progress | None = None
+    folder: Folder,
+    index: Index,
+    encoder: Builtin,
+    settings: Settings,
+    turn: Callable[[], AbstractContextManager[object]],
+    progress: Progress | None = None,
 ) -> list[str]:
-    """Put the vectors of a model beside the others, from the kept copies; returns the points that have no copy."""
+    """Put the vectors of a model beside the others, from the kept copies; returns the points that have no copy.
+
+    Each batch is a `turn` at writing: copy and vector belong together, whatever is added meanwhile.
+    """
     index.add_space(encoder.space.id, encoder.space.dim)
     total = index.count()
     missing: list[str] = []
-    batch: list[tuple[str, Image]] = []
+    batch: list[str] = []
 
     def write() -> None:
-        if batch:
-            rows = encoder.images([image for _, image in batch], "catalogue")
-            index.put_vectors(encoder.space.id, {point: row for (point, _), row in zip(batch, rows)})
-            batch.clear()
+        with turn():
+            images: dict[str, Image] = {}
+            for point in batch:
+                try:
+                    images[point] = _copy(folder, point, settings)
+                except SnapfindError:
+                    missing.append(point)
+            if images:
+                rows = encoder.images(list(images.values()), "catalogue")
+                index.put_vectors(encoder.space.id, dict(zip(images, rows)))
+        batch.clear()
 
     for done, point in enumerate(points_of(index, vectors=True), 1):
         if encoder.space.id not in point.vectors:
-            try:
-                batch.append((point.id, _copy(folder, point.id, settings)))
-            except SnapfindError:
-                missing.append(point.id)
+            batch.append(point.id)
         if len(batch) == _BATCH:
             write()
             if progress:

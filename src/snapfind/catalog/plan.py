@@ -45,10 +45,10 @@ def held(index: Index, products: Sequence[str]) -> Held:
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
     """The bytes of an item's file and their sha256. Raises BadPicture when it is missing, empty or too large."""
     try:
-        size = item.path.stat().st_size
+        size = item.path.stat().st_size if item.content is None else len(item.content)
         if size > most:
             raise BadPicture(f"the file has {size:,} bytes; the most is {most:,}", code="picture_too_large")
-        content = item.path.read_bytes()
+        content = item.path.read_bytes() if item.content is None else item.content
     except FileNotFoundError:
         raise BadPicture("there is no such file", code="picture_missing") from None
     except OSError as error:

@@ -9,14 +9,15 @@ import io
 import json
 import shutil
 import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 from snapfind._version import __version__
 from snapfind.catalog.folder import Folder
-from snapfind.errors import BadInput, CatalogBroken, NotFound
+from snapfind.errors import BadInput, CatalogBroken, NoRoom, NotFound
 
-__all__ = ["restore", "snapshot", "verify"]
+__all__ = ["pack", "restore", "snapshot", "verify"]
 
 _SUMS = "SNAPSHOT.json"
 _SKIPPED = frozenset({"lock", "owner"})
@@ -24,25 +25,47 @@ _SKIPPED = frozenset({"lock", "owner"})
 
 def snapshot(catalogue: Path, target: Path) -> int:
     """Write a closed catalogue into a tar; returns its bytes. Raises CatalogBusy, NotFound, BadInput."""
+    folder = Folder(catalogue, create=False)
+    try:
+        return pack(catalogue, target)
+    finally:
+        folder.close()
+
+
+def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None) -> int:
+    """The same for a folder that is open, while nobody writes into it.
+
+    `copies` are files to be taken instead of those of their name, which another program may be writing.
+    """
     if target.exists():
         raise BadInput(f"{target} is there already; give another name or remove it")
-    folder = Folder(catalogue, create=False)
     draft = target.with_name(target.name + ".new")
     try:
-        files = sorted(path for path in catalogue.rglob("*") if path.is_file() and path.name not in _SKIPPED)
-        sums = {path.relative_to(catalogue).as_posix(): _sum(path) for path in files}
+        files = {path.relative_to(catalogue).as_posix(): path for path in _files(catalogue)}
+        for name, copy in (copies or {}).items():
+            files = {known: path for known, path in files.items() if known not in {f"{name}-wal", f"{name}-shm"}}
+            files[name] = copy
+        sums = {name: _sum(path) for name, path in sorted(files.items())}
         with tarfile.open(draft, "w") as tar:
             content = json.dumps({"snapfind": __version__, "files": sums}).encode()
             entry = tarfile.TarInfo(_SUMS)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
             for name in sums:
-                tar.add(catalogue / name, name, recursive=False)
+                tar.add(files[name], name, recursive=False)
         draft.replace(target)
+    except OSError as error:
+        raise NoRoom(f"{target} cannot be written ({error.strerror}); free some space") from error
     finally:
         draft.unlink(missing_ok=True)
-        folder.close()
     return target.stat().st_size
+
+
+def _files(catalogue: Path) -> Iterator[Path]:
+    """What belongs to the catalogue: jobs of a server are no part of it."""
+    for path in catalogue.rglob("*"):
+        if path.is_file() and path.name not in _SKIPPED and path.relative_to(catalogue).parts[0] != "jobs":
+            yield path
 
 
 def restore(source: Path, catalogue: Path) -> int:

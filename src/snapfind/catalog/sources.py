@@ -34,11 +34,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be indexed: its product, its name within the product, where its file is."""
+    """One picture to be indexed: its product, its name within the product, and its file or the bytes of one."""
 
     product: Product
     picture: str
     path: Path
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

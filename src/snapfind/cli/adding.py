@@ -10,7 +10,8 @@ import typer
 import snapfind
 from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
-from snapfind.cli.options import Filter, Json, Shop
+from snapfind.cli.options import Filter, Json
+from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
 from snapfind.errors import BadInput
 from snapfind.index.payload import FIXED
@@ -21,7 +22,7 @@ _SHOWN = 10
 
 
 def add(
-    shop: Shop,
+    shop: Place,
     source: Annotated[
         Path, typer.Argument(help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product.")
     ],
@@ -36,11 +37,11 @@ def add(
     json: Json = False,
 ) -> None:
     """Add products, or bring them up to date: what is stored already is left alone. Stop and run it again at will."""
-    with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
-        report = catalogue.add(source, sync=sync, dry_run=dry_run, root=root, progress=progress)
-        if not dry_run and report.embedded:
-            catalogue.optimize()
-        hint = report.embedded and not dry_run and not catalogue.fitted
+    if not dry_run and not sync and shop.startswith("http"):
+        with at(shop) as server, progress_bar("sending") as progress:
+            report, hint = server.add(source, root=root, progress=progress), False
+    else:
+        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), source, sync, dry_run, root)
     if errors is not None:
         _write_failures(errors, report)
     if json:
@@ -50,6 +51,15 @@ def add(
         if hint:
             out.print(f"For better photo search, fit the encoder to these pictures: snapfind model fit {shop}")
     raise typer.Exit(report.exit_code)
+
+
+def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, root: Path | None) -> tuple[AddReport, bool]:
+    """Add to a folder; whether a fit would help."""
+    with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
+        report = catalogue.add(source, sync=sync, dry_run=dry_run, root=root, progress=progress)
+        if not dry_run and report.embedded:
+            catalogue.optimize()
+        return report, bool(report.embedded) and not dry_run and not catalogue.fitted
 
 
 def _report_json(report: AddReport) -> dict[str, Any]:
@@ -88,13 +98,13 @@ def _print_report(report: AddReport, errors: Path | None) -> None:
 
 
 def delete(
-    shop: Shop,
+    shop: Place,
     products: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Products to delete.")] = None,
     filter: Filter = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete products by id or by filter, with all their pictures."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         if filter and not yes:
             count = sum(1 for _ in catalogue.products(filter=filter))
             typer.confirm(f"Delete {count:,} products?", abort=True, err=True)
@@ -104,7 +114,7 @@ def delete(
 
 
 def export(
-    shop: Shop,
+    shop: Place,
     target: Annotated[Path, typer.Argument(help="The table to write: .jsonl or .parquet.")],
     filter: Filter = None,
     vectors: Annotated[bool, typer.Option("--vectors", help="With the vectors of every space.")] = False,
@@ -113,7 +123,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the catalogue as a table that `add` reads again."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         rows = catalogue.export(filter=filter, vectors=vectors)
         if pictures is not None:
             rows = with_copies(rows, catalogue.picture, _beside(pictures, target))

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli import adding, evaluating, keeping, modelling, searching
+from snapfind.cli import adding, evaluating, keeping, modelling, searching, serving
+from snapfind.cli.place import at_server
 from snapfind.cli.printing import fail
 from snapfind.errors import SnapfindError
 
@@ -14,7 +15,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="snapfind",
-    help="Snap it, find it: a shopper's photo finds the product in your catalogue.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,6 +23,7 @@ app = typer.Typer(
 for verb in (
     adding.add,
     searching.search,
+    serving.serve,
     evaluating.eval_,
     adding.export,
     adding.delete,
@@ -33,6 +34,7 @@ for verb in (
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 app.add_typer(modelling.app, name="model")
+app.add_typer(serving.keys, name="key")
 
 
 def _version(asked: bool) -> None:
@@ -45,7 +47,11 @@ def _version(asked: bool) -> None:
 def snapfind(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Snap it, find it: a shopper's photo finds the product in your catalogue."""
+    """Snap it, find it: a shopper's photo finds the product in your catalogue.
+
+    add, search, export, delete, info and model also ask a running server: write --server URL in place of the folder.
+    Its key comes from SNAPFIND_KEY.
+    """
 
 
 _CTRL_C = 130  # what typer ends with
@@ -54,7 +60,7 @@ _CTRL_C = 130  # what typer ends with
 def main() -> None:
     """Run the command line; never shows a traceback for what the user can mend."""
     try:
-        app()
+        app(at_server(sys.argv[1:]))
     except SnapfindError as error:
         fail(error.message)
         sys.exit(error.exit_code)

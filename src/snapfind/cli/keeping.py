@@ -7,18 +7,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-import snapfind
 from snapfind.catalog import doctor as doctor_
 from snapfind.catalog import snapshot as snapshot_
 from snapfind.cli.options import Json, Shop
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import out, print_json
 
 __all__ = ["doctor", "info", "restore", "snapshot"]
 
 
-def info(shop: Shop, json: Json = False) -> None:
+def info(shop: Place, json: Json = False) -> None:
     """What the catalogue holds: counts, model, fields, size."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         found = catalogue.info()
     if json:
         print_json(found)

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-import snapfind
-from snapfind.cli.options import Json, Shop
+from snapfind.cli.options import Json
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import out, print_json, progress_bar
 
 __all__ = ["app"]
@@ -17,9 +17,9 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_(shop: Shop, json: Json = False) -> None:
+def list_(shop: Place, json: Json = False) -> None:
     """The models that stand side by side, and which one answers."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         info = catalogue.info()
     if json:
         print_json({name: info[name] for name in ("model", "previous", "models")})
@@ -34,32 +34,32 @@ def list_(shop: Shop, json: Json = False) -> None:
 
 
 @app.command()
-def fit(shop: Shop) -> None:
+def fit(shop: Place) -> None:
     """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch."""
-    with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
+    with at(shop) as catalogue, progress_bar("fitting") as progress:
         name = catalogue.fit(progress=progress)
     out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
 
 
 @app.command()
-def build(shop: Shop, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
+def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
     """Build the space of another encoder beside the one that answers; an interrupted build goes on."""
-    with snapfind.open(shop, create=False) as catalogue, progress_bar("building") as progress:
+    with at(shop) as catalogue, progress_bar("building") as progress:
         name = catalogue.build(encoder, progress=progress)
     out.print(f"{name} is built; let it answer with: snapfind model switch {shop} {name}")
 
 
 @app.command()
-def switch(shop: Shop, model: str) -> None:
+def switch(shop: Place, model: str) -> None:
     """Let another built model answer."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         catalogue.switch(model)
     out.print(f"{model} answers now")
 
 
 @app.command()
-def rollback(shop: Shop) -> None:
+def rollback(shop: Place) -> None:
     """Go back to the model before the last switch."""
-    with snapfind.open(shop, create=False) as catalogue:
+    with at(shop) as catalogue:
         name = catalogue.rollback()
     out.print(f"{name} answers now")

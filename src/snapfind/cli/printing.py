@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from snapfind.types import Answer, Hit
+from snapfind.types import Answer, Hit, Region
 
 __all__ = ["answer_json", "fail", "hits_table", "out", "print_json", "progress_bar"]
 
@@ -67,7 +67,23 @@ def hits_table(answer: Answer) -> Table:
 def answer_json(answer: Answer) -> dict[str, Any]:
     """An answer in the stable shape of docs/reference/json.md."""
     timings = {step: round(milliseconds, 2) for step, milliseconds in answer.timings.items()}
-    return {"verdict": answer.verdict, "hits": [_hit(hit) for hit in answer], "timings": timings}
+    return {
+        "verdict": answer.verdict,
+        "hits": [_hit(hit) for hit in answer],
+        "box": answer.box.as_tuple() if answer.box else None,
+        "regions": [_region(region) for region in answer.regions],
+        "categories": [
+            {"category": guess.category, "probability": round(guess.probability, 4)} for guess in answer.categories
+        ],
+        "groups": [
+            {"region": _region(group.region), "hits": [_hit(hit) for hit in group.hits]} for group in answer.groups
+        ],
+        "timings": timings,
+    }
+
+
+def _region(region: Region) -> dict[str, Any]:
+    return {"box": region.box.as_tuple(), "score": round(region.score, 4)}
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

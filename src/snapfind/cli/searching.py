@@ -2,16 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
-import snapfind
 from snapfind.catalog.asking import as_like
-from snapfind.cli.options import Filter, Json, Shop
+from snapfind.cli.options import Filter, Json
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import answer_json, err, hits_table, out, print_json
 from snapfind.cli.sheets import write_sheet
-from snapfind.types import Box, Like, Query
+from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["search"]
 
@@ -19,7 +19,7 @@ _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 
 def search(
-    shop: Shop,
+    shop: Place,
     wanted: Annotated[
         list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts; 2:red weighs double.")
     ] = None,
@@ -31,6 +31,10 @@ def search(
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="How many products.", show_default="10")] = None,
     offset: Annotated[int, typer.Option(help="How many to skip.")] = 0,
     box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, fractions 0..1.")] = None,
+    regions: Annotated[
+        str, typer.Option(metavar="subject|whole|all", help="What of the photo to search, without a box.")
+    ] = "subject",
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="Products of this category first.")] = None,
     json: Json = False,
     sheet: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write query and hits as a page with pictures.")
@@ -42,8 +46,8 @@ def search(
         *(Like(product=chosen) for chosen in product or ()),
         *(_like(text, -1.0) for text in less or ()),
     ]
-    query = Query(tuple(likes), filter)
-    with snapfind.open(shop, create=False) as catalogue:
+    query = Query(tuple(likes), filter, cast(Regions, regions), category)
+    with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
             write_sheet(sheet, catalogue, query, answer)

@@ -1,9 +1,11 @@
 """Contact sheets on disk."""
 
 from pathlib import Path
+from typing import cast
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.folder import write_whole
+from snapfind.client import Client
 from snapfind.errors import BadInput
 from snapfind.evaluate.rows import sheet_row
 from snapfind.evaluate.sheet import SheetRow, sheet
@@ -12,9 +14,10 @@ from snapfind.types import Answer, Query
 __all__ = ["write_rows", "write_sheet"]
 
 
-def write_sheet(target: Path, catalogue: Catalog, query: Query, answer: Answer) -> None:
+def write_sheet(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
     """One query and its hits as a page."""
-    write_rows(target, [sheet_row(catalogue, query, answer)], "snapfind search")
+    # it asks for pictures and titles only, which both have
+    write_rows(target, [sheet_row(cast("Catalog", catalogue), query, answer)], "snapfind search")
 
 
 def write_rows(target: Path, rows: list[SheetRow], title: str) -> None:

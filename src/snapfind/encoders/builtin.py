@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.golden import check_golden, golden_pictures
+from snapfind.encoders.inner import CELLS, with_cells
 from snapfind.encoders.port import Role, Space, Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.vectors import softmax, unit
@@ -27,7 +28,7 @@ from snapfind.errors import ModelBroken, NoText, NotFound
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Builtin", "Look"]
+__all__ = ["Builtin", "Closely", "Look"]
 
 _SHIPPED = Path(__file__).parent / "weights"
 _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts what is not shipped
@@ -40,6 +41,17 @@ class Look:
 
     pooled: Vectors
     posterior: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Closely:
+    """One picture: its `look`, the last feature map (1280, h, w) that it is pooled from, and the finer `cells`
+    (c, 2h, 2w) before it, float32 from 0 up. Both lie over the padded square of the preprocessing.
+    """
+
+    look: Look
+    features: Vectors
+    cells: Vectors
 
 
 class Builtin:
@@ -60,6 +72,7 @@ class Builtin:
         self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
         self.preprocessing = preprocessing
+        self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
         self.raw_id = _space_id(self.name, manifest["model_sha256"], described)
         self.space = Space(self.raw_id, 1280, self.name, (), described)
@@ -89,7 +102,7 @@ class Builtin:
             raise ModelBroken(
                 f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
             )
-        encoder = cls(_session(model, threads), manifest, preprocessing)
+        encoder = cls(_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
 
@@ -106,6 +119,15 @@ class Builtin:
             pictures = to_tensor(images[rows], self.preprocessing)
             pooled[rows], logits[rows] = self._session.run(["pooled", "logits"], {"pictures": pictures})
         return Look(pooled, softmax(logits))
+
+    def look_closely(self, image: Image) -> Closely:
+        """One picture -> what a look holds and where in it the network answered, in the same pass."""
+        names = ["pooled", "logits", "map"] + ([self._cells] if self._cells else [])
+        pooled, logits, features, *inner = self._session.run(
+            names, {"pictures": to_tensor([image], self.preprocessing)}
+        )
+        cells: Vectors = inner[0][0] if inner else np.maximum(features[0], 0)
+        return Closely(Look(pooled, softmax(logits)), features[0], cells)
 
     def project(self, look: Look, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""

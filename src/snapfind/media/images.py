@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn, TypeVar
+from typing import BinaryIO, NoReturn, Protocol, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -21,7 +21,7 @@ from snapfind.media.sniff import FORMATS, named, sniff
 from snapfind.media.upright import orientation, upright
 from snapfind.settings import Settings
 
-__all__ = ["Limits", "Source", "load", "probe"]
+__all__ = ["Decode", "Limits", "Source", "load", "probe"]
 
 Source = Path | str | bytes | Image.Image
 _Made = TypeVar("_Made")
@@ -42,6 +42,14 @@ class Limits:
     def of(cls, settings: Settings) -> "Limits":
         """The limits that the settings name."""
         return cls(settings.whole("max_bytes"), settings.whole("max_pixels"), settings.whole("max_side"))
+
+
+class Decode(Protocol):
+    """What turns the bytes of a file into an RGB picture: `load`, or one that does it in another process."""
+
+    def __call__(self, source: bytes, limits: Limits, *, side: int | None = None) -> Image.Image:
+        """As `load` does. Raises BadPicture."""
+        ...
 
 
 def load(source: Source, limits: Limits, *, side: int | None = None) -> Image.Image:

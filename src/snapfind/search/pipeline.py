@@ -1,18 +1,19 @@
-"""The way of one query, as a recipe: decode, encode, recall, fuse, calibrate, group."""
+"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, group."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from snapfind.errors import BadQuery
 from snapfind.index.filters import parse
-from snapfind.media.images import Limits
+from snapfind.search.categories import vote
 from snapfind.search.fuse import fuse, share
 from snapfind.search.group import group
 from snapfind.search.recall import Recalled, recall
 from snapfind.search.shelf import Shelf
-from snapfind.search.want import crops, want
-from snapfind.types import Answer, Query
+from snapfind.search.sight import photos, sights
+from snapfind.search.want import want
+from snapfind.types import Answer, Group, Hit, Query
 
 __all__ = ["search"]
 
@@ -23,16 +24,32 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
     limit = _limit(limit, offset, shelf)
     filter = parse(query.filter, shelf.schema) if query.filter else None
     with watch("decode"):
-        photos = crops(query, Limits.of(shelf.settings), shelf.model.photo.preprocessing.side)
+        images = photos(query, shelf)
     with watch("encode"):
-        wanted = want(query, photos, shelf)
+        seen = sights(query, images, shelf)
+        wanted = [want(query, sight.vectors, shelf) for sight in seen]
     with watch("recall"):
         own = {like.product for like in query.likes if like.product}
-        recalled = recall(wanted, shelf, filter, limit + offset + len(own))
+        recalled = [recall(one, shelf, filter, limit + offset + len(own)) for one in wanted]
     with watch("rank"):
-        ranked = [pair for pair in _rank(recalled, shelf) if pair[0] not in own]
-        hits = group(ranked[offset : offset + limit], recalled.rankings, shelf.schema)
-    return Answer(hits, watch.timings)
+        guesses = vote(recalled[0].rankings.get("photo", ()))
+        answers = [_hits(one, query, own, shelf)[offset : offset + limit] for one in recalled]
+    groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
+    return Answer(
+        answers[0],
+        watch.timings,
+        seen[0].box,
+        seen[0].regions,
+        guesses,
+        groups if query.regions == "all" else (),
+    )
+
+
+def _hits(recalled: Recalled, query: Query, own: Collection[str], shelf: Shelf) -> tuple[Hit, ...]:
+    """The hits of one search, those of the caller's category first."""
+    ranked = [pair for pair in _rank(recalled, shelf) if pair[0] not in own]
+    hits = group(ranked, recalled.rankings, shelf.schema)
+    return tuple(sorted(hits, key=lambda hit: hit.product.category != query.category)) if query.category else hits
 
 
 def _rank(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL.Image import Image
 
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadQuery, NotFound
 from snapfind.index.filters import where
-from snapfind.media.images import Limits, load
 from snapfind.search.shelf import Shelf
 from snapfind.types import Like, Query
 
-__all__ = ["Want", "crops", "want"]
+__all__ = ["Want", "want"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +28,12 @@ class Want:
     text_weight: float = 0.0
 
 
-def want(query: Query, photos: Sequence[Image], shelf: Shelf) -> Want:
-    """Encode the likes of a query; `photos` are the decoded, cropped photos of its photo likes, in order."""
+def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
+    """The likes of a query; `photos` (n, dim) are the unit vectors of its photo likes, in order."""
     seen = [like for like in query.likes if like.photo is not None]
     chosen = [like for like in query.likes if like.product is not None]
     typed = [like for like in query.likes if like.text is not None]
-    rows = [*(shelf.model.photos(photos) if photos else ()), *(_stored(like, shelf) for like in chosen)]
+    rows = [*photos, *(_stored(like, shelf) for like in chosen)]
     vectors = _weighted(shelf.model.photo.space.id, rows, [*seen, *chosen])
     if typed:
         texts = [_bounded(like.text or "", shelf) for like in typed]
@@ -43,18 +41,6 @@ def want(query: Query, photos: Sequence[Image], shelf: Shelf) -> Want:
             vectors |= _weighted(space, list(encoded), typed)
     words = " ".join(like.text or "" for like in typed if like.weight > 0)
     return Want(vectors, words, _positive([*seen, *chosen]), _positive(typed))
-
-
-def crops(query: Query, limits: Limits, side: int) -> list[Image]:
-    """The photos of a query, decoded upright and cut to their boxes. Raises BadPicture."""
-    return [_crop(like, limits, side) for like in query.likes if like.photo is not None]
-
-
-def _crop(like: Like, limits: Limits, side: int) -> Image:
-    if like.box is None:
-        return load(like.photo, limits, side=side)
-    image = load(like.photo, limits)  # a small box of a large photo needs its pixels: no draft
-    return image.crop(like.box.pixels(*image.size))
 
 
 def _stored(like: Like, shelf: Shelf) -> Vectors:

@@ -1,0 +1,64 @@
+"""Where a verb works: in a folder, or at a running server with `--server URL`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import snapfind
+from snapfind.errors import BadInput
+
+if TYPE_CHECKING:
+    from snapfind.catalog.catalog import Catalog
+    from snapfind.client import Client
+
+__all__ = ["Place", "at", "at_server", "folder_of"]
+
+Place = Annotated[
+    str,
+    typer.Argument(
+        metavar="SHOP",
+        help="The catalogue's folder, such as shop.snap, or the address of a server.",
+        show_default=False,
+    ),
+]
+_GROUPS = {"model"}
+_ANYWHERE = {"add", "search", "export", "delete", "info", *_GROUPS}
+
+
+def at_server(words: Sequence[str]) -> list[str]:
+    """The words of a command line with `--server URL` put where the folder would stand. Raises BadInput.
+
+    >>> at_server(["search", "photo.jpg", "--server", "http://127.0.0.1:8000"])
+    ['search', 'http://127.0.0.1:8000', 'photo.jpg']
+    """
+    before = words[: words.index("--")] if "--" in words else words
+    for place, word in enumerate(before):
+        if word == "--server" and place + 1 < len(words):
+            return _put(words[place + 1], [*words[:place], *words[place + 2 :]])
+        if word.startswith("--server="):
+            return _put(word.removeprefix("--server="), [*words[:place], *words[place + 1 :]])
+    return list(words)
+
+
+def _put(url: str, words: list[str]) -> list[str]:
+    if not words or words[0] not in _ANYWHERE:
+        raise BadInput(f"--server goes with {', '.join(sorted(_ANYWHERE))}; the others need the folder")
+    after = 2 if words[0] in _GROUPS else 1
+    return [*words[:after], url, *words[after:]]
+
+
+def at(shop: str, *, create: bool = False) -> "Catalog | Client":
+    """The catalogue in that folder, or the client of that server, whose key is in SNAPFIND_KEY."""
+    if shop.startswith(("http://", "https://")):
+        return snapfind.Client(shop, os.environ.get("SNAPFIND_KEY", ""))
+    return snapfind.open(shop, create=create)
+
+
+def folder_of(shop: str, verb: str) -> Path:
+    """The folder, for what a server cannot do. Raises BadInput."""
+    if shop.startswith(("http://", "https://")):
+        raise BadInput(f"{verb} needs the folder of the catalogue; run it on the machine of the server")
+    return Path(shop)

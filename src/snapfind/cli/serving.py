@@ -1,0 +1,78 @@
+"""Verbs of the server: serve, and the keys by which it knows its callers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from snapfind.cli.options import Json, Shop
+from snapfind.cli.printing import err, out, print_json
+
+if TYPE_CHECKING:
+    from snapfind.server.keys import KeyStore
+
+__all__ = ["keys", "serve"]
+
+keys = typer.Typer(name="key", help="Keys by which a server knows its callers.", no_args_is_help=True)
+
+
+def serve(
+    shop: Shop,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others can reach needs a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the catalogue over HTTP: the API under /v1, a page at /, metrics at /metrics. Ctrl-C stops it."""
+    from snapfind.server.run import listen
+    from snapfind.server.run import serve as run
+
+    opened = listen(host, port, shop)
+    place = f"[{host}]" if ":" in host else host
+    err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
+    run(shop, opened)
+
+
+@keys.command("create")
+def create(
+    shop: Shop,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="search, write or admin; each holds those before it.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for, to tell keys apart.")] = "",
+) -> None:
+    """Make a key and print it once; only its hash is kept."""
+    key, whole = _store(shop).create(name, scope or ["search"])
+    out.print(whole, markup=False)
+    err.print(f"key {key.id} may {', '.join(key.scopes)}; it is not shown again")
+
+
+@keys.command("list")
+def list_(shop: Shop, json: Json = False) -> None:
+    """The keys of a catalogue, without their secrets."""
+    known = _store(shop).keys().values()
+    if json:
+        print_json([{"id": key.id, "name": key.name, "scopes": key.scopes, "created": key.created} for key in known])
+        return
+    table = Table("id", "scopes", "created", "name", box=None, pad_edge=False, header_style="bold")
+    for key in known:
+        table.add_row(*map(Text, (key.id, ", ".join(key.scopes), key.created, key.name)))
+    out.print(table if known else "no keys: only this machine may ask, and everything")
+
+
+@keys.command("revoke")
+def revoke(shop: Shop, key: Annotated[str, typer.Argument(metavar="ID", help="As `key list` shows it.")]) -> None:
+    """Refuse a key from now on, in a server that is running too."""
+    gone = _store(shop).revoke(key)
+    out.print(f"key {gone.id} is revoked")
+
+
+def _store(shop: Path) -> "KeyStore":
+    from snapfind.errors import NotFound
+    from snapfind.server.keys import KeyStore
+
+    if not (shop / "manifest.json").is_file():
+        raise NotFound(f"{shop} is not a catalogue; make one with: snapfind add {shop} PICTURES")
+    return KeyStore(shop)

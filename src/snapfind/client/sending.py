@@ -1,0 +1,50 @@
+"""A table or a folder of this machine, in pieces that one request can carry."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from snapfind.catalog.plan import read_bytes
+from snapfind.catalog.sources import Failure, Item, open_source
+from snapfind.errors import BadPicture
+from snapfind.types import Kind, Product
+
+__all__ = ["batches"]
+
+_PRODUCTS, _PICTURES, _BYTES = 50, 16, 16 * 2**20  # in one request; far below what a server takes
+_MOST_EACH = 32 * 2**20
+
+Batch = list[tuple[Product, Mapping[str, bytes]]]
+
+
+def batches(
+    source: Path, known: Mapping[str, Kind], root: Path | None
+) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
+    """`(rows read, rows in all, products with their pictures, what failed)`, until the source is read.
+
+    Raises NotFound, BadInput.
+    """
+    found = open_source(source, known, root)
+    batch: dict[str, tuple[Product, dict[str, bytes]]] = {}
+    failures: list[Failure] = []
+    done = size = 0
+    for done, entry in enumerate(found, 1):
+        if isinstance(entry, Failure):
+            failures.append(entry)
+            continue
+        try:
+            content, _ = read_bytes(entry, _MOST_EACH)
+        except BadPicture as error:
+            failures.append(Failure(entry.product.id, error.code, entry.picture, error.message))
+            continue
+        if _is_full(batch, entry, size + len(content)):
+            yield done - 1, found.total, list(batch.values()), failures
+            batch, failures, size = {}, [], 0
+        batch.setdefault(entry.product.id, (entry.product, {}))[1][entry.picture] = content
+        size += len(content)
+    yield done, found.total, list(batch.values()), failures
+
+
+def _is_full(batch: Mapping[str, tuple[Product, Mapping[str, bytes]]], entry: Item, size: int) -> bool:
+    own = len(batch[entry.product.id][1]) if entry.product.id in batch else 0
+    new = entry.product.id not in batch
+    return bool(batch) and (size > _BYTES or own >= _PICTURES or (new and len(batch) >= _PRODUCTS))

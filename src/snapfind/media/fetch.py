@@ -1,0 +1,178 @@
+"""Pictures by address, so that nobody can use the server to reach what only the server can reach (SSRF).
+
+Off unless the shop says otherwise. The address is read strictly, resolved once, every address that its name has is
+checked, and the connection goes to the checked one (a name that changes its address in between gains nothing); each
+redirect is a new address; bytes and wall clock are bounded; no proxy, cookie or credential goes along; and all that
+fails fails with the same words, so that nobody learns which ports are open.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from snapfind._version import __version__
+from snapfind.errors import BadPicture, BadSetting
+from snapfind.media.sniff import sniff
+from snapfind.settings import Settings
+
+__all__ = ["Fetching", "fetch", "may_connect"]
+
+log = logging.getLogger("snapfind.media")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_URL = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][\x21\x23-\x7e]*)?")
+_LONGEST, _HOPS = 2048, 3
+_METADATA = {"169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"}
+# beyond what `is_global` refuses: ways by which an IPv4 address hides in an IPv6 one, and what it calls global
+_NOT_PUBLIC = """
+0.0.0.0/8 100.64.0.0/10 168.63.129.16/32 192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 224.0.0.0/4 240.0.0.0/4
+::/96 ::ffff:0:0/96 ::ffff:0:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16
+3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8
+"""
+_BLOCKED = [ipaddress.ip_network(text) for text in _NOT_PUBLIC.split()]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What may be fetched: from `hosts` (None: any on the public internet), also in `networks`, within bounds."""
+
+    hosts: frozenset[str] | None
+    networks: tuple[Network, ...] = ()
+    ports: frozenset[int] = frozenset({80, 443})
+    max_bytes: int = 32 * 2**20
+    seconds: float = 10.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Fetching | None":
+        """As the settings say; None where fetching is off. Raises BadSetting for a network that is none."""
+        wanted = settings.text("fetch").strip().lower()
+        if wanted in {"", "off"}:
+            return None
+        try:
+            named = [part.strip() for part in settings.text("fetch_networks").split(",") if part.strip()]
+            networks = tuple(ipaddress.ip_network(part) for part in named)
+        except ValueError as error:
+            raise BadSetting(
+                f"fetch_networks: {error}; write networks like 10.1.0.0/16", field="fetch_networks"
+            ) from None
+        hosts = None if wanted == "public" else frozenset(part.strip() for part in wanted.split(","))
+        return cls(hosts, networks, max_bytes=settings.whole("max_bytes"), seconds=settings.number("fetch_seconds"))
+
+
+def may_connect(text: str, networks: tuple[Network, ...] = ()) -> bool:
+    """Whether an address may be connected to: a public one, or one in `networks`; metadata services never."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and (address.scope_id or address.ipv4_mapped):
+        return False
+    if text in _METADATA or str(address) in _METADATA:
+        return False
+    if any(address in network for network in networks):
+        return True
+    return address.is_global and not address.is_multicast and not any(address in network for network in _BLOCKED)
+
+
+def fetch(
+    url: str,
+    allowed: Fetching | None,
+    *,
+    resolve: Resolve | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> bytes:
+    """The bytes of the picture at an address. Raises BadPicture with code `picture_url`, always in the same words."""
+    if allowed is None:
+        said = "addresses of pictures are not fetched here; send the picture, or let the shop set `fetch`"
+        raise BadPicture(said, code="picture_url", field="url")
+    try:
+        return asyncio.run(asyncio.wait_for(_follow(url, allowed, resolve or _resolve, transport), allowed.seconds))
+    except (
+        _Refused,
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx.StreamError,
+        OSError,
+        TimeoutError,
+        UnicodeError,
+        ValueError,
+    ) as error:
+        log.warning("a picture was not fetched: %s: %s", type(error).__name__, str(error)[:200])
+        raise BadPicture("the picture at this address cannot be had", code="picture_url", field="url") from None
+
+
+class _Refused(Exception):
+    """Why an address is not asked; for the log only."""
+
+
+async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: httpx.AsyncBaseTransport | None) -> bytes:
+    left = allowed.max_bytes
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=5, transport=transport) as client:
+        for _ in range(_HOPS + 1):
+            host, port, pinned = await _checked(url, allowed, resolve)
+            headers = {"Host": host if port is None else f"{host}:{port}", "Accept": "image/*"}
+            headers |= {"Accept-Encoding": "identity", "User-Agent": f"snapfind/{__version__}"}
+            extensions = {"sni_hostname": host.strip("[]")}
+            async with client.stream("GET", pinned, headers=headers, extensions=extensions) as found:
+                if found.is_redirect:
+                    client.cookies.clear()
+                    url = urljoin(url, found.headers["location"])
+                    continue
+                if found.status_code != 200:
+                    raise _Refused(f"status {found.status_code}")
+                return await _read(found, left)
+    raise _Refused("too many redirects")
+
+
+async def _checked(url: str, allowed: Fetching, resolve: Resolve) -> tuple[str, int | None, httpx.URL]:
+    """Host, port as written, and the address with the host replaced by a checked one. Raises _Refused."""
+    if len(url) > _LONGEST or not _URL.fullmatch(url):
+        raise _Refused("not a plain http or https address")
+    parts = urlsplit(url)
+    host, port = (parts.hostname or "").rstrip("."), parts.port
+    if ({"http": 80, "https": 443}[parts.scheme] if port is None else port) not in allowed.ports:
+        raise _Refused("another port")
+    if allowed.hosts is not None and host.lower() not in allowed.hosts:
+        raise _Refused("not one of the hosts")
+    if ":" not in host and not _is_quad(host) and re.fullmatch(r"(0[xX][0-9a-fA-F]*|[0-9]+)", host.rsplit(".", 1)[-1]):
+        raise _Refused("a number that is no dotted address")
+    numeric = ":" in host or _is_quad(host)
+    found = [host] if numeric else await resolve(host, port or 0)
+    if not found or not all(may_connect(address, allowed.networks) for address in found):
+        raise _Refused(f"an address that is not public: {found[:4]}")
+    written = f"[{host}]" if ":" in host else host
+    return written, port, httpx.URL(url).copy_with(host=found[0])
+
+
+def _is_quad(host: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port or None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+async def _read(found: httpx.Response, most: int) -> bytes:
+    """The body, cut off at the bound whatever the server says about its length. Raises _Refused."""
+    content = bytearray()
+    async for piece in found.aiter_raw():
+        content += piece
+        if len(content) > most:
+            raise _Refused("more bytes than allowed")
+    if not sniff(bytes(content[:32])):
+        raise _Refused("not a picture")
+    return bytes(content)

@@ -1,0 +1,64 @@
+"""The application: its endpoints, its layers, and what happens when it starts and stops."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from snapfind._version import __version__
+from snapfind.catalog.catalog import Catalog
+from snapfind.server import events, imports, jobs_api, models, photos, pictures, products, search, system
+from snapfind.server.auth import needs
+from snapfind.server.layers import Bounded, Outer
+from snapfind.server.openapi import describe
+from snapfind.server.reply import handle_errors
+from snapfind.server.service import Service
+
+__all__ = ["build"]
+
+_PAGE = Path(__file__).parent / "web"
+
+
+def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
+    """The application over an open catalogue, which it closes when it stops.
+
+    `needs_key` asks for a key even while the catalogue has none: for a server that others can reach.
+    """
+    service = Service(catalogue, needs_key=needs_key)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(service.start)
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPI(
+        title="snapfind",
+        version=__version__,
+        summary="Snap it, find it: a shopper's photo finds the product in your catalogue.",
+        lifespan=life,
+        docs_url=None,  # their pages load scripts from a foreign host; docs/reference/http.md has the same content
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, system):
+        app.include_router(noun.router)
+    app.include_router(system.open_router)
+    app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
+    app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
+    handle_errors(app)
+    describe(app)
+    app.add_middleware(Bounded, service=lambda: service)
+    app.add_middleware(Outer, service=lambda: service)
+    return app
+
+
+async def _metrics(request: Request) -> Response:
+    service: Service = request.app.state.service
+    return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,192 @@
+"""The body of a search as a Query: JSON with photos in base64, or a form with photos as files."""
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+from pydantic import BaseModel, Field, model_validator
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from snapfind.errors import BadPicture, BadQuery, BadRequest, TooLarge
+from snapfind.server.shapes import BoxShape, Given
+from snapfind.settings import Settings
+from snapfind.types import Box, Like, Query, Regions
+
+__all__ = ["LikeBody", "SearchBody", "decode_base64", "form_of", "read_search"]
+
+
+class LikeBody(Given):
+    """One ingredient: exactly one of a photo, a text or a product id; a weight below 0 means less like this."""
+
+    photo: str | None = Field(None, description="a picture file in base64")
+    url: str | None = Field(None, max_length=2048, description="address of a picture; only where the shop allows it")
+    text: str | None = None
+    product: str | None = None
+    weight: float = Field(1.0, ge=-100, le=100)
+    box: BoxShape | None = Field(None, description="limits the photo to a region")
+
+    @model_validator(mode="after")
+    def _one(self) -> "LikeBody":
+        if sum(part is not None for part in (self.photo, self.url, self.text, self.product)) != 1:
+            raise ValueError("give exactly one of photo, url, text, product")
+        return self
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is a photo."""
+        return self.photo is not None or self.url is not None
+
+
+class SearchBody(Given):
+    """What to look for, among what, and how much of the answer to give."""
+
+    likes: list[LikeBody] = Field(default_factory=list, description="photos, texts and products, any mix")
+    photo: str | None = Field(None, description="short for one like: a picture file in base64")
+    text: str | None = Field(None, description="short for one like")
+    product: str | None = Field(None, description="short for one like: a product id")
+    box: BoxShape | None = Field(None, description="region of the only photo")
+    regions: Regions = Field("subject", description="what of a photo without a box is searched; `all`: each object")
+    category: str | None = Field(None, max_length=256, description="its products come first, the others stay")
+    filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
+    limit: int | None = Field(None, ge=1)
+    cursor: str | None = Field(None, description="`next` of the page before; send the same query again with it")
+    threshold: float = Field(0.0, ge=0, le=1, description="leave out hits below this score")
+    facets: list[str] = Field(
+        default_factory=list, max_length=16, description="fields to count among what the filter lets through"
+    )
+    explain: bool = Field(False, description="with the raw signals of each hit")
+    session: str | None = Field(
+        None, max_length=200, description="whose search it is, for the events; kept as a keyed hash"
+    )
+
+
+_PHOTOS: Any = {"__all__": {"photo"}}
+
+
+class Asked(BaseModel):
+    """A search that was read: the body and the files of its photos, in the order of the photo likes."""
+
+    body: SearchBody
+    files: list[bytes | str]  # the bytes of a file, or its address
+
+    def query(self, settings: Settings, photos: list[Any]) -> Query:
+        """The Query, with what `photos` were decoded to. Raises BadQuery, TooLarge."""
+        body, waiting = self.body, iter(photos)
+        likes = [
+            Like(
+                photo=next(waiting) if like.seen else None,
+                text=like.text,
+                product=like.product,
+                weight=like.weight,
+                box=Box(*like.box) if like.box else None,
+            )
+            for like in body.likes
+        ]
+        most = settings.whole("max_likes")
+        if len(likes) > most:
+            raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
+        return Query(tuple(likes), body.filter or None, body.regions, body.category or None)
+
+    @property
+    def boxes(self) -> list[Box | None]:
+        """The box of each photo, or None."""
+        return [Box(*like.box) if like.box else None for like in self.body.likes if like.seen]
+
+    @property
+    def digest(self) -> str:
+        """The same for the same query, whatever page of it is asked for."""
+        told = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})
+        found = hashlib.sha256(told.encode())
+        for file in self.files:
+            found.update(hashlib.sha256(file if isinstance(file, bytes) else file.encode()).digest())
+        return found.hexdigest()[:16]
+
+
+async def read_search(request: Request, settings: Settings) -> Asked:
+    """The search in a request's body. Raises BadRequest, BadPicture, BadQuery, TooLarge, pydantic's ValidationError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return _from_form(await form_of(request, settings))
+    if kind not in {"application/json", ""}:
+        raise BadRequest(
+            f"a search comes as application/json or multipart/form-data, not {kind[:60]}", code="media_type_wrong"
+        )
+    body = SearchBody.model_validate_json(await request.body() or b"{}")
+    body = _spelt_out(body)
+    files = [
+        like.url if like.url is not None else decode_base64(like.photo or "", "photo")
+        for like in body.likes
+        if like.seen
+    ]
+    return Asked.model_construct(body=body, files=files)
+
+
+def decode_base64(text: str, field: str) -> bytes:
+    """The bytes of a base64 text, a data: address too. Raises BadPicture."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadPicture(f"{field} is not base64; send the bytes of a picture file in base64", field=field) from None
+
+
+class _Form(MultiPartParser):
+    """Files of a form stay in memory: a query photo never touches the disk."""
+
+    spool_max_size = 2**40
+
+
+async def form_of(request: Request, settings: Settings) -> list[tuple[str, str | bytes]]:
+    """Name and value of each field of a form, a file as its bytes; bounded in number and size. Raises BadRequest."""
+    most = settings.whole("max_body")
+    try:
+        parser = _Form(request.headers, request.stream(), max_files=100, max_fields=200, max_part_size=most)
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        reason = getattr(error, "message", "") or "no boundary, or parts that are cut off"
+        raise BadRequest(f"the form cannot be read: {reason}") from None
+    try:
+        return [(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()]
+    finally:
+        await form.close()
+
+
+def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
+    fields: dict[str, Any] = {}
+    likes: list[dict[str, Any]] = []
+    files: list[bytes | str] = []
+    for name, value in form:
+        if isinstance(value, bytes):
+            if name != "photo":
+                raise BadRequest(f"{name[:60]!r} is a file; only `photo` may be one", field=name[:60])
+            files.append(value)
+            likes.append({"photo": ""})
+        elif name in {"text", "product"}:
+            likes.append({name: value})
+        elif name == "facets":
+            fields.setdefault(name, []).append(value)
+        elif name == "box":
+            fields[name] = Box.parse(value).as_tuple()
+        elif name == "photo":
+            raise BadRequest("photo must be a file; in curl write -F photo=@photo.jpg", field="photo")
+        else:
+            fields[name] = value
+    body = SearchBody.model_validate({**fields, "likes": likes})
+    return Asked.model_construct(body=_spelt_out(body), files=files)
+
+
+def _spelt_out(body: SearchBody) -> SearchBody:
+    """The short forms as likes, and the box on the only photo."""
+    short = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
+    likes = [*body.likes, *(LikeBody(**{name: value}) for name, value in short.items())]
+    if not likes:
+        raise BadQuery("the query is empty: give a photo, a text or a product", field="likes")
+    if body.box is not None:
+        photos = [like for like in likes if like.seen]
+        if len(photos) != 1:
+            raise BadQuery("`box` needs exactly one photo; in `likes` each photo may have its own", field="box")
+        likes = [like.model_copy(update={"box": body.box}) if like is photos[0] else like for like in likes]
+    return body.model_copy(update={"likes": likes, "photo": None, "text": None, "product": None, "box": None})

@@ -1,0 +1,46 @@
+"""Who may ask what: a scope for each endpoint; without any key in the catalogue everyone on this machine may do all."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import Security, params
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from snapfind.errors import Forbidden, KeyMissing
+from snapfind.server.keys import Key
+from snapfind.server.service import Serving
+from snapfind.server.trace import trace_of
+
+__all__ = ["needs"]
+
+_BEARER = HTTPBearer(
+    auto_error=False, description="a key made by `snapfind key create`; none is needed while there are none"
+)
+_ENOUGH = {"search": {"search", "write", "admin"}, "write": {"write", "admin"}, "admin": {"admin"}}
+
+
+def needs(scope: str) -> params.Depends:
+    """A dependency that lets only callers with that scope pass. Raises KeyMissing, Forbidden, Busy."""
+
+    async def check(
+        request: Request,
+        service: Serving,
+        given: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: B008
+    ) -> AsyncIterator[None]:
+        if not service.needs_key and not service.keys.keys():
+            yield
+            return
+        if given is None:
+            raise KeyMissing("this server wants a key: send the header Authorization: Bearer KEY")
+        key = service.keys.check(given.credentials)
+        trace_of(request).caller = key.id
+        with service.meter.one(key.id):  # a key that may not is counted too
+            _may(key, scope)
+            yield
+
+    return params.Depends(check)
+
+
+def _may(key: Key, scope: str) -> None:
+    if not _ENOUGH[scope] & set(key.scopes):
+        raise Forbidden(f"key {key.id} may {', '.join(key.scopes)}; this needs the scope {scope}")

@@ -1,0 +1,122 @@
+"""Importing in bulk: a table and its pictures are taken, checked and kept, and become products as a job."""
+
+import asyncio
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from snapfind.catalog.sources import PICTURE_SUFFIXES
+from snapfind.catalog.tables import TABLES
+from snapfind.errors import BadRequest
+from snapfind.server.auth import needs
+from snapfind.server.jobs_api import JobReply, job_shape
+from snapfind.server.reply import ERRORS, reply
+from snapfind.server.service import Now, Service, Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["jobs"], dependencies=[needs("write")], responses=ERRORS)
+
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "table": {"type": "string", "format": "binary", "description": "CSV, TSV, JSONL or Parquet, by its file name"},
+        "pictures": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "zip files, or picture files by the names that the table uses",
+        },
+        "sync": {"type": "boolean", "description": "remove what the source no longer has"},
+    },
+}
+
+
+@router.post(
+    "/imports",
+    response_model=JobReply,
+    status_code=202,
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+)
+async def start_import(
+    request: Request,
+    service: Serving,
+    trace: Now,
+    idempotency_key: Annotated[str, Header(max_length=200, description="sent again, no second job is made")] = "",
+) -> JobReply:
+    """Add a table with its pictures, or pictures alone (a folder per product), as a job.
+
+    ```sh
+    curl -F table=@products.csv -F pictures=@pictures.zip -H 'Idempotency-Key: monday' http://127.0.0.1:8000/v1/imports
+    ```
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise BadRequest("an import comes as multipart/form-data", code="media_type_wrong")
+    form = await _read(request)
+    try:
+        job = await asyncio.to_thread(_submit, service, form, idempotency_key)
+    finally:
+        await form.close()
+    return reply(trace, JobReply, job=job_shape(job))
+
+
+async def _read(request: Request) -> FormData:
+    try:
+        return await MultiPartParser(request.headers, request.stream(), max_files=10_000, max_fields=20).parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        reason = getattr(error, "message", "") or "no boundary, or parts that are cut off"
+        raise BadRequest(f"the form cannot be read: {reason}") from None
+
+
+def _submit(service: Service, form: FormData, key: str) -> Any:
+    tables = [file for file in form.getlist("table") if isinstance(file, UploadFile)]
+    pictures = [file for file in form.getlist("pictures") if isinstance(file, UploadFile)]
+    sync = str(form.get("sync", "false")).lower()
+    if sync not in {"true", "false"}:
+        raise BadRequest("sync is true or false", field="sync")
+    if len(tables) > 1 or not (tables or pictures):
+        raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
+    place = service.jobs.room()
+    try:
+        digest = hashlib.sha256(sync.encode())
+        table = _keep_table(tables[0], place / "given", digest) if tables else ""
+        (place / "given" / "pictures").mkdir(parents=True)
+        for number, file in enumerate(pictures):
+            _keep_picture(file, number, place / "given", digest)
+        spec = {"table": table, "sync": sync == "true"}
+        return service.jobs.submit(place, "import", spec, key=key, digest=digest.hexdigest())
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:
+    suffix = Path(file.filename or "").suffix.lower()
+    if suffix not in TABLES:
+        raise BadRequest(f"the table's file name must end in {', '.join(TABLES)}", field="table")
+    given.mkdir(parents=True)
+    _copy(file, given / f"table{suffix}", digest)
+    return f"table{suffix}"
+
+
+def _keep_picture(file: UploadFile, number: int, given: Path, digest: Any) -> None:
+    name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
+    if name.lower().endswith(".zip"):
+        _copy(file, given / f"archive-{number:05}.zip", digest)
+    elif Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and name.isprintable():
+        digest.update(name.encode())
+        _copy(file, given / "pictures" / name, digest)
+    else:
+        raise BadRequest(f"{name[:80]!r} is neither a zip nor a picture file", field="pictures")
+
+
+def _copy(file: UploadFile, target: Path, digest: Any) -> None:
+    file.file.seek(0)
+    with target.open("wb") as kept:
+        while piece := file.file.read(1 << 20):
+            digest.update(piece)
+            kept.write(piece)

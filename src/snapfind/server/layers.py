@@ -1,0 +1,157 @@
+"""The layers around every request, outermost first: trace and headers, foreign pages refused, bodies bounded.
+
+Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
+"""
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+
+from snapfind.errors import Busy, NoRoom, ServerFailed, SnapfindError, TooLarge
+from snapfind.server.doorman import admit
+from snapfind.server.reply import answer_error
+from snapfind.server.service import Service
+from snapfind.server.trace import Trace, new_id
+
+__all__ = ["Bounded", "Outer"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("snapfind.server")
+
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+
+class Outer:
+    """Lays down the trace, adds the headers, counts, logs what is slow, and turns any fault into the one shape."""
+
+    def __init__(self, app: App, service: Callable[[], Service]) -> None:
+        self.app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        trace = scope["snapfind.trace"] = Trace(new_id(headers.get("x-request-id", "")))
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = MutableHeaders(scope=message)
+                own["X-Request-Id"] = trace.request_id
+                for name, value in _HEADERS.items():
+                    own.setdefault(name, value)
+                own.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        service = self._service()
+        service.inside += 1
+        try:
+            if scope["path"] not in _PROBES and service.inside > service.settings.whole("connections"):
+                raise Busy("too many requests at once; come back after the time in Retry-After")
+            admit(headers, scope, service)
+            await self.app(scope, receive, sending)
+        except SnapfindError as error:
+            await self._refuse(error, trace, scope, receive, sending, begun=status)
+        except Exception as error:
+            log.exception("request %s failed: %s %s", trace.request_id, scope["method"], scope["path"])
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            fault = (
+                NoRoom("the disk of the server is full; free some space and ask again")
+                if full
+                else ServerFailed("the server failed; its log has the reason under this request id")
+            )
+            await self._refuse(fault, trace, scope, receive, sending, begun=status)
+        finally:
+            service.inside -= 1
+            self._note(trace, scope, status or 499)
+
+    async def _refuse(
+        self, error: SnapfindError, trace: Trace, scope: Scope, receive: Receive, send: Send, *, begun: int
+    ) -> None:
+        if begun:  # too late for another answer; the connection is cut by the server
+            raise error
+        await answer_error(error, trace)(scope, receive, send)
+
+    def _note(self, trace: Trace, scope: Scope, status: int) -> None:
+        service = self._service()
+        trace.route = str(getattr(scope.get("route"), "path", "other"))
+        service.metrics.count(trace, scope["method"] if trace.route != "other" else "other", status)
+        if trace.total > service.settings.number("slow_query"):
+            steps = " ".join(f"{name}={spent:.0f}" for name, spent in trace.steps.items())
+            log.warning(
+                "slow request %s: %s %s %.0f ms, %s", trace.request_id, scope["method"], trace.route, trace.total, steps
+            )
+
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_LIMITS = {
+    "/v1/imports": "max_import",
+    **dict.fromkeys(("/v1/search", "/v1/products", "/v1/regions", "/v1/compare", "/"), "max_body"),
+}
+
+
+class Bounded:
+    """Refuses a body that is too large, by its Content-Length or as soon as it is, and one that comes too slowly."""
+
+    def __init__(self, app: App, service: Callable[[], Service]) -> None:
+        self.app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        settings = self._service().settings
+        name = _LIMITS.get(scope["path"], "max_json")
+        most, got, end = settings.whole(name), 0, time.monotonic() + settings.number("timeout")
+        whole = False
+        told = Headers(scope=scope).get("content-length", "0")
+        if told.isdigit() and int(told) > most:
+            raise _too_large(int(told), most, name)
+
+        async def counting() -> Message:
+            nonlocal got, whole
+            if whole:
+                return await receive()  # waits for the end of the connection
+            try:
+                message = await asyncio.wait_for(receive(), None if name == "max_import" else end - time.monotonic())
+            except TimeoutError:
+                raise HTTPException(408, "the body did not come within the time limit") from None
+            whole = not message.get("more_body", False)
+            got += len(message.get("body", b""))
+            if got > most:
+                # the framework passes its own exception on while it reads a body, and no other
+                raise HTTPException(413, _too_large(got, most, name).message)
+            return message
+
+        await self.app(scope, counting, send)
+
+
+def _too_large(got: int, most: int, name: str) -> TooLarge:
+    return TooLarge(f"the body has {got:,} bytes or more; the most is {most:,} ({name})", code="body_too_large")

@@ -1,0 +1,112 @@
+"""Models: which stand side by side, fitting and building one beside, switching and going back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from snapfind.server.auth import needs
+from snapfind.server.jobs_api import JobReply, submit
+from snapfind.server.reply import ERRORS, Reply, reply
+from snapfind.server.service import Now, Service, Serving
+from snapfind.server.shapes import Given
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[needs("admin")], responses=ERRORS)
+
+
+class ModelShape(BaseModel):
+    """A model, named by its photo space."""
+
+    id: str
+    encoder: str
+    adapted: bool = Field(description="fitted to this catalogue")
+    ready: bool = Field(description="every picture has its vector, so it may answer")
+    dim: int
+
+
+class ModelsReply(Reply):
+    """Which model answers, which answered before, and all that are there."""
+
+    active: str
+    previous: str
+    models: list[ModelShape]
+
+
+class BuildBody(Given):
+    """Which encoder to build beside the active one."""
+
+    encoder: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", examples=["lite2"])]
+
+
+class SwitchBody(Given):
+    """Which model is to answer."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+@router.get("", response_model=ModelsReply)
+async def list_models(service: Serving, trace: Now) -> ModelsReply:
+    """The models of the catalogue.
+
+    ```sh
+    curl http://127.0.0.1:8000/v1/models
+    ```
+    """
+    return reply(trace, ModelsReply, **_known(service))
+
+
+@router.post("/fit", response_model=JobReply, status_code=202)
+async def fit(service: Serving, trace: Now) -> JobReply:
+    """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch: a job.
+
+    ```sh
+    curl -X POST http://127.0.0.1:8000/v1/models/fit
+    ```
+    """
+    return reply(trace, JobReply, job=submit(service, "fit", {}))
+
+
+@router.post("/build", response_model=JobReply, status_code=202)
+async def build(body: BuildBody, service: Serving, trace: Now) -> JobReply:
+    """Build the space of another encoder beside the active one: a job. Searches go on.
+
+    ```sh
+    curl --json '{"encoder": "lite2"}' http://127.0.0.1:8000/v1/models/build
+    ```
+    """
+    return reply(trace, JobReply, job=submit(service, "build", {"encoder": body.encoder}))
+
+
+@router.post("/switch", response_model=ModelsReply)
+async def switch(body: SwitchBody, service: Serving, trace: Now) -> ModelsReply:
+    """Let another built model answer from now on.
+
+    ```sh
+    curl --json '{"model": "lite2-0123abcd"}' http://127.0.0.1:8000/v1/models/switch
+    ```
+    """
+    await service.writing.run(trace, lambda: service.catalogue.switch(body.model))
+    return reply(trace, ModelsReply, **_known(service))
+
+
+@router.post("/rollback", response_model=ModelsReply)
+async def rollback(service: Serving, trace: Now) -> ModelsReply:
+    """Let the model answer that answered before.
+
+    ```sh
+    curl -X POST http://127.0.0.1:8000/v1/models/rollback
+    ```
+    """
+    await service.writing.run(trace, service.catalogue.rollback)
+    return reply(trace, ModelsReply, **_known(service))
+
+
+def _known(service: Service) -> dict[str, object]:
+    manifest = service.catalogue.folder.manifest
+    models = [
+        ModelShape(id=name, encoder=model["encoder"], adapted=model["adapted"], ready=model["ready"], dim=model["dim"])
+        for name, model in manifest.models.items()
+    ]
+    return {"active": manifest.active, "previous": manifest.previous, "models": models}

@@ -1,0 +1,141 @@
+"""Photos without a search: the objects in one, and whether two show the same product."""
+
+from typing import Any, Self
+
+from fastapi import APIRouter, Request
+from PIL.Image import Image
+from pydantic import Field, model_validator
+
+from snapfind.errors import BadRequest
+from snapfind.server.asking import decode_base64, form_of
+from snapfind.server.auth import needs
+from snapfind.server.reply import ERRORS, Reply, reply
+from snapfind.server.service import Now, Service, Serving
+from snapfind.server.shapes import Given, RegionShape, region_shape
+
+__all__ = ["CompareBody", "PhotoBody", "router"]
+
+router = APIRouter(prefix="/v1", tags=["photos"], dependencies=[needs("search")], responses=ERRORS)
+Part = str | bytes
+
+
+class PhotoBody(Given):
+    """A photo."""
+
+    photo: str = Field(description="a picture file in base64")
+
+
+class Side(Given):
+    """One of the two: a photo, or the main picture of a product."""
+
+    photo: str | None = Field(None, description="a picture file in base64")
+    product: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.photo is None) == (self.product is None):
+            raise ValueError("give exactly one of photo, product")
+        return self
+
+
+class CompareBody(Given):
+    """Two pictures."""
+
+    a: Side
+    b: Side
+
+
+class RegionsReply(Reply):
+    """The candidate objects of a photo, best first; empty where nothing stands out."""
+
+    regions: list[RegionShape]
+
+
+class CompareReply(Reply):
+    """Probability 0..1 that both show the same product."""
+
+    score: float = Field(ge=0, le=1)
+
+
+def _takes(body: str, fields: dict[str, Any]) -> dict[str, Any]:
+    form = {"type": "object", "properties": fields}
+    content = {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}},
+        "multipart/form-data": {"schema": form},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_FILE = {"type": "string", "format": "binary"}
+
+
+@router.post("/regions", response_model=RegionsReply, openapi_extra=_takes("PhotoBody", {"photo": _FILE}))
+async def regions(request: Request, service: Serving, trace: Now) -> RegionsReply:
+    """The boxes of the objects in a photo, to draw them and let a shopper choose one.
+
+    ```sh
+    curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/regions
+    ```
+    """
+    if _is_form(request):
+        file = _file(dict(await form_of(request, service.settings)), "photo")
+    else:
+        file = decode_base64(PhotoBody.model_validate_json(await request.body()).photo, "photo")
+
+    def find() -> RegionsReply:
+        with trace.step("decode"):
+            photo = service.photo(file)
+        with trace.step("encode"):
+            found = service.catalogue.regions(photo)
+        return reply(trace, RegionsReply, regions=[region_shape(region) for region in found])
+
+    return await service.reading.run(trace, find)
+
+
+@router.post("/compare", response_model=CompareReply, openapi_extra=_takes("CompareBody", {"a": _FILE, "b": _FILE}))
+async def compare(request: Request, service: Serving, trace: Now) -> CompareReply:
+    """Whether two pictures show the same product; in a form both are files, in JSON one may be a product.
+
+    ```sh
+    curl -F a=@photo.jpg -F b=@other.jpg http://127.0.0.1:8000/v1/compare
+    ```
+    """
+    if _is_form(request):
+        form = dict(await form_of(request, service.settings))
+        sides: list[bytes | str] = [_file(form, name) for name in ("a", "b")]
+    else:
+        body = CompareBody.model_validate_json(await request.body())
+        sides = [
+            decode_base64(side.photo, name) if side.photo is not None else side.product or ""
+            for name, side in (("a", body.a), ("b", body.b))
+        ]
+
+    def score() -> CompareReply:
+        with trace.step("decode"):
+            first, second = (_picture(side, service) for side in sides)
+        with trace.step("encode"):
+            found = service.catalogue.compare(first, second)
+        return reply(trace, CompareReply, score=round(min(max(found, 0.0), 1.0), 4))
+
+    return await service.reading.run(trace, score)
+
+
+def _picture(side: bytes | str, service: Service) -> Image:
+    if isinstance(side, bytes):
+        return service.photo(side)
+    product = service.catalogue.get(side)
+    return service.photo(service.catalogue.picture(product.id, product.pictures[0].name))
+
+
+def _is_form(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {"multipart/form-data", "application/json", ""}:
+        raise BadRequest(f"send application/json or multipart/form-data, not {kind[:60]}", code="media_type_wrong")
+    return kind == "multipart/form-data"
+
+
+def _file(form: dict[str, Part], name: str) -> bytes:
+    file = form.get(name)
+    if not isinstance(file, bytes):
+        raise BadRequest(f"the form has no file {name!r}; in curl write -F {name}=@photo.jpg", field=name)
+    return file

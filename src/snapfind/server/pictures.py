@@ -1,0 +1,33 @@
+"""The kept copies of pictures: JPEG, at most 384 pixels, no metadata, never the shop's or the shopper's own file."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from snapfind.server.auth import needs
+from snapfind.server.reply import ERRORS
+from snapfind.server.service import Now, Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/pictures", tags=["pictures"], dependencies=[needs("search")], responses=ERRORS)
+
+
+@router.get(
+    "/{picture}.jpg",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def get_picture(
+    picture: Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")], request: Request, service: Serving, trace: Now
+) -> Response:
+    """The copy of a picture; take the address from `url` of a reply, it changes when the picture does.
+
+    ```sh
+    curl -O http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
+    ```
+    """
+    content = await service.reading.run(trace, lambda: service.catalogue.copy(picture))
+    kept = "private, max-age=31536000, immutable" if "v" in request.query_params else "private, no-cache"
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": kept})

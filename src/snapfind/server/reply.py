@@ -1,0 +1,138 @@
+"""The one shape of replies and the one shape of errors, on every endpoint and for the framework's own errors too."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TimedOut, TooLarge
+from snapfind.server.trace import Trace, trace_of
+
+__all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "bad_request", "handle_errors", "reply"]
+
+
+class Reply(BaseModel):
+    """What every reply has: an id to quote when asking about it, and milliseconds per step."""
+
+    request_id: str = Field(examples=["9f86d081884c7d65"])
+    timings: dict[str, float] = Field(description="milliseconds per step, and `total`", examples=[{"total": 12.5}])
+
+
+class Problem(BaseModel):
+    """`code` is for programs and stable, `message` is one sentence for people, `field` names the input."""
+
+    code: str = Field(examples=["picture_broken"])
+    message: str
+    field: str | None = None
+    help: str = Field(description="where this code is explained", examples=["/v1/errors#picture_broken"])
+
+
+class ErrorReply(Reply):
+    """What went wrong."""
+
+    error: Problem
+
+
+def _described(status: int, said: str) -> dict[str, Any]:
+    return {"model": ErrorReply, "description": said}
+
+
+# The errors that any endpoint may answer with, for the OpenAPI document.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: _described(400, "what was given cannot be used"),
+    401: _described(401, "no key, or one that is not known"),
+    403: _described(403, "the key may not do this, or a page of another site asks"),
+    404: _described(404, "there is no such thing"),
+    405: _described(405, "the path exists, the method does not"),
+    408: _described(408, "the body came too slowly"),
+    409: _described(409, "it contradicts what was asked before"),
+    413: _described(413, "more bytes or items than the limits"),
+    422: _described(422, "the request does not fit the API"),
+    429: _described(429, "too many requests; see the header Retry-After"),
+    500: _described(500, "a fault of the server; its log has the reason under the request id"),
+    503: _described(503, "the server is starting or stopping"),
+    504: _described(504, "it took longer than the time limit"),
+    507: _described(507, "the disk is full"),
+}
+
+R = TypeVar("R", bound=Reply)
+
+
+def reply(trace: Trace, shape: type[R], **fields: Any) -> R:
+    """A reply of that shape with the id and the timings of its request."""
+    return shape(request_id=trace.request_id, timings=trace.timings(), **fields)
+
+
+def error_body(error: SnapfindError, trace: Trace) -> bytes:
+    """The one shape of errors, as JSON."""
+    problem = Problem(code=error.code, message=error.message, field=error.field, help=f"/v1/errors#{error.code}")
+    return reply(trace, ErrorReply, error=problem).model_dump_json().encode()
+
+
+def error_headers(error: SnapfindError) -> dict[str, str]:
+    """Retry-After where the caller should come back, WWW-Authenticate where a key is wanted."""
+    if isinstance(error, Busy):
+        return {"Retry-After": str(max(1, round(error.retry_after)))}
+    return {"WWW-Authenticate": 'Bearer realm="snapfind"'} if error.http_status == HTTPStatus.UNAUTHORIZED else {}
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Answer every error, the framework's too, in the one shape."""
+    app.add_exception_handler(SnapfindError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+
+
+def answer_error(error: SnapfindError, trace: Trace) -> Response:
+    """An error as a response."""
+    return Response(error_body(error, trace), error.http_status, error_headers(error), "application/json")
+
+
+def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SnapfindError)
+    return answer_error(error, trace_of(request))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, (RequestValidationError, ValidationError))
+    return answer_error(bad_request(error), trace_of(request))
+
+
+def bad_request(error: RequestValidationError | ValidationError) -> BadRequest:
+    """The first complaint of pydantic as one sentence that names the field."""
+    first = error.errors()[0]
+    places = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
+    where = ".".join(places) or "the body"
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return BadRequest(f"{where}: {said[:1].lower()}{said[1:]}", field=where if places else None)
+
+
+def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    trace, path = trace_of(request), request.url.path[:100]
+    known: SnapfindError
+    match error.status_code:
+        case 404:
+            known = NotFound(f"there is nothing at {path}; see /openapi.json")
+        case 405:
+            known = BadRequest(f"{request.method} is not a method of {path}", code="method_wrong")
+            known.http_status = 405
+        case 408:
+            known = TimedOut(str(error.detail))
+            known.http_status = 408
+        case 413:
+            known = TooLarge(str(error.detail), code="body_too_large")
+        case status if status < 500:
+            known = BadRequest(str(error.detail))
+            known.http_status = 400
+        case _:
+            known = ServerFailed("the server failed; quote the request id")
+    response = answer_error(known, trace)
+    response.headers.update(error.headers or {})
+    return response

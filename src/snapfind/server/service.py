@@ -1,0 +1,114 @@
+"""What the endpoints share: one catalogue and what guards it. Made when the server starts, closed when it stops."""
+
+import io
+import logging
+import math
+import threading
+from typing import Annotated
+
+from fastapi import Depends
+from PIL import Image
+from starlette.requests import Request
+
+from snapfind._version import __version__
+from snapfind.catalog.catalog import Catalog
+from snapfind.events.event import Event
+from snapfind.events.later import Later
+from snapfind.media.apart import Apart
+from snapfind.media.fetch import Fetching, fetch
+from snapfind.media.images import Limits
+from snapfind.server.gate import Gate, cores
+from snapfind.server.jobs import Jobs
+from snapfind.server.keys import KeyStore
+from snapfind.server.meter import Meter
+from snapfind.server.metrics import Metrics
+from snapfind.server.trace import Trace, trace_of
+from snapfind.server.work import works
+from snapfind.types import Box
+
+__all__ = ["Now", "Service", "Serving", "log"]
+
+log = logging.getLogger("snapfind.server")
+
+
+class Service:
+    """One catalogue being served."""
+
+    def __init__(self, catalogue: Catalog, *, needs_key: bool = False) -> None:
+        settings = catalogue.settings
+        self.catalogue, self.settings, self.needs_key = catalogue, settings, needs_key
+        self.metrics, self.version = Metrics(), __version__
+        self.keys = KeyStore(catalogue.folder.path)
+        timeout, queue = settings.number("timeout"), settings.whole("queue")
+        self.reading = Gate("read", settings.whole("workers") or 2 * cores(), queue, timeout)
+        # the catalogue writes one at a time; a second thread lets a small write decode while another is stored
+        self.writing = Gate("write", 2, queue, timeout)
+        self.fetching = Fetching.of(settings)
+        self.meter = Meter(settings.whole("rate"), settings.whole("concurrency"))
+        self.decode = Apart(
+            settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
+        )
+        # processes of their own, so that an import does not hold up searches
+        catalogue.decode = self._decode_added = Apart(
+            settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
+        )
+        self.metrics.watch("read", self.reading)
+        self.metrics.watch("write", self.writing)
+        self._later: Later | None = None
+        self.jobs = Jobs(catalogue.folder.path / "jobs", works(catalogue))
+        self.inside = 0  # requests being read, run or answered; touched by the event loop only
+        self.ready, self.stopping = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        """Pass a real query, then be ready. Raises what it raises: a server that cannot search must not start."""
+        written = io.BytesIO()
+        Image.new("RGB", (64, 64), "white").save(written, "PNG")
+        self.catalogue.search(self.photo(written.getvalue()), limit=1)
+        if self.settings.whole("log_searches"):
+            self._later = Later(self.catalogue.events)
+        self.jobs.start()
+        self.catalogue.events.prune(self.settings.number("event_days"))
+        self.ready.set()
+
+    def note(self, event: Event) -> None:
+        """Keep an event a little later, where searches are to be kept."""
+        if self._later is not None and not self._later.note(event):
+            self.metrics.dropped.inc()
+
+    def photo(self, file: bytes | str, box: Box | None = None) -> Image.Image:
+        """A shopper's photo, bytes or an address, decoded as large as the encoder wants it, or its box.
+
+        Raises BadPicture.
+        """
+        if isinstance(file, str):
+            file = fetch(file, self.fetching)
+        side = 2 * self.catalogue.shelf.model.photo.preprocessing.side  # an object in it is looked at more closely
+        if box is not None:
+            side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
+        return self.decode(file, Limits.of(self.settings), side=side)
+
+    def close(self) -> None:
+        """Finish what was taken, then give the catalogue back."""
+        self.stopping.set()
+        self.jobs.close()
+        for gate in (self.reading, self.writing):
+            gate.close()
+        if self._later is not None:
+            self._later.close()
+        self.decode.close()
+        self._decode_added.close()
+        self.catalogue.close()
+
+
+async def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def _trace(request: Request) -> Trace:
+    return trace_of(request)
+
+
+# coroutines, because the framework sends plain functions through a thread
+Serving = Annotated[Service, Depends(_service)]
+Now = Annotated[Trace, Depends(_trace)]

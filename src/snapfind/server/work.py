@@ -1,0 +1,65 @@
+"""How each kind of job is done: import, fit, build, snapshot, export."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.export import write_table
+from snapfind.catalog.report import AddReport
+from snapfind.index.payload import FIXED
+from snapfind.server.jobs import Job, Progress, Work
+from snapfind.server.unpack import unpack
+
+__all__ = ["ERROR_FILE", "works"]
+
+ERROR_FILE = "errors.csv"
+
+
+def works(catalogue: Catalog) -> Mapping[str, Work]:
+    """Kind -> how it is done."""
+
+    def add(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        given = place / "given"
+        settings = catalogue.settings
+        for archive in sorted(given.glob("archive-*.zip")):
+            pictures = given / "pictures"
+            unpack(archive, pictures, most=settings.whole("max_import"), most_each=settings.whole("max_bytes"))
+            archive.unlink()
+        table = job.spec["table"]
+        source = given / table if table else given / "pictures"
+        report = catalogue.add(source, root=given / "pictures", sync=job.spec["sync"], progress=progress)
+        _write_failures(place / ERROR_FILE, report)
+        catalogue.index.flush()
+        counts = ("added", "changed", "updated", "unchanged", "removed")
+        told: dict[str, Any] = {name: getattr(report, name) for name in counts}
+        return told | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
+
+    def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        return {"model": catalogue.fit(progress=progress)}
+
+    def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        return {"model": catalogue.build(job.spec["encoder"], progress=progress)}
+
+    def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        target = place / f"{job.id}.tar"
+        target.unlink(missing_ok=True)
+        return {"bytes": catalogue.snapshot(target), "file": target.name}
+
+    def export(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        target = place / f"{job.id}.{job.spec['format']}"
+        rows = catalogue.export(filter=job.spec["filter"], vectors=job.spec["vectors"])
+        count = write_table(rows, target, FIXED | catalogue.schema, vectors=job.spec["vectors"])
+        return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
+
+    return {"import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export}
+
+
+def _write_failures(path: Path, report: AddReport) -> None:
+    draft = path.with_suffix(".new")
+    with draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "code", "path", "reason"])
+        writer.writerows([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+    draft.replace(path)

@@ -1,0 +1,52 @@
+"""Events over HTTP, and the searches that the server notes by itself."""
+
+import time
+
+from tests.server.conftest import photo64
+
+
+def test_a_search_is_noted_without_its_photo(fresh, shop):
+    found = fresh.post("/v1/search", json={"photo": photo64(3), "session": "anna", "filter": "price > 1"}).json()
+    fresh.post("/v1/search", json={"text": "green tea"})
+    events = fresh.app.state.service.catalogue.events
+    end = time.monotonic() + 10
+    while events.counts().get("search", 0) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    seen, typed = events.read(kind="search")
+    assert seen.search == found["request_id"] and seen.photos == 1 and seen.filter == "price > 1"
+    assert seen.results == tuple(hit["product"]["id"] for hit in found["hits"]) and seen.space == found["space"]
+    assert seen.session not in {"", "anna"} and seen.verdict == found["verdict"]
+    assert typed.text == "green tea" and typed.session == ""
+    kept = b"".join(path.read_bytes() for path in shop.path.glob("events.db*"))
+    assert b"\xff\xd8\xff" not in kept and b"\x89PNG" not in kept and b"127.0.0.1" not in kept
+
+
+def test_searches_are_not_noted_where_the_shop_says_so(served):
+    client = served(log_searches=0)
+    client.post("/v1/search", json={"text": "tea"})
+    time.sleep(0.5)
+    assert client.get("/v1/events/counts").json()["counts"] == {}
+
+
+def test_events_are_stored_counted_once_and_forgotten(fresh):
+    search = fresh.post("/v1/search", json={"photo": photo64(3)}).json()
+    common = {"search": search["request_id"], "session": "anna", "space": search["space"]}
+    given = [
+        {**common, "kind": "impression", "product": "mug-1", "position": 1, "propensity": 0.5},
+        {**common, "kind": "click", "product": "mug-1", "position": 1, "id": "click-1"},
+        {**common, "kind": "category_switch", "category": "tea", "before": "mugs"},
+        {**common, "kind": "box_change", "box": [0, 0, 0.5, 0.5], "before": [0, 0, 1, 1]},
+        {**common, "kind": "cart", "product": "mug-1", "quantity": 1},
+        {**common, "kind": "purchase", "product": "mug-1", "amount": 12, "at": "2026-11-24T10:00:00+02:00"},
+    ]
+    assert fresh.post("/v1/events", json={"events": given}).json()["stored"] == 6
+    assert fresh.post("/v1/events", json={"events": [given[1]]}).json()["stored"] == 0
+    counts = fresh.get("/v1/events/counts").json()["counts"]
+    assert counts["click"] == 1 and counts["purchase"] == 1
+    assert fresh.delete("/v1/events", params={"session": "anna"}).json()["deleted"] == 6
+
+
+def test_a_list_with_a_wrong_event_stores_none(fresh):
+    given = [{"kind": "click", "product": "a"}, {"kind": "click", "product": "a", "position": 0}]
+    assert fresh.post("/v1/events", json={"events": given}).json()["error"]["field"] == "events.1.position"
+    assert fresh.get("/v1/events/counts").json()["counts"] == {}
