@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
-from snapfind.server import events, imports, jobs_api, models, photos, pictures, products, search, system
+from snapfind.server import events, imagesearch, imports, jobs_api, models, photos, pictures, products, search, system
 from snapfind.server.auth import needs
 from snapfind.server.layers import Bounded, Outer
 from snapfind.server.openapi import describe
@@ -24,10 +24,11 @@ __all__ = ["build"]
 _PAGE = Path(__file__).parent / "web"
 
 
-def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
+def build(catalogue: Catalog, *, needs_key: bool = False, compat: str = "") -> FastAPI:
     """The application over an open catalogue, which it closes when it stops.
 
     `needs_key` asks for a key even while the catalogue has none: for a server that others can reach.
+    `compat="imagesearch"` also answers as Alibaba Cloud Image Search does.
     """
     service = Service(catalogue, needs_key=needs_key)
 
@@ -51,6 +52,8 @@ def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
         app.include_router(noun.router)
     app.include_router(system.open_router)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
+    if compat == "imagesearch":
+        imagesearch.mount(app, service)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
     describe(app)
