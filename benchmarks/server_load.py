@@ -198,9 +198,7 @@ def main() -> None:
             over = run_clients(url, photos, 8, given.seconds)
             say(row("8 clients, twice as many", over))
         others = sum(count for status, count in over.statuses.items() if status not in (200, 429))
-        say(
-            f"\nOther answers than 200 and 429: {others}. p99 of the accepted: {over.quantile(0.99) / unloaded:.1f} "
-        )
+        say(f"\nOther answers than 200 and 429: {others}. p99 of the accepted: {over.quantile(0.99) / unloaded:.1f} ")
         say(f"times that of one client, {over.quantile(0.99) / fit.quantile(0.99):.1f} times that of a full server.\n")
         if given.soak:
             soak(shop, photos, given.soak, say)

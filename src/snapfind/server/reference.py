@@ -7,8 +7,8 @@ __all__ = ["page"]
 
 _HEAD = """# HTTP
 
-`snapfind serve SHOP` answers at `http://127.0.0.1:8000`; [serving](../how-to/serve.md) says how. `/openapi.json` has the
-same content for programs. Send a key as `Authorization: Bearer KEY` where the catalogue has any.
+`snapfind serve SHOP` answers at `http://127.0.0.1:8000`; [serving](../how-to/serve.md) says how. `/openapi.json` is the
+same for programs. Send a key as `Authorization: Bearer KEY` where the catalogue has any.
 
 Every reply has `request_id` (also the header `X-Request-Id`) and `timings`, milliseconds per step. Every error is
 
