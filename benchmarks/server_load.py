@@ -164,9 +164,7 @@ def main() -> None:
     say = sys.stdout.write
     say("# The server under load\n\n")
     say(f"`python benchmarks/server_load.py --seconds {given.seconds:g}`, {cores} cores for server and clients, ")
-    say(
-        f"{len(photos)} photos of {statistics.median(map(len, photos)) / 1024:.0f} KB (median), 81 pictures indexed.\n\n"
-    )
+    say(f"{len(photos)} photos of {statistics.median(map(len, photos)) / 1024:.0f} KB (median), 81 pictures.\n\n")
     with tempfile.TemporaryDirectory() as folder:
         small_shop(data, Path(folder)).close()
         shop = Path(folder) / "shop.snap"
@@ -188,7 +186,7 @@ def main() -> None:
             before = memory(pid)
             run_clients(url, photos, 32, given.seconds)
             after = memory(pid)
-        say(f"\nMemory, threads, open files before and after {given.seconds:g} s of 32 clients: {before}, {after}.\n\n")
+        say(f"\nMB, threads, files before and after {given.seconds:g} s of 32 clients: {before}, {after}.\n\n")
         say("| twice too much: 2 at work, 2 waiting | photos/s | p50 ms | p95 ms | p99 ms | answers |\n")
         say("|---|---|---|---|---|---|\n")
         with served(shop, workers=2, queue=2) as (url, pid):

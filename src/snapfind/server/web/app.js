@@ -1,0 +1,32 @@
+// Which page is shown, dark or light, and the start of each page.
+
+import { by } from "./dom.js";
+import * as finder from "./finder.js";
+import * as imports from "./imports.js";
+import * as shelf from "./shelf.js";
+
+const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch() };
+
+function go() {
+  const page = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
+  for (const name of Object.keys(PAGES)) by(`page-${name}`).hidden = name !== page;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${page}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  PAGES[page]?.();
+}
+
+const root = document.documentElement;
+root.dataset.theme = localStorage.getItem("snapfind.theme") ?? "";
+by("theme").addEventListener("click", () => {
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("snapfind.theme", root.dataset.theme);
+});
+
+window.addEventListener("hashchange", go);
+shelf.start();
+imports.start();
+go();
+finder.start().catch((fault) => { by("status").textContent = fault.message; });

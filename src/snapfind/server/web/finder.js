@@ -1,0 +1,174 @@
+// The search: what is asked for, the answer on the page, and what a shopper does with it.
+
+import * as api from "./api.js";
+import { by, make, percent } from "./dom.js";
+import { card, openProduct } from "./hits.js";
+import { Boxes, shrink, takePhotos } from "./photo.js";
+
+const asked = { photo: null, text: "", product: "", box: null, regions: "subject", category: "", filter: "" };
+let answer = null;
+let running = null;
+let boxes = null;
+
+export async function start() {
+  boxes = new Boxes(by("stage"), pickBox);
+  takePhotos(takePhoto);
+  by("query").addEventListener("submit", (event) => {
+    event.preventDefault();
+    run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+  });
+  by("clear").addEventListener("click", () => {
+    by("photo").hidden = true;
+    by("drop").hidden = false;
+    by("file").focus();
+    run({ photo: null, box: null, category: "" });
+  });
+  by("whole").addEventListener("click", () => run({ box: null, regions: "whole" }));
+  by("every").addEventListener("click", () => run({ box: null, regions: "all" }));
+  by("more").addEventListener("click", more);
+  by("facet").addEventListener("change", countFacet);
+  by("filter").addEventListener("change", countFacet);
+  await describeFields();
+}
+
+async function describeFields() {
+  const { fields, products, pictures } = await api.info();
+  const names = Object.keys(fields);
+  by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;
+  by("facet").replaceChildren(make("option", { value: "" }, "nothing"), ...names.filter((name) => ["text", "bool", "list"].includes(fields[name]) && !["title", "description"].includes(name)).map((name) => make("option", { value: name }, name)));
+  if (!answer) by("status").textContent = `${products.toLocaleString()} products, ${pictures.toLocaleString()} pictures. Give a photo or words.`;
+}
+
+async function takePhoto(file) {
+  location.hash = "search";
+  const photo = await shrink(file);
+  const shown = by("shown");
+  URL.revokeObjectURL(shown.src);
+  shown.src = URL.createObjectURL(photo);
+  by("photo").hidden = false;
+  by("drop").hidden = true;
+  boxes.draw([], null);
+  await run({ photo, box: null, regions: "subject", category: "", product: "" });
+}
+
+function pickBox(box) {
+  const rounded = box.map((side) => Math.round(side * 1e4) / 1e4);
+  api.tell([{ kind: "box_change", search: answer?.request_id ?? "", box: rounded, before: answer?.box ?? null, space: answer?.space ?? "" }]);
+  return run({ box: rounded, regions: "subject", category: "" });
+}
+
+/** Change the query and ask. */
+export async function run(changes = {}) {
+  Object.assign(asked, { text: by("text").value.trim(), filter: by("filter").value.trim() }, changes);
+  if (!asked.photo && !asked.text && !asked.product) {
+    answer = null;
+    show();
+    return;
+  }
+  running?.abort();
+  running = new AbortController();
+  by("status").textContent = "Searching …";
+  try {
+    answer = await api.search(asked, running.signal);
+    show();
+    tellShown(answer, 0);
+  } catch (fault) {
+    if (fault.name !== "AbortError") by("status").textContent = fault.message;
+  }
+}
+
+async function more() {
+  const before = answer;
+  try {
+    const page = await api.search({ ...asked, cursor: before.next });
+    const place = before.hits.length;
+    answer = { ...before, next: page.next, hits: [...before.hits, ...page.hits] };
+    by("hits").querySelector("ul").append(...page.hits.map((hit, row) => hitCard(hit, place + row + 1)));
+    by("more").hidden = !page.next;
+    tellShown(page, place);
+  } catch (fault) {
+    by("status").textContent = fault.message;
+  }
+}
+
+function tellShown(page, before) {
+  if (!page.hits.length) return;
+  api.tell(page.hits.map((hit, row) => ({ kind: "impression", search: page.request_id, product: hit.product.id, position: before + row + 1, score: hit.score, space: page.space })));
+}
+
+function show() {
+  const hits = answer?.hits ?? [];
+  boxes.draw((answer?.regions ?? []).map((region) => region.box), answer?.box ?? null);
+  for (const [id, regions] of [["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!asked.box && asked.regions === regions));
+  by("more").hidden = !answer?.next;
+  by("status").textContent = answer ? verdict(hits) : "Give a photo or words.";
+  showCategories();
+  const groups = answer?.groups ?? [];
+  by("hits").replaceChildren(...(groups.length ? groups.map(showGroup) : [cards(hits)]));
+}
+
+function verdict(hits) {
+  const spent = Math.round(Object.values(answer.timings).reduce((sum, one) => sum + one, 0));
+  if (!hits.length) return "Nothing found. Loosen the filter or try other words.";
+  if (answer.verdict === "none") return `No confident match: the shop may not sell this. The nearest are below. (${spent} ms)`;
+  return `${hits.length}${answer.next ? " or more" : ""} hits in ${spent} ms.`;
+}
+
+const cards = (hits) => make("ul", { class: "cards", "aria-label": "Hits" }, ...hits.map((hit, row) => hitCard(hit, row + 1)));
+
+function showGroup(group, place) {
+  return make("section", { class: "group", "aria-label": `Object ${place + 1}` }, make("h2", {}, `Object ${place + 1}`), cards(group.hits.slice(0, 6)));
+}
+
+function hitCard(hit, position) {
+  const { product, picture } = hit;
+  const clicked = () => {
+    api.tell([{ kind: "click", search: answer.request_id, product: product.id, position, score: hit.score, space: answer.space }]);
+    openProduct(product.id, hit);
+  };
+  const like = () => {
+    by("photo").hidden = true;
+    by("drop").hidden = false;
+    by("text").value = "";
+    run({ photo: null, box: null, category: "", product: product.id });
+    scrollTo({ top: 0 });
+  };
+  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like]] });
+}
+
+function showCategories() {
+  const known = answer?.categories ?? [];
+  by("categories").hidden = known.length < 2;
+  by("categories").replaceChildren(...known.slice(0, 6).map(({ category, probability }) => make("button", {
+    type: "button", "aria-pressed": String(asked.category === category), onclick: () => switchCategory(category),
+  }, `${category} ${percent(probability)}`)));
+}
+
+function switchCategory(category) {
+  const next = asked.category === category ? "" : category;
+  if (next) api.tell([{ kind: "category_switch", search: answer.request_id, category: next, before: asked.category || answer.categories[0].category, space: answer.space }]);
+  return run({ category: next });
+}
+
+async function countFacet() {
+  const field = by("facet").value;
+  const filter = by("filter").value.trim();
+  if (!field) {
+    by("facets").replaceChildren();
+    return;
+  }
+  try {
+    const { values } = await api.facets(field, filter);
+    by("facets").replaceChildren(...values.map(({ value, count }) => make("button", { type: "button", onclick: () => addFilter(field, value) }, `${value} (${count})`)));
+  } catch (fault) {
+    by("status").textContent = fault.message;
+  }
+}
+
+function addFilter(field, value) {
+  const told = typeof value === "string" ? `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"` : String(value);
+  const now = by("filter").value.trim();
+  by("filter").value = now ? `(${now}) and ${field} = ${told}` : `${field} = ${told}`;
+  countFacet();
+  run();
+}

@@ -1,0 +1,52 @@
+// Hits and products as cards, and one product as a dialog.
+
+import * as api from "./api.js";
+import { by, make, percent, price } from "./dom.js";
+
+const WORDS = { match: "match", similar: "similar", none: "unlikely" };
+
+function picture(url, alt) {
+  const image = make("img", { alt, loading: "lazy", decoding: "async" });
+  api.show(image, url);
+  return image;
+}
+
+/** A card; `actions` is a list of [label, what it does]. */
+export function card(product, main, { hit = null, opened, actions = [] }) {
+  const name = product.title || product.id;
+  return make("li", { class: "card" },
+    make("button", { type: "button", class: "open", "aria-label": `Open ${name}`, onclick: opened }, picture(main.url, name)),
+    make("h3", {}, name),
+    make("p", { class: "small" }, [price(product.price), product.brand, product.category].filter(Boolean).join(" · ")),
+    hit && make("p", {}, make("span", { class: `verdict ${hit.verdict}` }, WORDS[hit.verdict]), ` ${percent(hit.score)}`),
+    hit && make("meter", { min: 0, max: 1, value: hit.score, "aria-label": "Probability that it is the same product" }),
+    make("div", { class: "row" }, ...actions.map(([label, act]) => make("button", { type: "button", onclick: act, "aria-label": `${label}: ${name}` }, label))),
+  );
+}
+
+function facts(pairs) {
+  return make("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+/** Everything about a product, with why it was found. */
+export async function openProduct(id, hit = null) {
+  const { product } = await api.product(id);
+  const known = Object.entries(product.attributes).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
+  const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", product.description], ...known].filter(([, value]) => value);
+  by("product-body").replaceChildren(
+    make("h2", { id: "product-title" }, product.title || product.id),
+    make("div", { class: "pictures" }, ...product.pictures.map((one) => picture(one.url, product.title || product.id))),
+    facts(pairs),
+    ...(hit ? why(hit) : []),
+  );
+  by("product").showModal();
+}
+
+function why(hit) {
+  const parts = Object.entries(hit.parts ?? {}).map(([signal, value]) => [signal, value.toFixed(3)]);
+  return [
+    make("h3", {}, "Why this hit"),
+    make("p", {}, `Probability that it is the product asked for: ${percent(hit.score)}. Picture: ${hit.picture.name}.`),
+    facts(parts),
+  ];
+}

@@ -1,0 +1,130 @@
+// The query photo: taken in, made small before it is sent, and the boxes drawn over it.
+
+import { by, make } from "./dom.js";
+
+const SIDE = 1280; // pixels of the longest side that is sent: enough for a small box, little for a phone's line
+
+/** A file as a smaller upright JPEG without metadata; the file itself where the browser cannot read it. */
+export async function shrink(file) {
+  try {
+    const image = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
+    const canvas = make("canvas", { width: Math.max(1, Math.round(image.width * scale)), height: Math.max(1, Math.round(image.height * scale)) });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.9));
+  } catch {
+    return file;
+  }
+}
+
+/** Drop, paste, choose or take: each calls `taken(file)`. */
+export function takePhotos(taken) {
+  for (const id of ["file", "camera"]) {
+    by(id).addEventListener("change", (event) => {
+      if (event.target.files[0]) taken(event.target.files[0]);
+      event.target.value = "";
+    });
+  }
+  const first = (items) => [...(items ?? [])].find((file) => file.type.startsWith("image/"));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    by("drop").classList.add("over");
+  });
+  document.addEventListener("dragleave", () => by("drop").classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    by("drop").classList.remove("over");
+    const file = first(event.dataTransfer.files);
+    if (file) taken(file);
+  });
+  document.addEventListener("paste", (event) => {
+    const file = first(event.clipboardData.files);
+    if (file) taken(file);
+  });
+}
+
+const clamp = (value) => Math.min(1, Math.max(0, value));
+
+/** Boxes over the photo; `chosen(box)` is called when a shopper picks, draws or moves one. */
+export class Boxes {
+  constructor(stage, chosen) {
+    this.stage = stage;
+    this.chosen = chosen;
+    this.drag();
+  }
+
+  draw(boxes, active) {
+    this.stage.querySelectorAll(".box").forEach((box) => box.remove());
+    this.active = active;
+    const same = (a, b) => a && b && a.every((side, place) => Math.abs(side - b[place]) < 1e-3);
+    const all = active && !boxes.some((box) => same(box, active)) ? [active, ...boxes] : boxes;
+    all.forEach((box, place) => {
+      const pressed = same(box, active);
+      const button = make("button", { type: "button", class: "box", "aria-label": `Object ${place + 1} of ${all.length}`, "aria-pressed": String(Boolean(pressed)) });
+      this.place(button, box);
+      button.addEventListener("click", () => this.chosen(box));
+      button.addEventListener("keydown", (event) => this.move(event, button, box));
+      this.stage.append(button);
+    });
+  }
+
+  place(button, [x0, y0, x1, y1]) {
+    Object.assign(button.style, { left: `${x0 * 100}%`, top: `${y0 * 100}%`, width: `${(x1 - x0) * 100}%`, height: `${(y1 - y0) * 100}%` });
+  }
+
+  move(event, button, box) {
+    const step = { ArrowLeft: [-0.02, 0], ArrowRight: [0.02, 0], ArrowUp: [0, -0.02], ArrowDown: [0, 0.02] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const [dx, dy] = step;
+    const [x0, y0, x1, y1] = this.moved ?? box;
+    const next = event.shiftKey
+      ? [x0, y0, clamp(Math.max(x0 + 0.04, x1 + dx)), clamp(Math.max(y0 + 0.04, y1 + dy))]
+      : [x0 + dx, y0 + dy, x1 + dx, y1 + dy];
+    if (next.some((side) => side < 0 || side > 1)) return;
+    this.moved = next;
+    this.place(button, next);
+    clearTimeout(this.later);
+    this.later = setTimeout(() => {
+      this.moved = null;
+      this.chosen(next);
+    }, 500);
+  }
+
+  drag() {
+    let from = null;
+    let frame = null;
+    const at = (event) => {
+      const around = this.stage.getBoundingClientRect();
+      return [clamp((event.clientX - around.left) / around.width), clamp((event.clientY - around.top) / around.height)];
+    };
+    const sides = (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])];
+    this.stage.addEventListener("pointerdown", (event) => {
+      from = event.button === 0 ? at(event) : null;
+    });
+    window.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const box = sides(from, at(event));
+      if (!frame && (box[2] - box[0] > 0.03 || box[3] - box[1] > 0.03)) {
+        frame = make("div", { class: "box", "aria-hidden": "true" });
+        this.stage.append(frame);
+      }
+      if (frame) this.place(frame, box);
+    });
+    window.addEventListener("pointerup", (event) => {
+      if (from && frame) {
+        const box = sides(from, at(event));
+        frame.remove();
+        if (box[2] - box[0] > 0.03 && box[3] - box[1] > 0.03) {
+          // the click that ends the drag must not pick the box below it
+          window.addEventListener("click", (click) => click.stopPropagation(), { capture: true, once: true });
+          this.chosen(box);
+        }
+      }
+      from = frame = null;
+    });
+  }
+}
