@@ -8,13 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from snapfind.cli.options import Json, Shop
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import err, out, print_json
 from snapfind.errors import BadSetting
 
 if TYPE_CHECKING:
     from snapfind.server.keys import KeyStore
 
-__all__ = ["keys", "serve"]
+__all__ = ["keys", "mcp", "serve"]
 
 keys = typer.Typer(name="key", help="Keys by which a server knows its callers.", no_args_is_help=True)
 
@@ -39,6 +40,14 @@ def serve(
     place = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
     run(shop, opened, compat=compat)
+
+
+def mcp(shop: Place) -> None:
+    """Give an assistant tools to search with (Model Context Protocol, on stdin and stdout); it changes nothing."""
+    from snapfind.server.assistant import assistant
+
+    with at(shop) as catalogue:
+        assistant(catalogue).run("stdio")
 
 
 @keys.command("create")
