@@ -39,7 +39,7 @@ from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
 from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Hit, Kind, Picture, Product, Region, Regions
+from snapfind.types import Answer, Box, Kind, Picture, Product, Region, Regions
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -248,16 +248,15 @@ class Catalog:
         """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
         return compare(photo_a, photo_b, self.shelf)
 
-    def explain(self, photo: Photo, hit: Hit, box: Box | None = None) -> Explanation:
-        """What in a photo, or in the `box` of it that was searched, and what in the hit's picture made the two alike.
+    def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
+        """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
 
         Heat maps 0..1. Raises BadPicture, NotFound.
         """
         limits = Limits.of(self.settings)
         image = load(photo, limits, side=2 * self.model.photo.preprocessing.side)
         part = image.crop(box.pixels(*image.size)) if box else image
-        picture = load(self.picture(hit.product.id, hit.picture.name), limits)
-        return explain(part, picture, self.model.photo)
+        return explain(part, load(self.picture(product, picture), limits), self.model.photo)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""
