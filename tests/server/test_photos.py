@@ -66,11 +66,11 @@ def test_a_hit_is_explained_over_the_photo_and_over_its_picture(client):
 
 
 def test_products_marked_wrong_fall_and_those_marked_right_rise(client):
-    ask = {"photo": photo64(2)}
+    ask = {"photo": photo64(7)}
     first = [hit["product"]["id"] for hit in client.post("/v1/search", json=ask).json()["hits"]]
     other = next(product for product in first if product != first[0])
     marks = {"right": [other], "wrong": [first[0]]}
     marked = client.post("/v1/search", json=ask | marks).json()["hits"]
-    form = client.post("/v1/search", files={"photo": ("x", photo(2))}, data=marks).json()["hits"]
+    form = client.post("/v1/search", files={"photo": ("x", photo(7))}, data=marks).json()["hits"]
     assert marked[0]["product"]["id"] == other
     assert [hit["product"]["id"] for hit in form] == [hit["product"]["id"] for hit in marked]
