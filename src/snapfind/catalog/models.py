@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
+from snapfind.catalog.calibrating import Learnt, learn, read
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import fit as fit_adapter
@@ -20,9 +21,10 @@ from snapfind.errors import BadInput, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
 from snapfind.search.calibrate import Calibration
+from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 
-__all__ = ["build", "calibration", "enlist", "fit", "open_model", "raw_encoder"]
+__all__ = ["build", "calibrate", "enlist", "fit", "learnt", "open_model", "raw_encoder"]
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
@@ -141,7 +143,15 @@ def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     return load(path, Limits.of(settings))
 
 
-def calibration(folder: Folder) -> Calibration:
-    """What turns similarities of the active model into probabilities."""
+def learnt(folder: Folder) -> Learnt:
+    """What turns similarities of the active model into probabilities, and what its categories look like."""
     manifest = folder.manifest
-    return Calibration.fitted() if manifest.models[manifest.active]["adapted"] else Calibration.raw()
+    base = Calibration.fitted() if manifest.models[manifest.active]["adapted"] else Calibration.raw()
+    return read(folder.space(manifest.active), base)
+
+
+def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
+    """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
+    found = learn(_pictures(folder, shelf.index, shelf.settings, most=_FIT_MOST), shelf, progress)
+    found.save(folder.space(folder.manifest.active))
+    return found

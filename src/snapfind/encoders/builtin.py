@@ -133,6 +133,13 @@ class Builtin:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
         return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
 
+    def toward(self, vector: Vectors, role: Role) -> Vectors:
+        """(dim,) vector of this space -> (1280,) direction in which a pooled feature of that role moves towards it."""
+        if self._adapter is None:
+            return vector
+        direction: Vectors = self._adapter.weights[f"{role}_matrix"] @ vector
+        return direction
+
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Upright pictures of any size -> (n, dim) float32, unit rows."""
         return self.project(self.look(images), role)

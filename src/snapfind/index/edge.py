@@ -167,8 +167,9 @@ class Edge:
 
     def search(self, ask: Ask) -> list[Found]:
         if ask.vector is not None:
-            self._check({ask.space: ask.vector})
-            query = engine.Query.Nearest(ask.vector.tolist(), using=ask.space)
+            for vector in (ask.vector, *ask.more, *ask.less):
+                self._check({ask.space: vector})
+            query = _dense(ask.vector, ask)
         else:
             sparse = self._bm25.embed_query(spelled(ask.words))
             if not sparse.indices:
@@ -196,7 +197,8 @@ class Edge:
             params=params,
         )
         points = self._open().query(request)
-        found = [Found(str(point.id), float(point.score), _payload(point.payload)) for point in points]
+        scored = _cosine if ask.more or ask.less else float
+        found = [Found(str(point.id), scored(point.score), _payload(point.payload)) for point in points]
         return sorted(found, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
@@ -291,6 +293,21 @@ class _Conditions:
     def boolean(name: str, value: bool) -> engine.FieldCondition:
         """The field is that boolean."""
         return engine.FieldCondition(json_path(_IS + name), match=engine.MatchAny([_keyword(value)]))
+
+
+def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
+    """Nearest, or the engine's recommendation by the best example."""
+    if not ask.more and not ask.less:
+        return engine.Query.Nearest(vector.tolist(), using=ask.space)
+    right, wrong = ([one.tolist() for one in examples] for examples in ((vector, *ask.more), ask.less))
+    return engine.Query.RecommendBestScore(engine.RecommendQuery(right, wrong), using=ask.space)
+
+
+def _cosine(score: float) -> float:
+    """The engine's score of a recommendation, +-(x / (1 + |x|) + 1) / 2 of the best cosine x, as the port wants it."""
+    bent = 2 * abs(score) - 1
+    cosine = bent / (1 - bent) if bent >= 0 else bent / (1 + bent)
+    return cosine if score > 0 else -2.0 - cosine
 
 
 def _condition(where: Filter | None) -> Any:

@@ -94,9 +94,10 @@ class Exact:
         with self._open():
             points = list(self._fitting(ask.filter))
             if ask.vector is not None:
-                self._check(ask.space, ask.vector)
+                for vector in (ask.vector, *ask.more, *ask.less):
+                    self._check(ask.space, vector)
                 points = [point for point in points if ask.space in point.vectors]
-                scores = [float(np.dot(point.vectors[ask.space], ask.vector)) for point in points]
+                scores = [_score(point.vectors[ask.space], ask.vector, ask.more, ask.less) for point in points]
             else:
                 scores = _bm25(ask.words, points, list(self._points.values()))
         pairs = zip(points, scores) if ask.vector is not None else ((p, s) for p, s in zip(points, scores) if s > 0)
@@ -156,6 +157,17 @@ class Exact:
             raise BadInput(f"the index has no space {space!r}; add it first")
         if vector.shape != (self._spaces[space],):
             raise BadInput(f"space {space} takes ({self._spaces[space]},) vectors, not {vector.shape}")
+
+
+def _score(
+    own: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    more: Sequence[NDArray[np.float32]],
+    less: Sequence[NDArray[np.float32]],
+) -> float:
+    best = max(float(np.dot(own, example)) for example in (vector, *more))
+    worst = max((float(np.dot(own, example)) for example in less), default=-2.0)
+    return best if best > worst else -2.0 - worst
 
 
 def _shown(point: Point, vectors: bool) -> Point:

@@ -41,6 +41,8 @@ class Ask:
     space: str = ""
     vector: NDArray[np.float32] | None = None
     words: str = ""
+    more: tuple[NDArray[np.float32], ...] = ()
+    less: tuple[NDArray[np.float32], ...] = ()
     filter: Filter | None = None
     limit: int = 10
     offset: int = 0
