@@ -8,26 +8,34 @@ says which. Gallery: 81 studio pictures. Intervals: 95 %, bootstrap over photos.
 """
 
 import argparse
+import io
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
 
 from snapfind.catalog.calibrating import learn_from, looks
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin, Look
+from snapfind.encoders.text import TextEncoder
 from snapfind.evaluate.reliability import auroc, calibration_error, reliability_svg
 from snapfind.evaluate.report import Figure
 from snapfind.index.port import Ask, Found
+from snapfind.media.images import Limits, load
 from snapfind.search.calibrate import CROWD, Calibration
 from snapfind.search.calibrate import fit as fit_calibration
 from snapfind.search.categories import DEPTH, fuse, vote
 from snapfind.search.evidence import evidence
-from snapfind.search.pipeline import judge
+from snapfind.search.fuse import fuse as fuse_ranks
+from snapfind.search.pipeline import judge, search
 from snapfind.search.shelf import Shelf
+from snapfind.settings import Settings
+from snapfind.types import Like, Query
 
 VIEWS = 12  # rephotographs of each picture, as `Catalog.calibrate` takes
 
@@ -192,7 +200,129 @@ def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> Shelf:
     return bench.shelf(encoder.space.id, encoder, kept)
 
 
-TABLES = {"categories": categories, "calibration": calibration, "known": known}
+def feedback(bench: Bench) -> None:
+    """A shopper who marks the right hit where it is among ten, and the first wrong one; then once more."""
+    print("| split | space | marks | first answer: fine@1 | after one round | after two |\n|---|---|---|---|---|---|")
+    for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
+        for name, encoder in bench.spaces().items():
+            on = shelf(encoder, bench.studio)
+            rows = encoder.project(shown.look, "query")
+            gallery = {NAMES[at]: row for at, row in enumerate(encoder.project(bench.studio, "catalogue"))}
+            for marks in ("right and wrong", "wrong alone"):
+                first = [rounds(row, NAMES[fine], on, gallery, marks) for row, fine in zip(rows, shown.fine)]
+                cells = " | ".join(str(Figure.of([float(one[k]) for one in first])) for k in range(3))
+                print(f"| {split} | {name} | {marks} | {cells} |", flush=True)
+
+
+def rounds(row: np.ndarray, true: str, on: Shelf, gallery: dict[str, np.ndarray], marks: str) -> list[bool]:
+    """Whether the first hit is right: at first, after one round, after two."""
+    right: list[str] = []
+    wrong: list[str] = []
+    firsts = []
+    for _ in range(3):
+        more, less = (tuple(gallery[one] for one in marked) for marked in (right, wrong))
+        ask = Ask(on.model.photo.space.id, row, more=more, less=less, limit=10)
+        shown = [str(found.payload["_product"]) for found in on.index.search(ask)]
+        firsts.append(shown[0] == true)
+        if "right" in marks and true in shown and true not in right:
+            right.append(true)
+        wrong += [one for one in shown if one != true and one not in wrong][:1]
+    return firsts
+
+
+def cost(bench: Bench) -> None:
+    """Milliseconds of the default steps beside decoding and encoding, on photos and on scenes; ratios in one run."""
+    from scenes import DATA, scenes
+
+    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    lines = (DATA / "grocery" / "val.txt").read_text().splitlines()[::3]
+    kinds = {
+        "photos of `val`": [(DATA / "grocery" / line.split(", ")[0]).read_bytes() for line in lines],
+        "pasted scenes": [jpeg(photo) for photo, _ in scenes("val", 60, 2)],
+    }
+    print("| what | decode + encode | all steps | ratio | of these searched by a box |\n|---|---|---|---|---|")
+    for kind, files in kinds.items():
+        plain, whole, boxed = [], [], 0
+        for content in files:
+            began = time.perf_counter()
+            on.model.photo.images([load(content, limits, side=224)], "query")
+            between = time.perf_counter()
+            answer = search(Query((Like(photo=content),)), on)
+            whole.append(time.perf_counter() - between)
+            plain.append(between - began)
+            boxed += answer.box is not None
+        ratio = sum(whole) / sum(plain)
+        cells = f"{1000 * np.median(plain):.1f} ms | {1000 * np.median(whole):.1f} ms | {ratio:.2f}"
+        print(f"| {kind} | {cells} | {boxed} of {len(files)} |", flush=True)
+
+
+def jpeg(photo: Image.Image) -> bytes:
+    """As a phone sends it."""
+    held = io.BytesIO()
+    photo.save(held, "JPEG", quality=85)
+    return held.getvalue()
+
+
+def words(bench: Bench) -> None:
+    """A photo and a word of its category together, by the say of the photo; and names typed with an error."""
+    shown = third(bench.train), bench.val
+    text = TextEncoder()
+    titles = [name.replace("-", " ") for name in NAMES]
+    dense = text.texts(titles, "catalogue")
+    encoder = bench.fitted
+    gallery = encoder.project(bench.studio, "catalogue")
+    asked = {k: text.texts([kind(k)], "query")[0] for k in set(COARSE.tolist())}
+    print("| say of the photo (words have 1) | train, every third: fine@1 | val: fine@1 |\n|---|---|---|")
+    for say in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 1e6):
+        cells = []
+        for part in shown:
+            seen = encoder.project(part.look, "query") @ gallery.T
+            first = []
+            for row, fine in zip(seen, part.fine):
+                rankings = {"photo": ranked(row), "text": ranked(dense @ asked[int(COARSE[fine])])}
+                fused = fuse_ranks(rankings, {"photo": say, "text": 1.0})
+                first.append(float(fused[0][0] == NAMES[fine]))
+            cells.append(str(Figure.of(first)))
+        print(f"| {say:g} | {' | '.join(cells)} |", flush=True)
+    print("\n| typed | first | among five |\n|---|---|---|")
+    rng = np.random.default_rng(0)
+    for how, spoil in (("the title", lambda t: t), ("two letters swapped", lambda t: swapped(t, rng)),
+                       ("a letter left out", lambda t: left_out(t, rng))):  # fmt: skip
+        typed = text.texts([spoil(title) for title in titles], "query")
+        places = [int((dense @ one > dense[at] @ one).sum()) for at, one in enumerate(typed)]
+        print(f"| {how} | {np.mean([p < 1 for p in places]):.3f} | {np.mean([p < 5 for p in places]):.3f} |")
+
+
+def kind(coarse: int) -> str:
+    """The word of a coarse class: the last part of the shortest name in it."""
+    return min((NAMES[at] for at in range(81) if COARSE[at] == coarse), key=len).split("-")[-1].lower()
+
+
+def ranked(scores: np.ndarray) -> list[str]:
+    """Names, best first."""
+    return [NAMES[at] for at in np.argsort(-scores, kind="stable")]
+
+
+def swapped(title: str, rng: np.random.Generator) -> str:
+    """Two neighbouring letters the wrong way round."""
+    at = int(rng.integers(1, max(2, len(title) - 1)))
+    return title[: at - 1] + title[at] + title[at - 1] + title[at + 1 :]
+
+
+def left_out(title: str, rng: np.random.Generator) -> str:
+    """Without one letter."""
+    at = int(rng.integers(len(title)))
+    return title[:at] + title[at + 1 :]
+
+
+TABLES = {
+    "categories": categories,
+    "calibration": calibration,
+    "known": known,
+    "feedback": feedback,
+    "words": words,
+    "cost": cost,
+}
 
 
 def main() -> None:

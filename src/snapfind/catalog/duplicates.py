@@ -21,8 +21,8 @@ from snapfind.media.perceptual import difference, fingerprint
 __all__ = ["Duplicate", "Grade", "duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
-_NEAR, _SIMILAR = 0.9, 0.8  # cosines of the space as shipped
-_BITS = 12  # of 64
+_SIMILAR = 0.7  # cosine of the space as shipped
+_SAME = ((0.7, 0.07), (0.95, 0.25))  # least cosine and most difference: re-encoded or made smaller; cut a little
 _LOOKED_AT = 4  # nearest pictures that are compared with each new one
 
 
@@ -37,9 +37,9 @@ class Duplicate:
     grade: Grade
 
 
-def grade(cosine: float, bits: int) -> Grade | None:
-    """What two different files are to each other: `bits` is the difference of their fingerprints."""
-    if cosine >= _NEAR and bits <= _BITS:
+def grade(cosine: float, apart: float) -> Grade | None:
+    """What two different files are to each other: `apart` is the difference of their fingerprints."""
+    if any(cosine >= least and apart <= most for least, most in _SAME):
         return "same picture"
     return "similar" if cosine >= _SIMILAR else None
 
@@ -65,7 +65,7 @@ def duplicates(
             found.append(_told(point, twins[0], "same file"))
         elif space in point.vectors:
             near = index.search(Ask(space, point.vectors[space], limit=_LOOKED_AT, group=None))
-            others = [one for one in near if one.id != point.id and one.id not in later and one.score >= _NEAR]
+            others = [one for one in near if one.id != point.id and one.id not in later and one.score >= _SIMILAR]
             found += _alike(point, others, folder, images, limits)
     return found
 
