@@ -99,6 +99,18 @@ def command_line() -> str:
     return "\n".join(lines) + "\n"
 
 
+def http() -> str:
+    """Every endpoint with its request, its reply and its errors, from the OpenAPI document."""
+    from fastapi import FastAPI
+
+    from snapfind.server.app import routes
+    from snapfind.server.reference import page
+
+    app = FastAPI(title="snapfind", version="0")
+    routes(app)
+    return page(app.openapi())
+
+
 def _verbs(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
     found = [path]
     for name, child in getattr(command, "commands", {}).items():
@@ -118,6 +130,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "values.md": values,
     "library.md": library,
     "command-line.md": command_line,
+    "http.md": http,
 }
 
 

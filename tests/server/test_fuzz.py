@@ -10,7 +10,7 @@ from tests.server.conftest import BASE, serving
 
 FAULTS = {500, 502, 503, 504, 507}
 SETTINGS = hypothesis.settings(
-    max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 
 
@@ -49,5 +49,5 @@ def ask_all(client, cases):
 def test_whatever_is_asked_the_answer_is_documented(fuzzed):
     statuses = {label: ask_all(fuzzed, cases) for label, cases in operations(fuzzed)}
     seen = {status for some in statuses.values() for status in some}
-    assert len(statuses) >= 28 and sum(map(len, statuses.values())) > 300
+    assert len(statuses) >= 28 and sum(map(len, statuses.values())) > 200
     assert {200, 202, 400, 404, 422} <= seen

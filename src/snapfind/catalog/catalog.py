@@ -191,6 +191,13 @@ class Catalog:
             self._remove(gone)
         return len(gone)
 
+    def remove(self, picture: str) -> None:
+        """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
+        with self._writing:
+            if not self.index.get([picture]):
+                raise NotFound(f"no picture {picture[:40]!r}")
+            self._remove([picture])
+
     def _remove(self, points: Sequence[str]) -> None:
         orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
         self.index.delete(list(points))

@@ -24,6 +24,7 @@ for verb in (
     adding.add,
     searching.search,
     serving.serve,
+    serving.mcp,
     evaluating.eval_,
     adding.export,
     adding.delete,

@@ -25,7 +25,7 @@ Place = Annotated[
     ),
 ]
 _GROUPS = {"model"}
-_ANYWHERE = {"add", "search", "export", "delete", "info", *_GROUPS}
+_ANYWHERE = {"add", "search", "export", "delete", "info", "mcp", *_GROUPS}
 
 
 def at_server(words: Sequence[str]) -> list[str]:

@@ -8,12 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from snapfind.cli.options import Json, Shop
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import err, out, print_json
+from snapfind.errors import BadSetting
 
 if TYPE_CHECKING:
     from snapfind.server.keys import KeyStore
 
-__all__ = ["keys", "serve"]
+__all__ = ["keys", "mcp", "serve"]
 
 keys = typer.Typer(name="key", help="Keys by which a server knows its callers.", no_args_is_help=True)
 
@@ -24,15 +26,28 @@ def serve(
         str, typer.Option(help="Address to listen on; one that others can reach needs a key.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    compat: Annotated[
+        str, typer.Option(metavar="imagesearch", help="Also answer as Alibaba Cloud Image Search does.")
+    ] = "",
 ) -> None:
     """Serve the catalogue over HTTP: the API under /v1, a page at /, metrics at /metrics. Ctrl-C stops it."""
     from snapfind.server.run import listen
     from snapfind.server.run import serve as run
 
+    if compat not in {"", "imagesearch"}:
+        raise BadSetting(f"--compat {compat!r}: there is imagesearch only")
     opened = listen(host, port, shop)
     place = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
-    run(shop, opened)
+    run(shop, opened, compat=compat)
+
+
+def mcp(shop: Place) -> None:
+    """Give an assistant tools to search with (Model Context Protocol, on stdin and stdout); it changes nothing."""
+    from snapfind.server.assistant import assistant
+
+    with at(shop) as catalogue:
+        assistant(catalogue).run("stdio")
 
 
 @keys.command("create")
@@ -42,10 +57,13 @@ def create(
         list[str] | None, typer.Option("--scope", help="search, write or admin; each holds those before it.")
     ] = None,
     name: Annotated[str, typer.Option(help="What it is for, to tell keys apart.")] = "",
+    signing: Annotated[
+        bool, typer.Option("--signing", help="For SDKs that sign requests (--compat): prints id and secret.")
+    ] = False,
 ) -> None:
     """Make a key and print it once; only its hash is kept."""
-    key, whole = _store(shop).create(name, scope or ["search"])
-    out.print(whole, markup=False)
+    key, whole = _store(shop).create(name, scope or ["search"], signing=signing)
+    out.print(f"{key.id} {whole}" if signing else whole, markup=False)
     err.print(f"key {key.id} may {', '.join(key.scopes)}; it is not shown again")
 
 

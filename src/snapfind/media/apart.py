@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
@@ -92,6 +92,8 @@ class _Worker:
             env=own | quiet,
             close_fds=True,
         )
+        for pipe in (self._process.stdin, self._process.stdout):
+            _widen(cast(BinaryIO, pipe))
         try:
             with self._watched(_START):
                 Frames.read(self._stdout)
@@ -149,3 +151,13 @@ class _Worker:
                     stream.close()
                 except OSError:  # what was buffered for a dead process
                     log.debug("a pipe of a dead process was not empty")
+
+
+def _widen(pipe: BinaryIO) -> None:
+    """Let a whole picture fit into a pipe, where Linux allows it: else the two sides take turns every 64 KB."""
+    try:
+        from fcntl import F_SETPIPE_SZ, fcntl
+    except ImportError:  # macOS, Windows
+        return
+    with suppress(OSError):  # a machine may allow less
+        fcntl(pipe.fileno(), F_SETPIPE_SZ, 1 << 20)

@@ -12,22 +12,23 @@ from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
-from snapfind.server import events, imports, jobs_api, models, photos, pictures, products, search, system
+from snapfind.server import events, imagesearch, imports, jobs_api, models, photos, pictures, products, search, system
 from snapfind.server.auth import needs
 from snapfind.server.layers import Bounded, Outer
 from snapfind.server.openapi import describe
 from snapfind.server.reply import handle_errors
 from snapfind.server.service import Service
 
-__all__ = ["build"]
+__all__ = ["build", "routes"]
 
 _PAGE = Path(__file__).parent / "web"
 
 
-def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
+def build(catalogue: Catalog, *, needs_key: bool = False, compat: str = "") -> FastAPI:
     """The application over an open catalogue, which it closes when it stops.
 
     `needs_key` asks for a key even while the catalogue has none: for a server that others can reach.
+    `compat="imagesearch"` also answers as Alibaba Cloud Image Search does.
     """
     service = Service(catalogue, needs_key=needs_key)
 
@@ -47,16 +48,23 @@ def build(catalogue: Catalog, *, needs_key: bool = False) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.service = service
-    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, system):
-        app.include_router(noun.router)
-    app.include_router(system.open_router)
+    routes(app)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
+    if compat == "imagesearch":
+        imagesearch.mount(app, service)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
-    describe(app)
     app.add_middleware(Bounded, service=lambda: service)
     app.add_middleware(Outer, service=lambda: service)
     return app
+
+
+def routes(app: FastAPI) -> None:
+    """The endpoints of the API and their document; it needs no catalogue."""
+    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, system):
+        app.include_router(noun.router)
+    app.include_router(system.open_router)
+    describe(app)
 
 
 async def _metrics(request: Request) -> Response:

@@ -7,7 +7,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
 from snapfind.errors import Forbidden, KeyMissing
-from snapfind.server.keys import Key
 from snapfind.server.service import Serving
 from snapfind.server.trace import trace_of
 
@@ -16,7 +15,6 @@ __all__ = ["needs"]
 _BEARER = HTTPBearer(
     auto_error=False, description="a key made by `snapfind key create`; none is needed while there are none"
 )
-_ENOUGH = {"search": {"search", "write", "admin"}, "write": {"write", "admin"}, "admin": {"admin"}}
 
 
 def needs(scope: str) -> params.Depends:
@@ -35,12 +33,8 @@ def needs(scope: str) -> params.Depends:
         key = service.keys.check(given.credentials)
         trace_of(request).caller = key.id
         with service.meter.one(key.id):  # a key that may not is counted too
-            _may(key, scope)
+            if not key.may(scope):
+                raise Forbidden(f"key {key.id} may {', '.join(key.scopes)}; this needs the scope {scope}")
             yield
 
     return params.Depends(check)
-
-
-def _may(key: Key, scope: str) -> None:
-    if not _ENOUGH[scope] & set(key.scopes):
-        raise Forbidden(f"key {key.id} may {', '.join(key.scopes)}; this needs the scope {scope}")

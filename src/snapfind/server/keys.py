@@ -32,6 +32,11 @@ class Key:
     scopes: tuple[str, ...]
     sha256: str
     created: str
+    secret: str = ""  # only of keys that sign requests: a signature is checked with the secret itself
+
+    def may(self, scope: str) -> bool:
+        """Whether it holds the scope; each holds those before it."""
+        return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
 class KeyStore:
@@ -62,16 +67,20 @@ class KeyStore:
         except (ValueError, KeyError, TypeError) as error:
             raise CatalogBroken(f"{self.path.name} cannot be read ({error}); restore it, or make new keys") from error
 
-    def create(self, name: str, scopes: Sequence[str]) -> tuple[Key, str]:
-        """A new key and its secret, which is not kept. Raises BadInput for an unknown scope."""
+    def create(self, name: str, scopes: Sequence[str], *, signing: bool = False) -> tuple[Key, str]:
+        """A new key and what its caller sends, which is not kept; of one for signing, its secret, which is.
+
+        Raises BadInput for an unknown scope.
+        """
         wrong = set(scopes) - set(SCOPES)
         if wrong or not scopes:
             raise BadInput(f"scope {', '.join(sorted(wrong)) or 'missing'}: give some of {', '.join(SCOPES)}")
         own, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         whole = f"{_PREFIX}_{own}_{secret}"
-        key = Key(own, name, tuple(scopes), _digest(whole), datetime.now(UTC).isoformat(timespec="seconds"))
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        key = Key(own, name, tuple(scopes), _digest(whole), created, secret if signing else "")
         self._write({**self.keys(), own: key})
-        return key, whole
+        return key, secret if signing else whole
 
     def revoke(self, which: str) -> Key:
         """Forget a key by its id. Raises NotFound."""

@@ -6,17 +6,19 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from snapfind.server.auth import needs
-from snapfind.server.reply import ERRORS
+from snapfind.server.products import GoneReply
+from snapfind.server.reply import ERRORS, reply
 from snapfind.server.service import Now, Serving
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/pictures", tags=["pictures"], dependencies=[needs("search")], responses=ERRORS)
+router = APIRouter(prefix="/v1/pictures", tags=["pictures"], responses=ERRORS)
 
 
 @router.get(
     "/{picture}.jpg",
     response_class=Response,
+    dependencies=[needs("search")],
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def get_picture(
@@ -31,3 +33,17 @@ async def get_picture(
     content = await service.reading.run(trace, lambda: service.catalogue.copy(picture))
     kept = "private, max-age=31536000, immutable" if "v" in request.query_params else "private, no-cache"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": kept})
+
+
+@router.delete("/{picture}.jpg", response_model=GoneReply, dependencies=[needs("write")])
+async def delete_picture(
+    picture: Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")], service: Serving, trace: Now
+) -> GoneReply:
+    """Delete one picture; with its last picture a product is gone.
+
+    ```sh
+    curl -X DELETE http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
+    ```
+    """
+    await service.writing.run(trace, lambda: service.catalogue.remove(picture))
+    return reply(trace, GoneReply, deleted=1)

@@ -39,7 +39,7 @@ def listen(host: str, port: int, shop: Path) -> socket.socket:
     return opened
 
 
-def serve(shop: Path, opened: socket.socket, **settings: int | float | str) -> None:
+def serve(shop: Path, opened: socket.socket, compat: str = "", **settings: int | float | str) -> None:
     """Serve a catalogue until SIGTERM or Ctrl-C; requests that were taken are finished first.
 
     Raises NotFound, CatalogBusy, CatalogBroken.
@@ -47,7 +47,7 @@ def serve(shop: Path, opened: socket.socket, **settings: int | float | str) -> N
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     host = opened.getsockname()[0]
     catalogue = open_catalog(shop, create=False, **settings)
-    app = build(catalogue, needs_key=not is_loopback(host))
+    app = build(catalogue, needs_key=not is_loopback(host), compat=compat)
     config = uvicorn.Config(
         app,
         log_level="warning",

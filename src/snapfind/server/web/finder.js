@@ -13,9 +13,10 @@ let boxes = null;
 export async function start() {
   boxes = new Boxes(by("stage"), pickBox);
   takePhotos(takePhoto);
-  by("query").addEventListener("submit", (event) => {
+  by("query").addEventListener("submit", async (event) => {
     event.preventDefault();
-    run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+    await run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+    if (matchMedia("(max-width: 56rem)").matches) by("status").scrollIntoView(); // on a phone the hits are below
   });
   by("clear").addEventListener("click", () => {
     by("photo").hidden = true;
