@@ -167,7 +167,7 @@ def calibration(bench: Bench, plot: Path | None = None) -> None:
                 curves[f"{name}, ten hits"] = (scores.ravel().tolist(), right.ravel().tolist())
     if plot:
         plot.parent.mkdir(parents=True, exist_ok=True)
-        plot.write_text(reliability_svg(curves, "Scores of photo searches, calibrated without a label, on val"))
+        plot.write_text(reliability_svg(curves, "Photo searches, calibrated without a label"))
 
 
 def known(bench: Bench) -> None:

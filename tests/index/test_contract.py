@@ -328,9 +328,8 @@ def test_examples_marked_right_and_wrong_move_the_ranking(index):
         found = index.search(nearest(query, more=tuple(more), less=tuple(less), limit=60, exact=True))
         rows = {one.id: point(number).vectors["a"] for number in range(60) for one in [point(number)]}
         for one in found:
-            best = max(float(rows[one.id] @ vector) for vector in [query, *more])
-            worst = max((float(rows[one.id] @ vector) for vector in less), default=-9)
-            assert one.score == pytest.approx(best if best > worst else -2 - worst, abs=1e-4)
+            wanted = query + sum(0.3 * vector for vector in more) - sum(0.1 * vector for vector in less)
+            assert one.score == pytest.approx(float(rows[one.id] @ wanted) / (1 + 0.3 * len(more)), abs=1e-4)
         assert len(found) == 60
         assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     with pytest.raises(BadInput, match="takes"):

@@ -56,8 +56,10 @@ def calibrate(
 ) -> None:
     """Fit the scores to this catalogue: from its own pictures, or from photos whose product is known."""
     confirmed = _confirmed(pairs) if pairs else None
-    folder = folder_of(shop, "calibrate")
-    with snapfind.open(folder, create=False) as catalogue, progress_bar("calibrating") as progress:
+    with (
+        snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalogue,
+        progress_bar("calibrating") as progress,
+    ):
         learnt = catalogue.calibrate(confirmed, progress=progress)
     if json:
         print_json(learnt)

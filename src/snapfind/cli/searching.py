@@ -7,9 +7,8 @@ from typing import Annotated, cast
 import typer
 
 from snapfind.catalog.asking import as_like, as_mark
-from snapfind.catalog.catalog import Catalog
 from snapfind.cli.options import Filter, Json
-from snapfind.cli.place import Place, at, folder_of
+from snapfind.cli.place import Place, at
 from snapfind.cli.printing import answer_json, err, explained, hits_table, out, print_json
 from snapfind.cli.sheets import write_explained, write_sheet
 from snapfind.types import Box, Like, Query, Regions
@@ -58,13 +57,11 @@ def search(
     ]
     marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
     query = Query(tuple(likes), filter, cast(Regions, regions), category, marked)
-    if explain and sheet is not None:
-        folder_of(shop, "search --explain --sheet")
     with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
             if explain:
-                write_explained(sheet, cast(Catalog, catalogue), query, answer)
+                write_explained(sheet, catalogue, query, answer)
             else:
                 write_sheet(sheet, catalogue, query, answer)
     if json:

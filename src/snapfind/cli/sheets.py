@@ -29,11 +29,13 @@ def write_sheet(target: Path, catalogue: Catalog | Client, query: Query, answer:
     write_rows(target, [sheet_row(cast("Catalog", catalogue), query, answer)], "snapfind search")
 
 
-def write_explained(target: Path, catalogue: Catalog, query: Query, answer: Answer) -> None:
+def write_explained(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
     """One query and its hits as a page, each card with the photo and the picture under their heat maps.
 
-    Raises BadQuery where the query is not one photo.
+    Raises BadQuery where the query is not one photo, BadInput at a server, which gives no vectors away.
     """
+    if isinstance(catalogue, Client):
+        raise BadInput("heat maps need the folder of the catalogue; leave --explain out at a server")
     photos = [like.photo for like in query.likes if like.photo is not None]
     if len(photos) != 1:
         raise BadQuery("only a search with one photo has heat maps; give one photo, or leave --explain out")

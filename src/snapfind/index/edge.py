@@ -21,7 +21,7 @@ from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
-from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -197,8 +197,8 @@ class Edge:
             params=params,
         )
         points = self._open().query(request)
-        scored = _cosine if ask.more or ask.less else float
-        found = [Found(str(point.id), scored(point.score), _payload(point.payload)) for point in points]
+        scale = 1 + MORE * len(ask.more)
+        found = [Found(str(point.id), float(point.score) / scale, _payload(point.payload)) for point in points]
         return sorted(found, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
@@ -296,18 +296,12 @@ class _Conditions:
 
 
 def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
-    """Nearest, or the engine's recommendation by the best example."""
+    """Nearest, or the engine's recommendation by the sum of scores; weights are the lengths of the examples."""
     if not ask.more and not ask.less:
         return engine.Query.Nearest(vector.tolist(), using=ask.space)
-    right, wrong = ([one.tolist() for one in examples] for examples in ((vector, *ask.more), ask.less))
-    return engine.Query.RecommendBestScore(engine.RecommendQuery(right, wrong), using=ask.space)
-
-
-def _cosine(score: float) -> float:
-    """The engine's score of a recommendation, +-(x / (1 + |x|) + 1) / 2 of the best cosine x, as the port wants it."""
-    bent = 2 * abs(score) - 1
-    cosine = bent / (1 - bent) if bent >= 0 else bent / (1 + bent)
-    return cosine if score > 0 else -2.0 - cosine
+    right = [vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
+    wrong = [(LESS * example).tolist() for example in ask.less]
+    return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=ask.space)
 
 
 def _condition(where: Filter | None) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.index.filters import Filter
-from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -165,9 +165,10 @@ def _score(
     more: Sequence[NDArray[np.float32]],
     less: Sequence[NDArray[np.float32]],
 ) -> float:
-    best = max(float(np.dot(own, example)) for example in (vector, *more))
-    worst = max((float(np.dot(own, example)) for example in less), default=-2.0)
-    return best if best > worst else -2.0 - worst
+    total = float(np.dot(own, vector))
+    total += MORE * sum(float(np.dot(own, example)) for example in more)
+    total -= LESS * sum(float(np.dot(own, example)) for example in less)
+    return total / (1 + MORE * len(more))
 
 
 def _shown(point: Point, vectors: bool) -> Point:
