@@ -22,7 +22,6 @@ from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.inner import CELLS, with_cells
 from snapfind.encoders.port import Role, Space, Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.together import Together
 from snapfind.encoders.vectors import softmax, unit
 from snapfind.errors import ModelBroken, NoText, NotFound
 
@@ -65,7 +64,7 @@ class Builtin:
 
     def __init__(
         self,
-        session: Together,
+        session: "InferenceSession",
         manifest: dict[str, object],
         preprocessing: Preprocessing,
         adapter: Adapter | None = None,
@@ -73,7 +72,7 @@ class Builtin:
         self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
         self.preprocessing = preprocessing
-        self._cells = next((name for name in session.outputs if name in CELLS.values()), "")
+        self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
         self.raw_id = _space_id(self.name, manifest["model_sha256"], described)
         self.space = Space(self.raw_id, 1280, self.name, (), described)
@@ -103,8 +102,7 @@ class Builtin:
             raise ModelBroken(
                 f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
             )
-        session = Together(_session(with_cells(model, str(manifest["name"])), threads), _BATCH)
-        encoder = cls(session, manifest, preprocessing)
+        encoder = cls(_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
 
