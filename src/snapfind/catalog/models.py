@@ -111,7 +111,9 @@ def _told(artifact: Path) -> dict[str, Any]:
         if told["kind"] not in {"encoder", "adapter"}:
             raise ValueError(f"kind {told['kind']!r}")
     except (ValueError, KeyError, TypeError) as problem:
-        raise ModelBroken(f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew") from problem
+        raise ModelBroken(
+            f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew"
+        ) from problem
     return dict(told)
 
 

@@ -1,8 +1,8 @@
 """The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo by ConSE.
 
 `others` are further photo encoders whose space is kept up to date beside the active one, so that a switch or a
-rollback finds every product. Those that share a network look at each picture once. The bridge needs a network that knows
-ImageNet's classes; a learnt one does not, then the shipped one looks too.
+rollback finds every product. Those that share a network look at each picture once. The bridge needs a network that
+knows ImageNet's classes; a learnt one does not, then the shipped one looks too.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A learnt encoder as the shop floor loads it: ONNX in the shipped form, a head for each role, golden vectors, manifest.
+"""A learnt encoder as the shop floor loads it: ONNX in the shipped form, two heads, golden vectors, manifest.
 
     NAME/
       model.onnx            the shipped graph with the learnt weights, without ImageNet's classes

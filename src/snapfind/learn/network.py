@@ -36,7 +36,7 @@ class _Node:
 
 
 class Convolution(nn.Module):
-    """Padded as TensorFlow does (SAME: the odd pixel goes right and below), perhaps with ReLU6; `name` is the file's."""
+    """Padded as TensorFlow does (SAME: the odd pixel goes right and below), perhaps with ReLU6."""
 
     def __init__(self, node: _Node) -> None:
         super().__init__()
@@ -85,9 +85,8 @@ class Network(nn.Module):
     @property
     def width(self) -> int:
         """Length of the pooled features."""
-        last = self.blocks[-1]
-        assert isinstance(last, Block)
-        return int(last[-1].weight.shape[0])
+        last = [own for own in self.modules() if isinstance(own, Convolution)][-1]
+        return int(last.weight.shape[0])
 
     def planes(self, pictures: Tensor) -> Tensor:
         """(n, side, side, 3) uint8 RGB -> (n, 3, side, side) float32 as the first block takes it."""
@@ -136,7 +135,9 @@ def read_network(folder: Path, spread: float = 0.5) -> Network:
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[np.float32]]:
     """Initialisers by name; those kept as float16 with a cast under the name of the cast's output."""
     held = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-    casts = {node.output[0]: held[node.input[0]] for node in graph.node if node.op_type == "Cast" and node.input[0] in held}
+    casts = {
+        node.output[0]: held[node.input[0]] for node in graph.node if node.op_type == "Cast" and node.input[0] in held
+    }
     return {name: value.astype(np.float32) for name, value in (held | casts).items()}
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -209,14 +210,16 @@ class _Run:
         return ("module", self.module), ("averaged", self.averaged), ("best", self.best)
 
 
-def _read(file: Path) -> tuple[dict[str, object], dict[str, Tensor]]:
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, "pt") as opened:
             told = json.loads(opened.metadata()["told"])
         if told["format"] != FORMAT:
-            raise BadInput(f"{file} is a checkpoint of format {told['format']}, this snapfind reads {FORMAT}; remove it")
+            raise BadInput(
+                f"{file} is a checkpoint of format {told['format']}, this snapfind reads {FORMAT}; remove it"
+            )
         return told, load_file(file)
     except (SafetensorError, KeyError, ValueError, TypeError) as problem:
         raise BadInput(f"{file} is no checkpoint ({problem}); remove it to begin anew") from problem
