@@ -8,10 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from snapfind.encoders.port import Vectors
+from snapfind.encoders.preprocess import Preprocessing
+from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.views import Shown
 
 _DRAWS = 2000
@@ -80,3 +84,11 @@ def cells(photos: Vectors, labels: NDArray[np.int64], studio: Vectors, coarse: N
 def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation over seeds."""
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def frozen(shown: Sequence[Shown], work: Path, name: str, views: int = 1) -> Maps:
+    """(n, views, 1280) features of the shipped encoder, kept in `work`."""
+    work.mkdir(parents=True, exist_ok=True)
+    front = front_of(SHIPPED / "model.onnx", "", torch.get_num_threads())
+    preprocessing = Preprocessing(224)
+    return make_maps(shown, front, preprocessing, work / f"{name}.f16", views=views, seed=0)

@@ -11,7 +11,7 @@ from snapfind.learn.maps import Live, Maps
 
 __all__ = ["batches"]
 
-_STUDIO = 4  # a batch holds one studio picture for so many photos
+_STUDIO = 8  # a batch holds one studio picture for so many photos
 
 
 def batches(

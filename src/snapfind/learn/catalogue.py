@@ -53,7 +53,7 @@ class Step:
 
 LADDER: dict[Depth, Step] = {
     "heads": Step("", 2, Plan(epochs=30, rate=2e-3), Recipe(mixed=0.0)),
-    "blocks": Step("_blocks.11", 8, Plan(epochs=14, rate=2e-3, rates={"body": 5e-4}), Recipe()),
+    "blocks": Step("_blocks.11", 8, Plan(epochs=10, rate=2e-3, rates={"body": 5e-4}), Recipe()),
     "network": Step("_conv_stem", 0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe()),
 }
 

@@ -30,7 +30,10 @@ class Recipe:
 
 
 class Tail(nn.Module):
-    """The blocks of a network from `first` on, and its pooling: (n, c, h, w) maps -> (n, width) features."""
+    """The blocks of a network from `first` on, and its pooling: (n, c, h, w) maps -> (n, width) features.
+
+    With `first` 0 it takes pictures: (n, side, side, 3), levels 0..255.
+    """
 
     def __init__(self, network: Network, first: int) -> None:
         super().__init__()
@@ -41,7 +44,8 @@ class Tail(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         """Float32 on the way out, whatever the precision within."""
-        return self.network.pooled(cells, self.first).float()
+        planes = cells if self.first else self.network.planes(cells)
+        return self.network.pooled(planes, self.first).float()
 
 
 def hold_depthwise(network: Network) -> None:
