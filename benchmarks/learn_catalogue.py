@@ -1,13 +1,13 @@
 """Catalogue adaptation on grocery: fitted on `train`, reported on `val`. Prints Markdown.
 
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --work DIR           # the artifact: .85 is the bar
+    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --minutes 5 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --photos 1 2 5 10 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --studio-only --work DIR
 
 fine@1, fine@5, coarse@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`, by the
-query side. Intervals are 95 % bootstrap over the 296 photos. `--work` keeps maps and checkpoints: a run that was stopped
-goes on. Seconds are of the wall and of the processor, which differ on a machine that does other work too.
+query side. Intervals are 95 % bootstrap over the 296 photos. `--work` keeps maps and checkpoints: a run that was
+stopped goes on. Seconds are of the wall and of the processor, which differ on a machine that does other work too.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from learn_data import Grocery, cells, figure, grocery, labels_of
 
 from snapfind.encoders.builtin import Builtin
@@ -65,7 +64,9 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
     if given.epochs:
         step = replace(step, plan=replace(step.plan, epochs=given.epochs))
     work = given.work / tag
-    command = f"python benchmarks/learn_catalogue.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"
+    command = (
+        f"python benchmarks/learn_catalogue.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"
+    )
     found = adapt(shown, work / "artifact", work, depth=given.depth, step=step, command=command, told=tell)
     wall, processor = time.monotonic() - begin, time.process_time() - used
     name = f"{name}, {len(found.outcome.history)} epochs, {wall / 60:.1f} min (processor {processor / 60:.1f})"
@@ -88,14 +89,22 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     data = grocery()
-    print(f"n = {len(data.val)} photos of `val`\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|")
+    print(
+        f"n = {len(data.val)} photos of `val`\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|"
+    )
     if given.raw:
         row("raw", Builtin.load(), data, data.train if given.neighbours else [])
     tag = f"{given.depth}-{given.minutes:g}-{given.seed}"
     if given.studio_only:
         learn(f"{given.depth}, studio pictures only", data, [], given, tag + "-studio")
     for count in given.photos:
-        learn(f"{given.depth}, {count} photo(s) a product", data, few(data.train, count, given.seed), given, f"{tag}-{count}")
+        learn(
+            f"{given.depth}, {count} photo(s) a product",
+            data,
+            few(data.train, count, given.seed),
+            given,
+            f"{tag}-{count}",
+        )
     if not given.photos and not given.studio_only:
         learn(given.depth, data, data.train, given, tag)
 

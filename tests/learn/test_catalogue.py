@@ -136,7 +136,9 @@ def test_the_whole_network_learns_from_views_drawn_live(tmp_path):
 def test_photos_of_unknown_products_and_broken_ones_are_left_out(shop, tmp_path):
     photo(2, 0).save(tmp_path / "good.jpg")
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    found, _, files = gather(shop, [(tmp_path / "good.jpg", "p2"), (tmp_path / "bad.jpg", "p1"), (tmp_path / "good.jpg", "x")])
+    found, _, files = gather(
+        shop, [(tmp_path / "good.jpg", "p2"), (tmp_path / "bad.jpg", "p1"), (tmp_path / "good.jpg", "x")]
+    )
     assert files == [tmp_path / "good.jpg"]
     assert sum(one.how == "photo" for one in found) == 1
     assert {one.product for one in found if one.how == "rephotographed"} == {0, 1, 3, 4, 5}

@@ -64,9 +64,7 @@ def test_info_nce_is_lowest_for_pairs_that_agree():
 
 
 def rank(number, ranks, folder):
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=number, world_size=ranks
-    )
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=ranks)
     rows = torch.randn(2, 16, 6, generator=torch.Generator().manual_seed(5))
 
     def batch(epoch, step):

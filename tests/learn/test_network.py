@@ -113,5 +113,5 @@ def test_new_heads_alone_are_an_adapter_of_the_shipped_encoder(shipped, tmp_path
 
 def test_what_is_no_encoder_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelBroken, match="cannot be read|not an encoder"):
+    with pytest.raises(ModelBroken, match="not an encoder"):
         read_network(tmp_path)

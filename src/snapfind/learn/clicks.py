@@ -8,7 +8,7 @@ learn jointly: classification on Virtual IDs, triplets of clicked and passed-ove
 list loss in the order of clicks. Weights and forms that the papers do not publish are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,17 @@ from torch.nn import functional
 from snapfind.learn.heads import Heads
 from snapfind.learn.margins import Prototypes, margin_loss
 
-__all__ = ["ClickLearner", "Search", "Weights", "clean_triplets", "cluster", "co_clicks", "embed", "virtual_ids"]
+__all__ = [
+    "ClickLearner",
+    "Search",
+    "Weights",
+    "clean_triplets",
+    "click_batches",
+    "cluster",
+    "co_clicks",
+    "embed",
+    "virtual_ids",
+]
 
 _WALK = 4  # steps of a walk within which two items meet
 _SHIFT = 1.0  # negative samples of skip-gram: the mutual information is taken less log of it
@@ -160,3 +170,43 @@ class ClickLearner(nn.Module):
         scores = (vectors[lists[:, :1]] * vectors[lists[:, 1:].clamp(min=0)]).sum(2) * self.weights.scale
         first = torch.zeros(len(lists), dtype=torch.int64, device=lists.device)
         return functional.cross_entropy(scores.masked_fill(~there, -torch.inf), first)
+
+
+def click_batches(
+    searches: Sequence[Search],
+    features: tuple[NDArray[np.float32], NDArray[np.float32]],
+    ids: tuple[NDArray[np.int64], NDArray[np.int64]],
+    triplets: NDArray[np.int64],
+    *,
+    size: int,
+    seed: int,
+    shown: int = 6,
+) -> tuple[Callable[[int, int], tuple[Tensor, ...]], int]:
+    """Batches for ClickLearner and how many there are: `size` searches and as many triplets each.
+
+    `features` of photos and of items, `ids` of items and of photos as `virtual_ids` gives them.
+    """
+    photos, items = (torch.from_numpy(side) for side in features)
+    own_items, own_photos = (torch.from_numpy(side) for side in ids)
+
+    def batch(epoch: int, step: int) -> tuple[Tensor, ...]:
+        rng = np.random.default_rng([seed, epoch, step])
+        chosen = [searches[int(place)] for place in rng.integers(len(searches), size=size)]
+        three = triplets[rng.integers(len(triplets), size=size)] if len(triplets) else triplets
+        lists = [
+            [search.clicked[0], *[item for item in search.shown if item not in search.clicked][:shown]]
+            for search in chosen
+        ]
+        asked = [search.photo for search in chosen] + three[:, 0].tolist()
+        listed = [item for own in lists for item in own] + three[:, 1:].ravel().tolist()
+        rows = torch.cat([photos[asked], items[listed]])
+        queries = torch.arange(len(rows)) < len(asked)
+        places = iter(range(len(asked), len(rows)))
+        ordered = torch.full((size, 2 + shown), -1)
+        for row, own in enumerate(lists):
+            ordered[row, : 1 + len(own)] = torch.tensor([row, *(next(places) for _ in own)])
+        pairs = torch.tensor(list(places), dtype=torch.int64).reshape(-1, 2)
+        marked = torch.cat([torch.arange(size, size + len(three))[:, None], pairs], dim=1)
+        return rows, queries, torch.cat([own_photos[asked], own_items[listed]]), marked, ordered
+
+    return batch, max(1, len(searches) // size)

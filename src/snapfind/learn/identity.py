@@ -34,9 +34,9 @@ Stage = Literal["contrast", "prototypes", "angles"]
 class Stages:
     """How long each stage is, and the numbers of the last two. `part` of the prototypes stand against a batch."""
 
-    contrast: Plan = field(default_factory=lambda: Plan(epochs=6, rate=1e-3))
-    prototypes: Plan = field(default_factory=lambda: Plan(epochs=4, rate=5e-3))
-    angles: Plan = field(default_factory=lambda: Plan(epochs=20, rate=1e-3))
+    contrast: Plan = field(default_factory=lambda: Plan(epochs=4, rate=1e-3))
+    prototypes: Plan = field(default_factory=lambda: Plan(epochs=2, rate=5e-3))
+    angles: Plan = field(default_factory=lambda: Plan(epochs=10, rate=1e-3))
     scale: float = 16.0
     margin: float = 0.2  # radians
     part: float = 1.0

@@ -128,7 +128,7 @@ def read_network(folder: Path, spread: float = 0.5) -> Network:
             for name, nodes in grouped.items()
         }
         return Network(blocks, float(constants["mean"]), float(constants["deviation"]), spread)
-    except (OSError, KeyError, IndexError, ValueError) as problem:
+    except Exception as problem:
         raise ModelBroken(f"{folder / 'model.onnx'} is not an encoder that can be learnt from ({problem})") from problem
 
 

@@ -1,8 +1,8 @@
 """Simulated shoppers over real photos: logs whose hidden truth is known, to measure learning from clicks.
 
-A shopper sends a photo, reads the list from above with falling patience (position bias after Joachims et al., "Accurately
-interpreting clickthrough data"), clicks what is the thing itself more often than what is of its kind, and now and then
-anything at all. Everything is drawn from a seed.
+A shopper sends a photo, reads the list from above with falling patience (position bias after Joachims et al.,
+SIGIR 2005), clicks what is the thing itself more often than what is of its kind, and now and then anything at all.
+Everything is drawn from a seed.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ class Habits:
     kin: float = 0.08
     other: float = 0.03
     depth: int = 20
-    taste: float = 0.3  # deviation of a shopper's leaning to each item, which belongs to the shopper and not to the photo
+    taste: float = (
+        0.3  # deviation of a shopper's leaning to each item, which belongs to the shopper and not to the photo
+    )
 
 
 def simulate(
