@@ -2,8 +2,8 @@
 
 The ladder: `heads` learns the two heads on frozen features (a minute), `blocks` the last five blocks too, on maps that
 the front of the network made once, `network` everything. Products with photos learn from these; a product without any
-has its studio picture photographed again. One photo in ten is held out: it stops the training, judges it against the
-raw encoder, and calibrates the scores.
+has its studio picture photographed again; photos whose label no neighbour shares are left out. One photo in ten is held
+out: it says which epoch was best, judges against the raw encoder, and calibrates the scores.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from snapfind.encoders.builtin import Builtin
@@ -23,10 +22,9 @@ from snapfind.encoders.preprocess import Preprocessing
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED, write_artifact, write_heads
 from snapfind.learn.batches import batches
-from snapfind.learn.heads import Heads, first_matrix
-from snapfind.learn.judge import Judge, features_of, held_out
+from snapfind.learn.begin import begin, believed, see
+from snapfind.learn.judge import Judge, held_out
 from snapfind.learn.maps import Live, Maps, front_of, make_maps
-from snapfind.learn.margins import Prototypes
 from snapfind.learn.network import read_network
 from snapfind.learn.recognise import Recipe, Recogniser, Tail
 from snapfind.learn.training import Outcome, Plan, Told, train
@@ -97,7 +95,7 @@ def adapt(
 
     Every product needs a studio picture; photos are best. Raises BadInput on fewer than two products.
     """
-    begin, step, products = time.monotonic(), step or LADDER[depth], _products(shown)
+    started, step, products = time.monotonic(), step or LADDER[depth], _products(shown)
     network, encoder = read_network(parent), Builtin.load(str(parent))
     work.mkdir(parents=True, exist_ok=True)
     source = _source(shown, step, parent, encoder.preprocessing, work, progress)
@@ -105,12 +103,13 @@ def adapt(
     held = held_out(shown)
     judge = Judge(source, held if held.any() else again)
     body = Tail(network, network.names.index(step.first)) if step.first else nn.Identity()
-    photos = np.flatnonzero(~held & source.queries)
-    learner = _begin(body, source, again, photos, step, products)
+    seen = believed(see(body, source, again, np.flatnonzero(~held & source.queries)))
+    photos = seen.rows[seen.queries]
+    learner = Recogniser(body, *begin(seen, products, step.dim, step.plan.seed), step.recipe)
     before = judge.raw(body)
     batch, steps = batches(source, again, photos, size=step.batch, seed=step.plan.seed)
     checkpoint = work / f"checkpoint-{depth}"
-    left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - begin) / 60)
+    left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
     plan = replace(step.plan, minutes=left)
     outcome = train(learner, batch, steps, plan, score=judge.score, kept=checkpoint, told=told)
     best = outcome.module
@@ -121,6 +120,7 @@ def adapt(
         "seed": step.plan.seed,
         "data_sha256": _data(shown, source),
         "recipe": asdict(step),
+        "photos": {"held_out": int(held.sum()), "not_believed": int((~held & source.queries).sum() - len(photos))},
         "metrics": {"judged_on": len(judge.photos), "fine_at_1_raw": before, "fine_at_1_learnt": after},
         "calibration": judge.calibration(best),
     }
@@ -158,34 +158,6 @@ def _source(
     file = work / f"maps{step.first or '-pooled'}.f16"
     threads, seed = torch.get_num_threads(), step.plan.seed
     return make_maps(shown, front, preprocessing, file, views=step.views, seed=seed, threads=threads, progress=progress)
-
-
-def _begin(
-    body: nn.Module,
-    source: Maps | Live,
-    again: NDArray[np.bool_],
-    photos: NDArray[np.int64],
-    step: Step,
-    products: int,
-) -> Recogniser:
-    """Heads begin as a discriminant analysis of the features, prototypes as the means of their products."""
-    real, studio = photos[~again[photos]], np.flatnonzero(~source.queries)
-    rows = np.concatenate([real, photos[again[photos]], studio])  # view 0 of what was photographed again is for judging
-    seen = [
-        features_of(body, source, part, view)
-        for part, view in ((real, 0), (photos[again[photos]], 1), (studio, 0))
-        if len(part)
-    ]
-    features, asks = np.concatenate(seen), source.queries[rows]
-    dim = min(step.dim, features.shape[1])
-    matrix = first_matrix(features, source.products[rows], dim)
-    heads = Heads(matrix, features[asks].mean(0), features[~asks].mean(0))
-    generator = torch.Generator().manual_seed(step.plan.seed)
-    first = 1e-6 * torch.randn(products, dim, generator=generator)
-    with torch.no_grad():
-        vectors = heads(torch.from_numpy(features), torch.from_numpy(asks))
-    first.index_add_(0, torch.from_numpy(source.products[rows]), vectors)
-    return Recogniser(body, heads, Prototypes(first), step.recipe)
 
 
 def _data(shown: Sequence[Shown], source: Maps | Live) -> str:
