@@ -34,11 +34,11 @@ def test_without_a_title_the_product_is_its_picture_and_absent_words_do_not_matt
 
 def test_photo_and_product_of_a_class_come_together():
     own = document(6)
-    photos = own.patches[:, :2] + 0.1 * torch.randn(6, 2, 8, generator=torch.Generator().manual_seed(1))
+    photos = own.patches + 0.1 * torch.randn(6, 4, 8, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(0)
     model = PhotoToProduct(8, 6, 16, 6)
     batch = photos, own.patches, own.concepts, own.there, torch.arange(6)
-    found = train(model, lambda epoch, step: batch, 10, Plan(epochs=8, rate=1e-2, average=0.5)).module
+    found = train(model, lambda epoch, step: batch, 20, Plan(epochs=10, rate=2e-2, average=0.5)).module
     scores = found.photos(photos) @ found.products(own).T
     assert (scores.argmax(1) == torch.arange(6)).all()
 

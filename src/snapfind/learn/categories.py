@@ -4,7 +4,7 @@ After Cheng et al., OCLEAR, "Category-Oriented Representation Learning for Image
 2305.03972; the published text gives the idea, the formulas are ours): the words of a title attend to the patches of the
 product's picture, a_ij = softmax(c_j . v_i / sqrt(d)); a gate says how much of that is added to the picture's own
 vector; photo and product have a head each and are samples of one class of one margin softmax. Classes are made before
-training by `govern`: clicks decide, weak ones are dropped, small classes are merged into the nearest, large ones capped.
+training by `govern`: clicks that disagree are dropped, products that share photos are one class, popular ones capped.
 """
 
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def govern(
     """Click pairs (photo i, product i) -> the pairs that stay and the class (products,) of each product.
 
     A photo's clicks must agree: pairs on another product than the one that the photo clicked most are noise. Products
-    that share photos are one class (connected through at least `least` photos); no product gives more than `most` pairs.
+    that share `least` photos or more are one class; no product gives more than `most` pairs.
     """
     votes: dict[int, dict[int, int]] = {}
     for photo, product in zip(photos.tolist(), products.tolist()):
