@@ -35,10 +35,10 @@ METHODS = {
 Rows = NDArray[np.float32]
 
 
-def start(rows: Rows) -> Heads:
-    """The directions in which the features differ most: no label is used."""
-    _, _, axes = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
-    return Heads(np.ascontiguousarray(axes[:DIM].T), rows.mean(0), rows.mean(0))
+def directions(rows: Rows) -> Rows:
+    """(width, DIM) in which the features differ most: no label is used."""
+    centred = rows - rows.mean(0)
+    return np.ascontiguousarray(np.linalg.eigh(centred.T @ centred)[1][:, -DIM:])
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     rows = unit(np.asarray(train_maps.kept[:, 0], np.float32))
     items, photos, val = rows[::2], rows[1::2], unit(np.asarray(val_maps.kept[:, 0], np.float32))
     item_class, photo_class = train_maps.products[::2], train_maps.products[1::2]
-    scores = photos @ items.T
+    scores, first = photos @ items.T, directions(rows)
     raw = (item_class[(val @ items.T).argmax(1)] == val_maps.products).mean()
     print(f"{len(items)} items, {len(photos)} shoppers' photos, n = {len(val)} photos of `val`; raw: {raw:.3f}\n")
     print(f"| searches | NMI of Virtual IDs | {' | '.join(METHODS)} |\n|---|---|{'---|' * len(METHODS)}")
@@ -69,7 +69,9 @@ def main() -> None:
             batch, steps = click_batches(log, (photos, items), ids, triplets, size=STEPS_OF, seed=seed)
             for name, weights in METHODS.items():
                 torch.manual_seed(seed)
-                learner = ClickLearner(start(rows), Prototypes(torch.randn(COUNT, DIM)), weights)
+                learner = ClickLearner(
+                    Heads(first, rows.mean(0), rows.mean(0)), Prototypes(torch.randn(COUNT, DIM)), weights
+                )
                 plan = replace(PLAN, seed=seed)
                 best = train(learner, batch, min(steps, 60), plan).module
                 assert isinstance(best, ClickLearner)

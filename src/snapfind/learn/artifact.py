@@ -18,18 +18,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import save
 
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.golden import check_golden, golden_pictures
+from snapfind.encoders.port import Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.vectors import unit
+from snapfind.errors import ModelBroken
 from snapfind.learn.heads import Heads
-from snapfind.learn.network import Convolution, Network
+from snapfind.learn.network import Convolution, Network, read_network
 
 __all__ = ["SHIPPED", "write_artifact", "write_heads", "write_onnx"]
 
+_SAME = 0.999  # least cosine between what was learnt and what is stored
 SHIPPED = Path(__file__).parent.parent / "encoders" / "weights" / "lite0"
 
 
@@ -81,8 +85,8 @@ def write_artifact(
     model, before = write_onnx(network, parent), json.loads((parent / "manifest.json").read_text())
     (draft / "model.onnx").write_bytes(model)
     pictures = to_tensor(golden_pictures(), Preprocessing.parse(before["preprocessing"]))
-    with torch.inference_mode():
-        golden = unit(network(torch.from_numpy(pictures).to(next(network.parameters()).device)).cpu().numpy())
+    golden = _answers(read_network(draft), pictures)
+    _check_rounding(_answers(network, pictures), golden, str(folder))
     (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
     kept = {name: before[name] for name in ("preprocessing", "normalised_in", "pooling", "licence", "source")}
     manifest = {
@@ -98,6 +102,19 @@ def write_artifact(
     check_golden(unit(raw.look(golden_pictures()).pooled), golden, str(folder))
     heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")
     return _moved(draft, folder)
+
+
+def _answers(network: Network, pictures: NDArray[np.uint8]) -> Vectors:
+    """(n, width) unit rows by PyTorch."""
+    with torch.inference_mode():
+        return unit(network(torch.from_numpy(pictures).to(next(network.parameters()).device)).cpu().numpy())
+
+
+def _check_rounding(learnt: Vectors, stored: Vectors, name: str) -> None:
+    """Weights are stored as float16: that must not turn a vector. Raises ModelBroken."""
+    least = float((learnt * stored).sum(axis=1).min())
+    if not least > _SAME:
+        raise ModelBroken(f"{name}: float16 turns its vectors (cosine {least:.4f}); learn it anew with a smaller rate")
 
 
 def write_heads(folder: Path, heads: Heads, told: Mapping[str, object], *, parent: Path = SHIPPED) -> Builtin:

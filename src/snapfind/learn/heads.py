@@ -6,6 +6,7 @@ encoders/adapter.py, which serves them: unit rows, less the mean of the role, ti
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -44,21 +45,32 @@ class Heads(nn.Module):
         return Adapter(encoder, weights, told)
 
 
-def first_matrix(features: Vectors, products: np.ndarray, dim: int) -> Vectors:
+def first_matrix(features: Vectors, products: NDArray[np.int64], dim: int) -> Vectors:
     """(n, width) unit rows and their products (n,) -> (width, dim): where the heads begin.
 
     Whitens what changes within products and keeps the `dim` directions in which the whitened rows differ most (linear
     discriminant analysis with shrinkage), scaled so that the columns have unit length on average.
     """
+    basis = _basis(features, dim)
+    rows = features @ basis
     _, places = np.unique(products, return_inverse=True)
-    sums = np.zeros((places.max() + 1, features.shape[1]))
-    np.add.at(sums, places, features)
-    within = features - (sums / np.bincount(places)[:, None])[places]
-    covariance = within.T @ within / len(features)
-    variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    sums = np.zeros((places.max() + 1, rows.shape[1]))
+    np.add.at(sums, places, rows)
+    within = rows - (sums / np.bincount(places)[:, None])[places]
+    covariance = within.T @ within / len(rows)
+    variance = max(float(np.trace(covariance)) / features.shape[1], 1e-12)
     levels, axes = np.linalg.eigh(covariance / variance + _SHRINKAGE * np.eye(len(covariance)))
     whitening = (axes / np.sqrt(levels)) @ axes.T
-    whitened = (features - features.mean(axis=0)) @ whitening
+    whitened = (rows - rows.mean(axis=0)) @ whitening
     spread, directions = np.linalg.eigh(whitened.T @ whitened / len(whitened))
-    matrix = whitening @ directions[:, np.argsort(-spread)[:dim]]
+    matrix = basis @ whitening @ directions[:, np.argsort(-spread)[:dim]]
     return np.ascontiguousarray(matrix / np.linalg.norm(matrix, axis=0).mean(), np.float32)
+
+
+def _basis(features: Vectors, dim: int) -> NDArray[np.float64]:
+    """(width, k) orthonormal columns that hold all rows, and `dim` more: few pictures need no large matrices."""
+    count, width = features.shape
+    if count + dim >= width:
+        return np.eye(width)
+    more = np.random.default_rng(0).standard_normal((width, dim))
+    return np.linalg.qr(np.hstack([features.T.astype(np.float64), more]))[0]
