@@ -382,17 +382,23 @@ class Catalog:
         self._build(other, progress)
         return other.space.id
 
+    def adopt(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
+        """Build the space of an artifact of `snapfind learn` beside the active one; `switch` makes it answer.
+
+        Returns the model's name. Raises NotFound, ModelBroken.
+        """
+        encoder = models.adopt(self.folder, Path(artifact), self.settings)
+        self._build(encoder, progress)
+        return encoder.space.id
+
     def _build(self, encoder: Builtin, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
             models.build(self.folder, self.index, encoder, self.settings, nullcontext)
-            models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
+            models.made_ready(self.folder, encoder.space.id)
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
-
-    def _adapted(self, encoder: Builtin) -> bool:
-        return bool(self.folder.manifest.models[encoder.space.id]["adapted"])
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""
