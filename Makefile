@@ -1,5 +1,5 @@
 # Two commands: `make demo` runs the main job, `make test` runs the checks. Both set everything up first, in .venv.
-.PHONY: demo test install install-dev lint clean
+.PHONY: demo test test-learn serve install install-dev lint clean
 
 install:
 	@sh scripts/setup
@@ -10,9 +10,17 @@ install-dev:
 demo: install
 	@.venv/bin/python examples/demo.py
 
+serve: demo
+	@.venv/bin/snapfind serve demo/shop.snap
+
 test: install-dev
 	@sh scripts/lint
 	@sh scripts/test
+
+# the tests of learning too: installs PyTorch
+test-learn:
+	@sh scripts/setup learn
+	@sh scripts/test tests/learn
 
 lint: install-dev
 	@sh scripts/lint --fix

@@ -131,12 +131,13 @@ class Builtin:
 
     def look_closely(self, image: Image) -> Closely:
         """One picture -> what a look holds and where in it the network answered, in the same pass."""
-        names = ["pooled", "logits", "map"] + ([self._cells] if self._cells else [])
-        pooled, logits, features, *inner = self._session.run(
-            names, {"pictures": to_tensor([image], self.preprocessing)}
-        )
-        cells: Vectors = inner[0][0] if inner else np.maximum(features[0], 0)
-        return Closely(Look(pooled, softmax(logits)), features[0], cells)
+        wanted = {"pooled": True, "map": True, "logits": self.knows_classes, self._cells: bool(self._cells)}
+        names = [name for name, there in wanted.items() if there]
+        found = dict(zip(names, self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})))
+        features: Vectors = found["map"][0]
+        cells: Vectors = found[self._cells][0] if self._cells else np.maximum(features, 0)
+        logits = found.get("logits", np.empty((1, 0), np.float32))
+        return Closely(Look(found["pooled"], softmax(logits)), features, cells)
 
     def project(self, look: Look, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""

@@ -52,7 +52,7 @@ class Model:
 
     def prepared(self, image: Image) -> Image:
         """A picture as small as `pictures` needs it, for decoding threads to make; itself where encoders differ."""
-        wanted = {encoder.preprocessing for encoder in (self.photo, *self.others)}
+        wanted = {encoder.preprocessing for encoder in (self.photo, *self.others, self.classes)}
         return fitted(image, wanted.pop()) if len(wanted) == 1 else image
 
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
