@@ -62,7 +62,7 @@ def test_the_artifact_says_what_it_was_learnt_from(learnt):
     manifest = json.loads((learnt.folder / "manifest.json").read_text())
     assert manifest["metrics"]["judged_on"] == len(learnt.held) == PRODUCTS
     assert manifest["metrics"]["fine_at_1_learnt"] == learnt.after and manifest["command"] == "test"
-    assert len(manifest["data_sha256"]) == 64 and len(manifest["calibration"]) == 3
+    assert len(manifest["data_sha256"]) == 64 and len(manifest["calibration"]) == 5
     assert learnt.encoder.space.dim == 16
 
 

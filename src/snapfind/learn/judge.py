@@ -13,7 +13,7 @@ from snapfind.encoders.vectors import unit
 from snapfind.learn.maps import Live, Maps
 from snapfind.learn.recognise import Recogniser
 from snapfind.learn.views import Shown
-from snapfind.search.calibrate import Calibration
+from snapfind.search.calibrate import Calibration, signs
 from snapfind.search.calibrate import fit as fit_calibration
 
 __all__ = ["Judge", "features_of", "held_out"]
@@ -55,13 +55,15 @@ class Judge:
         nearest = self.studio[(photos @ pictures.T).argmax(axis=1)]
         return round(float((self.source.products[nearest] == self.source.products[self.photos]).mean()), 4)
 
-    def calibration(self, module: nn.Module) -> tuple[float, float, float]:
+    def calibration(self, module: nn.Module) -> tuple[float, ...]:
         """Weights that turn the cosines of the learnt space into probabilities (search/calibrate.py)."""
         photos, pictures = self._vectors(module)
         cosines = (photos @ pictures.T).astype(np.float64)
         order = np.argsort(-cosines, axis=1)[:, :_RANKED]
         right = self.source.products[self.studio][order] == self.source.products[self.photos][:, None]
-        return fit_calibration(np.take_along_axis(cosines, order, axis=1), right, Calibration.fitted()).photo
+        ranked = np.take_along_axis(cosines, order, axis=1)
+        features = np.concatenate([signs(row.tolist()) for row in ranked])
+        return fit_calibration(features, right.ravel(), Calibration.fitted()).photo
 
     def _vectors(self, module: nn.Module) -> tuple[Vectors, Vectors]:
         assert isinstance(module, Recogniser)
