@@ -38,7 +38,7 @@ SHIPPED = Path(__file__).parent.parent / "encoders" / "weights" / "lite0"
 
 
 def write_onnx(network: Network, parent: Path) -> bytes:
-    """The parent's graph up to `map` and `pooled` with the network's weights; what was float16 stays float16 (weights only)."""
+    """The parent's graph up to `map` and `pooled` with the learnt weights; those held as float16 stay float16."""
     proto = onnx.load(parent / "model.onnx")
     graph = proto.graph
     learnt = {
