@@ -38,7 +38,7 @@ SHIPPED = Path(__file__).parent.parent / "encoders" / "weights" / "lite0"
 
 
 def write_onnx(network: Network, parent: Path) -> bytes:
-    """The parent's graph up to `pooled` with the network's weights; what was float16 stays float16 (weights only)."""
+    """The parent's graph up to `map` and `pooled` with the learnt weights; those held as float16 stay float16."""
     proto = onnx.load(parent / "model.onnx")
     graph = proto.graph
     learnt = {
@@ -52,18 +52,18 @@ def write_onnx(network: Network, parent: Path) -> bytes:
         if value is not None:
             dtype = numpy_helper.to_array(held).dtype
             held.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value, dtype), held.name))
-    return _pruned(proto, "pooled").SerializeToString()
+    return _pruned(proto, {"map", "pooled"}).SerializeToString()
 
 
-def _pruned(proto: onnx.ModelProto, output: str) -> onnx.ModelProto:
-    """The model with this output only, and nothing that it does not need."""
-    graph, wanted = proto.graph, {output}
+def _pruned(proto: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
+    """The model with these outputs only, and nothing that they do not need."""
+    graph, wanted = proto.graph, set(kept)
     nodes = []
     for node in reversed(graph.node):
         if wanted & set(node.output):
             nodes.append(node)
             wanted |= set(node.input)
-    outputs = [own for own in graph.output if own.name == output]
+    outputs = [own for own in graph.output if own.name in kept]
     constants = [own for own in graph.initializer if own.name in wanted]
     body = onnx.helper.make_graph(nodes[::-1], graph.name, graph.input, outputs, constants)
     model = onnx.helper.make_model(body, opset_imports=proto.opset_import, ir_version=proto.ir_version)

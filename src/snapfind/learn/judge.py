@@ -61,8 +61,9 @@ class Judge:
         cosines = (photos @ pictures.T).astype(np.float64)
         order = np.argsort(-cosines, axis=1)[:, :_RANKED]
         right = self.source.products[self.studio][order] == self.source.products[self.photos][:, None]
-        judged = np.concatenate([signs(row[places].tolist()) for row, places in zip(cosines, order)])
-        return fit_calibration(judged, right.ravel(), Calibration.fitted()).photo
+        ranked = np.take_along_axis(cosines, order, axis=1)
+        features = np.concatenate([signs(row.tolist()) for row in ranked])
+        return fit_calibration(features, right.ravel(), Calibration.fitted()).photo
 
     def _vectors(self, module: nn.Module) -> tuple[Vectors, Vectors]:
         assert isinstance(module, Recogniser)

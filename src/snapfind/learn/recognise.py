@@ -49,7 +49,7 @@ class Tail(nn.Module):
 
 
 def hold_depthwise(network: Network) -> None:
-    """Depthwise kernels stay as they are: 2 % of the weights, but 60 % of the time of a step on a CPU."""
+    """Depthwise kernels stay as they are: few weights, but their gradient is about half of a step on a CPU."""
     for module in network.modules():
         if getattr(module, "groups", 1) > 1:
             module.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
