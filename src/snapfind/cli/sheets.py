@@ -49,7 +49,7 @@ def write_explained(target: Path, catalogue: Catalog | Client, query: Query, ans
 
 def _explained(catalogue: Catalog, photo: Photo, hit: Hit, box: Box | None) -> bytes:
     """Photo and picture side by side, a JPEG."""
-    limits, heat = Limits.of(catalogue.settings), catalogue.explain(photo, hit, box)
+    limits, heat = Limits.of(catalogue.settings), catalogue.explain(photo, hit.product.id, hit.picture.name, box)
     image = load(photo, limits)
     part = image.crop(box.pixels(*image.size)) if box else image
     picture = load(catalogue.picture(hit.product.id, hit.picture.name), limits)
