@@ -27,7 +27,6 @@ import httpx
 from query_latency import small_shop
 
 from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.together import Together
 from snapfind.media.images import Limits, load
 from snapfind.settings import Settings
 
@@ -126,22 +125,21 @@ def overhead(shop: Path, photos: list[bytes]) -> tuple[float, float, float]:
     return statistics.median(library), statistics.median(http), statistics.median(differences)
 
 
-def gathering(photos: list[bytes]) -> dict[str, float]:
-    """Photos per second through the encoder from 8 threads: each its own run, and gathered; and from 1 thread."""
+def encoding(photos: list[bytes]) -> dict[str, float]:
+    """Photos per second through the encoder: from several threads, each its own run, and in batches from one."""
     encoder = Builtin.load()
-    images = [load(photo, Limits.of(Settings()), side=448) for photo in photos[:64]]
-    session = encoder._session
-    assert isinstance(session, Together)
+    images = [load(photo, Limits.of(Settings()), side=448) for photo in photos[:40]] * 4
 
-    def rate(threads: int) -> float:
+    def rate(threads: int, size: int = 1) -> float:
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
         with ThreadPoolExecutor(threads) as pool:
             begin = time.perf_counter()
-            list(pool.map(lambda image: encoder.images([image], "query"), images * 3))
-            return 3 * len(images) / (time.perf_counter() - begin)
+            list(pool.map(lambda batch: encoder.images(batch, "query"), batches))
+            return len(images) / (time.perf_counter() - begin)
 
-    rates = {"one caller": rate(1), "eight callers, gathered": rate(8)}
-    encoder._session = session._session
-    return rates | {"eight callers, each its own run": rate(8)}
+    rate(2)
+    names = {f"{threads} caller{'s' * (threads > 1)}, a photo each": rate(threads) for threads in (1, 2, 4, 8)}
+    return names | {"1 caller, 8 photos together": rate(1, 8), "2 callers, 8 photos together": rate(2, 8)}
 
 
 def memory(pid: int) -> tuple[int, int, int]:
@@ -173,7 +171,7 @@ def main() -> None:
         say(f"| library, in the process of the server | {here:.1f} |\n| the same photo over HTTP | {there:.1f} |\n")
         say(f"| difference, photo by photo | {more:+.1f} |\n\n")
         say("| encoder alone | photos/s |\n|---|---|\n")
-        for name, rate in gathering(photos).items():
+        for name, rate in encoding(photos).items():
             say(f"| {name} | {rate:.0f} |\n")
         say("\n| clients | photos/s | p50 ms | p95 ms | p99 ms | answers |\n|---|---|---|---|---|---|\n")
         with served(shop) as (url, pid):

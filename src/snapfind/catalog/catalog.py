@@ -39,7 +39,7 @@ from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
 from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Hit, Kind, Picture, Product, Region, Regions
+from snapfind.types import Answer, Box, Kind, Picture, Product, Region, Regions
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -248,16 +248,15 @@ class Catalog:
         """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
         return compare(photo_a, photo_b, self.shelf)
 
-    def explain(self, photo: Photo, hit: Hit, box: Box | None = None) -> Explanation:
-        """What in a photo, or in the `box` of it that was searched, and what in the hit's picture made the two alike.
+    def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
+        """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
 
         Heat maps 0..1. Raises BadPicture, NotFound.
         """
         limits = Limits.of(self.settings)
         image = load(photo, limits, side=2 * self.model.photo.preprocessing.side)
         part = image.crop(box.pixels(*image.size)) if box else image
-        picture = load(self.picture(hit.product.id, hit.picture.name), limits)
-        return explain(part, picture, self.model.photo)
+        return explain(part, load(self.picture(product, picture), limits), self.model.photo)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""
@@ -383,17 +382,23 @@ class Catalog:
         self._build(other, progress)
         return other.space.id
 
+    def adopt(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
+        """Build the space of an artifact of `snapfind learn` beside the active one; `switch` makes it answer.
+
+        Returns the model's name. Raises NotFound, ModelBroken.
+        """
+        encoder = models.adopt(self.folder, Path(artifact), self.settings)
+        self._build(encoder, progress)
+        return encoder.space.id
+
     def _build(self, encoder: Builtin, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
             models.build(self.folder, self.index, encoder, self.settings, nullcontext)
-            models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
+            models.made_ready(self.folder, encoder.space.id)
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
-
-    def _adapted(self, encoder: Builtin) -> bool:
-        return bool(self.folder.manifest.models[encoder.space.id]["adapted"])
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""

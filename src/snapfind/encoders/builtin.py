@@ -22,7 +22,6 @@ from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.inner import CELLS, with_cells
 from snapfind.encoders.port import Role, Space, Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.together import Together
 from snapfind.encoders.vectors import softmax, unit
 from snapfind.errors import ModelBroken, NoText, NotFound
 
@@ -38,7 +37,10 @@ _BATCH = 16  # more pictures at a time are no faster and take more memory (bench
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32."""
+    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32.
+
+    A learnt network has forgotten the classes: its `posterior` is (n, 0).
+    """
 
     pooled: Vectors
     posterior: Vectors
@@ -65,15 +67,16 @@ class Builtin:
 
     def __init__(
         self,
-        session: Together,
+        session: "InferenceSession",
         manifest: dict[str, object],
         preprocessing: Preprocessing,
         adapter: Adapter | None = None,
     ) -> None:
         self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
+        self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
         self.preprocessing = preprocessing
-        self._cells = next((name for name in session.outputs if name in CELLS.values()), "")
+        self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
         self.raw_id = _space_id(self.name, manifest["model_sha256"], described)
         self.space = Space(self.raw_id, 1280, self.name, (), described)
@@ -87,6 +90,7 @@ class Builtin:
     def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0) -> "Builtin":
         """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
 
+        A learnt artifact has its own heads for the two roles, an Adapter in its subfolder `heads`.
         `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use. Raises
         NotFound where there is no such artifact and ModelBroken where files or golden vectors do not agree.
         """
@@ -103,9 +107,10 @@ class Builtin:
             raise ModelBroken(
                 f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
             )
-        session = Together(_session(with_cells(model, str(manifest["name"])), threads), _BATCH)
-        encoder = cls(session, manifest, preprocessing)
+        encoder = cls(_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
+        if adapter is None and (folder / "heads").is_dir():
+            adapter = folder / "heads"
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
 
     def adapted(self, adapter: Adapter) -> "Builtin":
@@ -115,11 +120,13 @@ class Builtin:
     def look(self, images: Sequence[Image]) -> Look:
         """Upright pictures of any size -> what the network sees in them, row by row."""
         pooled = np.empty((len(images), 1280), np.float32)
-        logits = np.empty((len(images), 1000), np.float32)
+        logits = np.empty((len(images), 1000 if self.knows_classes else 0), np.float32)
+        names = ["pooled", "logits"][: 1 + self.knows_classes]
         for start in range(0, len(images), _BATCH):
             rows = slice(start, start + _BATCH)
             pictures = to_tensor(images[rows], self.preprocessing)
-            pooled[rows], logits[rows] = self._session.run(["pooled", "logits"], {"pictures": pictures})
+            for target, found in zip((pooled, logits), self._session.run(names, {"pictures": pictures})):
+                target[rows] = found
         return Look(pooled, softmax(logits))
 
     def look_closely(self, image: Image) -> Closely:

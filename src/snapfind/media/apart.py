@@ -6,11 +6,13 @@ that dies, takes too long or too much memory is ended, its picture refused, and 
 
 import json
 import logging
+import math
 import os
 import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
@@ -24,6 +26,7 @@ from snapfind.media.worker import Frames
 __all__ = ["Apart"]
 
 log = logging.getLogger("snapfind.media")
+_LOOK = 0.05  # seconds between looks at the clock
 _START = 60.0  # seconds until a new process has imported what it needs, on a loaded machine
 
 
@@ -40,6 +43,9 @@ class Apart:
         for _ in range(processes):
             self._idle.put(None)
         self._closed = False
+        self._workers: list[_Worker] = []
+        self._watch: threading.Thread | None = None
+        self._starting, self._over = threading.Lock(), threading.Event()
 
     def __call__(self, source: bytes, limits: Limits, *, side: int | None = None) -> Image.Image:
         """The picture, RGB, upright. Raises BadPicture, also when the process died of it."""
@@ -64,10 +70,24 @@ class Apart:
             if worker is not None and not worker.alive:
                 worker.end()
                 worker = None
-            worker = worker or _Worker(self._megabytes)
+            worker = worker or self._new()
             yield worker
         finally:
             self._idle.put(worker if worker is not None and worker.alive else None)
+
+    def _new(self) -> "_Worker":
+        with self._starting:
+            self._workers[:] = [worker for worker in self._workers if worker.alive]
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._look, name="snapfind-decode-watch", daemon=True)
+                self._watch.start()
+        return _Worker(self._megabytes, self._workers)
+
+    def _look(self) -> None:
+        """One thread looks at the clocks of all processes: a timer for each picture would cost as much as decoding."""
+        while not self._over.wait(_LOOK):
+            for worker in list(self._workers):
+                worker.check()
 
     def close(self) -> None:
         """End the processes, once each is done with what it has."""
@@ -76,12 +96,14 @@ class Apart:
             if worker is not None:
                 worker.end()
             self._idle.put(None)
+        self._over.set()
 
 
 class _Worker:
     """One process and its pipes."""
 
-    def __init__(self, megabytes: int) -> None:
+    def __init__(self, megabytes: int, known: list["_Worker"]) -> None:
+        self._late, self._until = False, math.inf
         own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
         quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, no word of the caller's)
@@ -92,6 +114,7 @@ class _Worker:
             env=own | quiet,
             close_fds=True,
         )
+        known.append(self)
         for pipe in (self._process.stdin, self._process.stdout):
             _widen(cast(BinaryIO, pipe))
         try:
@@ -113,33 +136,31 @@ class _Worker:
     def ask(self, asked: bytes, content: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
         """What the process says to one picture. Raises BadPicture when it dies or takes too long."""
         try:
-            with self._watched(seconds) as late:
+            with self._watched(seconds):
                 Frames.write(cast(BinaryIO, self._process.stdin), asked, content)
                 return json.loads(Frames.read(self._stdout)), Frames.read(self._stdout)
         except (EOFError, OSError):
             self.end()
-            if late.is_set():
+            if self._late:
                 log.warning("a picture of %d bytes took longer than %g s to decode", len(content), seconds)
                 raise BadPicture(f"the picture takes longer than {seconds:g} s to decode; make it smaller") from None
             log.warning("a decoding process died of a picture of %d bytes (%s)", len(content), self._process.returncode)
             raise BadPicture("the picture cannot be decoded: the decoder failed on it; send it as a JPEG") from None
 
     @contextmanager
-    def _watched(self, seconds: float) -> Iterator[threading.Event]:
-        """Kill the process when the block takes longer, so that nothing hangs; the event says that it did."""
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(seconds, kill)
-        timer.daemon = True
-        timer.start()
+    def _watched(self, seconds: float) -> Iterator[None]:
+        """Whatever takes longer than that, reading or writing, is ended by `check` from another thread."""
+        self._late, self._until = False, time.monotonic() + seconds
         try:
-            yield late
+            yield
         finally:
-            timer.cancel()
+            self._until = math.inf
+
+    def check(self) -> None:
+        """Kill the process when it takes too long."""
+        if time.monotonic() > self._until:
+            self._late = True
+            self._process.kill()
 
     def end(self) -> None:
         """End the process, whatever it does."""
