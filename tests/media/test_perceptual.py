@@ -25,6 +25,6 @@ def test_a_fingerprint_survives_another_file():
 def test_unrelated_pictures_differ_and_the_difference_is_symmetric():
     prints = [fingerprint(picture(number, 240)) for number in range(12)]
     gaps = [difference(a, b) for a, b in itertools.combinations(prints, 2)]
-    assert sorted(gaps)[len(gaps) // 2] > 0.25
+    assert min(gaps) > 0.25  # the most that is told for the same
     assert difference(prints[0], prints[1]) == difference(prints[1], prints[0])
-    assert all(0 <= gap < 0.34 for gap in gaps)
+    assert difference(prints[3], prints[3]) == 0
