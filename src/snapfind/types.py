@@ -171,14 +171,19 @@ class Query:
 
     `regions` says what of a photo without a box is searched: its `subject`, the `whole`, or `all` objects, each for
     itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
+    `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
+    answer; unlike likes they stay in the answer.
     """
 
     likes: tuple[Like, ...]
     filter: str | None = None
     regions: Regions = "subject"
     category: str | None = None
+    marked: tuple[Like, ...] = ()
 
     def __post_init__(self) -> None:
+        if any(like.text is not None for like in self.marked):
+            raise BadQuery("what is marked right or wrong is a product or a photo, not a text", field="marked")
         if self.regions not in get_args(Regions):
             raise BadQuery(f"regions {self.regions!r}: give one of {', '.join(get_args(Regions))}", field="regions")
         if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:

@@ -191,3 +191,24 @@ def test_a_killed_run_loses_nothing_and_the_next_goes_on(tmp_path):
         assert report.unchanged >= acknowledged
         assert report.added + report.unchanged == 120
         assert catalogue.search(picture(119))[0].product.id == "p119"
+
+
+def test_a_picture_that_is_there_already_is_reported_and_stored(shop, catalogue):
+    twin = shop.folder / "twins"
+    twin.mkdir()
+    (twin / "copy.png").write_bytes((shop.folder / "a.png").read_bytes())
+    picture(2, 192).convert("RGB").resize((150, 150)).save(twin / "smaller.jpg", quality=70)  # b-back.png is picture(2)
+    save(77, twin / "new.png")
+    report = catalogue.add(twin)
+    assert report.added == 3
+    told = {(one.id, one.of_id, one.of_picture, one.grade) for one in report.duplicates}
+    assert told == {("copy", "tea-1", "a.png", "same file"), ("smaller", "tea-2", "b-back.png", "same picture")}
+    assert catalogue.add(twin).duplicates == []
+
+
+def test_of_two_new_twins_the_second_is_reported(shop):
+    for name in ("one.png", "two.png"):
+        save(5, shop.folder / "pair" / name)
+    with shop.open() as catalogue:
+        report = catalogue.add(shop.folder / "pair")
+    assert [(one.id, one.of_id, one.grade) for one in report.duplicates] == [("two", "one", "same file")]

@@ -52,6 +52,36 @@ def test_more_like_a_product_leaves_the_product_out(catalogue):
         catalogue.search(Like(product="nope"))
 
 
+def test_what_was_marked_right_gains_most_and_what_was_marked_wrong_loses_most(catalogue):
+    before = ids(catalogue.search(picture(0)))
+    assert before[0] == "tea-1"
+    gained = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0), right=[before[2]])}
+    plain = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0))}
+    assert max(gained, key=lambda one: gained[one] - plain[one]) == before[2]
+    lost = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0), wrong=["tea-1"])}
+    assert min(lost, key=lambda one: lost[one] - plain[one]) == "tea-1"
+    words = {hit.product.id: hit.parts for hit in catalogue.search("tea", right=["mug-1"])}
+    assert words["mug-1"]["photo"] == pytest.approx(1, abs=1e-4)
+    scores = [hit.score for hit in catalogue.search(picture(0), right=[picture(3)], wrong=["tea-2"])]
+    assert scores == sorted(scores, reverse=True)
+    with pytest.raises(NotFound, match="nope"):
+        catalogue.search(picture(0), wrong=["nope"])
+
+
+def test_a_category_the_caller_chose_comes_first_and_shuts_nothing_out(catalogue):
+    answer = catalogue.search(picture(0), category="mugs")
+    assert ids(answer)[0] == "mug-1" and len(answer) == 3
+    assert {guess.category for guess in answer.categories} == {"tea", "mugs"}
+    assert sum(guess.probability for guess in answer.categories) == pytest.approx(1)
+    assert ids(catalogue.search("tea", category="mugs"))[0] == "mug-1"
+
+
+def test_two_photos_are_compared_either_way_round(catalogue):
+    same, other = catalogue.compare(picture(0), picture(0)), catalogue.compare(picture(0), picture(3))
+    assert 0 <= other < same <= 1
+    assert catalogue.compare(picture(3), picture(0)) == pytest.approx(other)
+
+
 def test_filters_hold_in_every_kind_of_search(catalogue):
     for wanted in (picture(0), "tea", Like(product="mug-1"), [Like(photo=picture(0)), Like(text="tea")]):
         assert ids(catalogue.search(wanted, filter="stock > 2 and category = 'tea'")) == ["tea-1"]

@@ -312,3 +312,25 @@ def test_a_plain_condition_of_the_catalogue(index):
     assert index.count(where("_product", ["a", "x"])) == 1
     assert index.count(where("_primary", [True]) & where("_product", ["b"])) == 1
     assert index.count(where("_product", [])) == 0
+
+
+def test_examples_marked_right_and_wrong_move_the_ranking(index):
+    rng = np.random.default_rng(4)
+    index.upsert([point(number) for number in range(60)])
+    for number in range(10):
+        query, more, less = (
+            unit(rng),
+            [unit(rng) for _ in range(number % 3)],
+            [unit(rng) for _ in range(1 + number % 2)],
+        )
+        if number == 0:
+            less = []
+        found = index.search(nearest(query, more=tuple(more), less=tuple(less), limit=60, exact=True))
+        rows = {one.id: point(number).vectors["a"] for number in range(60) for one in [point(number)]}
+        for one in found:
+            wanted = query + sum(0.3 * vector for vector in more) - sum(0.1 * vector for vector in less)
+            assert one.score == pytest.approx(float(rows[one.id] @ wanted) / (1 + 0.3 * len(more)), abs=1e-4)
+        assert len(found) == 60
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    with pytest.raises(BadInput, match="takes"):
+        index.search(nearest(unit(rng), less=(np.ones(DIM + 1, np.float32),)))

@@ -48,3 +48,29 @@ def test_compare_photos_and_products(client):
     assert same > other
     assert client.post("/v1/compare", json={"a": {}, "b": {"product": "tea-1"}}).status_code == 422
     assert client.post("/v1/compare", json={"a": {"product": "x"}, "b": {"product": "tea-1"}}).status_code == 404
+
+
+def test_a_hit_is_explained_over_the_photo_and_over_its_picture(client):
+    form = {"product": "tea-1", "picture": "a.png", "box": "0,0,0.9,0.9"}
+    heat = client.post("/v1/explain", files={"photo": ("x", photo(0))}, data=form)
+    body = {"photo": photo64(0), "product": "tea-1", "picture": "a.png", "box": [0, 0, 0.9, 0.9]}
+    same = client.post("/v1/explain", json=body)
+    gone = client.post("/v1/explain", files={"photo": ("x", photo(0))}, data={**form, "picture": "z.png"})
+    assert heat.status_code == 200
+    for side in ("photo", "picture"):
+        levels = [level for row in heat.json()[side] for level in row]
+        assert max(levels) == 1
+        assert min(levels) >= 0
+    assert same.json()["photo"] == heat.json()["photo"]
+    assert gone.status_code == 404
+
+
+def test_products_marked_wrong_fall_and_those_marked_right_rise(client):
+    ask = {"photo": photo64(7)}
+    first = [hit["product"]["id"] for hit in client.post("/v1/search", json=ask).json()["hits"]]
+    other = next(product for product in first if product != first[0])
+    marks = {"right": [other], "wrong": [first[0]]}
+    marked = client.post("/v1/search", json=ask | marks).json()["hits"]
+    form = client.post("/v1/search", files={"photo": ("x", photo(7))}, data=marks).json()["hits"]
+    assert marked[0]["product"]["id"] == other
+    assert [hit["product"]["id"] for hit in form] == [hit["product"]["id"] for hit in marked]

@@ -179,3 +179,17 @@ def test_it_has_no_serious_accessibility_fault_and_fits_a_phone(browser, server,
         ]
         assert grave == []
     context.close()
+
+
+def test_a_hit_that_was_marked_wrong_gives_way(page):
+    drop(page, photo(0))
+    first = titles(page)[0]
+    with page.expect_response("**/v1/search"):
+        page.click("#hits .card:first-child button:has-text('Not this')")
+    expect(page.locator("#hits .card h3").first).not_to_have_text(first)
+
+
+def test_why_shows_heat_over_photo_and_product(page):
+    drop(page, photo(0))
+    page.click("#hits .card:first-child button:has-text('Why')")
+    expect(page.locator("#product canvas[role=img]")).to_have_count(2)

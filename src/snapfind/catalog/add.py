@@ -15,6 +15,7 @@ from functools import partial
 
 from PIL.Image import Image
 
+from snapfind.catalog.duplicates import duplicates
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.plan import Held, held, read_bytes, refreshed
 from snapfind.catalog.points import rewrite, title_vectors
@@ -164,6 +165,9 @@ class Adding:
             own = {space: matrix[row] for space, matrix in vectors.items()}
             points.append(Point(ready.point, own, words_of(product) if primary else "", payload))
         self.index.upsert(_titled(points, self.model))
+        images = {ready.point: ready.image for ready in batch}
+        space = self.model.photo.space.id
+        self.report.duplicates += duplicates(self.index, self.folder, space, points, images, self.limits)
 
     def _refresh(self, stored: Held, products: dict[str, Product]) -> set[str]:
         """Bring the fields of stored points up to date, their pictures stay; returns the ids of those that changed."""

@@ -10,7 +10,7 @@ from snapfind.catalog.sources import PICTURE_SUFFIXES
 from snapfind.errors import BadPicture, BadQuery
 from snapfind.types import Box, Like, Query, Regions
 
-__all__ = ["Wanted", "as_query"]
+__all__ = ["Wanted", "as_mark", "as_query"]
 
 Wanted = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
 
@@ -21,6 +21,7 @@ def as_query(
     box: Box | None = None,
     regions: Regions | None = None,
     category: str | None = None,
+    marked: Sequence[Like] = (),
 ) -> Query:
     """A str is a photo when it names a file, a text otherwise. Raises BadQuery, and BadPicture for a missing photo.
 
@@ -35,6 +36,7 @@ def as_query(
         filter=both or None,
         regions=regions or wanted.regions,
         category=category or wanted.category,
+        marked=(*wanted.marked, *marked),
     )
     return _boxed(query, box)
 
@@ -51,6 +53,13 @@ def as_like(wanted: str | Path | bytes | PIL.Image.Image | Like, weight: float =
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise BadPicture(f"there is no picture {wanted}; check the path", code="picture_missing")
     return Like(text=wanted, weight=weight)
+
+
+def as_mark(wanted: str | Path | bytes | PIL.Image.Image, weight: float) -> Like:
+    """Something marked right or wrong: a str is a photo when it names a file, a product's id otherwise."""
+    if isinstance(wanted, str) and not _is_file(Path(wanted)):
+        return Like(product=wanted, weight=weight)
+    return Like(photo=wanted, weight=weight)
 
 
 def _is_file(path: Path) -> bool:

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ from uuid import UUID
 from snapfind._version import __version__
 from snapfind.catalog import models
 from snapfind.catalog.add import Adding, Progress
-from snapfind.catalog.asking import Wanted, as_query
+from snapfind.catalog.asking import Wanted, as_mark, as_query
+from snapfind.catalog.calibrating import refit
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import points_of, promote, rewrite, row_of
@@ -28,10 +29,11 @@ from snapfind.errors import BadInput, NotFound
 from snapfind.events.store import EventStore
 from snapfind.index import edge
 from snapfind.index.filters import Filter, parse, where
-from snapfind.index.payload import FIXED, picture_of, point_id, product_of
+from snapfind.index.payload import FIXED, SYSTEM, picture_of, point_id, product_of
 from snapfind.index.port import Index, Point
-from snapfind.media.images import Decode, load
+from snapfind.media.images import Decode, Limits, load
 from snapfind.media.images import Source as Photo
+from snapfind.search.explain import Explanation, explain
 from snapfind.search.pair import compare
 from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
@@ -74,7 +76,8 @@ class Catalog:
             models.enlist(self.folder, self.model.photo, adapted=False, ready=True)
             self.folder.save(active=self.model.photo.space.id)
         # long texts need no index of their own: words find them
-        self.index.declare({name: kind for name, kind in FIXED.items() if name != "description"} | self.schema)
+        indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
+        self.index.declare(SYSTEM | indexed | self.schema)
         self._reshelve()
 
     @cached_property
@@ -84,8 +87,8 @@ class Catalog:
         return EventStore.at(place, salt_days=self.settings.number("salt_days"))
 
     def _reshelve(self) -> None:
-        calibration = models.calibration(self.folder)
-        self.shelf = Shelf(self.index, self.model, calibration, self.schema, self.settings)
+        learnt = models.learnt(self.folder)
+        self.shelf = Shelf(self.index, self.model, learnt.calibration, self.schema, self.settings, learnt.prototypes)
 
     @property
     def schema(self) -> dict[str, Kind]:
@@ -219,19 +222,23 @@ class Catalog:
         box: Box | None = None,
         regions: Regions | None = None,
         category: str | None = None,
+        right: Sequence[str | Photo] = (),
+        wrong: Sequence[str | Photo] = (),
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
 
         `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
         its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
-        of `category` come first.
+        of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
+        earlier answer.
 
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
         >>> for hit in shop.search("photo.jpg", filter="price < 50"):
         ...     print(hit.product.title, hit.score, hit.verdict)
         """
-        query = as_query(wanted, filter, box, regions, category)
+        marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
+        query = as_query(wanted, filter, box, regions, category, marked)
         return search(query, self.shelf, limit=limit, offset=offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
@@ -244,6 +251,16 @@ class Catalog:
     def compare(self, photo_a: Photo, photo_b: Photo) -> float:
         """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
         return compare(photo_a, photo_b, self.shelf)
+
+    def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
+        """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
+
+        Heat maps 0..1. Raises BadPicture, NotFound.
+        """
+        limits = Limits.of(self.settings)
+        image = load(photo, limits, side=2 * self.model.photo.preprocessing.side)
+        part = image.crop(box.pixels(*image.size)) if box else image
+        return explain(part, load(self.picture(product, picture), limits), self.model.photo)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""
@@ -340,7 +357,26 @@ class Catalog:
         encoder = models.fit(self.folder, self.index, self.model, self.settings, progress)
         self._build(encoder, progress)
         self.switch(encoder.space.id)
+        with suppress(BadInput):  # of a single product there is nothing to learn
+            self.calibrate(progress=progress)
         return encoder.space.id
+
+    def calibrate(
+        self, confirmed: Sequence[tuple[Photo, str]] | None = None, *, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Fit the scores of the active model, and its picture of the categories, to this catalogue.
+
+        Without a label from its own pictures; with `confirmed` (photo, product id) pairs from those: 30 or more.
+        Returns what was learnt and from what. Raises BadInput, BadPicture.
+        """
+        if confirmed is None:
+            found = models.calibrate(self.folder, self.shelf, progress)
+        else:
+            limits, side = Limits.of(self.settings), self.model.photo.preprocessing.side
+            found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], self.shelf)
+            found.save(self.folder.space(self.folder.manifest.active))
+        self._reshelve()
+        return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer."""
@@ -350,17 +386,23 @@ class Catalog:
         self._build(other, progress)
         return other.space.id
 
+    def adopt(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
+        """Build the space of an artifact of `snapfind learn` beside the active one; `switch` makes it answer.
+
+        Returns the model's name. Raises NotFound, ModelBroken.
+        """
+        encoder = models.adopt(self.folder, Path(artifact), self.settings)
+        self._build(encoder, progress)
+        return encoder.space.id
+
     def _build(self, encoder: Builtin, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
             models.build(self.folder, self.index, encoder, self.settings, nullcontext)
-            models.enlist(self.folder, encoder, adapted=self._adapted(encoder), ready=True)
+            models.made_ready(self.folder, encoder.space.id)
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
-
-    def _adapted(self, encoder: Builtin) -> bool:
-        return bool(self.folder.manifest.models[encoder.space.id]["adapted"])
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""

@@ -5,24 +5,29 @@ that an interrupted build goes on where it stopped; searches use the old model u
 the manifest.
 """
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from PIL.Image import Image
 
+from snapfind.catalog.calibrating import Learnt, learn, read
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.model import Model
-from snapfind.errors import BadInput, NotFound, SnapfindError
+from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
 from snapfind.search.calibrate import Calibration
+from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 
-__all__ = ["build", "calibration", "enlist", "fit", "open_model", "raw_encoder"]
+__all__ = ["adopt", "build", "calibrate", "enlist", "fit", "learnt", "made_ready", "open_model", "raw_encoder"]
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
@@ -43,15 +48,73 @@ def raw_encoder(name: str, settings: Settings) -> Builtin:
 
 
 def _load(folder: Folder, name: str, settings: Settings) -> Builtin:
-    model = folder.manifest.models[name]
-    adapter = folder.space(name) if model["adapted"] else None
-    return Builtin.load(model["encoder"], adapter=adapter, threads=settings.whole("threads"))
+    model, threads = folder.manifest.models[name], settings.whole("threads")
+    if model.get("learnt"):
+        return Builtin.load(str(folder.space(name)), threads=threads)
+    return Builtin.load(model["encoder"], adapter=folder.space(name) if model["adapted"] else None, threads=threads)
 
 
-def enlist(folder: Folder, encoder: Builtin, *, adapted: bool, ready: bool) -> None:
-    """Write a model into the manifest."""
-    entry = {"encoder": encoder.space.encoder, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
-    folder.save(models={**folder.manifest.models, encoder.space.id: entry})
+def enlist(folder: Folder, encoder: Builtin, *, adapted: bool, ready: bool, parent: str = "") -> None:
+    """Write a model into the manifest; `parent` is the shipped encoder that a learnt network began as."""
+    entry = {"encoder": parent or encoder.name, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
+    folder.save(models={**folder.manifest.models, encoder.space.id: entry | ({"learnt": True} if parent else {})})
+
+
+def made_ready(folder: Folder, name: str) -> None:
+    """Write that a model's space is built to the end."""
+    known = folder.manifest.models
+    folder.save(models={**known, name: known[name] | {"ready": True}})
+
+
+def adopt(folder: Folder, artifact: Path, settings: Settings) -> Builtin:
+    """Copy an artifact of `snapfind learn` (a network with heads, or heads alone) into the catalogue and enlist it.
+
+    Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
+    """
+    told = _told(artifact)
+    parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
+    draft = folder.path / "spaces" / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    for name in _FILES:
+        if (artifact / name).is_file():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(artifact / name, draft / name)
+    threads = settings.whole("threads")
+    raw = str(told.get("encoder", "")).rpartition("-")[0]
+    try:
+        encoder = Builtin.load(*([str(draft)] if parent else [raw]), adapter=None if parent else draft, threads=threads)
+    except SnapfindError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    target = folder.space(encoder.space.id)
+    if target.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
+    if encoder.space.id not in folder.manifest.models:
+        enlist(folder, encoder, adapted=True, ready=False, parent=parent)
+    return encoder
+
+
+_FILES = (
+    *("manifest.json", "model.onnx", "golden.safetensors", "weights.safetensors"),
+    *("heads/manifest.json", "heads/weights.safetensors"),
+)
+
+
+def _told(artifact: Path) -> dict[str, Any]:
+    """The manifest of an artifact's folder."""
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    try:
+        told = json.loads((artifact / "manifest.json").read_bytes())
+        if told["kind"] not in {"encoder", "adapter"}:
+            raise ValueError(f"kind {told['kind']!r}")
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelBroken(
+            f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew"
+        ) from problem
+    return dict(told)
 
 
 def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress: Progress | None = None) -> Builtin:
@@ -62,7 +125,7 @@ def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress
     sample = [image for _, image in _pictures(folder, index, settings, most=_FIT_MOST)]
     if len(sample) < 2:
         raise BadInput("there are fewer than two pictures; add the catalogue first")
-    raw = raw_encoder(model.photo.space.encoder, settings)
+    raw = raw_encoder(folder.manifest.models[model.photo.space.id]["encoder"], settings)
     adapter = fit_adapter(sample, raw, progress=progress)
     draft = folder.path / "spaces" / "draft"
     adapter.save(draft)
@@ -141,7 +204,26 @@ def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     return load(path, Limits.of(settings))
 
 
-def calibration(folder: Folder) -> Calibration:
-    """What turns similarities of the active model into probabilities."""
+def learnt(folder: Folder) -> Learnt:
+    """What turns similarities of the active model into probabilities, and what its categories look like."""
     manifest = folder.manifest
-    return Calibration.fitted() if manifest.models[manifest.active]["adapted"] else Calibration.raw()
+    return read(folder.space(manifest.active), _calibration(folder))
+
+
+def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
+    """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
+    found = learn(_pictures(folder, shelf.index, shelf.settings, most=_FIT_MOST), shelf, progress)
+    found.save(folder.space(folder.manifest.active))
+    return found
+
+
+def _calibration(folder: Folder) -> Calibration:
+    """That of the active model: its artifact's own where it has one."""
+    manifest = folder.manifest
+    if not manifest.models[manifest.active]["adapted"]:
+        return Calibration.raw()
+    own = _told(folder.space(manifest.active)).get("calibration", ())
+    if len(own) != len(Calibration.fitted().photo):
+        return Calibration.fitted()
+    similarity, margin, lead, category, bias = (float(weight) for weight in own)
+    return Calibration((similarity, margin, lead, category, bias))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from snapfind.catalog.duplicates import Duplicate
 from snapfind.catalog.sources import Failure
 
 __all__ = ["AddReport"]
@@ -9,7 +10,10 @@ __all__ = ["AddReport"]
 
 @dataclass(slots=True)
 class AddReport:
-    """Pictures by what became of them; `updated` counts those whose fields changed but not their bytes."""
+    """Pictures by what became of them; `updated` counts those whose fields changed but not their bytes.
+
+    `duplicates` are new pictures that the catalogue, or this run, has under another name already.
+    """
 
     added: int = 0
     changed: int = 0
@@ -18,6 +22,7 @@ class AddReport:
     removed: int = 0
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
     seconds: float = 0.0
     dry_run: bool = False
 

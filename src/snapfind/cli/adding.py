@@ -87,6 +87,10 @@ def _print_report(report: AddReport, errors: Path | None) -> None:
     out.print(
         f"{'would be: ' if report.dry_run else ''}{said} ({report.seconds:.1f} s{'' if report.dry_run else rate})"
     )
+    for twin in report.duplicates[:_SHOWN]:
+        err.print(f"  {twin.id}  {twin.picture}: {twin.grade} as {twin.of_picture} of {twin.of_id}", markup=False)
+    if len(report.duplicates) > _SHOWN:
+        err.print(f"  … and {len(report.duplicates) - _SHOWN:,} more duplicates; --json lists them all")
     for note in report.notes:
         err.print(note)
     for failure in report.failures[: 0 if errors else _SHOWN]:

@@ -1,18 +1,23 @@
 """Verbs about models: list, fit to the catalogue, build another beside, switch, roll back."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+import snapfind
 from snapfind.cli.options import Json
-from snapfind.cli.place import Place, at
-from snapfind.cli.printing import out, print_json, progress_bar
+from snapfind.cli.place import Place, at, folder_of
+from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.evaluate.queries import read_queries
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, build, switch, rollback.", no_args_is_help=True, rich_markup_mode=None
+    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -39,6 +44,34 @@ def fit(shop: Place) -> None:
     with at(shop) as catalogue, progress_bar("fitting") as progress:
         name = catalogue.fit(progress=progress)
     out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
+
+
+@app.command()
+def calibrate(
+    shop: Place,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Confirmed photos: columns picture, product. 30 or more.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit the scores to this catalogue: from its own pictures, or from photos whose product is known."""
+    confirmed = _confirmed(pairs) if pairs else None
+    with (
+        snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalogue,
+        progress_bar("calibrating") as progress,
+    ):
+        learnt = catalogue.calibrate(confirmed, progress=progress)
+    if json:
+        print_json(learnt)
+    else:
+        out.print(f"calibrated from {learnt['from']}: {learnt['photos']:,} photos, {learnt['categories']:,} categories")
+
+
+def _confirmed(table: Path) -> list[tuple[Path, str]]:
+    asked, failed = read_queries(table)
+    for sentence in failed[:10]:
+        err.print(sentence, markup=False)
+    return [(one.photo, min(one.products)) for one in asked if one.photo is not None]
 
 
 @app.command()

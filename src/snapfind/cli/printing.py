@@ -13,7 +13,7 @@ from rich.text import Text
 
 from snapfind.types import Answer, Hit, Region
 
-__all__ = ["answer_json", "fail", "hits_table", "out", "print_json", "progress_bar"]
+__all__ = ["answer_json", "explained", "fail", "hits_table", "out", "print_json", "progress_bar"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -61,6 +61,20 @@ def hits_table(answer: Answer) -> Table:
         price = "" if hit.product.price is None else f"{hit.product.price:g}"
         cells = (f"{hit.score:.0%}", hit.verdict, hit.product.id, hit.product.title, price, hit.product.category)
         table.add_row(*map(Text, cells))
+    return table
+
+
+def explained(answer: Answer) -> Table:
+    """Which picture of each hit, what each signal gave, and what was searched and guessed, for the terminal."""
+    said = [f"box {', '.join(f'{side:.2f}' for side in answer.box.as_tuple())}" if answer.box else "the whole query"]
+    said += [f"{guess.category} {guess.probability:.0%}" for guess in answer.categories[:3]]
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=" · ".join(said), caption_justify="left")
+    signals = list(dict.fromkeys(signal for hit in answer for signal in hit.parts))
+    for name in ("id", "picture", *signals):
+        table.add_column(name, justify="left" if name in {"id", "picture"} else "right")
+    for hit in answer:
+        parts = (f"{hit.parts[signal]:.3f}" if signal in hit.parts else "" for signal in signals)
+        table.add_row(*map(Text, (hit.product.id, hit.picture.name, *parts)))
     return table
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, cast
 
 import typer
 
-from snapfind.catalog.asking import as_like
+from snapfind.catalog.asking import as_like, as_mark
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.place import Place, at
-from snapfind.cli.printing import answer_json, err, hits_table, out, print_json
-from snapfind.cli.sheets import write_sheet
+from snapfind.cli.printing import answer_json, err, explained, hits_table, out, print_json
+from snapfind.cli.sheets import write_explained, write_sheet
 from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["search"]
@@ -27,6 +27,12 @@ def search(
         list[str] | None, typer.Option("--product", metavar="ID", help="More like this product.")
     ] = None,
     less: Annotated[list[str] | None, typer.Option("--less", metavar="PHOTO|TEXT", help="Less like this.")] = None,
+    right: Annotated[
+        list[str] | None, typer.Option("--right", metavar="ID|PHOTO", help="Marked right in an earlier answer.")
+    ] = None,
+    wrong: Annotated[
+        list[str] | None, typer.Option("--wrong", metavar="ID|PHOTO", help="Marked wrong in an earlier answer.")
+    ] = None,
     filter: Filter = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="How many products.", show_default="10")] = None,
     offset: Annotated[int, typer.Option(help="How many to skip.")] = 0,
@@ -35,6 +41,9 @@ def search(
         str, typer.Option(metavar="subject|whole|all", help="What of the photo to search, without a box.")
     ] = "subject",
     category: Annotated[str | None, typer.Option(metavar="NAME", help="Products of this category first.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each signal gave; in a sheet, heat maps of what is alike.")
+    ] = False,
     json: Json = False,
     sheet: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write query and hits as a page with pictures.")
@@ -46,15 +55,21 @@ def search(
         *(Like(product=chosen) for chosen in product or ()),
         *(_like(text, -1.0) for text in less or ()),
     ]
-    query = Query(tuple(likes), filter, cast(Regions, regions), category)
+    marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
+    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked)
     with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
-            write_sheet(sheet, catalogue, query, answer)
+            if explain:
+                write_explained(sheet, catalogue, query, answer)
+            else:
+                write_sheet(sheet, catalogue, query, answer)
     if json:
         print_json(answer_json(answer))
     elif answer:
         out.print(hits_table(answer))
+        if explain:
+            out.print(explained(answer))
         if answer.verdict == "none":
             err.print("no confident match: the shop may not sell this")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from snapfind.errors import BadPicture
+from snapfind.errors import BadPicture, BadQuery
 from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 
 __all__ = ["ServedAnswer", "answer_of", "base64_of", "like_json", "product_of", "query_json"]
@@ -48,8 +48,15 @@ def product_of(found: dict[str, Any]) -> Product:
 
 
 def query_json(query: Query) -> dict[str, Any]:
-    """A query as the body of a search."""
-    body: dict[str, Any] = {"likes": [like_json(like) for like in query.likes], "regions": query.regions}
+    """A query as the body of a search. Raises BadQuery for a photo that is marked: a server takes products only."""
+    if any(mark.product is None for mark in query.marked):
+        raise BadQuery("a server takes products as marks, not photos; give ids", field="marked")
+    body: dict[str, Any] = {
+        "likes": [like_json(like) for like in query.likes],
+        "regions": query.regions,
+        "right": [mark.product for mark in query.marked if mark.weight > 0],
+        "wrong": [mark.product for mark in query.marked if mark.weight < 0],
+    }
     return body | {name: value for name in ("filter", "category") if (value := getattr(query, name)) is not None}
 
 

@@ -37,7 +37,10 @@ _BATCH = 16  # more pictures at a time are no faster and take more memory (bench
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32."""
+    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32.
+
+    A learnt network has forgotten the classes: its `posterior` is (n, 0).
+    """
 
     pooled: Vectors
     posterior: Vectors
@@ -71,6 +74,7 @@ class Builtin:
     ) -> None:
         self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
+        self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
@@ -86,6 +90,7 @@ class Builtin:
     def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0) -> "Builtin":
         """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
 
+        A learnt artifact has its own heads for the two roles, an Adapter in its subfolder `heads`.
         `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use. Raises
         NotFound where there is no such artifact and ModelBroken where files or golden vectors do not agree.
         """
@@ -104,6 +109,8 @@ class Builtin:
             )
         encoder = cls(_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
+        if adapter is None and (folder / "heads").is_dir():
+            adapter = folder / "heads"
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
 
     def adapted(self, adapter: Adapter) -> "Builtin":
@@ -113,11 +120,13 @@ class Builtin:
     def look(self, images: Sequence[Image]) -> Look:
         """Upright pictures of any size -> what the network sees in them, row by row."""
         pooled = np.empty((len(images), 1280), np.float32)
-        logits = np.empty((len(images), 1000), np.float32)
+        logits = np.empty((len(images), 1000 if self.knows_classes else 0), np.float32)
+        names = ["pooled", "logits"][: 1 + self.knows_classes]
         for start in range(0, len(images), _BATCH):
             rows = slice(start, start + _BATCH)
             pictures = to_tensor(images[rows], self.preprocessing)
-            pooled[rows], logits[rows] = self._session.run(["pooled", "logits"], {"pictures": pictures})
+            for target, found in zip((pooled, logits), self._session.run(names, {"pictures": pictures})):
+                target[rows] = found
         return Look(pooled, softmax(logits))
 
     def look_closely(self, image: Image) -> Closely:
@@ -132,6 +141,13 @@ class Builtin:
     def project(self, look: Look, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
         return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
+
+    def toward(self, vector: Vectors, role: Role) -> Vectors:
+        """(dim,) vector of this space -> (1280,) direction in which a pooled feature of that role moves towards it."""
+        if self._adapter is None:
+            return vector
+        direction: Vectors = self._adapter.weights[f"{role}_matrix"] @ vector
+        return direction
 
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Upright pictures of any size -> (n, dim) float32, unit rows."""

@@ -1,7 +1,8 @@
 """The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo by ConSE.
 
 `others` are further photo encoders whose space is kept up to date beside the active one, so that a switch or a
-rollback finds every product. Those that share a network look at each picture once.
+rollback finds every product. Those that share a network look at each picture once. The bridge needs a network that
+knows ImageNet's classes; a learnt one does not, then the shipped one looks too.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from functools import cached_property
 
 from PIL.Image import Image
 
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.builtin import Builtin, Look
 from snapfind.encoders.conse import Conse
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.preprocess import fitted
@@ -35,6 +36,11 @@ class Model:
         """The bridge from photos to texts."""
         return Conse(self.text)
 
+    @cached_property
+    def classes(self) -> Builtin:
+        """The encoder whose posteriors the bridge is made of."""
+        return next((own for own in (self.photo, *self.others) if own.knows_classes), None) or Builtin.load()
+
     def spaces(self) -> dict[str, int]:
         """Every space whose vectors a catalogue stores: id -> dim."""
         spaces = (*(encoder.space for encoder in (self.photo, *self.others)), self.text.space, self.conse.space)
@@ -52,13 +58,13 @@ class Model:
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
         """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridge."""
         vectors: dict[str, Vectors] = {}
-        looks = {}
+        looks: dict[str, Look] = {}
+        for encoder in (self.photo, *self.others, self.classes):
+            if encoder.raw_id not in looks:
+                looks[encoder.raw_id] = encoder.look(images)
         for encoder in (self.photo, *self.others):
-            network = encoder.space.encoder
-            if network not in looks:
-                looks[network] = encoder.look(images)
-            vectors[encoder.space.id] = encoder.project(looks[network], "catalogue")
-        vectors[self.conse.space.id] = self.conse.bridge(looks[self.photo.space.encoder].posterior)
+            vectors[encoder.space.id] = encoder.project(looks[encoder.raw_id], "catalogue")
+        vectors[self.conse.space.id] = self.conse.bridge(looks[self.classes.raw_id].posterior)
         return vectors
 
     def titles(self, texts: Sequence[str]) -> dict[str, Vectors]:

@@ -21,7 +21,7 @@ from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
-from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -167,8 +167,9 @@ class Edge:
 
     def search(self, ask: Ask) -> list[Found]:
         if ask.vector is not None:
-            self._check({ask.space: ask.vector})
-            query = engine.Query.Nearest(ask.vector.tolist(), using=ask.space)
+            for vector in (ask.vector, *ask.more, *ask.less):
+                self._check({ask.space: vector})
+            query = _dense(ask.vector, ask)
         else:
             sparse = self._bm25.embed_query(spelled(ask.words))
             if not sparse.indices:
@@ -196,7 +197,8 @@ class Edge:
             params=params,
         )
         points = self._open().query(request)
-        found = [Found(str(point.id), float(point.score), _payload(point.payload)) for point in points]
+        scale = 1 + MORE * len(ask.more)
+        found = [Found(str(point.id), float(point.score) / scale, _payload(point.payload)) for point in points]
         return sorted(found, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
@@ -291,6 +293,15 @@ class _Conditions:
     def boolean(name: str, value: bool) -> engine.FieldCondition:
         """The field is that boolean."""
         return engine.FieldCondition(json_path(_IS + name), match=engine.MatchAny([_keyword(value)]))
+
+
+def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
+    """Nearest, or the engine's recommendation by the sum of scores; weights are the lengths of the examples."""
+    if not ask.more and not ask.less:
+        return engine.Query.Nearest(vector.tolist(), using=ask.space)
+    right = [vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
+    wrong = [(LESS * example).tolist() for example in ask.less]
+    return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=ask.space)
 
 
 def _condition(where: Filter | None) -> Any:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.index.filters import Filter
-from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -94,9 +94,10 @@ class Exact:
         with self._open():
             points = list(self._fitting(ask.filter))
             if ask.vector is not None:
-                self._check(ask.space, ask.vector)
+                for vector in (ask.vector, *ask.more, *ask.less):
+                    self._check(ask.space, vector)
                 points = [point for point in points if ask.space in point.vectors]
-                scores = [float(np.dot(point.vectors[ask.space], ask.vector)) for point in points]
+                scores = [_score(point.vectors[ask.space], ask.vector, ask.more, ask.less) for point in points]
             else:
                 scores = _bm25(ask.words, points, list(self._points.values()))
         pairs = zip(points, scores) if ask.vector is not None else ((p, s) for p, s in zip(points, scores) if s > 0)
@@ -156,6 +157,18 @@ class Exact:
             raise BadInput(f"the index has no space {space!r}; add it first")
         if vector.shape != (self._spaces[space],):
             raise BadInput(f"space {space} takes ({self._spaces[space]},) vectors, not {vector.shape}")
+
+
+def _score(
+    own: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    more: Sequence[NDArray[np.float32]],
+    less: Sequence[NDArray[np.float32]],
+) -> float:
+    total = float(np.dot(own, vector))
+    total += MORE * sum(float(np.dot(own, example)) for example in more)
+    total -= LESS * sum(float(np.dot(own, example)) for example in less)
+    return total / (1 + MORE * len(more))
 
 
 def _shown(point: Point, vectors: bool) -> Point:

@@ -21,7 +21,7 @@ FIXED: dict[str, Kind] = {
     "category": "text",
     "description": "text",
 }
-SYSTEM: dict[str, Kind] = {"_product": "text", "_primary": "bool"}
+SYSTEM: dict[str, Kind] = {"_product": "text", "_primary": "bool", "_hash": "text"}
 RESERVED = frozenset({"id", "picture", *FIXED})
 _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 

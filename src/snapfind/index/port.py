@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from snapfind.index.filters import Filter
 from snapfind.types import Kind
 
-__all__ = ["Ask", "Found", "Index", "Page", "Point", "Where"]
+__all__ = ["LESS", "MORE", "Ask", "Found", "Index", "Page", "Point", "Where"]
 
+# Chosen on photos of `train` (benchmarks/search.py). The engine's other recommendation, by the best example, loses
+# fine@1 when only wrong ones are marked: pictures are nearer to each other than a photo is to its picture.
+MORE, LESS = 0.3, 0.1
 Where = Filter | Sequence[str] | None  # a filter, point ids, or everything
 
 
@@ -36,11 +39,16 @@ class Ask:
 
     `group` names the payload key by which hits are grouped, best point kept: `limit` groups come back whenever they
     exist. `exact` asks for a full scan instead of the graph.
+
+    `more` and `less` are further vectors of that space, examples marked right and wrong (Rocchio 1971): a point scores
+    (cosine with `vector` + MORE of each with `more` - LESS of each with `less`) / (1 + MORE for each of `more`).
     """
 
     space: str = ""
     vector: NDArray[np.float32] | None = None
     words: str = ""
+    more: tuple[NDArray[np.float32], ...] = ()
+    less: tuple[NDArray[np.float32], ...] = ()
     filter: Filter | None = None
     limit: int = 10
     offset: int = 0

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-__all__ = ["cutout"]
+__all__ = ["cutout", "on_white"]
 
 _SIDE = 320  # the longest side that is worked on; more costs time and shows in no photo
 _WHITE = 246  # the darkest channel of studio white, with its JPEG noise; lower ones eat into white cartons
@@ -22,6 +22,13 @@ def cutout(image: Image.Image) -> Image.Image:
     mask = Image.fromarray(product.astype(np.uint8) * 255).filter(ImageFilter.MinFilter(3))
     opaque.putalpha(mask.filter(ImageFilter.GaussianBlur(0.6)))
     return opaque.crop(mask.getbbox()) if mask.getbbox() else small.convert("RGBA")
+
+
+def on_white(image: Image.Image) -> bool:
+    """Whether nine tenths of the border are studio white."""
+    darkest = np.asarray(image.convert("RGB").resize((64, 64), Image.Resampling.BOX)).min(axis=2)
+    border = np.concatenate([darkest[0], darkest[-1], darkest[1:-1, 0], darkest[1:-1, -1]])
+    return float((border >= _WHITE).mean()) >= 0.9
 
 
 def _reached(white: NDArray[np.bool_]) -> NDArray[np.bool_]:

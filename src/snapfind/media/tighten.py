@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Palette", "spread", "tighten"]
+__all__ = ["Mask", "Palette", "bounds", "spread", "tighten"]
 
 _SIDE = 112  # pixels of the longer side
 _LEVELS = 6  # per channel
@@ -16,6 +16,7 @@ _AROUND = 0.6  # how far beyond the mask is looked, in its own sides
 _PRIOR = 2.5  # most that the mask may say against the colours, in nats
 
 Mask = NDArray[np.bool_]
+Sides = tuple[float, float, float, float]
 
 
 class Palette:
@@ -39,9 +40,7 @@ class Palette:
         return np.asarray(Image.fromarray(field.astype(np.float32)).resize(self.size, Image.Resampling.BILINEAR))
 
 
-def tighten(
-    palette: Palette, prior: NDArray[np.float32], mask: Mask, others: Mask
-) -> tuple[float, float, float, float] | None:
+def tighten(palette: Palette, prior: NDArray[np.float32], mask: Mask, others: Mask) -> Sides | None:
     """Left, top, right, bottom (0..1) of the object; None where nothing of it is left.
 
     All at the palette's size: `prior` is above 0 where an object is likely, about -1..1; `mask` is the object roughly,
@@ -60,15 +59,16 @@ def tighten(
             break
         chosen = grown
     chosen = spread(chosen & inside, chosen)
-    down, across = np.flatnonzero(chosen.any(axis=1)), np.flatnonzero(chosen.any(axis=0))
-    width, height = palette.size
-    left, top = columns.start, rows.start
-    return (
-        (left + int(across[0])) / width,
-        (top + int(down[0])) / height,
-        (left + int(across[-1]) + 1) / width,
-        (top + int(down[-1]) + 1) / height,
-    )
+    whole = np.zeros_like(mask)
+    whole[rows, columns] = chosen
+    return bounds(whole)
+
+
+def bounds(mask: Mask) -> Sides:
+    """Left, top, right, bottom (0..1) of what is set in a mask; something is."""
+    down, across = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    height, width = mask.shape
+    return int(across[0]) / width, int(down[0]) / height, (int(across[-1]) + 1) / width, (int(down[-1]) + 1) / height
 
 
 def spread(seed: Mask, open_: Mask) -> Mask:

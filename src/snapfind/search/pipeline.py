@@ -1,21 +1,25 @@
 """The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, group."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from snapfind.errors import BadQuery
 from snapfind.index.filters import parse
-from snapfind.search.categories import vote
-from snapfind.search.fuse import fuse, share
+from snapfind.index.port import Found
+from snapfind.search.calibrate import Calibration
+from snapfind.search.categories import fuse, lean, log_chances, vote
+from snapfind.search.fuse import fuse as rank_fuse
+from snapfind.search.fuse import share
 from snapfind.search.group import group
+from snapfind.search.named import named
 from snapfind.search.recall import Recalled, recall
 from snapfind.search.shelf import Shelf
-from snapfind.search.sight import photos, sights
+from snapfind.search.sight import Sight, photos, sights
 from snapfind.search.want import want
-from snapfind.types import Answer, Group, Hit, Query
+from snapfind.types import Answer, CategoryGuess, Group, Query
 
-__all__ = ["search"]
+__all__ = ["judge", "search"]
 
 
 def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int = 0) -> Answer:
@@ -30,38 +34,64 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
         wanted = [want(query, sight.vectors, shelf) for sight in seen]
     with watch("recall"):
         own = {like.product for like in query.likes if like.product}
-        recalled = [recall(one, shelf, filter, limit + offset + len(own)) for one in wanted]
+        recalled = [recall(one, shelf, filter, limit + offset + len(own), query.category) for one in wanted]
     with watch("rank"):
-        guesses = vote(recalled[0].rankings.get("photo", ()))
-        answers = [_hits(one, query, own, shelf)[offset : offset + limit] for one in recalled]
+        judged = [_judged(one, sight, own, query, shelf) for one, sight in zip(recalled, seen)]
+        answers = [
+            group(ranked[offset : offset + limit], one.rankings, shelf.schema)
+            for (ranked, _), one in zip(judged, recalled)
+        ]
     groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
     return Answer(
         answers[0],
         watch.timings,
         seen[0].box,
         seen[0].regions,
-        guesses,
+        judged[0][1],
         groups if query.regions == "all" else (),
     )
 
 
-def _hits(recalled: Recalled, query: Query, own: Collection[str], shelf: Shelf) -> tuple[Hit, ...]:
-    """The hits of one search, those of the caller's category first."""
-    ranked = [pair for pair in _rank(recalled, shelf) if pair[0] not in own]
-    hits = group(ranked, recalled.rankings, shelf.schema)
-    return tuple(sorted(hits, key=lambda hit: hit.product.category != query.category)) if query.category else hits
+def _judged(
+    recalled: Recalled, sight: Sight, own: Collection[str], query: Query, shelf: Shelf
+) -> tuple[list[tuple[str, float]], tuple[CategoryGuess, ...]]:
+    """`(product id, probability)`, best first, and the categories that the photo may show."""
+    nearest = [one for one in recalled.rankings.get("photo", ()) if one.payload["_product"] not in own]
+    seen = shelf.prototypes.guess(sight.posterior) if sight.posterior is not None else {}
+    guesses = fuse(vote(nearest), seen)
+    if list(recalled.rankings) == ["photo"]:
+        ranked = judge(nearest, guesses if seen else (), shelf.calibration)
+    else:
+        ranked = [pair for pair in _fused(recalled, shelf) if pair[0] not in own]
+    if query.category:
+        chosen = {
+            str(one.payload["_product"])
+            for ranking in recalled.rankings.values()
+            for one in ranking
+            if one.payload.get("category") == query.category
+        }
+        ranked = sorted(ranked, key=lambda pair: pair[0] not in chosen)
+    return ranked, guesses
 
 
-def _rank(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
-    """`(product id, probability)`, best first."""
+def judge(
+    nearest: Sequence[Found], guesses: Sequence[CategoryGuess], calibration: Calibration
+) -> list[tuple[str, float]]:
+    """`(product id, probability)` for the products nearest to a photo, leant by their categories; best first."""
+    leant = lean(nearest, guesses) if guesses else list(nearest)
+    scores = calibration.photo_scores([one.score for one in leant], log_chances(leant, guesses) if guesses else ())
+    return [(str(one.payload["_product"]), score) for one, score in zip(leant, scores)]
+
+
+def _fused(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
+    """`(product id, probability)` where there are several rankings, best first."""
     rankings = {
         signal: [str(found.payload["_product"]) for found in ranking] for signal, ranking in recalled.rankings.items()
     }
-    if list(rankings) == ["photo"]:
-        scores = shelf.calibration.photo_scores([found.score for found in recalled.rankings["photo"]])
-        return list(zip(rankings["photo"], scores))
-    fused = fuse(rankings, recalled.weights)
-    scores = shelf.calibration.fused_scores([share(score, _sayers(recalled)) for _, score in fused])
+    typed = named(recalled.rankings.get("words", ()), recalled.words)
+    fused = sorted(rank_fuse(rankings, recalled.weights), key=lambda pair: typed.get(pair[0], 2))
+    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled)) for pair in fused]
+    scores = shelf.calibration.fused_scores(shares)
     return [(product, score) for (product, _), score in zip(fused, scores)]
 
 

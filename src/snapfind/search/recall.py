@@ -7,9 +7,10 @@ A photo alone is one ranking and keeps the engine's order and paging; as soon as
 from dataclasses import dataclass, field, replace
 
 from snapfind.errors import BadQuery
-from snapfind.index.filters import Filter
+from snapfind.index.filters import Filter, where
 from snapfind.index.filters.operators import Exists, Not
 from snapfind.index.port import Ask, Found
+from snapfind.search.categories import DEPTH as LEANT
 from snapfind.search.shelf import Shelf
 from snapfind.search.want import Want
 
@@ -22,31 +23,48 @@ _UNTITLED = Not(Exists("title"))
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """`rankings`: signal -> points, best first, one for each product; `weights`: signal -> its say in the fusion."""
+    """`rankings`: signal -> points, best first, one for each product; `weights`: signal -> its say in the fusion;
+    `words` is what was typed.
+    """
 
     rankings: dict[str, list[Found]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
+    words: str = ""
 
 
-def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int) -> Recalled:
+def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int, category: str | None = None) -> Recalled:
     """Ask the index once for each signal of the query, for the first `limit` products and the one behind them.
 
-    Raises BadQuery when a fused answer is asked for more than the depth.
+    Products of `category` are asked for once more and follow behind, so that none is out of reach. Raises BadQuery
+    when a fused answer is asked for more than the depth.
     """
     asks = _asks(wanted, shelf, filter)
     fused = len(asks) > 1
     if fused and limit > DEPTH:
         raise BadQuery(f"a query with words gives at most {DEPTH} products; ask for fewer", field="limit")
     # The one behind the last is there so that the margin of a single hit is known.
-    depth = DEPTH if fused else limit + 1
+    depth = DEPTH if fused else max(limit, LEANT) + 1
     rankings = {signal: shelf.index.search(replace(ask, limit=depth)) for signal, ask in asks.items()}
+    if category:
+        only = where("category", [category])
+        for signal, ask in asks.items():
+            inside = replace(ask, limit=depth, filter=ask.filter & only if ask.filter else only)
+            rankings[signal] = _joined(rankings[signal], shelf.index.search(inside))
     weights = {signal: wanted.text_weight * part for signal, part in TEXT_SHARES.items() if signal in asks}
-    return Recalled(rankings, weights | ({"photo": wanted.photo_weight} if "photo" in asks else {}))
+    photo = {"photo": wanted.photo_weight} if "photo" in asks else {}
+    return Recalled(rankings, weights | photo, wanted.words)
+
+
+def _joined(found: list[Found], more: list[Found]) -> list[Found]:
+    known = {one.id for one in found}
+    return found + [one for one in more if one.id not in known]
 
 
 def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
     photo = shelf.model.photo.space.id
-    asks = {"photo": Ask(photo, wanted.vectors[photo], filter=filter)} if photo in wanted.vectors else {}
+    asks = {}
+    if photo in wanted.vectors:
+        asks["photo"] = Ask(photo, wanted.vectors[photo], more=wanted.more, less=wanted.less, filter=filter)
     if wanted.words:
         text, bridge = shelf.model.text.space.id, shelf.model.conse.space.id
         asks["text"] = Ask(text, wanted.vectors[text], filter=filter)

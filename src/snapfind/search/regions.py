@@ -6,12 +6,14 @@ candidate, whose box media/tighten.py draws tight by colour. benchmarks/regions.
 clustering and other layers.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from snapfind.encoders.port import Vectors
-from snapfind.media.tighten import Mask, Palette, spread, tighten
+from snapfind.media.tighten import Mask, Palette, bounds, spread, tighten
 from snapfind.types import Box, Region
 
 __all__ = ["energy", "fills", "find"]
@@ -44,24 +46,35 @@ def fills(level: NDArray[np.float32]) -> bool:
 
 
 def find(image: Image.Image, cells: Vectors) -> tuple[Region, ...]:
-    """A picture and its (c, h, w) cells -> candidate objects, best first; empty where nothing stands out."""
+    """A picture and its (c, h, w) cells -> candidate objects, best first; empty where nothing stands out.
+
+    Where they fill the frame, boxes are left as rough as the cells: parts of a heap have no outline to be found.
+    """
     level, palette = energy(cells, image.size), Palette(image)
     if not level.any() or palette.plain:
         return ()
     middle = _ABOVE * _parting(level)
     parts = sorted(_parts(level > middle), key=lambda part: -float(level[part].sum()))[:_MOST]
+    if fills(level):
+        return _kept([(Box(*bounds(part)), part) for part in parts], level)
     fine = palette.fit(level)
     masks = [palette.fit(part) > 0.5 for part in parts]
     taken = np.zeros(fine.shape, bool) | np.any(masks, axis=0)
-    found: list[Region] = []
+    found = []
     for part, mask in zip(parts, masks):
         sides = tighten(palette, (fine - np.float32(middle)) * 2, mask, taken & ~mask)
-        if sides is None:
-            continue
-        box = Box(*sides)
-        if box.area >= _LEAST and all(box.iou(other.box) < _SAME for other in found):
-            found.append(Region(box, min(1.0, float(level[part].mean()))))
-    return tuple(found)
+        if sides is not None:
+            found.append((Box(*sides), part))
+    return _kept(found, level)
+
+
+def _kept(found: Sequence[tuple[Box, Mask]], level: NDArray[np.float32]) -> tuple[Region, ...]:
+    """Those boxes that are large enough and not nearly another one's."""
+    kept: list[Region] = []
+    for box, part in found:
+        if box.area >= _LEAST and all(box.iou(other.box) < _SAME for other in kept):
+            kept.append(Region(box, min(1.0, float(level[part].mean()))))
+    return tuple(kept)
 
 
 def _parting(level: NDArray[np.float32]) -> float:

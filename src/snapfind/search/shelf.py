@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from snapfind.encoders.model import Model
 from snapfind.index.port import Index
 from snapfind.search.calibrate import Calibration
+from snapfind.search.categories import EMPTY, Prototypes
 from snapfind.settings import Settings
 from snapfind.types import Kind
 
@@ -21,3 +22,4 @@ class Shelf:
     calibration: Calibration
     schema: Mapping[str, Kind]
     settings: Settings
+    prototypes: Prototypes = EMPTY

@@ -11,6 +11,7 @@ from PIL.Image import Image
 
 from snapfind.encoders.builtin import Closely
 from snapfind.encoders.port import Vectors
+from snapfind.media.cutout import on_white
 from snapfind.media.images import Limits, Source, load
 from snapfind.search.regions import energy, fills, find
 from snapfind.search.shelf import Shelf
@@ -24,9 +25,13 @@ _MARGIN = 0.1  # around a box, in its own sides
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """`vectors` (n, dim) unit rows, one for each photo like in their order; `regions` has the searched one first."""
+    """`vectors` (n, dim) unit rows, one for each photo like in their order; `regions` has the searched one first.
+
+    `posterior` (1000,) is what the encoder's classifier says of what was searched, for a single photo.
+    """
 
     vectors: Vectors
+    posterior: Vectors | None = None
     box: Box | None = None
     regions: tuple[Region, ...] = ()
 
@@ -42,27 +47,41 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
     """One for each search that the query asks for: several only with regions "all"."""
     boxed = [like.box for like in query.likes if like.photo is not None and like.box is not None]
     if not _searched(query):
-        vectors = shelf.model.photos(images) if images else np.empty((0, shelf.model.photo.space.dim), np.float32)
+        if not images:
+            return [Sight(np.empty((0, shelf.model.photo.space.dim), np.float32))]
+        look = shelf.model.photo.look(images)
         given = boxed[0] if len(images) == 1 and boxed else None
-        return [Sight(vectors, given, (Region(given, 1.0),) if given else ())]
+        posterior = look.posterior[0] if len(images) == 1 else None
+        vectors = shelf.model.photo.project(look, "query")
+        return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else ())]
     image = images[0]
     closely = shelf.model.photo.look_closely(image)
     regions = find(image, closely.cells)
     first = subject(image, closely, regions)
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
-        return [Sight(shelf.model.photo.project(closely.look, "query"), None, regions)]
+        vectors = shelf.model.photo.project(closely.look, "query")
+        return [Sight(vectors, closely.look.posterior[0], None, regions)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
-    vectors = shelf.model.photos(crops)
+    look = shelf.model.photo.look(crops)
+    vectors = shelf.model.photo.project(look, "query")
     return [
-        Sight(vectors[at : at + 1], region.box, (region, *(other for other in regions if other is not region)))
+        Sight(
+            vectors[at : at + 1],
+            look.posterior[at],
+            region.box,
+            (region, *(other for other in regions if other is not region)),
+        )
         for at, region in enumerate(chosen)
     ]
 
 
 def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region | None:
-    """The first candidate; None where the whole picture shows it well: a second pass costs as much as the first."""
-    if not regions or regions[0].box.area > _LARGE or fills(energy(closely.cells, image.size)):
+    """The first candidate; None where the whole picture shows it well: a second pass costs as much as the first.
+
+    That is where it is large, runs out of the frame, or stands on white as catalogue pictures do.
+    """
+    if not regions or regions[0].box.area > _LARGE or on_white(image) or fills(energy(closely.cells, image.size)):
         return None
     return regions[0]
 

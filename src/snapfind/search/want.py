@@ -12,6 +12,7 @@ import numpy as np
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadQuery, NotFound
 from snapfind.index.filters import where
+from snapfind.media.images import Limits, load
 from snapfind.search.shelf import Shelf
 from snapfind.types import Like, Query
 
@@ -20,12 +21,17 @@ __all__ = ["Want", "want"]
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """`vectors`: space id -> (dim,) unit vector; `words` for BM25; how much photos and texts weigh (0..)."""
+    """`vectors`: space id -> (dim,) unit vector; `words` for BM25; how much photos and texts weigh (0..).
+
+    `more` and `less` are vectors of what was marked right and wrong, in the space of photos.
+    """
 
     vectors: dict[str, Vectors] = field(default_factory=dict)
     words: str = ""
     photo_weight: float = 0.0
     text_weight: float = 0.0
+    more: tuple[Vectors, ...] = ()
+    less: tuple[Vectors, ...] = ()
 
 
 def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
@@ -34,13 +40,32 @@ def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
     chosen = [like for like in query.likes if like.product is not None]
     typed = [like for like in query.likes if like.text is not None]
     rows = [*photos, *(_stored(like, shelf) for like in chosen)]
-    vectors = _weighted(shelf.model.photo.space.id, rows, [*seen, *chosen])
+    space = shelf.model.photo.space.id
+    vectors = _weighted(space, rows, [*seen, *chosen])
     if typed:
         texts = [_bounded(like.text or "", shelf) for like in typed]
-        for space, encoded in shelf.model.wanted(texts).items():
-            vectors |= _weighted(space, list(encoded), typed)
+        for name, encoded in shelf.model.wanted(texts).items():
+            vectors |= _weighted(name, list(encoded), typed)
     words = " ".join(like.text or "" for like in typed if like.weight > 0)
-    return Want(vectors, words, _positive([*seen, *chosen]), _positive(typed))
+    more, less = _marked(query.marked, shelf)
+    weight = _positive([*seen, *chosen])
+    if more and space not in vectors:  # a text alone: what was marked right speaks for pictures
+        vectors, weight, more = {**vectors, space: more[0]}, 1.0, more[1:]
+    return Want(vectors, words, weight, _positive(typed), more, less)
+
+
+def _marked(likes: Sequence[Like], shelf: Shelf) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
+    """Vectors of what was marked right, and wrong."""
+    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.side
+
+    def vector(like: Like) -> Vectors:
+        if like.photo is None:
+            return _stored(like, shelf)
+        found: Vectors = shelf.model.photos([load(like.photo, limits, side=side)])[0]
+        return found
+
+    right = tuple(vector(like) for like in likes if like.weight > 0)
+    return right, tuple(vector(like) for like in likes if like.weight < 0)
 
 
 def _stored(like: Like, shelf: Shelf) -> Vectors:

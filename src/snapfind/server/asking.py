@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -15,6 +15,9 @@ from snapfind.settings import Settings
 from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["LikeBody", "SearchBody", "decode_base64", "form_of", "read_search"]
+
+
+_Id = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class LikeBody(Given):
@@ -49,6 +52,12 @@ class SearchBody(Given):
     box: BoxShape | None = Field(None, description="region of the only photo")
     regions: Regions = Field("subject", description="what of a photo without a box is searched; `all`: each object")
     category: str | None = Field(None, max_length=256, description="its products come first, the others stay")
+    right: list[_Id] = Field(
+        default_factory=list, max_length=50, description="products marked right in an answer before"
+    )
+    wrong: list[_Id] = Field(
+        default_factory=list, max_length=50, description="products marked wrong in an answer before"
+    )
     filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
     limit: int | None = Field(None, ge=1)
     cursor: str | None = Field(None, description="`next` of the page before; send the same query again with it")
@@ -87,7 +96,8 @@ class Asked(BaseModel):
         most = settings.whole("max_likes")
         if len(likes) > most:
             raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
-        return Query(tuple(likes), body.filter or None, body.regions, body.category or None)
+        marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
+        return Query(tuple(likes), body.filter or None, body.regions, body.category or None, tuple(marked))
 
     @property
     def boxes(self) -> list[Box | None]:
@@ -166,7 +176,7 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
             likes.append({"photo": ""})
         elif name in {"text", "product"}:
             likes.append({name: value})
-        elif name == "facets":
+        elif name in {"facets", "right", "wrong"}:
             fields.setdefault(name, []).append(value)
         elif name == "box":
             fields[name] = Box.parse(value).as_tuple()

@@ -113,7 +113,7 @@ class Outer:
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _LIMITS = {
     "/v1/imports": "max_import",
-    **dict.fromkeys(("/v1/search", "/v1/products", "/v1/regions", "/v1/compare", "/"), "max_body"),
+    **dict.fromkeys(("/v1/search", "/v1/products", "/v1/regions", "/v1/compare", "/v1/explain", "/"), "max_body"),
 }
 
 

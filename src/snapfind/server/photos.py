@@ -1,6 +1,6 @@
 """Photos without a search: the objects in one, and whether two show the same product."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Request
 from PIL.Image import Image
@@ -11,9 +11,10 @@ from snapfind.server.asking import decode_base64, form_of
 from snapfind.server.auth import needs
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
-from snapfind.server.shapes import Given, RegionShape, region_shape
+from snapfind.server.shapes import BoxShape, Given, RegionShape, region_shape
+from snapfind.types import Box
 
-__all__ = ["CompareBody", "PhotoBody", "router"]
+__all__ = ["CompareBody", "ExplainBody", "PhotoBody", "router"]
 
 router = APIRouter(prefix="/v1", tags=["photos"], dependencies=[needs("search")], responses=ERRORS)
 Part = str | bytes
@@ -45,6 +46,15 @@ class CompareBody(Given):
     b: Side
 
 
+class ExplainBody(Given):
+    """A photo, and a picture of a product that was found for it."""
+
+    photo: str = Field(description="a picture file in base64")
+    product: str = Field(min_length=1, max_length=256)
+    picture: str = Field(description="its name within the product", min_length=1, max_length=256)
+    box: BoxShape | None = Field(None, description="the region of the photo that was searched")
+
+
 class RegionsReply(Reply):
     """The candidate objects of a photo, best first; empty where nothing stands out."""
 
@@ -55,6 +65,16 @@ class CompareReply(Reply):
     """Probability 0..1 that both show the same product."""
 
     score: float = Field(ge=0, le=1)
+
+
+Heat = list[list[Annotated[float, Field(ge=0, le=1)]]]
+
+
+class ExplainReply(Reply):
+    """What made the two alike: rows of cells, 0..1, over the searched part of the photo and over the picture."""
+
+    photo: Heat
+    picture: Heat
 
 
 def _takes(body: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +138,39 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
         return reply(trace, CompareReply, score=round(min(max(found, 0.0), 1.0), 4))
 
     return await service.reading.run(trace, score)
+
+
+_EXPLAIN = {"photo": _FILE, **{name: {"type": "string"} for name in ("product", "picture", "box")}}
+
+
+@router.post("/explain", response_model=ExplainReply, openapi_extra=_takes("ExplainBody", _EXPLAIN))
+async def explain(request: Request, service: Serving, trace: Now) -> ExplainReply:
+    """Which parts of a photo and of a product's picture made the two alike, to lay over both.
+
+    ```sh
+    curl -F photo=@photo.jpg -F product=tea-1 -F picture=a.jpg http://127.0.0.1:8000/v1/explain
+    ```
+    """
+    if _is_form(request):
+        form = dict(await form_of(request, service.settings))
+        file = _file(form, "photo")
+        told: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
+        if isinstance(told.get("box"), str):
+            told["box"] = Box.parse(told["box"]).as_tuple()
+        body = ExplainBody.model_validate({"photo": "", **told})
+    else:
+        body = ExplainBody.model_validate_json(await request.body())
+        file = decode_base64(body.photo, "photo")
+    box = Box(*body.box) if body.box else None
+
+    def heat() -> ExplainReply:
+        with trace.step("decode"):
+            photo = service.photo(file)
+        with trace.step("encode"):
+            found = service.catalogue.explain(photo, body.product, body.picture, box)
+        return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
+
+    return await service.reading.run(trace, heat)
 
 
 def _picture(side: bytes | str, service: Service) -> Image:

@@ -74,6 +74,8 @@ _FORM: dict[str, Any] = {
         "cursor": {"type": "string"},
         "threshold": {"type": "number", "minimum": 0, "maximum": 1},
         "facets": {"type": "array", "items": {"type": "string"}},
+        "right": {"type": "array", "items": {"type": "string"}, "description": "products marked right"},
+        "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked wrong"},
         "explain": {"type": "boolean"},
         "session": {"type": "string", "maxLength": 200},
     },

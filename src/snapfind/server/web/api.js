@@ -56,10 +56,20 @@ export function search(query, signal) {
   if (query.photo) form.append("photo", query.photo, "photo.jpg");
   for (const name of ["text", "product", "filter", "category", "cursor", "regions"]) if (query[name]) form.append(name, query[name]);
   if (query.photo && query.box) form.append("box", query.box.join(","));
+  for (const name of ["right", "wrong"]) for (const product of query[name] ?? []) form.append(name, product);
   form.append("limit", 24);
   form.append("explain", "true");
   form.append("session", session);
   return json("/v1/search", { method: "POST", body: form, signal });
+}
+
+export function explain(photo, product, picture, box) {
+  const form = new FormData();
+  form.append("photo", photo, "photo.jpg");
+  form.append("product", product);
+  form.append("picture", picture);
+  if (box) form.append("box", box.join(","));
+  return json("/v1/explain", { method: "POST", body: form });
 }
 
 export const products = (filter, cursor) =>
@@ -93,13 +103,15 @@ export function tell(events) {
   return ask("/v1/events", body("POST", { events: told })).catch(() => {});
 }
 
+export const fetchPicture = async (url) => (await ask(url)).blob();
+
 /** Show a picture of the catalogue; with a key it is fetched, as an <img> cannot send one. */
 export async function show(image, url) {
   if (!sessionStorage.getItem(KEY)) {
     image.src = url;
     return;
   }
-  const picture = await (await ask(url)).blob();
+  const picture = await fetchPicture(url);
   image.onload = () => URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(picture);
 }

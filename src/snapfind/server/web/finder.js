@@ -5,7 +5,7 @@ import { by, make, percent } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 import { Boxes, shrink, takePhotos } from "./photo.js";
 
-const asked = { photo: null, text: "", product: "", box: null, regions: "subject", category: "", filter: "" };
+const asked = { photo: null, text: "", product: "", box: null, regions: "subject", category: "", filter: "", right: [], wrong: [] };
 let answer = null;
 let running = null;
 let boxes = null;
@@ -13,9 +13,10 @@ let boxes = null;
 export async function start() {
   boxes = new Boxes(by("stage"), pickBox);
   takePhotos(takePhoto);
-  by("query").addEventListener("submit", (event) => {
+  by("query").addEventListener("submit", async (event) => {
     event.preventDefault();
-    run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+    await run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+    if (matchMedia("(max-width: 56rem)").matches) by("status").scrollIntoView(); // on a phone the hits are below
   });
   by("clear").addEventListener("click", () => {
     by("photo").hidden = true;
@@ -59,7 +60,10 @@ function pickBox(box) {
 
 /** Change the query and ask. */
 export async function run(changes = {}) {
-  Object.assign(asked, { text: by("text").value.trim(), filter: by("filter").value.trim() }, changes);
+  const text = by("text").value.trim();
+  const another = text !== asked.text || ["photo", "product", "box"].some((name) => name in changes);
+  if (another) Object.assign(asked, { right: [], wrong: [] }); // marks belong to one question
+  Object.assign(asked, { text, filter: by("filter").value.trim() }, changes);
   if (!asked.photo && !asked.text && !asked.product) {
     answer = null;
     show();
@@ -124,7 +128,11 @@ function hitCard(hit, position) {
   const { product, picture } = hit;
   const clicked = () => {
     api.tell([{ kind: "click", search: answer.request_id, product: product.id, position, score: hit.score, space: answer.space }]);
-    openProduct(product.id, hit);
+    openProduct(product.id, hit, { photo: asked.photo, box: answer.box });
+  };
+  const mark = (name) => () => {
+    const other = name === "right" ? "wrong" : "right";
+    run({ [name]: [...new Set([...asked[name], product.id])], [other]: asked[other].filter((id) => id !== product.id) });
   };
   const like = () => {
     by("photo").hidden = true;
@@ -133,7 +141,7 @@ function hitCard(hit, position) {
     run({ photo: null, box: null, category: "", product: product.id });
     scrollTo({ top: 0 });
   };
-  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like]] });
+  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like], ...(asked.product ? [] : [["This", mark("right")], ["Not this", mark("wrong")]])] });
 }
 
 function showCategories() {

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { by, make, percent, price } from "./dom.js";
+import { heated } from "./heat.js";
 
 const WORDS = { match: "match", similar: "similar", none: "unlikely" };
 
@@ -28,8 +29,8 @@ function facts(pairs) {
   return make("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
-/** Everything about a product, with why it was found. */
-export async function openProduct(id, hit = null) {
+/** Everything about a product, with why it was found: `searched` is the photo and the box of it. */
+export async function openProduct(id, hit = null, searched = null) {
   const { product } = await api.product(id);
   const known = Object.entries(product.attributes).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
   const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", product.description], ...known].filter(([, value]) => value);
@@ -40,6 +41,19 @@ export async function openProduct(id, hit = null) {
     ...(hit ? why(hit) : []),
   );
   by("product").showModal();
+  if (hit && searched?.photo) await showHeat(hit, searched);
+}
+
+async function showHeat(hit, { photo, box }) {
+  const place = make("div", { class: "why" });
+  by("product-body").append(place);
+  try {
+    const heat = await api.explain(photo, hit.product.id, hit.picture.name, box);
+    place.append(await heated(photo, heat.photo, box, "Your photo: what looks like the product"));
+    place.append(await heated(await api.fetchPicture(hit.picture.url), heat.picture, null, "The product: what looks like your photo"));
+  } catch (fault) {
+    place.append(make("p", { class: "note" }, fault.message));
+  }
 }
 
 function why(hit) {

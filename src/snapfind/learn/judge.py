@@ -1,0 +1,81 @@
+"""How good an encoder in training is: photos held out ask for their studio pictures, in the two roles."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from snapfind.encoders.port import Vectors
+from snapfind.encoders.vectors import unit
+from snapfind.learn.maps import Live, Maps
+from snapfind.learn.recognise import Recogniser
+from snapfind.learn.views import Shown
+from snapfind.search.calibrate import Calibration, signs
+from snapfind.search.calibrate import fit as fit_calibration
+
+__all__ = ["Judge", "features_of", "held_out"]
+
+_HELD = 10  # one photo in so many is held out, of products with at least five
+_RANKED = 10  # hits of each photo that calibrate
+
+
+def held_out(shown: Sequence[Shown]) -> NDArray[np.bool_]:
+    """Of the photos of each product every tenth, beginning with the fifth."""
+    seen: Counter[int] = Counter()
+    held = np.zeros(len(shown), bool)
+    for place, one in enumerate(shown):
+        if one.how == "photo":
+            seen[one.product] += 1
+            held[place] = seen[one.product] % _HELD == _HELD // 2
+    return held
+
+
+class Judge:
+    """Asks with the photos held out for their studio pictures, in the two roles.
+
+    Where no photo is there to be held out, with the first rephotograph of each picture, which training never sees.
+    """
+
+    def __init__(self, source: Maps | Live, held: NDArray[np.bool_]) -> None:
+        self.source = source
+        self.photos, self.studio = np.flatnonzero(held), np.flatnonzero(~source.queries)
+
+    def raw(self, body: nn.Module) -> float:
+        """fine@1 of the encoder as it was."""
+        return self._right(*(features_of(body, self.source, rows, 0) for rows in (self.photos, self.studio)))
+
+    def score(self, module: nn.Module) -> float:
+        """fine@1: part of the photos whose nearest studio picture is of their product."""
+        return self._right(*self._vectors(module))
+
+    def _right(self, photos: Vectors, pictures: Vectors) -> float:
+        nearest = self.studio[(photos @ pictures.T).argmax(axis=1)]
+        return round(float((self.source.products[nearest] == self.source.products[self.photos]).mean()), 4)
+
+    def calibration(self, module: nn.Module) -> tuple[float, ...]:
+        """Weights that turn the cosines of the learnt space into probabilities (search/calibrate.py)."""
+        photos, pictures = self._vectors(module)
+        cosines = (photos @ pictures.T).astype(np.float64)
+        order = np.argsort(-cosines, axis=1)[:, :_RANKED]
+        right = self.source.products[self.studio][order] == self.source.products[self.photos][:, None]
+        judged = np.concatenate([signs(row[places].tolist()) for row, places in zip(cosines, order)])
+        return fit_calibration(judged, right.ravel(), Calibration.fitted()).photo
+
+    def _vectors(self, module: nn.Module) -> tuple[Vectors, Vectors]:
+        assert isinstance(module, Recogniser)
+        sides = []
+        for rows, query in ((self.photos, True), (self.studio, False)):
+            parts = [rows[at : at + 64] for at in range(0, len(rows), 64)]
+            seen = (self.source.batch(part, np.zeros_like(part)) for part in parts)
+            sides.append(np.concatenate([module.vectors(own, query=query).cpu().numpy() for own in seen]))
+        return sides[0], sides[1]
+
+
+@torch.no_grad()
+def features_of(body: nn.Module, source: Maps | Live, rows: NDArray[np.int64], view: int) -> Vectors:
+    """(n, width) unit rows of a view of those pictures, before anything is learnt."""
+    parts = [rows[at : at + 64] for at in range(0, len(rows), 64)]
+    return unit(np.concatenate([body(source.batch(part, np.full_like(part, view))).numpy() for part in parts]))

@@ -1,0 +1,113 @@
+"""The loop: goes on bit by bit where it stopped, stops when nothing gets better, keeps to its minutes."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from torch import nn  # noqa: E402
+
+from snapfind.errors import BadInput  # noqa: E402
+from snapfind.learn.training import Plan, train  # noqa: E402
+
+
+class Line(nn.Module):
+    """Fits y = 2x + 1; draws dropout, so that the random state matters."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.line, self.rest = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def forward(self, x, y):
+        return ((self.line(nn.functional.dropout(x, 0.1)) - y) ** 2).mean() + self.rest(x).square().mean()
+
+
+def batch(epoch, step):
+    x = torch.rand(16, 1, generator=torch.Generator().manual_seed(100 * epoch + step))
+    return x, 2 * x + 1
+
+
+PLAN = Plan(epochs=6, rate=0.05, rates={"rest": 0.01}, patience=0)
+
+
+def error(module):
+    return -float((module.line.weight - 2).abs() + (module.line.bias - 1).abs())
+
+
+def test_it_learns_and_tells_every_epoch():
+    told = []
+    outcome = train(Line(), batch, 20, PLAN, score=error, told=told.append)
+    assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] == [one.epoch for one in outcome.history]
+    assert told[-1].loss < told[0].loss / 3 and told[-1].speed > 0
+    assert outcome.epoch == max(outcome.history, key=lambda one: one.score).epoch
+
+
+def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path):
+    whole = train(Line(), batch, 5, PLAN)
+
+    def stop(told):
+        if told.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(), batch, 5, PLAN, kept=tmp_path, told=stop)
+    rest = []
+    again = train(Line(), batch, 5, PLAN, kept=tmp_path, told=rest.append)
+    assert [one.epoch for one in rest] == [4, 5, 6]
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(again.module.state_dict()[name], value), name
+    assert [one.loss for one in again.history] == [one.loss for one in whole.history]
+
+
+def test_it_stops_when_the_score_no_longer_rises():
+    plan = Plan(epochs=50, rate=1e-3, patience=2)
+    scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    outcome = train(Line(), batch, 1, plan, score=lambda module: next(scores))
+    assert len(outcome.history) == 4 and outcome.epoch == 2
+
+
+def test_minutes_shorten_the_plan():
+    def slow(epoch, step):
+        import time
+
+        time.sleep(0.02)
+        return batch(epoch, step)
+
+    outcome = train(Line(), slow, 5, Plan(epochs=1000, minutes=0.01))
+    assert 1 <= len(outcome.history) < 10
+
+
+def test_half_precision_runs_on_a_cpu_and_learns():
+    outcome = train(Line(), batch, 20, Plan(epochs=6, rate=0.05, bfloat16=True))
+    assert outcome.history[-1].loss < outcome.history[0].loss / 2
+    assert all(value.dtype == torch.float32 for value in outcome.module.state_dict().values())
+
+
+def test_a_checkpoint_of_another_plan_or_version_is_refused_and_left_alone(tmp_path):
+    train(Line(), batch, 2, PLAN, kept=tmp_path)
+    file = tmp_path / "checkpoint.safetensors"
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="another plan"):
+        train(Line(), batch, 2, Plan(epochs=9), kept=tmp_path)
+    assert file.read_bytes() == before
+    with safe_open(file, "pt") as opened:
+        told = json.loads(opened.metadata()["told"])
+    save_file(load_file(file), file, {"told": json.dumps(told | {"format": 99})})
+    with pytest.raises(BadInput, match="format 99"):
+        train(Line(), batch, 2, PLAN, kept=tmp_path)
+    file.write_bytes(b"broken")
+    with pytest.raises(BadInput, match="no checkpoint"):
+        train(Line(), batch, 2, PLAN, kept=tmp_path)
+
+
+def test_a_loss_that_is_no_number_ends_in_one_sentence():
+    class Bad(Line):
+        def forward(self, x, y):
+            return super().forward(x, y) * float("nan")
+
+    with pytest.raises(BadInput, match="no number"):
+        train(Bad(), batch, 2, PLAN)
