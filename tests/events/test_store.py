@@ -46,7 +46,8 @@ def postgres(tmp_path_factory):
     options = f"-c listen_addresses='' -c unix_socket_directories={home} -c fsync=off"
     run(bin / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log", "-o", options, "start")
     yield f"postgresql+psycopg://postgres@/postgres?host={home}"
-    run(bin / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+    stop = [*as_owner, str(bin / "pg_ctl"), "-D", str(home / "data"), "-m", "immediate", "stop"]
+    subprocess.run(stop, check=False, capture_output=True, cwd="/")
 
 
 def _is_root():

@@ -150,7 +150,8 @@ def test_a_stop_finishes_what_was_taken(shop):
     assert server.end(signal.SIGTERM) in (0, -signal.SIGTERM)
     for thread in threads:
         thread.join()
-    assert 200 in statuses and set(map(str, statuses)) - {"200", "503"} <= {
-        status for status in map(str, statuses) if "RemoteProtocolError" in status
-    }
+    # an idle connection may be closed in the moment in which its next request is sent; nothing else may go wrong
+    cut = ("RemoteProtocolError", "ReadError", "WriteError")
+    others = [status for status in map(str, statuses) if status not in {"200", "503"} and not status.startswith(cut)]
+    assert 200 in statuses and not others
     assert shop.path.exists() and not (shop.path / "owner").exists()

@@ -194,9 +194,13 @@ class Catalog:
     def remove(self, picture: str) -> None:
         """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
         with self._writing:
-            if not self.index.get([picture]):
+            try:
+                known = self.index.get([str(UUID(picture))])
+            except ValueError:
+                known = []
+            if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
-            self._remove([picture])
+            self._remove([known[0].id])
 
     def _remove(self, points: Sequence[str]) -> None:
         orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
