@@ -74,7 +74,7 @@ class Builtin:
     ) -> None:
         self._session, self._manifest, self._adapter = session, manifest, adapter
         self.name = str(manifest["name"])
-        self.knows_classes = "logits" in session.outputs
+        self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
