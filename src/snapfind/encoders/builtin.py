@@ -133,10 +133,9 @@ class Builtin:
 
     def look_closely(self, image: Image) -> Closely:
         """One picture -> what a look holds and where in it the network answered, in the same pass."""
-        names = ["pooled", "logits", "map"] + ([self._cells] if self._cells else [])
-        pooled, logits, features, *inner = self._session.run(
-            names, {"pictures": to_tensor([image], self.preprocessing)}
-        )
+        names = ["pooled", "map", *(["logits"] if self.knows_classes else []), *([self._cells] if self._cells else [])]
+        pooled, features, *inner = self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})
+        logits = inner.pop(0) if self.knows_classes else np.empty((1, 0), np.float32)
         cells: Vectors = inner[0][0] if inner else np.maximum(features[0], 0)
         return Closely(Look(pooled, softmax(logits)), features[0], cells)
 
