@@ -3,8 +3,8 @@
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --minutes 35 --work DIR
     SNAPFIND_DATA=... python benchmarks/known_learnt.py DIR/blocks-35-0/artifact
 
-27 of the 81 classes are left out of the catalogue, in five draws; the encoder has seen photos of all 81 in `train`. Judged
-are the photos of `val`, by the cosine of the nearest studio picture, and by how far it is ahead of the second.
+27 of the 81 classes are left out of the catalogue, in five draws; the encoder has seen photos of all 81 in `train`.
+Judged are the photos of `val`, by the cosine of the nearest studio picture and by how far it is ahead of the second.
 """
 
 import sys
