@@ -172,7 +172,7 @@ class Query:
     `regions` says what of a photo without a box is searched: its `subject`, the `whole`, or `all` objects, each for
     itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
     `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
-    answer; unlike likes they stay in the answer.
+    answer. A product marked right stays in the answer, one marked wrong is not shown again.
     """
 
     likes: tuple[Like, ...]

@@ -58,8 +58,9 @@ def test_what_was_marked_right_gains_most_and_what_was_marked_wrong_loses_most(c
     gained = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0), right=[before[2]])}
     plain = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0))}
     assert max(gained, key=lambda one: gained[one] - plain[one]) == before[2]
-    lost = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0), wrong=["tea-1"])}
+    lost = {hit.product.id: hit.parts["photo"] for hit in catalogue.search(picture(0), wrong=[picture(0)])}
     assert min(lost, key=lambda one: lost[one] - plain[one]) == "tea-1"
+    assert "tea-1" not in ids(catalogue.search(picture(0), wrong=["tea-1"])), "not this means not shown again"
     words = {hit.product.id: hit.parts for hit in catalogue.search("tea", right=["mug-1"])}
     assert words["mug-1"]["photo"] == pytest.approx(1, abs=1e-4)
     scores = [hit.score for hit in catalogue.search(picture(0), right=[picture(3)], wrong=["tea-2"])]

@@ -82,7 +82,7 @@ def vote(nearest: Sequence[Found]) -> dict[str, float]:
     for found in voters:
         category = str(found.payload["category"])
         weights[category] = weights.get(category, 0.0) + math.exp((found.score - voters[0].score) / _TEMPERATURE)
-    total = sum(weights.values())
+    total = math.fsum(weights.values())  # the same whatever their order
     return {category: weight / total for category, weight in weights.items()}
 
 
@@ -98,7 +98,7 @@ def fuse(votes: Mapping[str, float], model: Mapping[str, float]) -> tuple[Catego
     }
     best = max(logs.values(), default=0.0)
     weights = {name: math.exp(value - best) for name, value in logs.items()}
-    total = sum(weights.values())
+    total = math.fsum(weights.values())  # the same whatever their order
     ranked = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(CategoryGuess(name, weight / total) for name, weight in ranked)
 

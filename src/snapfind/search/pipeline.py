@@ -33,7 +33,8 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
         seen = sights(query, images, shelf)
         wanted = [want(query, sight.vectors, shelf) for sight in seen]
     with watch("recall"):
-        own = {like.product for like in query.likes if like.product}
+        wrong = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
+        own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
         recalled = [recall(one, shelf, filter, limit + offset + len(own), query.category) for one in wanted]
     with watch("rank"):
         judged = [_judged(one, sight, own, query, shelf) for one, sight in zip(recalled, seen)]
