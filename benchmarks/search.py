@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scenes import DATA
 from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
 
 from snapfind.catalog.calibrating import learn_from, looks
@@ -32,7 +33,10 @@ from snapfind.search.calibrate import fit as fit_calibration
 from snapfind.search.categories import DEPTH, fuse, vote
 from snapfind.search.evidence import evidence
 from snapfind.search.fuse import fuse as fuse_ranks
+from snapfind.search.geometry import Geometry
 from snapfind.search.pipeline import judge, search
+from snapfind.search.rerank import Plan
+from snapfind.search.rerank import rerank as rerank_places
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 from snapfind.types import Like, Query
@@ -232,7 +236,7 @@ def rounds(row: np.ndarray, true: str, on: Shelf, gallery: dict[str, np.ndarray]
 
 def cost(bench: Bench) -> None:
     """Milliseconds of the default steps beside decoding and encoding, on photos and on scenes; ratios in one run."""
-    from scenes import DATA, scenes
+    from scenes import scenes
 
     on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
     lines = (DATA / "grocery" / "val.txt").read_text().splitlines()[::3]
@@ -315,6 +319,22 @@ def left_out(title: str, rng: np.random.Generator) -> str:
     return title[:at] + title[at + 1 :]
 
 
+def rerank(bench: Bench) -> None:
+    """fine@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
+    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    lines = [line.split(", ")[0] for line in (DATA / "grocery" / "val.txt").read_text().splitlines()]
+    reranker, off, again = Geometry(bench.raw, Plan()), [], []
+    for at, (line, fine) in enumerate(zip(lines, bench.val.fine)):
+        first = hits(bench.val.look, at, on)
+        pictures = [PICTURES[NAMES.index(product)] for product, _ in first[: reranker.plan.candidates]]
+        photo = load(DATA / "grocery" / line, limits, side=224)
+        order = rerank_places(reranker, photo, pictures, [score for _, score in first]).order
+        off.append(float(first[0][0] == NAMES[fine]))
+        again.append(float(first[order[0]][0] == NAMES[fine]))
+    print("| space | off | geometry |\n|---|---|---|")
+    print(f"| fitted, leant by category | {Figure.of(off)} | {Figure.of(again)} |")
+
+
 TABLES = {
     "categories": categories,
     "calibration": calibration,
@@ -322,6 +342,7 @@ TABLES = {
     "feedback": feedback,
     "words": words,
     "cost": cost,
+    "rerank": rerank,
 }
 
 

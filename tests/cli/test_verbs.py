@@ -37,6 +37,19 @@ def added(shop, run):
     return shop
 
 
+def test_a_reranker_is_switched_on_and_off(added, run):
+    def parts():
+        return json.loads(run("search", "shop.snap", "a.png", "--json")[1])["hits"][0]["parts"]
+
+    assert "rerank" not in parts()
+    assert run("model", "rerank", "shop.snap", "geometry")[0] == 0
+    assert parts()["rerank"] > 0.5
+    code, _, err = run("model", "rerank", "shop.snap", "guess")
+    assert code == 2 and "geometry" in err
+    assert run("model", "rerank", "shop.snap", "none")[0] == 0
+    assert "rerank" not in parts()
+
+
 def test_add_says_what_it_did_and_again_does_nothing(shop, run):
     code, out, _ = run("add", "shop.snap", "products.csv")
     assert code == 0 and "4 new" in out and "model fit" in out

@@ -88,7 +88,11 @@ class Catalog:
 
     def _reshelve(self) -> None:
         learnt = models.learnt(self.folder)
-        self.shelf = Shelf(self.index, self.model, learnt.calibration, self.schema, self.settings, learnt.prototypes)
+        self.shelf = Shelf(
+            *(self.index, self.model, learnt.calibration, self.schema, self.settings, learnt.prototypes),
+            models.reranker(self.folder, self.model.photo),
+            lambda point: models.copied(self.folder, point, self.settings),
+        )
 
     @property
     def schema(self) -> dict[str, Kind]:
@@ -423,6 +427,15 @@ class Catalog:
             raise NotFound("there is no model to go back to: none was switched yet")
         self.switch(previous)
         return previous
+
+    def rerank(self, method: str | None) -> None:
+        """Look at the first ten candidates of a photo once more, by "geometry"; None: not, as it is at first.
+
+        It belongs to the model that answers. Raises BadInput for another method.
+        """
+        with self._writing:
+            models.rerank(self.folder, method)
+            self._reshelve()
 
     # ── the folder ───────────────────────────────────────────────────────────────
 

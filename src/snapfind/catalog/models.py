@@ -15,7 +15,7 @@ from typing import Any
 from PIL.Image import Image
 
 from snapfind.catalog.calibrating import Learnt, learn, read
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, write_whole
 from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
@@ -23,11 +23,26 @@ from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
+from snapfind.search import rerankers
 from snapfind.search.calibrate import Calibration
+from snapfind.search.rerank import Reranker
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 
-__all__ = ["adopt", "build", "calibrate", "enlist", "fit", "learnt", "made_ready", "open_model", "raw_encoder"]
+__all__ = [
+    "adopt",
+    "build",
+    "calibrate",
+    "copied",
+    "enlist",
+    "fit",
+    "learnt",
+    "made_ready",
+    "open_model",
+    "raw_encoder",
+    "rerank",
+    "reranker",
+]
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
@@ -202,6 +217,32 @@ def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     if not path.exists():
         raise NotFound(f"the copy of picture {point} is gone; add its product again")
     return load(path, Limits.of(settings))
+
+
+def copied(folder: Folder, point: str, settings: Settings) -> Image | None:
+    """The kept copy of a point's picture; None where it is gone or damaged."""
+    try:
+        return _copy(folder, point, settings)
+    except SnapfindError:
+        return None
+
+
+def rerank(folder: Folder, method: str | None) -> None:
+    """Give the active model a reranker, or take it away. Raises BadInput for a method that is not known."""
+    active = folder.manifest.active
+    place = folder.space(active) / "reranker"
+    if method is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    content = rerankers.manifest(method, active)
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / "manifest.json", content)
+
+
+def reranker(folder: Folder, encoder: Builtin) -> Reranker | None:
+    """That of the active model, None where it has none. Raises ModelBroken."""
+    place = folder.space(folder.manifest.active) / "reranker"
+    return rerankers.load(place, encoder) if (place / "manifest.json").exists() else None
 
 
 def learnt(folder: Folder) -> Learnt:

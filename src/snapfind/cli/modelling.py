@@ -15,7 +15,7 @@ from snapfind.evaluate.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback.",
+    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, rerank.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -96,3 +96,13 @@ def rollback(shop: Place) -> None:
     with at(shop) as catalogue:
         name = catalogue.rollback()
     out.print(f"{name} answers now")
+
+
+@app.command()
+def rerank(
+    shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="What looks once more.")]
+) -> None:
+    """Look at the first ten candidates of a photo once more, part by part, or (none) not; it is off at first."""
+    with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalogue:
+        catalogue.rerank(None if method == "none" else method)
+    out.print("the first candidates are not reranked" if method == "none" else f"{method} reranks the first candidates")

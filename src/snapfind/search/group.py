@@ -11,16 +11,29 @@ __all__ = ["group"]
 
 
 def group(
-    ranked: Sequence[tuple[str, float]], rankings: Mapping[str, Sequence[Found]], schema: Mapping[str, Kind]
+    ranked: Sequence[tuple[str, float]],
+    rankings: Mapping[str, Sequence[Found]],
+    schema: Mapping[str, Kind],
+    checks: Mapping[str, float],
 ) -> tuple[Hit, ...]:
-    """Hits for `(product id, score)`; the picture is that of the first ranking, in their order, that found it."""
+    """Hits for `(product id, score)`; the picture is that of the first ranking, in their order, that found it.
+
+    `checks`: product id -> what a reranker said of it.
+    """
     by_signal = {
         signal: {str(found.payload["_product"]): found for found in ranking} for signal, ranking in rankings.items()
     }
-    return tuple(_hit(product, score, by_signal, schema) for product, score in ranked)
+    further = {product: {"rerank": check} for product, check in checks.items()}
+    return tuple(_hit(product, score, by_signal, schema, further.get(product, {})) for product, score in ranked)
 
 
-def _hit(product: str, score: float, by_signal: Mapping[str, Mapping[str, Found]], schema: Mapping[str, Kind]) -> Hit:
+def _hit(
+    product: str,
+    score: float,
+    by_signal: Mapping[str, Mapping[str, Found]],
+    schema: Mapping[str, Kind],
+    further: Mapping[str, float],
+) -> Hit:
     found = {signal: points[product] for signal, points in by_signal.items() if product in points}
     payload = next(iter(found.values())).payload
     picture = picture_of(payload)
@@ -30,5 +43,5 @@ def _hit(product: str, score: float, by_signal: Mapping[str, Mapping[str, Found]
         box=picture.box,
         score=score,
         verdict=verdict(score),
-        parts={signal: point.score for signal, point in found.items()},
+        parts={signal: point.score for signal, point in found.items()} | dict(further),
     )

@@ -1,7 +1,11 @@
-"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, group."""
+"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, rerank, group.
+
+The reranker is off unless the model has one (`Catalog.rerank`). It changes the order and no score: each product keeps
+its own calibrated probability, so with it scores may rise along the first hits.
+"""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from snapfind.errors import BadQuery
@@ -14,12 +18,15 @@ from snapfind.search.fuse import share
 from snapfind.search.group import group
 from snapfind.search.named import named
 from snapfind.search.recall import Recalled, recall
+from snapfind.search.rerank import rerank
 from snapfind.search.shelf import Shelf
 from snapfind.search.sight import Sight, photos, sights
 from snapfind.search.want import want
 from snapfind.types import Answer, CategoryGuess, Group, Query
 
 __all__ = ["judge", "search"]
+
+_Order = tuple[list[tuple[str, float]], Mapping[str, float]]  # `(product id, probability)`; what a reranker said
 
 
 def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int = 0) -> Answer:
@@ -37,10 +44,15 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
         own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
         recalled = [recall(one, shelf, filter, limit + offset + len(own), query.category) for one in wanted]
     with watch("rank"):
-        judged = [_judged(one, sight, own, query, shelf) for one, sight in zip(recalled, seen)]
+        judged = [_judged(one, sight, own, shelf) for one, sight in zip(recalled, seen)]
+        orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, recalled)]
+    if shelf.reranker is not None and _one_photo(query):
+        with watch("rerank"):
+            orders = [_reranked(*each, shelf) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
+    with watch("rank"):
         answers = [
-            group(ranked[offset : offset + limit], one.rankings, shelf.schema)
-            for (ranked, _), one in zip(judged, recalled)
+            group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, shelf.schema, checks)
+            for (ranked, checks), one in zip(orders, recalled)
         ]
     groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
     return Answer(
@@ -54,7 +66,7 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
 
 
 def _judged(
-    recalled: Recalled, sight: Sight, own: Collection[str], query: Query, shelf: Shelf
+    recalled: Recalled, sight: Sight, own: Collection[str], shelf: Shelf
 ) -> tuple[list[tuple[str, float]], tuple[CategoryGuess, ...]]:
     """`(product id, probability)`, best first, and the categories that the photo may show."""
     nearest = [one for one in recalled.rankings.get("photo", ()) if one.payload["_product"] not in own]
@@ -64,15 +76,36 @@ def _judged(
         ranked = judge(nearest, guesses if seen else (), shelf.calibration)
     else:
         ranked = [pair for pair in _fused(recalled, shelf) if pair[0] not in own]
-    if query.category:
-        chosen = {
-            str(one.payload["_product"])
-            for ranking in recalled.rankings.values()
-            for one in ranking
-            if one.payload.get("category") == query.category
-        }
-        ranked = sorted(ranked, key=lambda pair: pair[0] not in chosen)
     return ranked, guesses
+
+
+def _one_photo(query: Query) -> bool:
+    """A photo and nothing else: what a shopper adds or marks says more than a closer look."""
+    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
+
+
+def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, shelf: Shelf) -> _Order:
+    """The ranking in its new order, and product id -> what the reranker said of it, 0..1."""
+    reranker, photo = shelf.reranker, sight.searched
+    if reranker is None or photo is None:
+        return ranked, {}
+    points = {str(found.payload["_product"]): found.id for found in recalled.rankings.get("photo", ())}
+    pictures = [shelf.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
+    again = rerank(reranker, photo, pictures, [score for _, score in ranked])
+    return [ranked[place] for place in again.order], {ranked[place][0]: check for place, check in again.checks.items()}
+
+
+def _inside(ranked: list[tuple[str, float]], recalled: Recalled, query: Query) -> list[tuple[str, float]]:
+    """The products of the wanted category first."""
+    if not query.category:
+        return ranked
+    chosen = {
+        str(one.payload["_product"])
+        for ranking in recalled.rankings.values()
+        for one in ranking
+        if one.payload.get("category") == query.category
+    }
+    return sorted(ranked, key=lambda pair: pair[0] not in chosen)
 
 
 def judge(
@@ -121,4 +154,4 @@ class _Watch:
     def __call__(self, step: str) -> Iterator[None]:
         begin = time.perf_counter()
         yield
-        self.timings[step] = (time.perf_counter() - begin) * 1000
+        self.timings[step] = self.timings.get(step, 0.0) + (time.perf_counter() - begin) * 1000

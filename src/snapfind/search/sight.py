@@ -27,13 +27,15 @@ _MARGIN = 0.1  # around a box, in its own sides
 class Sight:
     """`vectors` (n, dim) unit rows, one for each photo like in their order; `regions` has the searched one first.
 
-    `posterior` (1000,) is what the encoder's classifier says of what was searched, for a single photo.
+    `posterior` (1000,) is what the encoder's classifier says of what was searched, for a single photo;
+    `searched` is that part of it.
     """
 
     vectors: Vectors
     posterior: Vectors | None = None
     box: Box | None = None
     regions: tuple[Region, ...] = ()
+    searched: Image | None = None
 
 
 def photos(query: Query, shelf: Shelf) -> list[Image]:
@@ -56,9 +58,9 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
             return [Sight(np.empty((0, shelf.model.photo.space.dim), np.float32))]
         look = shelf.model.photo.look(images)
         given = boxed[0] if len(images) == 1 and boxed else None
-        posterior = _known(look.posterior[0]) if len(images) == 1 else None
+        posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
         vectors = shelf.model.photo.project(look, "query")
-        return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else ())]
+        return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
     image = images[0]
     closely = shelf.model.photo.look_closely(image)
     regions = find(image, closely.cells)
@@ -66,7 +68,7 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
         vectors = shelf.model.photo.project(closely.look, "query")
-        return [Sight(vectors, _known(closely.look.posterior[0]), None, regions)]
+        return [Sight(vectors, _known(closely.look.posterior[0]), None, regions, image)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
     look = shelf.model.photo.look(crops)
     vectors = shelf.model.photo.project(look, "query")
@@ -76,6 +78,7 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
             _known(look.posterior[at]),
             region.box,
             (region, *(other for other in regions if other is not region)),
+            crops[at],
         )
         for at, region in enumerate(chosen)
     ]
