@@ -94,6 +94,14 @@ def test_an_adopted_model_is_there_after_opening_again(learnt, shop, tmp_path):
         assert [hit.score for hit in again.search(picture(2, 160))] == pytest.approx(scores, abs=1e-5)
 
 
+def test_an_adopted_model_is_calibrated_and_guesses_no_category(learnt, shop):
+    shop.switch(shop.adopt(learnt.folder))
+    assert shop.calibrate()["photos"] > 0
+    answer = shop.search(picture(3, 160))
+    assert answer[0].product.id == "p3"
+    assert 0 <= answer[0].score <= 1
+
+
 def test_the_shop_floor_loads_it_without_pytorch(learnt):
     code = (
         "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"

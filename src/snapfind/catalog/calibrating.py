@@ -8,6 +8,7 @@ a table) these speak instead. Both files lie beside the model's other artifacts 
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from snapfind.search.shelf import Shelf
 __all__ = ["Learnt", "learn", "learn_from", "looks", "read", "refit"]
 
 Progress = Callable[[int, int], None]
-_PICTURES, _PHOTOS = 200, 1000  # at most: 12 ms a photo
+_PICTURES, _PHOTOS = 200, 500  # at most: 50 ms of processor time a photo
 _VIEWS = 12
 _SEED = 7  # not the adapter's: it has seen its own photos
 _FEW = 30  # confirmed photos below which a refit would follow chance
@@ -88,8 +89,9 @@ def learn_from(
 ) -> Learnt:
     """From n pictures: their product and category, (n, k) class probabilities, and a look at the photos of each."""
     views = len(photos.pooled) // len(products)
-    both = (posteriors + photos.posterior.reshape(len(products), views, -1).mean(axis=1)) / 2
-    prototypes = Prototypes.of(categories, both) if any(categories) else EMPTY
+    classes = posteriors.shape[1]  # 0 of a learnt network, which has forgotten them: no guess of categories then
+    both = (posteriors + photos.posterior.reshape(len(products), views, classes).mean(axis=1)) / 2
+    prototypes = Prototypes.of(categories, both) if classes and any(categories) else EMPTY
     shown = [product for product in products for _ in range(views)]
     without = {place: Not(where("_product", [shown[place]])) for place in range(0, len(shown), 3)}
     features, right = evidence(photos, shown, replace(shelf, prototypes=prototypes), without)
@@ -115,12 +117,14 @@ def looks(
     """(n, k) class probabilities of the pictures, and the look at their photos, picture by picture."""
     cuts = [cutout(image) for image in images]
     pooled, posterior, own = [], [], []
-    for place, (image, cut) in enumerate(zip(images, cuts)):
-        taken = [rephotograph(cut, np.random.default_rng([_SEED, place, view]), cuts[:64]) for view in range(views)]
-        look = encoder.look([image, *taken])
-        own.append(look.posterior[0])
-        pooled.append(look.pooled[1:])
-        posterior.append(look.posterior[1:])
-        if progress:
-            progress(place + 1, len(images))
+    with ThreadPoolExecutor() as pool:
+        for place, (image, cut) in enumerate(zip(images, cuts)):
+            drawn = [np.random.default_rng([_SEED, place, view]) for view in range(views)]
+            taken = list(pool.map(lambda rng, cut=cut: rephotograph(cut, rng, cuts[:64]), drawn))
+            look = encoder.look([image, *taken])
+            own.append(look.posterior[0])
+            pooled.append(look.pooled[1:])
+            posterior.append(look.posterior[1:])
+            if progress:
+                progress(place + 1, len(images))
     return np.stack(own), Look(np.concatenate(pooled), np.concatenate(posterior))

@@ -19,7 +19,7 @@ __all__ = ["Recipe", "Recogniser", "Tail"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Numbers of the loss, chosen on photos held out of `train` (benchmarks/learn_catalogue.py)."""
+    """Numbers of the loss: first guesses, none of them chosen by cross-validation yet."""
 
     scale: float = 16.0
     margin: float = 0.1

@@ -45,6 +45,11 @@ def photos(query: Query, shelf: Shelf) -> list[Image]:
     return [_cut(like, limits, wanted) for like in query.likes if like.photo is not None]
 
 
+def _known(posterior: Vectors) -> Vectors | None:
+    """None of a learnt encoder, which has forgotten ImageNet's classes."""
+    return posterior if posterior.size else None
+
+
 def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
     """One for each search that the query asks for: several only with regions "all"."""
     boxed = [like.box for like in query.likes if like.photo is not None and like.box is not None]
@@ -53,7 +58,7 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
             return [Sight(np.empty((0, shelf.model.photo.space.dim), np.float32))]
         look = shelf.model.photo.look(images)
         given = boxed[0] if len(images) == 1 and boxed else None
-        posterior, searched = (look.posterior[0], images[0]) if len(images) == 1 else (None, None)
+        posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
         vectors = shelf.model.photo.project(look, "query")
         return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
     image = images[0]
@@ -63,14 +68,14 @@ def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
         vectors = shelf.model.photo.project(closely.look, "query")
-        return [Sight(vectors, closely.look.posterior[0], None, regions, image)]
+        return [Sight(vectors, _known(closely.look.posterior[0]), None, regions, image)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
     look = shelf.model.photo.look(crops)
     vectors = shelf.model.photo.project(look, "query")
     return [
         Sight(
             vectors[at : at + 1],
-            look.posterior[at],
+            _known(look.posterior[at]),
             region.box,
             (region, *(other for other in regions if other is not region)),
             crops[at],
