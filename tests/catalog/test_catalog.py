@@ -190,3 +190,18 @@ def test_info_and_closing_twice(shop):
         assert info["schema"]["stock"] == "number"
         catalogue.close()
     catalogue.close()
+
+
+def test_a_filter_longer_than_the_setting_is_refused_wherever_one_is_given(shop):
+    long = "price < 1 or price < 2 or price < 3"
+    with shop.open(max_filter=20) as catalogue:
+        catalogue.add(shop.table)
+        for ask in (
+            lambda: catalogue.search("tea", filter=long),
+            lambda: catalogue.delete(filter=long),
+            lambda: list(catalogue.products(filter=long)),
+            lambda: catalogue.facets("brand", filter=long),
+        ):
+            with pytest.raises(BadFilter, match="the most is 20"):
+                ask()
+        assert len(catalogue) == 3

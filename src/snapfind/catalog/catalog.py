@@ -189,7 +189,7 @@ class Catalog:
         """
         if bool(products) == bool(filter):
             raise BadInput("give product ids or a filter: one of the two says what to delete")
-        chosen = parse(filter, self.schema) if filter else where("_product", list(products))
+        chosen = self._parsed(filter) if filter else where("_product", list(products))
         with self._writing:
             gone = [point.id for point in self.points(chosen)]
             self._remove(gone)
@@ -205,6 +205,9 @@ class Catalog:
             if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
             self._remove([known[0].id])
+
+    def _parsed(self, filter: str) -> Filter:
+        return parse(filter, self.schema, self.settings.whole("max_filter"))
 
     def _remove(self, points: Sequence[str]) -> None:
         orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
@@ -276,7 +279,7 @@ class Catalog:
 
     def products(self, *, filter: str | None = None) -> Iterator[Product]:
         """Every product, or those that fit a filter, in a stable order; `pictures` holds the main one."""
-        chosen = parse(filter, self.schema) if filter else None
+        chosen = self._parsed(filter) if filter else None
         primary = where("_primary", [True])
         for point in self.points(chosen & primary if chosen else primary):
             yield product_of(point.payload, self.schema, (picture_of(point.payload),))
@@ -285,7 +288,7 @@ class Catalog:
         self, *, filter: str | None = None, after: str | None = None, limit: int = 100
     ) -> tuple[list[Product], str | None]:
         """Up to `limit` products with all their pictures, and what to give as `after` for the next ones."""
-        chosen = parse(filter, self.schema) if filter else None
+        chosen = self._parsed(filter) if filter else None
         primary = where("_primary", [True])
         page = self.index.scroll(chosen & primary if chosen else primary, after=after, limit=limit)
         pictures: dict[str, list[Picture]] = {str(point.payload["_product"]): [] for point in page.points}
@@ -300,7 +303,7 @@ class Catalog:
 
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
-        chosen = parse(filter, self.schema) if filter else None
+        chosen = self._parsed(filter) if filter else None
         for point in self.points(chosen, vectors=vectors):
             yield row_of(point, vectors=vectors)
 
@@ -309,7 +312,7 @@ class Catalog:
         if name not in {**FIXED, **self.schema}:
             raise BadInput(f"no field {name!r}; there are: {', '.join({**FIXED, **self.schema})}", field="facet")
         primary = where("_primary", [True])
-        chosen = parse(filter, self.schema) & primary if filter else primary
+        chosen = self._parsed(filter) & primary if filter else primary
         return self.index.facets(name, chosen, limit)
 
     def picture(self, product: str, name: str) -> bytes:

@@ -33,7 +33,7 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
     """Hits for a query, best first; `timings` holds milliseconds per step. Raises BadQuery, BadFilter, BadPicture."""
     watch = _Watch()
     limit = _limit(limit, offset, shelf)
-    filter = parse(query.filter, shelf.schema) if query.filter else None
+    filter = parse(query.filter, shelf.schema, shelf.settings.whole("max_filter")) if query.filter else None
     with watch("decode"):
         images = photos(query, shelf)
     with watch("encode"):
