@@ -4,11 +4,15 @@
 
 The catalogue is the 81 studio pictures of `grocery`, the photos are shoppers' of its `val` split as they are in the
 files. The server is a process of its own and its clients are threads of this one, on the same cores: what the clients
-take is missing from the server. A client sends its next photo when it has the answer to the last.
+take is missing from the server. A client sends its next photo when it has the answer to the last; in the overload
+photos come at random moments, twice as many as the full server answered, whether it keeps up or not.
 """
 
 import argparse
+import json
 import os
+import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -21,11 +25,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import httpx
 from query_latency import small_shop
 
+import snapfind
 from snapfind.encoders.builtin import Builtin
 from snapfind.media.images import Limits, load
 from snapfind.settings import Settings
@@ -40,6 +47,14 @@ class Load:
     spent: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
+
+    def ask(self, http: "Client", photo: bytes) -> None:
+        """One photo and what became of it."""
+        begin = time.perf_counter()
+        status, _ = http.search(photo)
+        self.statuses[status] += 1
+        if status == 200:
+            self.spent.append((time.perf_counter() - begin) * 1000)
 
     def quantile(self, part: float) -> float:
         """Milliseconds below which that part of the answers came."""
@@ -69,60 +84,78 @@ def served(shop: Path, **settings: int) -> Iterator[tuple[str, int]]:
     process.wait(60)
 
 
+class Client:
+    """One connection and forms made by hand: the less a client takes, the more the cores are the server's."""
+
+    def __init__(self, url: str) -> None:
+        self._http = HTTPConnection("127.0.0.1", int(url.rsplit(":", 1)[1]), timeout=60)
+
+    def search(self, photo: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and reply."""
+        head = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+        form = {"Content-Type": "multipart/form-data; boundary=b"}
+        self._http.request("POST", "/v1/search", head + photo + b"\r\n--b--\r\n", form)
+        found = self._http.getresponse()
+        return found.status, json.loads(found.read())
+
+
 def run_clients(url: str, photos: list[bytes], clients: int, seconds: float) -> Load:
-    """So many clients for so long, each sending photos without a pause; one told to come back waits as told / 20."""
+    """So many clients for so long, each sending photos without a pause."""
     load_ = Load()
-    end = time.perf_counter() + seconds
+    begin = time.perf_counter()
 
     def client(number: int) -> None:
-        with httpx.Client(base_url=url, timeout=60) as http:
-            step = number
-            while time.perf_counter() < end:
-                begin = time.perf_counter()
-                found = http.post("/v1/search", files={"photo": ("x", photos[step % len(photos)])})
-                load_.statuses[found.status_code] += 1
-                if found.status_code == 200:
-                    load_.spent.append((time.perf_counter() - begin) * 1000)
-                else:
-                    time.sleep(0.05)
-                step += clients
+        http, step = Client(url), number
+        while time.perf_counter() < begin + seconds:
+            load_.ask(http, photos[step % len(photos)])
+            step += clients
 
-    begin = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(client, range(clients)))
     load_.seconds = time.perf_counter() - begin
     return load_
 
 
-def overhead(shop: Path, photos: list[bytes]) -> tuple[float, float, float]:
-    """Median ms of a library query, of the same over HTTP, and of their difference photo by photo; one run in turns."""
-    import uvicorn
+def pour(url: str, photos: list[bytes], rate: float, seconds: float) -> Load:
+    """Photos at random moments, `rate` a second, whatever the server makes of them; a fixed seed."""
+    load_, rng = Load(), random.Random(0)
+    waiting = [Client(url) for _ in range(32)]
+    begin = due = time.perf_counter()
 
-    import snapfind
-    from snapfind.server import build
+    def ask(photo: bytes) -> None:
+        http = waiting.pop()
+        load_.ask(http, photo)
+        waiting.append(http)
 
-    catalogue = snapfind.open(shop, create=False)
-    app = build(catalogue)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    library, http = [], []
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        while due < begin + seconds:
+            time.sleep(max(0.0, due - time.perf_counter()))
+            pool.submit(ask, rng.choice(photos))
+            due += rng.expovariate(rate)
+    load_.seconds = time.perf_counter() - begin
+    return load_
+
+
+def overhead(shop: Path, other: Path, photos: list[bytes]) -> tuple[float, float, float, dict[str, float]]:
+    """Median ms of a library query, of the same at a server, of their difference, and of the server's steps.
+
+    Photo by photo in turns, the library in this process and the server in its own, on a catalogue of the same content.
+    """
+    library, there, steps = [], [], []
+    with snapfind.open(other, create=False) as catalogue, served(shop) as (url, _):
+        http = Client(url)
         for step, photo in enumerate([*photos[:10], *photos]):
             begin = time.perf_counter()
             catalogue.search(photo)
             middle = time.perf_counter()
-            client.post("/v1/search", files={"photo": ("x", photo)}).raise_for_status()
+            _, found = http.search(photo)
             if step >= 10:
                 library.append((middle - begin) * 1000)
-                http.append((time.perf_counter() - middle) * 1000)
-    server.should_exit = True
-    thread.join()
-    differences = [there - here for here, there in zip(library, http)]
-    return statistics.median(library), statistics.median(http), statistics.median(differences)
+                there.append((time.perf_counter() - middle) * 1000)
+                steps.append(found["timings"])
+    differences = [far - near for near, far in zip(library, there)]
+    spent = {name: statistics.median(one[name] for one in steps) for name in steps[0]}
+    return statistics.median(library), statistics.median(there), statistics.median(differences), spent
 
 
 def encoding(photos: list[bytes]) -> dict[str, float]:
@@ -164,12 +197,15 @@ def main() -> None:
     say(f"`python benchmarks/server_load.py --seconds {given.seconds:g}`, {cores} cores for server and clients, ")
     say(f"{len(photos)} photos of {statistics.median(map(len, photos)) / 1024:.0f} KB (median), 81 pictures.\n\n")
     with tempfile.TemporaryDirectory() as folder:
+        shop, other = (Path(folder) / name for name in ("shop.snap", "other.snap"))
         small_shop(data, Path(folder)).close()
-        shop = Path(folder) / "shop.snap"
-        here, there, more = overhead(shop, photos)
+        shutil.copytree(shop, other)
+        here, there, more, steps = overhead(shop, other, photos)
         say("| one photo query at a time, median | ms |\n|---|---|\n")
-        say(f"| library, in the process of the server | {here:.1f} |\n| the same photo over HTTP | {there:.1f} |\n")
+        say(f"| library | {here:.1f} |\n| the same photo over HTTP | {there:.1f} |\n")
         say(f"| difference, photo by photo | {more:+.1f} |\n\n")
+        told = ", ".join(f"{name} {spent:.1f}" for name, spent in steps.items())
+        say(f"Steps that the server names, median ms: {told}.\n\n")
         say("| encoder alone | photos/s |\n|---|---|\n")
         for name, rate in encoding(photos).items():
             say(f"| {name} | {rate:.0f} |\n")
@@ -185,19 +221,27 @@ def main() -> None:
             run_clients(url, photos, 32, given.seconds)
             after = memory(pid)
         say(f"\nMB, threads, files before and after {given.seconds:g} s of 32 clients: {before}, {after}.\n\n")
-        say("| twice too much: 2 at work, 2 waiting | photos/s | p50 ms | p95 ms | p99 ms | answers |\n")
-        say("|---|---|---|---|---|---|\n")
-        with served(shop, workers=2, queue=2) as (url, pid):
-            run_clients(url, photos, 2, 2)
-            fit = run_clients(url, photos, 4, given.seconds)
-            say(row("4 clients, as many as it holds", fit))
-            over = run_clients(url, photos, 8, given.seconds)
-            say(row("8 clients, twice as many", over))
-        others = sum(count for status, count in over.statuses.items() if status not in (200, 429))
-        say(f"\nOther answers than 200 and 429: {others}. p99 of the accepted: {over.quantile(0.99) / unloaded:.1f} ")
-        say(f"times that of one client, {over.quantile(0.99) / fit.quantile(0.99):.1f} times that of a full server.\n")
+        overload(shop, photos, unloaded, given.seconds, say)
         if given.soak:
             soak(shop, photos, given.soak, say)
+
+
+def overload(shop: Path, photos: list[bytes], unloaded: float, seconds: float, say: Callable[[str], object]) -> None:
+    """Twice what a server holds with two at work and 0 to 2 waiting; `unloaded` is the p99 of one client."""
+    say("| twice too much | photos/s | p50 ms | p95 ms | p99 ms | answers |\n|---|---|---|---|---|---|\n")
+    told = []
+    for queue in (0, 1, 2):
+        with served(shop, workers=2, queue=queue) as (url, _):
+            run_clients(url, photos, 2, 2)
+            fit = run_clients(url, photos, 2 + queue, seconds)
+            say(row(f"2 at work, {queue} waiting: {2 + queue} clients, as many as it holds", fit))
+            rate = 2 * len(fit.spent) / fit.seconds
+            over = pour(url, photos, rate, 2 * seconds)
+            say(row(f"2 at work, {queue} waiting: {rate:.0f} photos a second, twice that", over))
+        others = sum(count for status, count in over.statuses.items() if status not in (200, 429))
+        times = over.quantile(0.99) / unloaded
+        told.append(f"{queue} waiting: {times:.1f} times, {others} answers other than 200 and 429")
+    say(f"\np99 of the accepted over that of one client, {'; '.join(told)}.\n")
 
 
 def soak(shop: Path, photos: list[bytes], minutes: float, say: Callable[[str], object]) -> None:

@@ -138,10 +138,10 @@ def test_more_requests_than_the_queue_holds_get_429_and_the_others_an_answer(ser
 
 
 def test_a_search_beyond_the_time_limit_gets_504_and_the_server_goes_on(served):
-    client = served(timeout=0.3, log_searches=0)
+    client = served(timeout=1, log_searches=0)
     service = client.app.state.service
     usual = service.photo
-    service.photo = lambda *given: (time.sleep(1), usual(*given))[1]
+    service.photo = lambda *given: (time.sleep(2.5), usual(*given))[1]
     assert status(client.post("/v1/search", json={"photo": photo64(0)})) == (504, "timed_out")
     service.photo = usual
     assert client.get("/v1/facets/category").status_code == 200

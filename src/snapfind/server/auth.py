@@ -23,7 +23,7 @@ def needs(scope: str) -> params.Depends:
     async def check(
         request: Request,
         service: Serving,
-        given: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: B008
+        given: HTTPAuthorizationCredentials | None = Security(_BEARER, scopes=[scope]),  # noqa: B008
     ) -> AsyncIterator[None]:
         if not service.needs_key and not service.keys.keys():
             yield

@@ -38,14 +38,18 @@ class Gate:
         """Pieces of work that run or wait."""
         return self._inside
 
+    def refuse_if_full(self) -> None:
+        """Raises Busy where nobody more may wait; the doors ask before a body is read in earnest."""
+        if self._inside >= self.workers + self.waiting:
+            wait = self._usual * self._inside / self.workers
+            raise Busy("too many requests at once; come back after the time in Retry-After", retry_after=wait)
+
     async def run(self, trace: Trace, work: Callable[[], T]) -> T:
         """What `work` returns, done in a thread. Raises Busy, TimedOut, NotReady when the server stops."""
         with self._lock:
             if self._closed:
                 raise NotReady("the server is stopping; ask again when it is back")
-            if self._inside >= self.workers + self.waiting:
-                wait = self._usual * self._inside / self.workers
-                raise Busy("too many requests at once; come back after the time in Retry-After", retry_after=wait)
+            self.refuse_if_full()
             self._inside += 1
         came = time.perf_counter()
         future = self._pool.submit(self._timed, trace, came, work)

@@ -8,6 +8,7 @@ import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from snapfind.errors import Busy, NoRoom, ServerFailed, SnapfindError, TooLarge
 from snapfind.server.doorman import admit
+from snapfind.server.gate import Gate
 from snapfind.server.reply import answer_error
 from snapfind.server.service import Service
 from snapfind.server.trace import Trace, new_id
@@ -117,8 +119,15 @@ _LIMITS = {
 }
 
 
+_ASKING = frozenset({"/v1/search", "/v1/similar", "/v1/regions", "/v1/compare", "/v1/explain"})
+
+
 class Bounded:
-    """Refuses a body that is too large, by its Content-Length or as soon as it is, and one that comes too slowly."""
+    """Refuses a body that is too large, by its Content-Length or as soon as it is, and one that comes too slowly.
+
+    Where no search may wait any more the body is let through unread: reading a form in order to refuse it takes the
+    time of those that were accepted.
+    """
 
     def __init__(self, app: App, service: Callable[[], Service]) -> None:
         self.app, self._service = app, service
@@ -150,7 +159,20 @@ class Bounded:
                 raise HTTPException(413, _too_large(got, most, name).message)
             return message
 
+        if scope["path"] in _ASKING:
+            await _refuse_if_full(self._service().reading, counting)
         await self.app(scope, counting, send)
+
+
+async def _refuse_if_full(gate: Gate, receive: Receive) -> None:
+    """Raises Busy once the body is there: an answer before its end would cut the connection."""
+    try:
+        gate.refuse_if_full()
+    except Busy:
+        with suppress(HTTPException):  # too large or too slow as well
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+        raise
 
 
 def _too_large(got: int, most: int, name: str) -> TooLarge:

@@ -39,6 +39,8 @@ def page(document: Mapping[str, Any]) -> str:
 def _operation(method: str, path: str, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {method} {path}\n"
     yield told.get("description", "") + "\n"
+    scopes = [scope for need in told.get("security", ()) for own in need.values() for scope in own]
+    yield f"Scope: {', '.join(f'`{scope}`' for scope in scopes) or 'none, it needs no key'}\n"
     parameters = told.get("parameters", ())
     if parameters:
         yield "| parameter | in | type | what |\n|---|---|---|---|"
