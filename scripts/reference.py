@@ -64,7 +64,8 @@ def library() -> str:
 
     lines = ["# Library", "", "```python", "import snapfind", 'shop = snapfind.open("shop.snap")', "```", ""]
     lines += ["## snapfind.open", "", inspect.cleandoc(snapfind.open.__doc__ or "")]
-    for name, verb in vars(snapfind.Catalog).items():
+    own = {name: verb for kind in reversed(snapfind.Catalog.__mro__[:-1]) for name, verb in vars(kind).items()}
+    for name, verb in own.items():
         if not name.startswith("_") and inspect.isfunction(verb):
             signature = str(inspect.signature(verb)).replace("'", "").replace("(self, ", "(").replace("(self)", "()")
             lines += [

@@ -90,6 +90,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("event_days", 365.0, "days", "Events older than this are deleted.", 1),
     Setting("salt_days", 30.0, "days", "How long sessions are hashed with one salt.", 1),
     Setting("log_searches", 1, "0 or 1", "Server: keep an event of each search (never its photo).", 0, 1),
+    Setting("keep_photos", 0.0, "0 to 1", "Server: part of the searches whose photo is kept, to learn from.", 0, 1),
 )
 
 

@@ -6,6 +6,7 @@ shop.snap/
   index/            the engine's files
   pictures/ab/…     a small copy of every picture, without metadata
   spaces/…          what was fitted on this catalogue
+  asked/ab/…        photos of searches, only where the shop keeps them
 """
 
 import json
@@ -27,7 +28,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter."""
+    """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
+
+    `trial` is empty, or names a model, its share of the searches and when it began.
+    """
 
     format: int = FORMAT
     created: str = ""
@@ -36,6 +40,7 @@ class Manifest:
     previous: str = ""
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     schema: dict[str, Kind] = field(default_factory=dict)
+    trial: dict[str, Any] = field(default_factory=dict)
 
 
 def write_whole(path: Path, content: bytes) -> None:

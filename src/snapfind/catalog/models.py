@@ -25,7 +25,6 @@ from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
 from snapfind.search import rerankers
 from snapfind.search.calibrate import Calibration
-from snapfind.search.rerank import Reranker
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 
@@ -36,12 +35,11 @@ __all__ = [
     "copied",
     "enlist",
     "fit",
-    "learnt",
     "made_ready",
     "open_model",
     "raw_encoder",
     "rerank",
-    "reranker",
+    "shelf",
 ]
 
 Progress = Callable[[int, int], None]
@@ -239,16 +237,17 @@ def rerank(folder: Folder, method: str | None) -> None:
     write_whole(place / "manifest.json", content)
 
 
-def reranker(folder: Folder, encoder: Builtin) -> Reranker | None:
-    """That of the active model, None where it has none. Raises ModelBroken."""
-    place = folder.space(folder.manifest.active) / "reranker"
-    return rerankers.load(place, encoder) if (place / "manifest.json").exists() else None
-
-
-def learnt(folder: Folder) -> Learnt:
-    """What turns similarities of the active model into probabilities, and what its categories look like."""
-    manifest = folder.manifest
-    return read(folder.space(manifest.active), _calibration(folder))
+def shelf(folder: Folder, index: Index, model: Model, settings: Settings) -> Shelf:
+    """What a model searches: its calibration, its categories and its reranker beside the index. Raises ModelBroken."""
+    name = model.photo.space.id
+    place = folder.space(name)
+    found = read(place, _calibration(folder, name))
+    reranker = place / "reranker"
+    return Shelf(
+        *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
+        rerankers.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
+        lambda point: copied(folder, point, settings),
+    )
 
 
 def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
@@ -258,12 +257,11 @@ def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) ->
     return found
 
 
-def _calibration(folder: Folder) -> Calibration:
-    """That of the active model: its artifact's own where it has one."""
-    manifest = folder.manifest
-    if not manifest.models[manifest.active]["adapted"]:
+def _calibration(folder: Folder, name: str) -> Calibration:
+    """That of a model: its artifact's own where it has one."""
+    if not folder.manifest.models[name]["adapted"]:
         return Calibration.raw()
-    own = _told(folder.space(manifest.active)).get("calibration", ())
+    own = _told(folder.space(name)).get("calibration", ())
     if len(own) != len(Calibration.fitted().photo):
         return Calibration.fitted()
     similarity, margin, lead, category, bias = (float(weight) for weight in own)

@@ -20,7 +20,8 @@ from snapfind.errors import BadInput, CatalogBroken, NoRoom, NotFound
 __all__ = ["pack", "restore", "snapshot", "verify"]
 
 _SUMS = "SNAPSHOT.json"
-_SKIPPED = frozenset({"lock", "owner"})
+_SKIPPED = frozenset({"lock", "owner", "trial.jsonl"})
+_APART = frozenset({"jobs", "asked"})
 
 
 def snapshot(catalogue: Path, target: Path) -> int:
@@ -62,9 +63,9 @@ def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None
 
 
 def _files(catalogue: Path) -> Iterator[Path]:
-    """What belongs to the catalogue: jobs of a server are no part of it."""
+    """What belongs to the catalogue: jobs of a server and photos of shoppers are no part of it."""
     for path in catalogue.rglob("*"):
-        if path.is_file() and path.name not in _SKIPPED and path.relative_to(catalogue).parts[0] != "jobs":
+        if path.name not in _SKIPPED and path.relative_to(catalogue).parts[0] not in _APART and path.is_file():
             yield path
 
 

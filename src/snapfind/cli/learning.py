@@ -21,7 +21,7 @@ from snapfind.evaluate.run import run
 if TYPE_CHECKING:
     from snapfind.learn.training import Told
 
-__all__ = ["app"]
+__all__ = ["app", "need_torch"]
 
 app = typer.Typer(
     help="Learn a better encoder for a catalogue (needs the extra: pip install 'snapfind[learn]').",
@@ -47,7 +47,7 @@ def catalogue(
     yes: Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")] = False,
 ) -> None:
     """Adapt the encoder to the catalogue: its pictures, and photos where there are any; interrupted, it goes on."""
-    _need_torch()
+    need_torch()
     from snapfind.learn.catalogue import adapt, within
     from snapfind.learn.gather import gather
 
@@ -69,7 +69,8 @@ def catalogue(
         _offer(opened, found.folder, [one for one, photo, _ in labelled if photo in held], yes=yes)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raises ExtraMissing where the extra is not installed."""
     if not (find_spec("torch") and find_spec("onnx")):
         raise ExtraMissing("learning needs PyTorch and onnx: pip install 'snapfind[learn]'")
 
@@ -84,16 +85,15 @@ def _offer(opened: Catalog, artifact: Path, held: list[Asked], *, yes: bool) -> 
     before, old = (run(opened, held)[0], opened.info()["model"])
     with progress_bar("building") as progress:
         name = opened.adopt(artifact, progress=progress)
-    opened.switch(name)
-    after = run(opened, held)[0]
+    after = run(opened, held, model=name)[0]
     if held:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
         out.print("no photo was held out, so nothing tells how shoppers' photos fare; measure with: snapfind eval")
     if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"let {name} answer from now on?", default=True)):
+        opened.switch(name)
         out.print(f"{name} answers now; go back with: snapfind model rollback SHOP")
     else:
-        opened.switch(old)
         out.print(f"{name} is built; let it answer with: snapfind model switch SHOP {name}")
 
 

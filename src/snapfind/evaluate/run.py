@@ -24,14 +24,22 @@ def query_of(asked: Asked) -> Query:
 
 
 def run(
-    catalogue: "Catalog", queries: Sequence[Asked], *, depth: int = 20, progress: Progress | None = None
+    catalogue: "Catalog",
+    queries: Sequence[Asked],
+    *,
+    depth: int = 20,
+    model: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[Answered], list[str]]:
-    """What came back for each query, `depth` products deep, and a sentence for each that could not be asked."""
+    """What came back for each query, `depth` products deep, and a sentence for each that could not be asked.
+
+    `model` lets another built model of the catalogue answer than the active one.
+    """
     categories = {product.id: product.category for product in catalogue.products()}
     answered, failed = [], []
     for done, asked in enumerate(queries, 1):
         try:
-            answer = catalogue.search(query_of(asked), limit=depth)
+            answer = catalogue.search(query_of(asked), limit=depth, model=model)
             answered.append(_answered(catalogue, asked, answer, categories))
         except SnapfindError as error:
             failed.append(f"{asked.name}: {error.message}")

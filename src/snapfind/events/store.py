@@ -100,6 +100,13 @@ class EventStore:
             found = connection.execute(select(events.c.kind, func.count()).group_by(events.c.kind))
             return {str(kind): int(count) for kind, count in found}
 
+    def searches(self, session: str) -> list[str]:
+        """The ids of a session's searches, under every salt that is still kept."""
+        with self._engine.connect() as connection:
+            hashes = [_hashed(session, salt) for salt in connection.scalars(select(salts.c.salt))]
+            wanted = select(events.c.search).where(events.c.session.in_(hashes), events.c.search != "").distinct()
+            return [str(one) for one in connection.scalars(wanted)] if session else []
+
     def forget(self, session: str) -> int:
         """Delete every event of a session, under every salt that is still kept; returns how many."""
         with self._engine.begin() as connection:

@@ -27,6 +27,7 @@ class Recipe:
     studio: float = 1.0  # weight of a studio picture's loss
     mixed: float = 0.5  # part of the batches whose maps are mixed
     hidden: float = 0.0  # part of the side of the map that is hidden
+    mirrored: float = 0.0  # part of the batches whose maps are mirrored
 
 
 class Tail(nn.Module):
@@ -69,6 +70,8 @@ class Recogniser(nn.Module):
         if recipe.mixed and torch.rand(()) < recipe.mixed:
             share = 0.5 + 0.5 * float(torch.rand(()))
             seen = share * seen + (1 - share) * seen[other]
+        if recipe.mirrored and torch.rand(()) < recipe.mirrored:
+            seen = seen.flip(-1)
         if recipe.hidden:
             seen = _hide(seen, recipe.hidden)
         cosines = self.prototypes(self.heads(self.body(seen), queries))

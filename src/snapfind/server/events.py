@@ -106,11 +106,11 @@ async def event_counts(service: Serving, trace: Now) -> CountsReply:
 async def forget_session(
     service: Serving, trace: Now, session: Annotated[str, Query(min_length=1, max_length=200)]
 ) -> ForgottenReply:
-    """Delete every event of a session.
+    """Delete every event of a session, and the photos that were kept of its searches.
 
     ```sh
     curl -X DELETE 'http://127.0.0.1:8000/v1/events?session=anna'
     ```
     """
-    gone = await service.writing.run(trace, lambda: service.catalogue.events.forget(session))
+    gone = await service.writing.run(trace, lambda: service.catalogue.forget(session))
     return reply(trace, ForgottenReply, deleted=gone)

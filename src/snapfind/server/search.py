@@ -1,10 +1,14 @@
 """Search, and more like a product."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
+from fastapi import Query as Parameter
+from PIL.Image import Image
 from pydantic import BaseModel, Field
 
+from snapfind.catalog.trial import drawn
 from snapfind.errors import BadQuery
 from snapfind.events.event import Event
 from snapfind.search.recall import DEPTH
@@ -15,7 +19,7 @@ from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 from snapfind.server.shapes import BoxShape, HitShape, RegionShape, hit_shape, region_shape
 from snapfind.server.trace import Trace
-from snapfind.types import Answer, Verdict
+from snapfind.types import Answer, Query, Verdict
 
 __all__ = ["router"]
 
@@ -109,11 +113,11 @@ async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
 async def similar(
     service: Serving,
     trace: Now,
-    product: Annotated[str, Query(max_length=256)],
-    filter: Annotated[str | None, Query()] = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
-    cursor: Annotated[str | None, Query()] = None,
-    session: Annotated[str | None, Query(max_length=200)] = None,
+    product: Annotated[str, Parameter(max_length=256)],
+    filter: Annotated[str | None, Parameter()] = None,
+    limit: Annotated[int | None, Parameter(ge=1)] = None,
+    cursor: Annotated[str | None, Parameter()] = None,
+    session: Annotated[str | None, Parameter(max_length=200)] = None,
 ) -> SearchReply:
     """More like a product of the catalogue, without that product.
 
@@ -133,7 +137,15 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
     space = catalogue.shelf.model.photo.space.id
-    answer = catalogue.search(query, limit=limit, offset=offset)
+    trial, who = catalogue.trial, body.session or asked.digest
+    if trial is not None and _alone(query) and drawn(trial, who):
+        answer, tried = catalogue.search_tried(query, who + asked.digest, limit=limit, offset=offset)
+        if tried is not None:
+            catalogue.trial_log.note(replace(tried, search=trace.request_id))
+    else:
+        answer = catalogue.search(query, limit=limit, offset=offset)
+    if _alone(query):
+        service.keep(trace.request_id, _searched(photos[0], query, answer))
     trace.add(answer.timings)
     with trace.step("facets"):
         facets = {name: catalogue.facets(name, filter=body.filter or None) for name in body.facets}
@@ -160,6 +172,17 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         },
         space=space,
     )
+
+
+def _alone(query: Query) -> bool:
+    """A photo and nothing else, so that an answer speaks for the model alone."""
+    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked and not query.category
+
+
+def _searched(photo: Image, query: Query, answer: Answer) -> Image:
+    """The part of a photo that was searched."""
+    box = query.likes[0].box or answer.box
+    return photo.crop(box.pixels(*photo.size)) if box else photo
 
 
 def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset: int) -> Event:

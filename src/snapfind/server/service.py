@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import random
 import threading
 from typing import Annotated
 
@@ -67,13 +68,21 @@ class Service:
         if self.settings.whole("log_searches"):
             self._later = Later(self.catalogue.events)
         self.jobs.start()
-        self.catalogue.events.prune(self.settings.number("event_days"))
+        self.catalogue.prune()
         self.ready.set()
 
     def note(self, event: Event) -> None:
         """Keep an event a little later, where searches are to be kept."""
         if self._later is not None and not self._later.note(event):
             self.metrics.dropped.inc()
+
+    def keep(self, search: str, photo: Image.Image) -> None:
+        """Keep the photo of a search where the shop asks for it; without room for it the search goes on."""
+        if random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
+            try:
+                self.catalogue.asked.keep(search, photo)
+            except OSError as error:
+                log.warning("the photo of search %s is not kept: %s", search, error)
 
     def photo(self, file: bytes | str, box: Box | None = None) -> Image.Image:
         """A shopper's photo, bytes or an address, decoded as large as the encoder wants it, or its box.

@@ -1,0 +1,97 @@
+"""Settings of catalogue adaptation, chosen inside `train` of grocery. Prints Markdown; `val` is not touched.
+
+    SNAPFIND_DATA=... python benchmarks/learn_choice.py --work DIR --folds 4 --epochs 8 \\
+        '{}' '{"hidden": 0.35}' '{"mixed": 1.0}'
+
+Photos of one product follow each other in the order in which they were taken, so neighbours resemble each other: a fold
+is a contiguous fifth of the photos of each product. Each argument is a recipe, as changes to the default one in JSON;
+`rate` and `body` are the learning rates of the heads and of the blocks. `--work` keeps the maps.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from learn_data import Grocery, grocery
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.batches import batches
+from snapfind.learn.begin import begin, see
+from snapfind.learn.catalogue import LADDER
+from snapfind.learn.judge import Judge
+from snapfind.learn.maps import Maps, front_of, make_maps
+from snapfind.learn.network import read_network
+from snapfind.learn.recognise import Recogniser, Tail
+from snapfind.learn.training import Plan, train
+
+FOLDS = 5
+
+
+def fold_of(products: np.ndarray) -> np.ndarray:
+    """(n,) products in the order of the photos -> (n,) fold 0..4, contiguous within each product."""
+    folds = np.empty(len(products), np.int64)
+    for product in np.unique(products):
+        rows = np.flatnonzero(products == product)
+        folds[rows] = np.arange(len(rows)) * FOLDS // len(rows)
+    return folds
+
+
+def maps_of(data: Grocery, work: Path) -> Maps:
+    """Those that benchmarks/learn_catalogue.py makes, so that either may use the other's."""
+    step = LADDER["blocks"]
+    front = front_of(SHIPPED / "model.onnx", step.first, torch.get_num_threads())
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / f"maps{step.first}.f16"
+    return make_maps([*data.train, *data.studio], front, Builtin.load().preprocessing, file, views=step.views, seed=0)
+
+
+def fine_at_1(maps: Maps, held: np.ndarray, changes: dict[str, float], epochs: int, seed: int) -> tuple[float, float]:
+    """After every epoch; the last, and the best."""
+    changes, step = dict(changes), LADDER["blocks"]
+    rate, body = changes.pop("rate", step.plan.rate), changes.pop("body", step.plan.rates["body"])
+    network = read_network(SHIPPED)
+    tail = Tail(network, network.names.index(step.first))
+    again, photos = np.zeros(len(held), bool), np.flatnonzero(~held & maps.queries)
+    judge = Judge(maps, held)
+    seen = see(tail, maps, again, photos)
+    learner = Recogniser(
+        tail, *begin(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.recipe, **changes)
+    )
+    batch, steps = batches(maps, again, photos, size=step.batch, seed=seed)
+    plan = Plan(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
+    outcome = train(learner, batch, steps, plan, score=judge.score)
+    scores = [told.score or 0.0 for told in outcome.history]
+    return scores[-1], max(scores)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="+", type=json.loads)
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    data = grocery()
+    maps = maps_of(data, given.work)
+    folds = np.full(len(maps.products), -1)
+    folds[: len(data.train)] = fold_of(maps.products[: len(data.train)])
+    print("| recipe | fold | fine@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
+    for recipe in given.recipes:
+        for fold in given.folds:
+            begun = time.monotonic()
+            last, best = fine_at_1(maps, folds == fold, recipe, given.epochs, given.seed)
+            minutes = (time.monotonic() - begun) / 60
+            print(f"| {json.dumps(recipe)} | {fold} | {last:.3f} | {best:.3f} | {minutes:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

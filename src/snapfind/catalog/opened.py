@@ -1,0 +1,126 @@
+"""An open catalogue: what it holds while it is open, and how it is given back."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from snapfind._version import __version__
+from snapfind.catalog import models
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.points import points_of
+from snapfind.catalog.trial import Trial, TrialLog
+from snapfind.encoders.model import Model
+from snapfind.errors import BadInput, NotFound
+from snapfind.events.kept import KeptPhotos
+from snapfind.events.store import EventStore
+from snapfind.index import edge
+from snapfind.index.filters import Filter, parse
+from snapfind.index.payload import FIXED, SYSTEM
+from snapfind.index.port import Index, Point
+from snapfind.media.images import Decode, load
+from snapfind.search.shelf import Shelf
+from snapfind.settings import Settings
+from snapfind.types import Kind
+
+__all__ = ["Opened"]
+
+
+class Opened:
+    """A catalogue's folder, engine, models and limits. Any thread may use it."""
+
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        self._writing = threading.Lock()
+        self.decode: Decode = load  # a server puts one here that decodes in another process
+        self._closed = False
+        self.trial: Trial | None = None
+        self.trial_log = TrialLog(folder.path)
+        try:
+            self.index: Index = edge.open(folder.index)
+            self._begin()
+        except BaseException:
+            folder.close()
+            raise
+
+    def _begin(self) -> None:
+        self.model = models.open_model(self.folder, self.settings)
+        if not self.folder.manifest.active:
+            self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
+            models.enlist(self.folder, self.model.photo, adapted=False, ready=True)
+            self.folder.save(active=self.model.photo.space.id)
+        # long texts need no index of their own: words find them
+        indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
+        self.index.declare(SYSTEM | indexed | self.schema)
+        self._reshelve()
+
+    @cached_property
+    def events(self) -> EventStore:
+        """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
+        place = self.settings.text("events") or self.folder.path / "events.db"
+        return EventStore.at(place, salt_days=self.settings.number("salt_days"))
+
+    @cached_property
+    def asked(self) -> KeptPhotos:
+        """Photos of searches, by the id of the search; empty unless `keep_photos` is set."""
+        return KeptPhotos(self.folder.path / "asked")
+
+    def forget(self, session: str) -> int:
+        """Delete every event of a shopper's session, and the photos that were kept of it; returns how many events."""
+        self.asked.forget(self.events.searches(session))
+        return self.events.forget(session)
+
+    def prune(self) -> None:
+        """Delete events and kept photos that are older than `event_days`."""
+        days = self.settings.number("event_days")
+        self.events.prune(days)
+        self.asked.prune(days)
+
+    def _reshelve(self) -> None:
+        answering = [self.model, *(Model(other) for other in self.model.others)]
+        self._shelves = {
+            own.photo.space.id: models.shelf(self.folder, self.index, own, self.settings) for own in answering
+        }
+        self.shelf = self._shelves[self.model.photo.space.id]
+        self.trial = Trial(**told) if (told := self.folder.manifest.trial) and told["model"] in self._shelves else None
+
+    def shelf_of(self, model: str | None) -> Shelf:
+        """What a model searches; None: the one that answers. Raises NotFound, BadInput when it is not built."""
+        if model is None:
+            return self.shelf
+        known = self.folder.manifest.models
+        if model not in known:
+            raise NotFound(f"no model {model!r}; there are: {', '.join(known)}", field="model")
+        if model not in self._shelves:
+            raise BadInput(f"model {model} is not built to the end; run: snapfind model build", field="model")
+        return self._shelves[model]
+
+    @property
+    def schema(self) -> dict[str, Kind]:
+        """The shop's own attributes and their kinds."""
+        return self.folder.manifest.schema
+
+    def _parsed(self, filter: str) -> Filter:
+        return parse(filter, self.schema, self.settings.whole("max_filter"))
+
+    def close(self) -> None:
+        """Flush and give the folder back; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            if "events" in self.__dict__:
+                self.events.close()
+            self.index.close()
+            self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
+        return points_of(self.index, chosen, vectors=vectors)

@@ -1,0 +1,139 @@
+"""What changes the products of a catalogue; one writer at a time, and readers never wait."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from snapfind.catalog.add import Adding, Progress
+from snapfind.catalog.plan import held, refreshed
+from snapfind.catalog.points import promote, rewrite
+from snapfind.catalog.reading import Reading
+from snapfind.catalog.report import AddReport
+from snapfind.catalog.sources import open_source
+from snapfind.catalog.uploads import Uploads, changed
+from snapfind.encoders.model import Model
+from snapfind.errors import BadInput, NotFound
+from snapfind.index.filters import where
+from snapfind.index.payload import FIXED, product_of
+from snapfind.types import Kind, Product
+
+__all__ = ["Writing"]
+
+
+class Writing(Reading):
+    """The verbs that add, change and remove."""
+
+    def add(
+        self,
+        source: str | Path,
+        *,
+        sync: bool = False,
+        dry_run: bool = False,
+        root: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> AddReport:
+        """Upsert a table (CSV, JSONL, Parquet), a folder of pictures, or a folder per product.
+
+        What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
+        has; `dry_run` reads and reports only. Rows that fail are in `report.failures`. Raises BadInput, NoRoom.
+        """
+        found = open_source(Path(source), self.schema, Path(root) if root else None)
+        adding = Adding(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        if not dry_run:
+            with self._writing:
+                self._prepare(found.schema)
+        report = adding.run(found, progress)
+        if sync:
+            with self._writing:
+                self._sync(adding, report)
+        return report
+
+    @contextmanager
+    def _turn(self) -> Iterator[Model]:
+        with self._writing:
+            yield self.model
+
+    def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
+        """Upsert products as values, each with the bytes of its pictures by name.
+
+        A product without pictures changes the fields of one that is stored; other pictures of a product stay.
+        Products that fail are in `report.failures`. Raises NoRoom.
+        """
+        with self._writing:
+            uploads = Uploads.of(given, self.schema)
+            self._prepare(uploads.schema)
+        return Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+
+    def update(self, product: str, changes: Mapping[str, Any]) -> Product:
+        """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
+
+        Raises NotFound, and BadRow for a value of another kind.
+        """
+        with self._writing:
+            points = held(self.index, [product]).by_product.get(product, ())
+            if not points:
+                raise NotFound(f"no product {product!r} in this catalogue")
+            new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
+            self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
+            wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refreshed(points, wanted), self.model)
+        return self.get(product)
+
+    def _prepare(self, found: Mapping[str, Kind]) -> None:
+        new = {name: kind for name, kind in found.items() if name not in self.schema}
+        if new:
+            self.folder.save(schema=self.schema | new)
+            self.index.declare(new)
+            self._reshelve()
+        for space, dim in self.model.spaces().items():
+            self.index.add_space(space, dim)
+
+    def _sync(self, adding: Adding, report: AddReport) -> None:
+        """Remove what the source does not name; nothing when a row could not even be told apart."""
+        nameless = [failure for failure in report.failures if not failure.id]
+        if nameless or not adding.seen:
+            report.notes.append("nothing was removed: rows without an id failed, so what is gone cannot be told")
+            return
+        failed = {failure.id for failure in report.failures}
+        gone = [
+            point.id
+            for point in self.points()
+            if point.id not in adding.seen and str(point.payload["_product"]) not in failed
+        ]
+        report.removed = len(gone)
+        if not report.dry_run:
+            self._remove(gone)
+
+    def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
+        """Remove products by id or by filter, with all their pictures; returns how many pictures went.
+
+        Raises BadInput when neither is given, BadFilter.
+        """
+        if bool(products) == bool(filter):
+            raise BadInput("give product ids or a filter: one of the two says what to delete")
+        chosen = self._parsed(filter) if filter else where("_product", list(products))
+        with self._writing:
+            gone = [point.id for point in self.points(chosen)]
+            self._remove(gone)
+        return len(gone)
+
+    def remove(self, picture: str) -> None:
+        """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
+        with self._writing:
+            try:
+                known = self.index.get([str(UUID(picture))])
+            except ValueError:
+                known = []
+            if not known:
+                raise NotFound(f"no picture {picture[:40]!r}")
+            self._remove([known[0].id])
+
+    def _remove(self, points: Sequence[str]) -> None:
+        orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
+        self.index.delete(list(points))
+        for point in points:
+            self.folder.copy_of(point).unlink(missing_ok=True)
+        if orphans:
+            promote(self.index, sorted(orphans), self.model, self.schema)
