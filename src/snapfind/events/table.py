@@ -79,7 +79,7 @@ def row_of(event: Event, session: str, id: str) -> dict[str, Any]:
         "session": session,
         "box": _written(event.box),
         "before": _written(event.before),
-        "results": json.dumps(event.results, ensure_ascii=False),
+        "results": json.dumps(event.results, ensure_ascii=False) if event.results else "[]",
     }
 
 
