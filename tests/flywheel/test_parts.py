@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.catalog.trial import Tried, Trial, drawn
+from snapfind.catalog.trial import Trial, Tried, drawn
 from snapfind.errors import BadInput, CatalogBroken
 from snapfind.evaluate.report import Answered, Report
 from snapfind.events.event import Event

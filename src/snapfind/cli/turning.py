@@ -43,9 +43,7 @@ def run(
     from snapfind.flywheel import turn
     from snapfind.flywheel.rules import Rules
 
-    rules = Rules(
-        least=least, depth=depth, minutes=minutes, slice_loss=slice_loss, gain=gain, share=share, seed=seed
-    )
+    rules = Rules(least=least, depth=depth, minutes=minutes, slice_loss=slice_loss, gain=gain, share=share, seed=seed)
     asked, failed = read_queries(frozen) if frozen else ([], [])
     for sentence in failed[:10]:
         err.print(sentence, markup=False)

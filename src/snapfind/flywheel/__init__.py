@@ -1,5 +1,4 @@
-"""One turn after another: what shoppers did becomes labels, labels a better model, and a model goes live when proved.
+"""What shoppers did becomes labels, labels become a better model, and it goes live when it is proved.
 
-candidates -> clean -> train -> evaluate -> build beside -> trial -> verdict; guards stop a turn, and every turn leaves a
-record.
+candidates -> learn -> evaluate -> build beside -> trial -> verdict. Guards stop a turn; every turn leaves a record.
 """

@@ -73,7 +73,9 @@ def capped(candidates: Sequence[Candidate], a_session: int, a_product: int) -> l
 
 def parted(candidates: Sequence[Candidate], fresh: int) -> tuple[list[Candidate], list[Candidate]]:
     """To learn from, and every `fresh`th session held out: all photos of a session are on one side, in every turn."""
-    held = [int.from_bytes(sha256((one.session or one.search).encode()).digest()[:4]) % fresh == 0 for one in candidates]
+    held = [
+        int.from_bytes(sha256((one.session or one.search).encode()).digest()[:4]) % fresh == 0 for one in candidates
+    ]
     return (
         [one for one, out in zip(candidates, held) if not out],
         [one for one, out in zip(candidates, held) if out],

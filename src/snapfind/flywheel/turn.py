@@ -125,9 +125,7 @@ def _read(catalogue: Catalog, rules: Rules) -> _Log:
         return _Log(learnable, held, shown, exploration(table).share, wide)
 
 
-def _learnt(
-    catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell
-) -> Turn:
+def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell) -> Turn:
     """The turn with its model, built beside the old one, and what the two give on both sets."""
     from snapfind.learn.catalogue import adapt, within
     from snapfind.learn.gather import gather
@@ -164,7 +162,9 @@ def _promoted(catalogue: Catalog, turn: Turn, rules: Rules) -> Turn:
         return replace(turn, decision="kept", why="the same model was learnt again")
     if rules.share:
         catalogue.try_out(turn.model, rules.share)
-        return replace(turn, decision="trial", why=f"it answers {rules.share:.0%} of the photo searches beside the old one")
+        return replace(
+            turn, decision="trial", why=f"it answers {rules.share:.0%} of the photo searches beside the old one"
+        )
     catalogue.switch(turn.model)
     return replace(turn, decision="switched", why="every guard holds and no trial was asked for")
 
