@@ -3,9 +3,11 @@
     SNAPFIND_DATA=... python benchmarks/learn_choice.py --work DIR --folds 4 --epochs 8 \\
         '{}' '{"hidden": 0.35}' '{"mixed": 1.0}'
 
-Photos of one product follow each other in the order in which they were taken, so neighbours resemble each other: a fold
-is a contiguous fifth of the photos of each product. Each argument is a recipe, as changes to the default one in JSON;
-`rate` and `body` are the learning rates of the heads and of the blocks. `--work` keeps the maps.
+Photos of a product resemble each other, so photos held out at random say .99 and so do contiguous fifths (.968 after
+six epochs). A fold here is a fifth of each product's photos along their first principal direction in raw features: the
+first and the last hold photos unlike the others, as another shop or another day would give. Each argument is a recipe,
+as changes to the default one in JSON; `rate` and `body` are the learning rates of the heads and of the blocks. `--work`
+keeps the maps.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, see
 from snapfind.learn.catalogue import LADDER
-from snapfind.learn.judge import Judge
+from snapfind.learn.judge import Judge, features_of
 from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.network import read_network
 from snapfind.learn.recognise import Recogniser, Tail
@@ -32,12 +34,14 @@ from snapfind.learn.training import Plan, train
 FOLDS = 5
 
 
-def fold_of(products: np.ndarray) -> np.ndarray:
-    """(n,) products in the order of the photos -> (n,) fold 0..4, contiguous within each product."""
+def fold_of(features: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """(n, d) raw features and (n,) products -> (n,) fold 0..4, along the first direction within each product."""
     folds = np.empty(len(products), np.int64)
     for product in np.unique(products):
         rows = np.flatnonzero(products == product)
-        folds[rows] = np.arange(len(rows)) * FOLDS // len(rows)
+        centred = features[rows] - features[rows].mean(axis=0)
+        along = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
+        folds[rows[np.argsort(along)]] = np.arange(len(rows)) * FOLDS // len(rows)
     return folds
 
 
@@ -82,8 +86,10 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     data = grocery()
     maps = maps_of(data, given.work)
-    folds = np.full(len(maps.products), -1)
-    folds[: len(data.train)] = fold_of(maps.products[: len(data.train)])
+    folds, photos = np.full(len(maps.products), -1), np.flatnonzero(maps.queries)
+    network = read_network(SHIPPED)
+    raw = features_of(Tail(network, network.names.index(LADDER["blocks"].first)), maps, photos, 0)
+    folds[photos] = fold_of(raw, maps.products[photos])
     print("| recipe | fold | fine@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
     for recipe in given.recipes:
         for fold in given.folds:

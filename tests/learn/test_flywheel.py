@@ -1,4 +1,4 @@
-"""A whole turn on a small shop: clicks on kept photos make a model, a trial proves it, and a poisoned log is stopped."""
+"""A whole turn on a small shop: clicks make a model, a trial proves it, and a poisoned log is stopped."""
 
 import json
 from datetime import UTC, datetime, timedelta

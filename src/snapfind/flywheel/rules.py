@@ -13,9 +13,9 @@ class Rules:
     """Limits of a turn.
 
     `least` labelled photos are needed; one session gives at most `a_session` and one product takes at most `a_product`
-    of them, the newest; every `fresh`th is held out. The new model is no worse than the old one by more than `slice_loss`
-    (0..1 of precision@1) in any slice of `slice_least` photos or more, nor by `loss` on the whole; `gain` is what it must
-    gain at the least, with a chance below `alpha` that there is none. `exploration` and `coverage` (0..1) are the least
+    of them, the newest; every `fresh`th session is held out. The new model may lose `slice_loss` (0..1 of precision@1)
+    in a slice of `slice_least` photos or more, and `loss` on the whole; `gain` is what it must gain at the least, with
+    a chance below `alpha` that there is none. `exploration` and `coverage` (0..1) are the least
     parts of impressions that came with a propensity below 1, and of products that were shown.
     """
 
