@@ -17,6 +17,7 @@ from snapfind.catalog.add import Adding, Progress
 from snapfind.catalog.asking import Wanted, as_mark, as_query
 from snapfind.catalog.calibrating import refit
 from snapfind.catalog.folder import Folder
+from snapfind.catalog.hiding import forget, hide, show
 from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import points_of, promote, rewrite, row_of
 from snapfind.catalog.report import AddReport
@@ -191,8 +192,9 @@ class Catalog:
             raise BadInput("give product ids or a filter: one of the two says what to delete")
         chosen = self._parsed(filter) if filter else where("_product", list(products))
         with self._writing:
-            gone = [point.id for point in self.points(chosen)]
-            self._remove(gone)
+            gone = list(self.points(chosen))
+            self._remove([point.id for point in gone])
+            forget(self.folder, {*products, *(str(point.payload["_product"]) for point in gone)})
         return len(gone)
 
     def remove(self, picture: str) -> None:
@@ -205,6 +207,19 @@ class Catalog:
             if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
             self._remove([known[0].id])
+
+    def hide(self, pictures: Sequence[str]) -> list[str]:
+        """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.
+
+        With its last picture a product is hidden too. Nothing is deleted.
+        """
+        with self._writing:
+            return hide(self.folder, self.index, self.model, self.schema, pictures)
+
+    def show(self, pictures: Sequence[str]) -> list[str]:
+        """Put hidden pictures back as they were, with the fields of their product as they are now; returns these."""
+        with self._writing:
+            return show(self.folder, self.index, self.model, self.settings, pictures)
 
     def _parsed(self, filter: str) -> Filter:
         return parse(filter, self.schema, self.settings.whole("max_filter"))
