@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from snapfind.catalog.duplicates import duplicates
 from snapfind.catalog.folder import Folder
+from snapfind.catalog.hiding import hidden_hash
 from snapfind.catalog.plan import Held, held, read_bytes, refreshed
 from snapfind.catalog.points import rewrite, title_vectors
 from snapfind.catalog.report import AddReport
@@ -135,7 +136,7 @@ class Adding:
         point, item = entry
         try:
             content, digest = read_bytes(item, self.limits.max_bytes)
-            if stored.hash_of(point) == digest:
+            if digest in (stored.hash_of(point), hidden_hash(self.folder, point)):
                 return None
             side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.side)
             image = self._decode(content, self.limits, side=side)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from snapfind.catalog.add import Adding, Progress
+from snapfind.catalog.hiding import forget, hide, show
 from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import promote, rewrite
 from snapfind.catalog.reading import Reading
@@ -115,8 +116,9 @@ class Writing(Reading):
             raise BadInput("give product ids or a filter: one of the two says what to delete")
         chosen = self._parsed(filter) if filter else where("_product", list(products))
         with self._writing:
-            gone = [point.id for point in self.points(chosen)]
-            self._remove(gone)
+            gone = list(self.points(chosen))
+            self._remove([point.id for point in gone])
+            forget(self.folder, {*products, *(str(point.payload["_product"]) for point in gone)})
         return len(gone)
 
     def remove(self, picture: str) -> None:
@@ -129,6 +131,19 @@ class Writing(Reading):
             if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
             self._remove([known[0].id])
+
+    def hide(self, pictures: Sequence[str]) -> list[str]:
+        """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.
+
+        With its last picture a product is hidden too. Nothing is deleted.
+        """
+        with self._writing:
+            return hide(self.folder, self.index, self.model, self.schema, pictures)
+
+    def show(self, pictures: Sequence[str]) -> list[str]:
+        """Put hidden pictures back as they were, with the fields of their product as they are now; returns these."""
+        with self._writing:
+            return show(self.folder, self.index, self.model, self.settings, pictures)
 
     def _remove(self, points: Sequence[str]) -> None:
         orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
