@@ -2,24 +2,33 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.vectors import unit
 from snapfind.learn.maps import Live, Maps
-from snapfind.learn.recognise import Recogniser
 from snapfind.learn.views import Shown
 from snapfind.search.calibrate import Calibration, signs
 from snapfind.search.calibrate import fit as fit_calibration
 
-__all__ = ["Judge", "features_of", "held_out"]
+__all__ = ["Judge", "Sided", "features_of", "held_out"]
 
 _HELD = 10  # one photo in so many is held out, of products with at least five
 _RANKED = 10  # hits of each photo that calibrate
+
+
+@runtime_checkable
+class Sided(Protocol):
+    """Whatever makes unit rows of photos and of catalogue pictures: what every method leaves behind."""
+
+    def vectors(self, seen: Tensor, *, query: bool, batch: int = 64) -> Tensor:
+        """(n, …) as its body takes them -> (n, dim) unit rows in one role."""
+        ...
 
 
 def held_out(shown: Sequence[Shown]) -> NDArray[np.bool_]:
@@ -45,17 +54,18 @@ class Judge:
 
     def raw(self, body: nn.Module) -> float:
         """fine@1 of the encoder as it was."""
-        return self._right(*(features_of(body, self.source, rows, 0) for rows in (self.photos, self.studio)))
+        return self.right(*(features_of(body, self.source, rows, 0) for rows in (self.photos, self.studio)))
 
-    def score(self, module: nn.Module) -> float:
+    def score(self, module: nn.Module | Sided) -> float:
         """fine@1: part of the photos whose nearest studio picture is of their product."""
-        return self._right(*self._vectors(module))
+        return self.right(*self._vectors(module))
 
-    def _right(self, photos: Vectors, pictures: Vectors) -> float:
+    def right(self, photos: Vectors, pictures: Vectors) -> float:
+        """fine@1 of unit rows of the photos against unit rows of the studio pictures."""
         nearest = self.studio[(photos @ pictures.T).argmax(axis=1)]
         return round(float((self.source.products[nearest] == self.source.products[self.photos]).mean()), 4)
 
-    def calibration(self, module: nn.Module) -> tuple[float, ...]:
+    def calibration(self, module: nn.Module | Sided) -> tuple[float, ...]:
         """Weights that turn the cosines of the learnt space into probabilities (search/calibrate.py)."""
         photos, pictures = self._vectors(module)
         cosines = (photos @ pictures.T).astype(np.float64)
@@ -65,8 +75,8 @@ class Judge:
         features = np.concatenate([signs(row.tolist()) for row in ranked])
         return fit_calibration(features, right.ravel(), Calibration.fitted()).photo
 
-    def _vectors(self, module: nn.Module) -> tuple[Vectors, Vectors]:
-        assert isinstance(module, Recogniser)
+    def _vectors(self, module: nn.Module | Sided) -> tuple[Vectors, Vectors]:
+        assert isinstance(module, Sided)
         sides = []
         for rows, query in ((self.photos, True), (self.studio, False)):
             parts = [rows[at : at + 64] for at in range(0, len(rows), 64)]

@@ -149,7 +149,8 @@ class _Run:
         decay = min(self.plan.average, (step + 1) / (step + 10))  # the first steps count for little
         with torch.no_grad():
             for mean, now in zip(self.averaged.parameters(), self.module.parameters()):
-                mean.lerp_(now, 1 - decay)
+                if now.requires_grad:
+                    mean.lerp_(now, 1 - decay)
         return float(loss.detach())
 
     def note(self, told: Told, seconds: float) -> None:

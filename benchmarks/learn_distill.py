@@ -1,0 +1,159 @@
+"""Distillation on grocery: Lite2, and Lite2 with heads, teach Lite0. Prints Markdown.
+
+    SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR
+
+The pupil learns from the photos of `train` and the 81 studio pictures without a label, heads only, each as it is.
+fine@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos where nothing
+is drawn, mean and deviation over seeds where something is. The teacher with learnt heads has seen the labels of
+`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from learn_data import figure, frozen, grocery, labels_of, spread
+from numpy.typing import NDArray
+from torch import nn
+
+from snapfind.encoders.adapter import fit as fit_adapter
+from snapfind.encoders.builtin import Builtin, Look
+from snapfind.encoders.port import Vectors
+from snapfind.encoders.vectors import unit
+from snapfind.learn.batches import batches
+from snapfind.learn.begin import begin, believed, see
+from snapfind.learn.catalogue import LADDER
+from snapfind.learn.distill import STEPS, Pull, Pupil, projected, teach, teacher_front
+from snapfind.learn.heads import Heads
+from snapfind.learn.maps import Maps, make_maps
+from snapfind.learn.recognise import Recogniser
+from snapfind.learn.training import train
+from snapfind.learn.views import Shown
+
+PULLS = {
+    "features and relations": Pull(),
+    "features alone": Pull(relations=0.0),
+    "relations alone": Pull(features=0.0),
+}
+
+
+def first(maps: Maps) -> Maps:
+    """The pictures themselves, without the views drawn of them."""
+    return Maps(np.asarray(maps.kept)[:, :1], maps.products, maps.queries)
+
+
+def joined(train: Maps, studio: Maps) -> Maps:
+    """Photos, then studio pictures."""
+    products, queries = (
+        np.concatenate([getattr(own, name) for own in (train, studio)]) for name in ("products", "queries")
+    )
+    return Maps(np.concatenate([np.asarray(train.kept), np.asarray(studio.kept)]), products, queries)
+
+
+class Bench:
+    """Features of every picture by both networks, and who is right."""
+
+    def __init__(self, work: Path) -> None:
+        data = grocery()
+        self.studio, self.labels = data.studio, labels_of(data.val)
+        self.pupil = joined(first(frozen(data.train, work, "train", 2)), first(frozen(data.studio, work, "studio", 2)))
+        self.asked = frozen(data.val, work, "val")
+        self.teacher = Builtin.load("lite2", threads=torch.get_num_threads())
+        seen = (
+            self._by_teacher(data.train, work / "lite2-train.f16", 1),
+            self._by_teacher(data.studio, work / "lite2-studio.f16", 1),
+        )
+        self.taught, self.taught_val = joined(*seen), self._by_teacher(data.val, work / "lite2-val.f16", 1)
+
+    def _by_teacher(self, shown: list[Shown], file: Path, views: int) -> Maps:
+        front, preprocessing = teacher_front(self.teacher), self.teacher.preprocessing
+        return make_maps(shown, front, preprocessing, file, views=views, seed=0, threads=torch.get_num_threads())
+
+    def right(self, photos: Vectors, studio: Vectors) -> NDArray[np.bool_]:
+        """Of each photo of `val` whether its nearest studio picture is of its product."""
+        return (photos @ studio.T).argmax(1) == self.labels
+
+    def rows(self, learnt: Maps, asked: Maps) -> tuple[Vectors, Vectors]:
+        """Pooled features of `val` and of the studio pictures."""
+        return np.asarray(asked.kept[:, 0], np.float32), np.asarray(learnt.kept[~learnt.queries, 0], np.float32)
+
+    def of_module(self, module: Pupil | Recogniser, learnt: Maps, asked: Maps) -> NDArray[np.bool_]:
+        """`right`, of what was learnt."""
+        sides = zip(self.rows(learnt, asked), (True, False))
+        return self.right(*(module.vectors(torch.from_numpy(rows), query=query).numpy() for rows, query in sides))
+
+    def of_encoder(self, encoder: Builtin) -> NDArray[np.bool_]:
+        """`right`, of the teacher in a space of its own."""
+        none = np.empty((0, 0), np.float32)
+        photos, studio = (Look(rows, none) for rows in self.rows(self.taught, self.taught_val))
+        return self.right(encoder.project(photos, "query"), encoder.project(studio, "catalogue"))
+
+
+def by_labels(source: Maps, seed: int) -> Recogniser:
+    """Heads that learn from the labels of `train`."""
+    step, again = LADDER["heads"], np.zeros(len(source.products), bool)
+    seen = believed(see(nn.Identity(), source, again, np.flatnonzero(source.queries)))
+    learner = Recogniser(nn.Identity(), *begin(seen, 81, step.dim, seed), step.recipe)
+    batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
+    found = train(learner, batch, steps, replace(step.plan, epochs=15, seed=seed)).module
+    assert isinstance(found, Recogniser)
+    return found
+
+
+def pupil(bench: Bench, teacher: Builtin, pull: Pull, seed: int, epochs: int) -> Pupil:
+    """Heads that learn from the teacher."""
+    step = STEPS["heads"]
+    step = replace(step, pull=pull, plan=replace(step.plan, seed=seed, epochs=epochs))
+    source, again = bench.pupil, np.zeros(len(bench.pupil.products), bool)
+    wanted = projected(bench.taught, teacher, step.dim)
+    found = teach(nn.Identity(), source, again, np.flatnonzero(source.queries), wanted, step).module
+    assert isinstance(found, Pupil)
+    return found
+
+
+def with_heads(teacher: Builtin, heads: Heads) -> Builtin:
+    """The teacher in the space of learnt heads."""
+    return teacher.adapted(heads.adapter(teacher.raw_id, {}))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    bench, seeds = Bench(given.work), range(given.seeds)
+    print(
+        f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n| encoder | labels | fine@1 |\n|---|---|---|"
+    )
+    raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
+    print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")
+    fitted = bench.teacher.adapted(fit_adapter([one.load() for one in bench.studio], bench.teacher))
+    learnt = {seed: with_heads(bench.teacher, by_labels(bench.taught, seed).heads) for seed in seeds}
+    teachers: list[tuple[str, str, Callable[[int], Builtin]]] = [
+        ("Lite2, raw", "none", lambda seed: bench.teacher),
+        ("Lite2, fitted to the studio pictures", "none", lambda seed: fitted),
+        ("Lite2, heads learnt from labels", "of `train`", lambda seed: learnt[seed]),
+    ]
+    for name, labels, teacher in teachers:
+        own = [bench.of_encoder(teacher(seed)) for seed in seeds]
+        cell = figure(own[0]) if labels == "none" else spread([float(rows.mean()) for rows in own])
+        print(f"| teacher: {name} | {labels} | {cell} |", flush=True)
+        variants = {"closed form": (Pull(), 0)} | {
+            how: (pull, STEPS["heads"].plan.epochs) for how, pull in PULLS.items()
+        }
+        for how, (pull, epochs) in variants.items():
+            found = [pupil(bench, teacher(seed), pull, seed, epochs) for seed in seeds]
+            values = [float(bench.of_module(one, bench.pupil, bench.asked).mean()) for one in found]
+            print(f"| its pupil, {how} | {labels} | {spread(values)} |", flush=True)
+    own = [float(bench.of_module(by_labels(bench.pupil, seed), bench.pupil, bench.asked).mean()) for seed in seeds]
+    print(f"| Lite0, heads learnt from labels, no teacher | of `train` | {spread(own)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""A course: what every method that adapts the encoder does before its own loss, and after.
+
+Before: pictures are checked and looked at, one photo in ten is held out, a judge is appointed. After: the scores are
+calibrated on what was held out, and the artifact is written with what it was learnt from.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.preprocess import Preprocessing
+from snapfind.errors import BadInput
+from snapfind.learn.artifact import SHIPPED, write_artifact, write_heads
+from snapfind.learn.heads import Heads
+from snapfind.learn.judge import Judge, Sided, held_out
+from snapfind.learn.maps import Live, Maps, front_of, make_maps
+from snapfind.learn.network import read_network
+from snapfind.learn.recognise import Tail
+from snapfind.learn.training import Outcome
+from snapfind.learn.views import Shown
+
+__all__ = ["FIRST", "Adapted", "Course", "close_course", "open_course"]
+
+Progress = Callable[[int, int], None]
+FIRST = {"heads": "", "blocks": "_blocks.11", "network": "_conv_stem"}  # depth -> the first block that learns
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a method learns with: `source` of views, `body` that makes features of them, the `judge`.
+
+    `held` and `again` (n,) bool: pictures held out, and those that are photographed again. `products` are counted.
+    """
+
+    shown: Sequence[Shown]
+    parent: Path
+    source: Maps | Live
+    body: nn.Module
+    judge: Judge
+    held: NDArray[np.bool_]
+    again: NDArray[np.bool_]
+    products: int
+    before: float
+
+    @property
+    def photos(self) -> NDArray[np.int64]:
+        """Places of the photos that may be learnt from."""
+        return np.flatnonzero(~self.held & self.source.queries)
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The artifact's folder, the encoder it holds, fine@1 on the photos held out before and after, their places."""
+
+    folder: Path
+    encoder: Builtin
+    before: float
+    after: float
+    held: tuple[int, ...]
+    outcome: Outcome
+
+
+def open_course(
+    shown: Sequence[Shown],
+    work: Path,
+    *,
+    first: str,
+    views: int,
+    seed: int,
+    parent: Path = SHIPPED,
+    progress: Progress | None = None,
+) -> Course:
+    """Looks at `views` views of every picture up to the block `first` ("": all of it); `work` keeps the maps.
+
+    Raises BadInput on fewer than two products, products without a studio picture, or nothing but studio pictures.
+    """
+    products, network, encoder = _products(shown), read_network(parent), Builtin.load(str(parent))
+    work.mkdir(parents=True, exist_ok=True)
+    source = _source(shown, first, views, seed, parent, encoder.preprocessing, work, progress)
+    again = np.array([one.how == "rephotographed" for one in shown])
+    held = held_out(shown)
+    judge = Judge(source, held if held.any() else again)
+    body = Tail(network, network.names.index(first)) if first else nn.Identity()
+    return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body))
+
+
+def close_course(
+    course: Course,
+    learner: Sided,
+    heads: Heads,
+    body: nn.Module,
+    outcome: Outcome,
+    folder: Path,
+    facts: Mapping[str, object],
+) -> Adapted:
+    """Judges, calibrates and writes the artifact into `folder`; `facts` go into its manifest."""
+    after = course.judge.score(learner)
+    told: dict[str, object] = {
+        **facts,
+        "data_sha256": _data(course.shown, course.source),
+        "metrics": {
+            "judged_on": len(course.judge.photos),
+            "fine_at_1_raw": course.before,
+            "fine_at_1_learnt": after,
+        },
+        "calibration": course.judge.calibration(learner),
+    }
+    if isinstance(body, Tail):
+        written = write_artifact(folder, body.network, heads, told, parent=course.parent)
+    else:
+        written = write_heads(folder, heads, told, parent=course.parent)
+    return Adapted(folder, written, course.before, after, tuple(np.flatnonzero(course.held).tolist()), outcome)
+
+
+def _products(shown: Sequence[Shown]) -> int:
+    """One more than the largest number of a product. Raises BadInput where there is nothing to tell apart."""
+    studio = {one.product for one in shown if one.how == "studio"}
+    if len(studio) < 2:
+        raise BadInput(f"there are pictures of {len(studio)} product(s); learning needs two at the least")
+    strange = {one.product for one in shown} - studio
+    if strange:
+        raise BadInput(f"{len(strange)} product(s) of the photos have no catalogue picture; add these first")
+    if all(one.how == "studio" for one in shown):
+        raise BadInput("there is nothing but studio pictures; give photos, or have the pictures photographed again")
+    return max(studio) + 1
+
+
+def _source(
+    shown: Sequence[Shown],
+    first: str,
+    views: int,
+    seed: int,
+    parent: Path,
+    preprocessing: Preprocessing,
+    work: Path,
+    progress: Progress | None,
+) -> Maps | Live:
+    if first == FIRST["network"]:
+        return Live(shown, preprocessing, seed)
+    threads = torch.get_num_threads()
+    front = front_of(parent / "model.onnx", first, threads)
+    file = work / f"maps{first or '-pooled'}.f16"
+    return make_maps(shown, front, preprocessing, file, views=views, seed=seed, threads=threads, progress=progress)
+
+
+def _data(shown: Sequence[Shown], source: Maps | Live) -> str:
+    """sha256 of what was learnt from: the pixels of each picture, and whose it is."""
+    digest = hashlib.sha256(source.products.tobytes())
+    for one in shown:
+        digest.update(one.load().tobytes())
+    return digest.hexdigest()
