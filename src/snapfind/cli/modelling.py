@@ -1,4 +1,4 @@
-"""Verbs about models: list, fit to the catalogue, build another beside, switch, roll back."""
+"""Verbs about models: list, fit to the catalogue, build another beside, try it out, switch, roll back, drop."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from snapfind.evaluate.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, rerank.",
+    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -96,6 +96,27 @@ def rollback(shop: Place) -> None:
     with at(shop) as catalogue:
         name = catalogue.rollback()
     out.print(f"{name} answers now")
+
+
+@app.command("try")
+def try_(
+    shop: Place,
+    model: Annotated[str, typer.Argument(metavar="MODEL|none", help="A built model, or none to end the trial.")],
+    share: Annotated[float, typer.Option(help="Part of the photo searches that it answers too, up to 1.")] = 0.1,
+) -> None:
+    """Let a built model answer a part of the photo searches beside the active one; clicks say which is better."""
+    with at(shop) as catalogue:
+        catalogue.try_out(None if model == "none" else model, share)
+    said = f"{model} is on trial; end it with: snapfind flywheel conclude"
+    out.print("no model is on trial" if model == "none" else said)
+
+
+@app.command()
+def drop(shop: Place, model: str) -> None:
+    """Remove a model and its vectors; not the one that answers or is on trial."""
+    with at(shop) as catalogue:
+        catalogue.drop(model)
+    out.print(f"{model} is gone")
 
 
 @app.command()

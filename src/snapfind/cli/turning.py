@@ -96,7 +96,7 @@ def history(shop: Shop, json: Json = False) -> None:
     for one in made:
         figures = one.metrics.get("frozen") or one.metrics.get("fresh") or {}
         cells = (f"{figures[when]['precision@1']:.3f}" if figures else "" for when in ("before", "after"))
-        grid.add_row(str(one.number), one.began, str(one.data["photos"]), *cells, one.decision, one.why)
+        grid.add_row(str(one.number), one.began, str(one.data.get("photos", "")), *cells, one.decision, one.why)
     out.print(grid)
 
 

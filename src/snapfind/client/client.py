@@ -198,6 +198,14 @@ class Client:
         """Switch back to the model before; returns its name. Raises NotFound."""
         return str(self._ask.ask("POST", "/v1/models/rollback")["active"])
 
+    def try_out(self, model: str | None, share: float = 0.1) -> None:
+        """Let a built model answer a share of the photo searches beside the active one; None ends the trial."""
+        self._ask.ask("POST", "/v1/models/trial", json={"model": model, "share": share})
+
+    def drop(self, model: str) -> None:
+        """Remove a model and its vectors. Raises NotFound, BadInput."""
+        self._ask.ask("DELETE", "/v1/models", params={"model": model})
+
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """One row for each picture, in the columns that `add` reads."""
         started = self._ask.ask("POST", "/v1/exports", json={"filter": filter, "vectors": vectors})

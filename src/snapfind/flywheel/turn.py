@@ -94,7 +94,9 @@ def conclude(catalogue: Catalog, *, votes: int = 50, alpha: float = 0.05, force:
     if trial is None:
         raise NotFound("there is no trial under way")
     found = verdict.judge(catalogue.trial_log, catalogue.events.read(since=datetime.fromisoformat(trial.began)))
-    turn = next(one for one in [*turns(folder)][::-1] if one.model == trial.model)
+    turn = next((one for one in [*turns(folder)][::-1] if one.model == trial.model), None) or Turn(
+        number_of_next(folder), trial.began, "", __version__, {}, {}, catalogue.folder.manifest.active, trial.model
+    )
     told = asdict(found) | {"preference": round(found.preference, 4)}
     decided = found.active + found.other
     said = f"{found.other} of {decided} decided votes for {trial.model}, p {found.p:.3f}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from snapfind.server.auth import needs
@@ -26,12 +26,21 @@ class ModelShape(BaseModel):
     dim: int
 
 
+class TrialShape(BaseModel):
+    """The model on trial and its share of the photo searches."""
+
+    model: str
+    share: float = Field(gt=0, le=1)
+    began: str
+
+
 class ModelsReply(Reply):
     """Which model answers, which answered before, and all that are there."""
 
     active: str
     previous: str
     models: list[ModelShape]
+    trial: TrialShape | None = Field(description="the model on trial")
 
 
 class BuildBody(Given):
@@ -44,6 +53,13 @@ class SwitchBody(Given):
     """Which model is to answer."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class TrialBody(Given):
+    """Which model is to be tried, and on what part of the photo searches."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)] | None
+    share: float = Field(0.1, gt=0, le=1)
 
 
 @router.get("", response_model=ModelsReply)
@@ -91,6 +107,32 @@ async def switch(body: SwitchBody, service: Serving, trace: Now) -> ModelsReply:
     return reply(trace, ModelsReply, **_known(service))
 
 
+@router.post("/trial", response_model=ModelsReply)
+async def try_out(body: TrialBody, service: Serving, trace: Now) -> ModelsReply:
+    """Let a built model answer a share of the photo searches beside the active one; `null` ends the trial.
+
+    The two answers are interleaved, and clicks say which is better: see `/v1/flywheel/conclude`.
+
+    ```sh
+    curl --json '{"model": "lite2-0123abcd", "share": 0.1}' http://127.0.0.1:8000/v1/models/trial
+    ```
+    """
+    await service.writing.run(trace, lambda: service.catalogue.try_out(body.model, body.share))
+    return reply(trace, ModelsReply, **_known(service))
+
+
+@router.delete("", response_model=ModelsReply)
+async def drop(service: Serving, trace: Now, model: Annotated[str, Query(min_length=1, max_length=128)]) -> ModelsReply:
+    """Remove a model and its vectors; not the one that answers or is on trial.
+
+    ```sh
+    curl -X DELETE 'http://127.0.0.1:8000/v1/models?model=lite2-0123abcd'
+    ```
+    """
+    await service.writing.run(trace, lambda: service.catalogue.drop(model))
+    return reply(trace, ModelsReply, **_known(service))
+
+
 @router.post("/rollback", response_model=ModelsReply)
 async def rollback(service: Serving, trace: Now) -> ModelsReply:
     """Let the model answer that answered before.
@@ -109,4 +151,6 @@ def _known(service: Service) -> dict[str, object]:
         ModelShape(id=name, encoder=model["encoder"], adapted=model["adapted"], ready=model["ready"], dim=model["dim"])
         for name, model in manifest.models.items()
     ]
-    return {"active": manifest.active, "previous": manifest.previous, "models": models}
+    trial = service.catalogue.trial
+    shown = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
+    return {"active": manifest.active, "previous": manifest.previous, "models": models, "trial": shown}

@@ -1,13 +1,17 @@
-"""How each kind of job is done: import, fit, build, snapshot, export."""
+"""How each kind of job is done: import, fit, build, snapshot, export, a turn of the flywheel."""
 
 import csv
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.export import write_table
 from snapfind.catalog.report import AddReport
+from snapfind.errors import ExtraMissing
+from snapfind.flywheel.rules import Rules
+from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
 from snapfind.server.unpack import unpack
@@ -53,7 +57,18 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         count = write_table(rows, target, FIXED | catalogue.schema, vectors=job.spec["vectors"])
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
-    return {"import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export}
+    def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        need_torch()
+        made = run_turn(catalogue, Rules(**job.spec))
+        return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
+
+    return {"import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export, "turn": turn}
+
+
+def need_torch() -> None:
+    """Raises ExtraMissing where learning is not installed."""
+    if not (find_spec("torch") and find_spec("onnx")):
+        raise ExtraMissing("learning needs PyTorch and onnx on the server: pip install 'snapfind[learn]'")
 
 
 def _write_failures(path: Path, report: AddReport) -> None:

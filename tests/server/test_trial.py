@@ -1,0 +1,46 @@
+"""A model on trial over HTTP: one interleaved list, a log of both answers, photos kept where asked."""
+
+import time
+
+from tests.server.conftest import photo64
+
+
+def fitted(client):
+    """Two models, the fitted one answers; the name of the raw one."""
+    raw = client.get("/v1/models").json()["active"]
+    job = client.post("/v1/models/fit").json()["job"]
+    while job["state"] not in ("done", "failed"):
+        time.sleep(0.2)
+        job = client.get(f"/v1/jobs/{job['id']}").json()["job"]
+    assert job["state"] == "done", job
+    return raw
+
+
+def test_a_trial_answers_interleaved_and_ends(served):
+    client = served(keep_photos=1)
+    catalogue = client.app.state.service.catalogue
+    raw = fitted(client)
+    assert client.post("/v1/models/trial", json={"model": "no such"}).status_code == 404
+    assert client.post("/v1/models/trial", json={"model": raw, "share": 1}).json()["trial"]["model"] == raw
+    found = client.post("/v1/search", json={"photo": photo64(0), "session": "anna"}).json()
+    (tried,) = catalogue.trial_log
+    assert tried.search == found["request_id"] and len(tried.active) == len(tried.other) == 3
+    assert list(tried.shown) == [hit["product"]["id"] for hit in found["hits"]] and set(tried.teams) == {"a", "b"}
+    assert catalogue.asked.find(found["request_id"]) is not None
+    client.post("/v1/search", json={"photo": photo64(0), "text": "tea"})
+    assert len(list(catalogue.trial_log)) == 1 and len(list(catalogue.asked)) == 1  # with words it is no trial
+    assert client.delete("/v1/models", params={"model": raw}).status_code == 400
+    assert client.delete("/v1/events", params={"session": "anna"}).status_code == 200
+    assert list(catalogue.asked) == []
+    assert client.post("/v1/models/trial", json={"model": None}).json()["trial"] is None
+    gone = client.delete("/v1/models", params={"model": raw}).json()
+    assert [one["id"] for one in gone["models"]] == [gone["active"]] and gone["previous"] == ""
+    assert client.post("/v1/search", json={"photo": photo64(0)}).json()["hits"]
+
+
+def test_no_photo_is_kept_unless_asked_and_no_trial_is_concluded_before_it_began(served):
+    client = served()
+    assert client.post("/v1/search", json={"photo": photo64(0)}).status_code == 200
+    assert list(client.app.state.service.catalogue.asked) == []
+    assert client.get("/v1/flywheel").json()["turns"] == []
+    assert client.post("/v1/flywheel/conclude", json={}).status_code == 404
