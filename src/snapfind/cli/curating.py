@@ -1,0 +1,148 @@
+"""The verbs that keep a catalogue clean: look at all of it, apply what was found, take it back."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+import snapfind
+from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.folder import write_whole
+from snapfind.cli.options import Json, Shop
+from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.curate import journal
+from snapfind.curate.findings import KINDS, Finding, Findings, Shown
+from snapfind.curate.journal import Outcome
+from snapfind.curate.page import HEADS, page
+from snapfind.curate.seen import image_of
+from snapfind.curate.survey import survey
+from snapfind.errors import BadInput, SnapfindError
+from snapfind.media.copies import thumbnail
+
+__all__ = ["app"]
+
+_SIDE = 160  # pixels of a picture on the page
+_LISTED = 5  # findings of a kind on the terminal
+
+
+class _LookFirst(TyperGroup):
+    """`snapfind curate SHOP` is `snapfind curate look SHOP`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words of the command line, with the verb where none was written."""
+        if args and args[0] not in self.commands and args[0] not in {"--help", "-h"}:
+            args = ["look", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_LookFirst,
+    help="Find duplicates, wrong labels and bad pictures; `snapfind curate SHOP` looks. Every mend can be taken back.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Findings by their id.", show_default=False)]
+
+
+@app.command()
+def look(
+    shop: Shop,
+    report: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="OUT.html", help="Where the page goes; curate.html beside the shop."),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the findings as a table, to mend the source.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Look at the whole catalogue, print what was found, and write a page with pictures. Changes nothing."""
+    target = report or shop.parent / "curate.html"
+    if target.suffix.lower() not in {".html", ".htm"}:
+        raise BadInput(f"{target.name}: the report is a page; give a name that ends in .html")
+    with snapfind.open(shop, create=False) as opened:
+        with progress_bar("looking") as progress:
+            found = survey(opened, progress)
+        done = journal.applied(opened.folder.path)
+        write_whole(target, page(found, lambda one: _small(opened, one), done, str(shop)).encode())
+    if table is not None:
+        write_whole(table, _csv(found.found).encode())
+    if json:
+        print_json(asdict(found))
+    else:
+        _print(found, shop)
+    err.print(f"report: {target}")
+
+
+@app.command()
+def apply(shop: Shop, ids: Ids = None) -> None:
+    """Apply findings of the last look: those named, else those that are safe unseen. `undo` takes them back."""
+    with snapfind.open(shop, create=False) as opened:
+        _end(journal.apply(opened, ids or None))
+
+
+@app.command()
+def undo(
+    shop: Shop,
+    ids: Ids = None,
+    every: Annotated[bool, typer.Option("--all", help="Take back everything that is applied.")] = False,
+) -> None:
+    """Take applied findings back: those named, or all."""
+    if bool(ids) == every:
+        raise BadInput("name the findings to take back, or give --all")
+    with snapfind.open(shop, create=False) as opened:
+        _end(journal.undo(opened, None if every else ids))
+
+
+def _small(opened: Catalog, shown: Shown) -> bytes | None:
+    try:
+        return thumbnail(image_of(opened, shown.picture, _SIDE), _SIDE)
+    except SnapfindError:
+        return None
+
+
+def _print(found: Findings, shop: Path) -> None:
+    out.print(f"{found.products:,} products, {found.pictures:,} pictures looked at")
+    if not found.found:
+        out.print("nothing that would need mending was found")
+    for kind in KINDS:
+        own = found.of(kind)
+        if own:
+            out.print(Text(f"\n{HEADS[kind][0]}: {len(own):,}", style="bold"))
+            grid = Table(box=None, pad_edge=False, show_header=False)
+            for one in own[:_LISTED]:
+                grid.add_row(one.id, Text(one.said), Text(one.change.said if one.change else ""))
+            out.print(grid)
+            if len(own) > _LISTED:
+                out.print(f"… and {len(own) - _LISTED:,} more on the page")
+    safe = sum(one.safe for one in found.found)
+    if safe:
+        out.print(f"\n{safe:,} can be applied unseen: snapfind curate apply {shop}", markup=False)
+
+
+def _csv(found: Sequence[Finding]) -> str:
+    """One line for each picture or product that would change."""
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["finding", "kind", "product", "picture", "do", "before", "after", "score", "said"])
+    for one in found:
+        change = one.change
+        for shown in one.shown[: len(change.pictures) or 1] if change else one.shown[:1]:
+            cells = (change.verb, change.before, change.after) if change else ("", "", "")
+            writer.writerow([one.id, one.kind, shown.product, shown.name, *cells, f"{one.score:.4f}", one.said])
+    return file.getvalue()
+
+
+def _end(outcomes: Sequence[Outcome]) -> None:
+    for one in outcomes:
+        (out if one.done else err).print(Text(f"{one.id}  {one.said}"))
+    done = sum(one.done for one in outcomes)
+    out.print(f"{done:,} of {len(outcomes):,} done")
+    raise typer.Exit(0 if done == len(outcomes) else 1 if done else 2)

@@ -1,0 +1,56 @@
+"""A look at the whole catalogue: everything that this room can find, as findings. It changes nothing."""
+
+from datetime import UTC, datetime
+
+from snapfind.catalog.catalog import Catalog
+from snapfind.curate.copies import copies_found
+from snapfind.curate.findings import KINDS, Findings
+from snapfind.curate.oddities import faults_found, few_found, outliers_found
+from snapfind.curate.seen import Progress, see
+from snapfind.curate.strays import categories_found, products_found
+from snapfind.errors import BadInput
+
+__all__ = ["survey"]
+
+_PARTS = 5  # after the pictures were read
+
+
+def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
+    """Look, keep what was found in the catalogue's folder, and return it.
+
+    About 20 ms a picture on two cores, and 10 seconds for learning what spoilt pictures look like. What is hidden is
+    not looked at. Raises BadInput where there is no picture.
+    """
+    seen = see(catalogue, progress)
+    if not seen.points:
+        raise BadInput(f"{catalogue.folder.path} has no picture to look at; add the catalogue first")
+    total = len(seen.points)
+
+    def tell(part: int) -> None:
+        if progress:
+            progress(total + part * total // _PARTS, 2 * total)
+
+    found = []
+    copies, groups = copies_found(seen)
+    tell(1)
+    found += [*copies, *categories_found(seen, groups)]
+    tell(2)
+    found += products_found(seen, groups)
+    tell(3)
+    taken = {one.shown[0].picture for one in found if one.change and one.change.verb == "hide"}
+    found += faults_found(catalogue, seen)
+    tell(4)
+    found += [one for one in outliers_found(seen, groups) if one.shown[0].picture not in taken]
+    found += few_found(seen)
+    tell(5)
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    found.sort(key=lambda one: (order[one.kind], -one.score, one.id))
+    made = Findings(
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        len(catalogue),
+        total,
+        catalogue.model.photo.space.id,
+        tuple(found),
+    )
+    made.save(catalogue.folder.path)
+    return made
