@@ -1,6 +1,7 @@
 """What every index does, held against both engines: the one on disk and the full scan in memory."""
 
 import itertools
+import os
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,39 @@ from snapfind.index.exact import Exact
 from snapfind.index.filters import parse, where
 from snapfind.index.port import Ask, Point
 
+# of the client's own local mode
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+]
 DIM = 8
+SERVERS = os.environ.get("SNAPFIND_QDRANT_URL", "")  # such as qdrant://127.0.0.1:6333
+REPLICAS = int(os.environ.get("SNAPFIND_QDRANT_REPLICAS", "1"))
 SCHEMA = {"stock": "number", "organic": "bool", "added": "date", "tags": "list", "odd name": "text", "färg": "text"}
 FIELDS = {"title": "text", "price": "number", "brand": "text", "_product": "text", "_primary": "bool", **SCHEMA}
 
 
-@pytest.fixture(params=["edge", "exact"])
+def cluster_of(server):
+    """A fresh collection: in the client's own local mode, or on the servers of SNAPFIND_QDRANT_URL."""
+    client = pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
+    from snapfind.index import cluster
+
+    if server is None:
+        return cluster.open(client.QdrantClient(":memory:"), "test")
+    return cluster.open(*cluster.connect(f"{server}/test-{uuid.uuid4().hex}"), replicas=REPLICAS)
+
+
+@pytest.fixture(params=["edge", "exact", "cluster", "servers"])
 def index(request, tmp_path):
-    opened = edge.open(tmp_path / "index") if request.param == "edge" else Exact()
+    if request.param == "servers" and not SERVERS:
+        pytest.skip("SNAPFIND_QDRANT_URL is not set; deploy/cluster.yaml starts three servers")
+    make = {
+        "edge": lambda: edge.open(tmp_path / "index"),
+        "exact": Exact,
+        "cluster": lambda: cluster_of(None),
+        "servers": lambda: cluster_of(SERVERS),
+    }
+    opened = make[request.param]()
     opened.declare(FIELDS)
     opened.add_space("a", DIM)
     yield opened
@@ -278,7 +304,9 @@ def test_a_long_run_of_random_operations_agrees_with_a_dictionary(index):
         assert index.count() == len(model)
 
 
-def test_threads_read_while_one_writes(index):
+def test_threads_read_while_one_writes(index, request):
+    if request.node.callspec.params["index"] == "cluster":
+        pytest.skip("the client's local mode is for one thread; its servers are not")
     index.upsert([point(number) for number in range(200)])
     stop = threading.Event()
 

@@ -12,6 +12,7 @@ from snapfind.catalog import models
 from snapfind.catalog.add import Progress
 from snapfind.catalog.calibrating import refit
 from snapfind.catalog.folder import Folder
+from snapfind.catalog.migrate import Moved, move, open_index
 from snapfind.catalog.snapshot import pack
 from snapfind.catalog.writing import Writing
 from snapfind.encoders.builtin import Builtin
@@ -167,6 +168,19 @@ class Catalog(Writing):
                 {"events.db": self.events.copy(Path(spare) / "events.db")} if not self.settings.text("events") else {}
             )
             return pack(self.folder.path, Path(target), copies)
+
+    def migrate(self, address: str, *, progress: Progress | None = None, **shape: int) -> Moved:
+        """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.
+
+        `shape`: `shards`, `replicas`, `consistency` of a new collection. What was left behind stays as it is. Raises
+        BadInput, NotReady, ExtraMissing, CatalogBroken where the two disagree.
+        """
+        with self._writing:
+            moved = move(self.folder, self.index, address, progress, **shape)
+            old, self.index = self.index, open_index(self.folder)
+            self._reshelve()
+            old.close()
+        return moved
 
     def optimize(self) -> None:
         """Build search graphs and merge the engine's files."""

@@ -30,7 +30,8 @@ FORMAT = 1
 class Manifest:
     """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
 
-    `trial` is empty, or names a model, its share of the searches and when it began.
+    `trial` is empty, or names a model, its share of the searches and when it began. `index` is empty for the embedded
+    one, or the address of the servers' (catalog/migrate.py).
     """
 
     format: int = FORMAT
@@ -41,6 +42,7 @@ class Manifest:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     schema: dict[str, Kind] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict)
+    index: str = ""
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -10,13 +10,13 @@ from typing import Self
 from snapfind._version import __version__
 from snapfind.catalog import models
 from snapfind.catalog.folder import Folder
+from snapfind.catalog.migrate import open_index
 from snapfind.catalog.points import points_of
 from snapfind.catalog.trial import Trial, TrialLog
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
 from snapfind.events.kept import KeptPhotos
 from snapfind.events.store import EventStore
-from snapfind.index import edge
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.port import Index, Point
@@ -39,7 +39,7 @@ class Opened:
         self.trial: Trial | None = None
         self.trial_log = TrialLog(folder.path)
         try:
-            self.index: Index = edge.open(folder.index)
+            self.index: Index = open_index(folder)
             self._begin()
         except BaseException:
             folder.close()

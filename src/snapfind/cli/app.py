@@ -32,6 +32,7 @@ for verb in (
     keeping.doctor,
     keeping.snapshot,
     keeping.restore,
+    keeping.migrate,
 ):
     app.command(verb.__name__.rstrip("_"))(verb)
 app.add_typer(modelling.app, name="model")

@@ -1,4 +1,4 @@
-"""Verbs that look after a catalogue: info, doctor, snapshot, restore."""
+"""Verbs that look after a catalogue: info, doctor, snapshot, restore, migrate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+import snapfind
 from snapfind.catalog import doctor as doctor_
 from snapfind.catalog import snapshot as snapshot_
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.place import Place, at
-from snapfind.cli.printing import out, print_json
+from snapfind.cli.printing import out, print_json, progress_bar
 
-__all__ = ["doctor", "info", "restore", "snapshot"]
+__all__ = [
+    "doctor",
+    "info",
+    "migrate",
+    "restore",
+    "snapshot",
+]
 
 
 def info(shop: Place, json: Json = False) -> None:
@@ -50,6 +57,19 @@ def snapshot(shop: Shop, target: Annotated[Path, typer.Argument(help="The file t
     """Write the whole catalogue into one file with checksums."""
     size = snapshot_.snapshot(shop, target)
     out.print(f"{target}: {size / 2**20:,.1f} MB")
+
+
+def migrate(
+    shop: Shop,
+    address: Annotated[str, typer.Argument(help="qdrant://HOST:6333/NAME, or folder for the embedded index.")],
+    shards: Annotated[int, typer.Option(help="Shards of a new collection.", min=1)] = 1,
+    replicas: Annotated[int, typer.Option(help="Copies of each shard.", min=1)] = 1,
+    consistency: Annotated[int, typer.Option(help="Copies that must have a write before it returns.", min=1)] = 1,
+) -> None:
+    """Move the index to Qdrant servers, or back; both are compared before the switch. Stopped, it goes on."""
+    with snapfind.open(shop, create=False) as catalogue, progress_bar("moving") as progress:
+        moved = catalogue.migrate(address, progress=progress, shards=shards, replicas=replicas, consistency=consistency)
+    out.print(f"{moved.copied:,} points moved, {moved.there:,} were there; {moved.asked} searches give the same hits")
 
 
 def restore(

@@ -1,0 +1,87 @@
+"""A catalogue's index moves to a Qdrant collection and back: same points, same answers, nothing lost on the way."""
+
+import os
+import uuid
+
+import pytest
+
+from snapfind.catalog.migrate import EMBEDDED
+from snapfind.errors import BadInput, CatalogBroken, NotReady
+from snapfind.index import cluster
+from tests.pictures import picture
+
+pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+]
+
+
+@pytest.fixture
+def address(tmp_path):
+    """On the servers of SNAPFIND_QDRANT_URL where that is set, else in the client's own local mode."""
+    servers = os.environ.get("SNAPFIND_QDRANT_URL")
+    return f"{servers}/test-{uuid.uuid4().hex}" if servers else f"qdrant+path://{tmp_path}/servers/shop"
+
+
+def answers(catalogue):
+    photos = [[hit.product.id for hit in catalogue.search(picture(number))] for number in range(4)]
+    return [*photos, [hit.product.id for hit in catalogue.search("red tea")], catalogue.facets("brand")]
+
+
+def test_there_and_back(shop, address):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        before = answers(catalogue)
+        moved = catalogue.migrate(address)
+        assert (moved.copied, moved.there) == (4, 0) and moved.asked == moved.same > 0
+        assert answers(catalogue) == before
+        with pytest.raises(BadInput, match="already"):
+            catalogue.migrate(address)
+    with shop.open() as catalogue:
+        assert catalogue.folder.manifest.index == address and answers(catalogue) == before
+        catalogue.update("tea-1", {"price": 99})
+        catalogue.delete(["mug-1"])
+        back = catalogue.migrate(EMBEDDED)
+        assert back.copied == 1 and back.there == 2 and len(catalogue) == 2
+        assert catalogue.get("tea-1").price == 99
+    with shop.open() as catalogue:
+        assert catalogue.folder.manifest.index == "" and len(catalogue) == 2
+
+
+def test_a_move_that_was_stopped_goes_on(shop, address, monkeypatch):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        monkeypatch.setattr("snapfind.catalog.migrate._PAGE", 2)
+
+        def stop(done, total):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            catalogue.migrate(address, progress=stop)
+        assert catalogue.folder.manifest.index == "" and len(catalogue.search(picture(0))) == 3
+        assert catalogue.migrate(address).there == 2
+
+
+def test_two_that_disagree_are_not_switched(shop, address, monkeypatch):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        monkeypatch.setattr("snapfind.catalog.migrate.copy", lambda *_: (0, 0))  # a move that loses everything
+        with pytest.raises(CatalogBroken, match="nothing was switched"):
+            catalogue.migrate(address)
+        assert catalogue.folder.manifest.index == "" and len(catalogue) == 3
+
+
+@pytest.mark.parametrize("wrong", ["http://host/x", "qdrant://host", "qdrant:///x", "qdrant://host/a/b", "shop.snap"])
+def test_an_address_that_is_none_is_refused(wrong):
+    with pytest.raises(BadInput, match="qdrant://HOST:6333/NAME"):
+        cluster.connect(wrong)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        with pytest.raises(NotReady, match="do not answer"):
+            catalogue.migrate("qdrant://127.0.0.1:1/shop")
+        assert len(catalogue) == 3
