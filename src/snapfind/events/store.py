@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, delete, event, func, select, text
+from sqlalchemy import Engine, Select, create_engine, delete, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -131,6 +131,11 @@ class EventStore:
             salt = secrets.token_bytes(32)
             connection.execute(salts.insert().values(begun=now, salt=salt))
             return now, salt
+
+    def rows_of(self, wanted: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """What a select over the tables of events/table.py gives, such as counts."""
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(wanted).mappings()]
 
     def copy(self, target: Path) -> Path:
         """A whole copy of a store in SQLite, while it is being written to."""

@@ -12,7 +12,19 @@ from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
-from snapfind.server import events, imagesearch, imports, jobs_api, models, photos, pictures, products, search, system
+from snapfind.server import (
+    events,
+    imagesearch,
+    imports,
+    jobs_api,
+    models,
+    photos,
+    pictures,
+    products,
+    quality,
+    search,
+    system,
+)
 from snapfind.server.auth import needs
 from snapfind.server.layers import Bounded, Outer
 from snapfind.server.openapi import describe
@@ -61,7 +73,7 @@ def build(catalogue: Catalog, *, needs_key: bool = False, compat: str = "") -> F
 
 def routes(app: FastAPI) -> None:
     """The endpoints of the API and their document; it needs no catalogue."""
-    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, system):
+    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, quality, system):
         app.include_router(noun.router)
     app.include_router(system.open_router)
     describe(app)

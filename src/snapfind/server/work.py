@@ -1,4 +1,4 @@
-"""How each kind of job is done: import, fit, build, snapshot, export."""
+"""How each kind of job is done: import, fit, build, snapshot, export, curate."""
 
 import csv
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from typing import Any
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.export import write_table
 from snapfind.catalog.report import AddReport
+from snapfind.curate.findings import KINDS
+from snapfind.curate.survey import survey
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
 from snapfind.server.unpack import unpack
@@ -53,7 +55,11 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         count = write_table(rows, target, FIXED | catalogue.schema, vectors=job.spec["vectors"])
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
-    return {"import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export}
+    def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        found = survey(catalogue, progress)
+        return {"findings": len(found.found)} | {kind: len(found.of(kind)) for kind in KINDS if found.of(kind)}
+
+    return {"curate": curate, "import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export}
 
 
 def _write_failures(path: Path, report: AddReport) -> None:
