@@ -6,8 +6,9 @@ The shop is the 81 studio pictures. In each turn shoppers photograph what stands
 each used once), search in the real catalogue, and click as learn/shopper.py's habits say: the thing itself with .7, its
 kin with .08, anything with .03, each time with falling patience down the list. Their photos are kept, their acts are
 events. While a model is on trial every session sees the interleaved answers. Then the trial is concluded (the model
-with more votes answers from now on: sixty sessions are too few for a proof) and a turn is run: labels are what was clicked, the frozen set is 100 photos of `train` that no shopper uses. `val` is asked
-after every turn, for this table alone: no decision sees it.
+with more votes answers from now on: sixty sessions are too few for a proof) and a turn is run: labels are what was
+clicked, the frozen set is 100 photos of `train` that no shopper uses. `val` is asked after every turn, for this table
+alone: no decision sees it.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 
@@ -27,11 +28,18 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(shop):
+    with serving(shop.path) as address:
+        yield address
+
+
+@contextmanager
+def serving(path):
+    """The address of a server over that catalogue."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = "from snapfind.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(shop.path), "--port", str(port)]
+    command = [sys.executable, "-c", code, "serve", str(path), "--port", str(port)]
     running = subprocess.Popen(command, env={**os.environ, "SNAPFIND_THREADS": "1"})
     try:
         yield _ready(f"http://127.0.0.1:{port}", running)

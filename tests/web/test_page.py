@@ -165,7 +165,7 @@ def test_it_has_no_serious_accessibility_fault_and_fits_a_phone(browser, server,
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
     page = context.new_page()
     page.goto(server)
-    for place in ("search", "products", "import"):
+    for place in ("search", "products", "import", "quality"):
         page.goto(f"{server}#{place}")
         if place == "search":
             drop(page, photo(0))

@@ -30,11 +30,14 @@ def copies_found(seen: Seen) -> tuple[list[Finding], NDArray[np.int64]]:
     for number, rows in enumerate(grouped(pairs, "same picture")):
         same[list(rows)] = number
         found += _group(seen, rows, _grade(pairs, rows))
+    alike: dict[tuple[int, int], Pair] = {}
     for pair in pairs:
-        apart = seen.numbers[pair.a] != seen.numbers[pair.b]  # photos of one product may well look alike
-        if pair.grade == "same product" and apart and (same[pair.a] < 0 or same[pair.a] != same[pair.b]):
-            found.append(_alike(seen, pair))
-    return found, same
+        products = int(seen.numbers[pair.a]), int(seen.numbers[pair.b])
+        told = same[pair.a] >= 0 and same[pair.a] == same[pair.b]
+        # photos of one product may well look alike; of two products the nearest pair speaks
+        if pair.grade == "same product" and products[0] != products[1] and not told:
+            alike[products] = max(pair, alike.get(products, pair), key=lambda one: one.strength)
+    return [*found, *(_alike(seen, pair) for pair in alike.values())], same
 
 
 def _grade(pairs: Sequence[Pair], rows: Sequence[int]) -> Grade:

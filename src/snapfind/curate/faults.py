@@ -16,7 +16,7 @@ from snapfind.encoders.port import Vectors
 
 __all__ = ["Fault", "deviations", "faults"]
 
-_SHRINKAGE = 0.3  # of the covariance, in its own mean variance
+_SHRINKAGE = 0.3  # of the covariance, in its own mean variance; more where rows are fewer than directions
 _LEAST = {"blurred": 6.0, "tiny": 5.5, "text": 5.5, "collage": 4.5}  # deviations from which a fault is told
 
 
@@ -53,8 +53,9 @@ def deviations(vectors: Vectors, before: Vectors, after: Vectors) -> NDArray[np.
     centred = vectors - vectors.mean(axis=0)
     covariance = centred.T @ centred / len(centred)
     variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    shrinkage = max(_SHRINKAGE, len(covariance) / (2 * len(vectors)))
     moved = (after - before).mean(axis=0).astype(np.float64)
-    direction = np.linalg.solve(covariance / variance + _SHRINKAGE * np.eye(len(covariance)), moved)
+    direction = np.linalg.solve(covariance / variance + shrinkage * np.eye(len(covariance)), moved)
     scores = vectors.astype(np.float64) @ direction
     middle = np.median(scores)
     spread = 1.4826 * np.median(np.abs(scores - middle))

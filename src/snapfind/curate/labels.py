@@ -17,7 +17,7 @@ from snapfind.encoders.port import Vectors
 
 __all__ = ["Joint", "Suspect", "confident_joint", "suspects", "wrong_labels"]
 
-_MARGIN = 0.3
+_MARGIN = 0.6
 _ROUNDS = 2
 
 

@@ -141,6 +141,11 @@ class EventStore:
             connection.execute(salts.insert().values(begun=now, salt=salt))
             return now, salt
 
+    def rows_of(self, wanted: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """What a select over the tables of events/table.py gives, such as counts."""
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(wanted).mappings()]
+
     def copy(self, target: Path) -> Path:
         """A whole copy of a store in SQLite, while it is being written to."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -21,6 +21,7 @@ from snapfind.server import (
     photos,
     pictures,
     products,
+    quality,
     search,
     system,
     turns,
@@ -73,7 +74,7 @@ def build(catalogue: Catalog, *, needs_key: bool = False, compat: str = "") -> F
 
 def routes(app: FastAPI) -> None:
     """The endpoints of the API and their document; it needs no catalogue."""
-    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, turns, system):
+    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, quality, turns, system):
         app.include_router(noun.router)
     app.include_router(system.open_router)
     describe(app)

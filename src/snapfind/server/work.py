@@ -1,4 +1,4 @@
-"""How each kind of job is done: import, fit, build, snapshot, export, a turn of the flywheel."""
+"""How each kind of job is done: import, fit, build, snapshot, export, a look at the quality, a turn of the flywheel."""
 
 import csv
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from typing import Any
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.export import write_table
 from snapfind.catalog.report import AddReport
+from snapfind.curate.findings import KINDS
+from snapfind.curate.survey import survey
 from snapfind.errors import ExtraMissing
 from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
@@ -57,12 +59,14 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         count = write_table(rows, target, FIXED | catalogue.schema, vectors=job.spec["vectors"])
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
-    def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+    def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        found = survey(catalogue, progress)
+        def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         need_torch()
         made = run_turn(catalogue, Rules(**job.spec))
         return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
 
-    return {"import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export, "turn": turn}
+    return {"curate": curate, "import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export, "turn": turn}
 
 
 def need_torch() -> None:

@@ -97,6 +97,11 @@ export const job = (id) => json(`/v1/jobs/${id}`);
 export const cancelJob = (id) => json(`/v1/jobs/${id}`, { method: "DELETE" });
 export const jobErrors = async (id) => (await ask(`/v1/jobs/${id}/errors`)).blob();
 
+export const quality = () => json("/v1/quality");
+export const lookAgain = () => json("/v1/quality/look", { method: "POST" });
+export const applyFinding = (id) => json(`/v1/quality/${id}/apply`, { method: "POST" });
+export const undoFinding = (id) => json(`/v1/quality/${id}/undo`, { method: "POST" });
+
 /** Tell what a shopper did; a lost event must never disturb the shopper. */
 export function tell(events) {
   const told = events.map((event) => ({ session, id: crypto.randomUUID(), ...event }));

@@ -3,9 +3,10 @@
 import { by } from "./dom.js";
 import * as finder from "./finder.js";
 import * as imports from "./imports.js";
+import * as quality from "./quality.js";
 import * as shelf from "./shelf.js";
 
-const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch() };
+const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => quality.show() };
 
 function go() {
   const page = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
@@ -28,5 +29,6 @@ by("theme").addEventListener("click", () => {
 window.addEventListener("hashchange", go);
 shelf.start();
 imports.start();
+quality.start();
 go();
 finder.start().catch((fault) => { by("status").textContent = fault.message; });

@@ -1,0 +1,62 @@
+"""The Quality tab in a real browser: looking, fixing and undoing by keyboard, on a phone, in dark and light."""
+
+import shutil
+
+import pytest
+
+from tests.curate.conftest import stocked  # noqa: F401
+from tests.web.conftest import serving
+
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser test").expect
+pytestmark = pytest.mark.enable_socket  # loopback only
+
+
+@pytest.fixture(scope="module")
+def server(stocked, tmp_path_factory):  # noqa: F811
+    """A server over a shop that nobody has looked at."""
+    path = tmp_path_factory.mktemp("quality") / "shop.snap"
+    shutil.copytree(stocked, path)
+    with serving(path) as address:
+        yield address
+
+
+def test_a_look_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
+    page.click("nav a[href='#quality']")
+    expect(page.locator("#quality-status")).to_have_text("Nobody has looked yet.")
+    page.focus("#look")
+    page.keyboard.press("Enter")
+    expect(page.locator("#quality-status")).to_contain_text("25 products", timeout=120_000)
+    wrong = page.locator("section[aria-label='Wrong category'] .card")
+    expect(wrong).to_contain_text("blue thing 3")
+    wrong.scroll_into_view_if_needed()  # pictures load when they come into view
+    expect(wrong.locator("img").first).to_have_js_property("complete", True)
+    wrong.locator("button").focus()
+    page.keyboard.press("Enter")
+    expect(wrong).to_contain_text("blue-3: category red -> blue")
+    expect(wrong.locator("button")).to_have_text("Undo")
+    expect(wrong.locator("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(wrong.locator("button")).to_have_text("Fix")
+    page.locator("section[aria-label='Same file'] button").click()
+    expect(page.locator("section[aria-label='Same file'] .card")).to_contain_text("1 hidden")
+    page.reload()
+    expect(page.locator("section[aria-label='Applied'] .card")).to_have_count(1)
+    expect(page.locator("section[aria-label='Same file']")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_has_no_serious_accessibility_fault(browser, server, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{server}#quality")
+    page.wait_for_selector("#findings .card")  # what the test before found
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    found = axe.Axe().run(page).response["violations"]
+    grave = [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+    context.close()
