@@ -14,10 +14,7 @@ from snapfind.media.images import Limits
 from snapfind.settings import Settings
 
 if TYPE_CHECKING:
-    from snapfind.encoders.preprocess import Preprocessing
-    from snapfind.learn.pretrain import Recipe
     from snapfind.learn.shards import Shards
-    from snapfind.learn.towers import Towers
     from snapfind.learn.training import Told
 
 __all__ = ["need_torch", "pretrain", "prompts", "tell"]
@@ -54,15 +51,12 @@ def pretrain(
     if locked:
         _lock(pairs, into, loss, seed, held)
         return
-    import torch
-
-    from snapfind.learn.pretrain import Feed, Recipe, cost, recall_of, save_towers
+    from snapfind.learn.pretrain import Feed, Recipe, cost, new_towers, recall_of, save_towers
     from snapfind.learn.pretrain import pretrain as learn
     from snapfind.learn.training import Plan
 
     recipe = Recipe(Plan(rounds, rate, decay=0.1, seed=seed), loss, batch, part, hard, steps, held)
-    torch.manual_seed(seed)
-    towers, preprocessing = _towers(recipe)
+    towers, preprocessing = new_towers(recipe)
     feed = Feed(pairs, preprocessing, recipe)
     judged = feed.read(feed.held)
     before = recall_of(towers, judged) if held else (0.0, 0.0)
@@ -132,16 +126,6 @@ def tell(told: "Told") -> None:
     """An epoch, or a round, on stderr."""
     score = "" if told.score is None else f"  right at once {told.score:.3f} on what is held out"
     err.print(f"epoch {told.epoch}/{told.epochs}  loss {told.loss:.3f}  {told.speed:,.0f} pictures/s{score}")
-
-
-def _towers(recipe: "Recipe") -> "tuple[Towers, Preprocessing]":
-    from snapfind.encoders.builtin import Builtin
-    from snapfind.learn.artifact import SHIPPED
-    from snapfind.learn.network import read_network
-    from snapfind.learn.towers import ByteText, Sight, Towers
-
-    sight, text = Sight(read_network(SHIPPED), 256), ByteText(256, length=recipe.length)
-    return Towers(sight, text, recipe.loss, part=recipe.part, hard=recipe.hard), Builtin.load().preprocessing
 
 
 def _lock(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nce"], seed: int, held: int) -> None:

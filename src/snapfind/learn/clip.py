@@ -45,8 +45,8 @@ class Looks:
         large = image.convert("RGB").resize((size[0], size[1]), Image.Resampling.BICUBIC)
         left, top = (size[0] - self.side) // 2, (size[1] - self.side) // 2
         levels = np.asarray(large.crop((left, top, left + self.side, top + self.side)), np.float32) / 255
-        found: NDArray[np.float32] = (levels - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
-        return found
+        mean, deviation = (np.array(told, np.float32) for told in (self.mean, self.deviation))
+        return ((levels - mean) / deviation).astype(np.float32)
 
 
 @dataclass(frozen=True)

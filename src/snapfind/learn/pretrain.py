@@ -22,11 +22,13 @@ from torch import Tensor, distributed
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.errors import BadInput
+from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.network import read_network
 from snapfind.learn.shards import Shards
-from snapfind.learn.towers import Loss, Towers, bytes_of, titles_of
+from snapfind.learn.towers import ByteText, Loss, Sight, Towers, bytes_of, titles_of
 from snapfind.learn.training import Outcome, Plan, Told, train
 
-__all__ = ["Feed", "Recipe", "cost", "pretrain", "recall_of", "save_towers"]
+__all__ = ["Feed", "Recipe", "cost", "new_towers", "pretrain", "recall_of", "save_towers"]
 
 _TRIES = 64  # pairs in a row that cannot be read before it ends
 
@@ -95,6 +97,14 @@ class Feed:
                 self.unread[getattr(problem, "code", "bad_input")] += 1
                 number = int(rng.choice(np.flatnonzero(self._used)))
         raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
+
+
+def new_towers(recipe: Recipe, parent: Path = SHIPPED) -> tuple[Towers, Preprocessing]:
+    """The network of `parent`, all of it trainable, beside a title's tower from nothing; how pictures are prepared."""
+    torch.manual_seed(recipe.plan.seed)
+    sight, text = Sight(read_network(parent), 256), ByteText(256, length=recipe.length)
+    told = json.loads((parent / "manifest.json").read_text())["preprocessing"]
+    return Towers(sight, text, recipe.loss, part=recipe.part, hard=recipe.hard), Preprocessing.parse(told)
 
 
 def pretrain(
