@@ -10,14 +10,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 
+from safetensors.torch import load_file  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.encoders.adapter import Adapter  # noqa: E402
 from snapfind.encoders.builtin import Builtin  # noqa: E402
+from snapfind.encoders.preprocess import to_tensor  # noqa: E402
 from snapfind.errors import BadInput, ExtraMissing, ModelBroken, NotFound, SnapfindError  # noqa: E402
 from snapfind.learn.artifact import SHIPPED  # noqa: E402
+from snapfind.learn.network import read_network  # noqa: E402
+from snapfind.learn.towers import Sight  # noqa: E402
 from tests.learn.test_catalogue import photo  # noqa: E402
 from tests.learn.test_log import log_of  # noqa: E402
 from tests.learn.test_shards import pairs, shard  # noqa: E402
@@ -81,6 +85,13 @@ def test_pretraining_tells_recall_and_cost_and_keeps_both_towers(tmp_path):
     assert "12 pairs in 2 shards" in said and "left out: 1 × title without a picture" in said
     assert "title -> picture" in said and "3,600 pairs at" in said and "at 2 an hour" in said
     assert json.loads((tmp_path / "towers" / "manifest.json").read_text())["kind"] == "towers"
+    encoder = Builtin.load(str(tmp_path / "towers" / "encoder"))
+    tower = Sight(read_network(tmp_path / "towers" / "encoder"), 256)
+    held = load_file(tmp_path / "towers" / "towers.safetensors")
+    tower.load_state_dict({name.removeprefix("picture."): own for name, own in held.items() if "picture." in name})
+    rows = encoder.images([picture(3, 96)], "query")
+    wanted = tower(torch.from_numpy(to_tensor([picture(3, 96)], encoder.preprocessing))).detach().numpy()
+    assert float((rows * wanted).sum()) > 0.999, "the shop floor sees what the tower sees"
 
 
 def test_locked_pretraining_leaves_a_space(tmp_path):

@@ -69,7 +69,7 @@ def pretrain(
     _recalls(held, {"before": before, "after": after})
     _left_out(feed.unread)
     out.print(cost(target, done.history[-1].speed, price))
-    out.print(f"both towers are in {into}")
+    out.print(f"both towers are in {into}; a catalogue adopts the picture's: shop.adopt('{into / 'encoder'}')")
 
 
 def prompts(

@@ -80,7 +80,9 @@ def read_clip(folder: Path) -> Clip:
     if not (folder / "model.safetensors").is_file():
         raise ModelBroken(f"{folder} has no model.safetensors; save it anew with safe_serialization=True")
     from transformers import AutoTokenizer, CLIPModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the verbs have bars of their own
     try:
         model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -22,7 +22,7 @@ from torch import Tensor, distributed
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.errors import BadInput
-from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.artifact import SHIPPED, write_artifact
 from snapfind.learn.network import read_network
 from snapfind.learn.shards import Shards
 from snapfind.learn.towers import ByteText, Loss, Sight, Towers, bytes_of, titles_of
@@ -145,11 +145,17 @@ def cost(pairs: float, speed: float, price: float) -> str:
 
 
 def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, object]) -> None:
-    """Both towers as safetensors with a manifest, whole or not at all: to be trained on, or locked."""
+    """Both towers as safetensors with a manifest, whole or not at all.
+
+    Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalogue
+    adopts. Raises ModelBroken when float16 turns its vectors.
+    """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     save_file({name: value.contiguous() for name, value in towers.state_dict().items()}, draft / "towers.safetensors")
+    if isinstance(towers.picture, Sight):
+        write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
     manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
