@@ -1,4 +1,4 @@
-"""Distillation on grocery: Lite2, and Lite2 with heads, teach Lite0. Prints Markdown.
+"""Distillation on grocery: Lite2, and Lite2 with learnt heads, teach Lite0. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR
 
@@ -19,7 +19,6 @@ from learn_data import figure, frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin, Look
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.vectors import unit
@@ -119,6 +118,13 @@ def with_heads(teacher: Builtin, heads: Heads) -> Builtin:
     return teacher.adapted(heads.adapter(teacher.raw_id, {}))
 
 
+def spread_of(bench: Bench, teacher: Callable[[int], Builtin], pull: Pull | None, seeds: range) -> str:
+    """Mean and deviation of the pupils of those teachers; without a pull the closed form alone."""
+    epochs = STEPS["heads"].plan.epochs if pull else 0
+    found = [pupil(bench, teacher(seed), pull or Pull(), seed, epochs) for seed in seeds]
+    return spread([float(bench.of_module(one, bench.pupil, bench.asked).mean()) for one in found])
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,24 +139,21 @@ def main() -> None:
     )
     raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
     print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")
-    fitted = bench.teacher.adapted(fit_adapter([one.load() for one in bench.studio], bench.teacher))
-    learnt = {seed: with_heads(bench.teacher, by_labels(bench.taught, seed).heads) for seed in seeds}
-    teachers: list[tuple[str, str, Callable[[int], Builtin]]] = [
-        ("Lite2, raw", "none", lambda seed: bench.teacher),
-        ("Lite2, fitted to the studio pictures", "none", lambda seed: fitted),
-        ("Lite2, heads learnt from labels", "of `train`", lambda seed: learnt[seed]),
-    ]
-    for name, labels, teacher in teachers:
-        own = [bench.of_encoder(teacher(seed)) for seed in seeds]
-        cell = figure(own[0]) if labels == "none" else spread([float(rows.mean()) for rows in own])
-        print(f"| teacher: {name} | {labels} | {cell} |", flush=True)
-        variants = {"closed form": (Pull(), 0)} | {
-            how: (pull, STEPS["heads"].plan.epochs) for how, pull in PULLS.items()
-        }
-        for how, (pull, epochs) in variants.items():
-            found = [pupil(bench, teacher(seed), pull, seed, epochs) for seed in seeds]
-            values = [float(bench.of_module(one, bench.pupil, bench.asked).mean()) for one in found]
-            print(f"| its pupil, {how} | {labels} | {spread(values)} |", flush=True)
+    found = bench.right(*(unit(rows) for rows in bench.rows(bench.taught, bench.taught_val)))
+    print(f"| teacher: Lite2, raw | none | {figure(found)} |", flush=True)
+    print(
+        f"| its pupil, closed form | none | {spread_of(bench, lambda seed: bench.teacher, None, seeds)} |", flush=True
+    )
+    for how, pull in PULLS.items():
+        cell = spread_of(bench, lambda seed: bench.teacher, pull, seeds)
+        print(f"| its pupil, {how} | none | {cell} |", flush=True)
+    heads = {seed: by_labels(bench.taught, seed).heads for seed in seeds}
+    learnt = {seed: with_heads(bench.teacher, own) for seed, own in heads.items()}
+    cell = spread([float(bench.of_encoder(learnt[seed]).mean()) for seed in seeds])
+    print(f"| teacher: Lite2, heads learnt from labels | of `train` | {cell} |", flush=True)
+    for how, pull in {"closed form": None, "features and relations": Pull()}.items():
+        cell = spread_of(bench, lambda seed: learnt[seed], pull, seeds)
+        print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
     own = [float(bench.of_module(by_labels(bench.pupil, seed), bench.pupil, bench.asked).mean()) for seed in seeds]
     print(f"| Lite0, heads learnt from labels, no teacher | of `train` | {spread(own)} |")
 

@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 
 import snapfind
-from snapfind.cli.learning import need_torch
 from snapfind.cli.options import Json, Shop
+from snapfind.cli.pretraining import need_torch
 from snapfind.cli.printing import err, out, print_json
 from snapfind.evaluate.queries import read_queries
 

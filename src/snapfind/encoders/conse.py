@@ -67,10 +67,10 @@ class Conse:
 
     def centred(self, encoded: Vectors) -> Vectors:
         """(n, dim) vectors of the text encoder -> the same texts in this space, without encoding them again."""
-        return unit(encoded - self._names.mean(axis=0))
+        return unit(encoded - self.names.mean(axis=0))
 
     @cached_property
-    def _names(self) -> Vectors:
+    def names(self) -> Vectors:
         """(1000, dim) unit rows; shipped for the default text encoder, encoded now for any other."""
         with safe_open(_WEIGHTS / "imagenet_names.safetensors", framework="np") as shipped:
             if shipped.metadata()["space"] == self._text.space.id:
@@ -79,7 +79,7 @@ class Conse:
 
     @cached_property
     def _centred(self) -> Vectors:
-        return unit(self._names - self._names.mean(axis=0))
+        return unit(self.names - self.names.mean(axis=0))
 
 
 def _fingerprint() -> str:

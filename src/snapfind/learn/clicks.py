@@ -164,6 +164,12 @@ class ClickLearner(nn.Module):
             loss = loss + weights.lists * self._in_order(vectors, lists)
         return loss
 
+    @torch.no_grad()
+    def vectors(self, seen: Tensor, *, query: bool, batch: int = 256) -> Tensor:
+        """(n, width) features -> unit rows (n, dim) in one role."""
+        rows = torch.full((batch,), query, device=seen.device)
+        return torch.cat([self.heads(part, rows[: len(part)]) for part in seen.split(batch)])
+
     def _in_order(self, vectors: Tensor, lists: Tensor) -> Tensor:
         """Listwise softmax (Plackett and Luce's first choice): what was clicked first against all that was shown."""
         there = lists[:, 1:] >= 0

@@ -64,7 +64,7 @@ class Adapted:
     before: float
     after: float
     held: tuple[int, ...]
-    outcome: Outcome
+    outcome: Outcome | None
 
 
 def open_course(
@@ -96,7 +96,7 @@ def close_course(
     learner: Sided,
     heads: Heads,
     body: nn.Module,
-    outcome: Outcome,
+    outcome: Outcome | None,
     folder: Path,
     facts: Mapping[str, object],
 ) -> Adapted:

@@ -61,7 +61,7 @@ class Lesson:
 
 
 STEPS: dict[Depth, Lesson] = {
-    "heads": Lesson(FIRST["heads"], 4, Plan(epochs=20, rate=5e-4)),
+    "heads": Lesson(FIRST["heads"], 4, Plan(epochs=10, rate=5e-4)),
     "blocks": Lesson(FIRST["blocks"], 4, Plan(epochs=8, rate=1e-3, rates={"body": 5e-4})),
 }
 

@@ -92,17 +92,22 @@ def learn_identity(
     products: int,
     stages: Stages,
     *,
+    again: NDArray[np.bool_] | None = None,
     kept: Path | None = None,
     told: Callable[[Told], None] | None = None,
 ) -> tuple[Identity, NDArray[np.int64]]:
-    """The three stages on `photos` (places in `source`) and all studio pictures; returns also the photos kept."""
+    """The three stages on `photos` (places in `source`) and all studio pictures; returns also the photos kept.
+
+    `again` (n,) bool: pictures whose view 0 is for judging only, as in batches.py.
+    """
+    again = np.zeros(len(source.products), bool) if again is None else again
     learner = Identity(body, heads, Prototypes(torch.ones(products, heads.query.shape[1])), stages)
-    learner = _stage(learner, "contrast", stages.contrast, source, photos, kept, told)
+    learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, told)
     if stages.purify:
-        photos = photos[pure(_vectors(learner, source, photos, query=True), source.products[photos])]
-    learner.prototypes = Prototypes(_means(learner, source, photos, products))
-    learner = _stage(learner, "prototypes", stages.prototypes, source, photos, kept, told)
-    return _stage(learner, "angles", stages.angles, source, photos, kept, told), photos
+        photos = photos[pure(_vectors(learner, source, again, photos, query=True), source.products[photos])]
+    learner.prototypes = Prototypes(_means(learner, source, again, photos, products))
+    learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, told)
+    return _stage(learner, "angles", stages.angles, source, again, photos, kept, told), photos
 
 
 def _stage(
@@ -110,6 +115,7 @@ def _stage(
     stage: Stage,
     plan: Plan,
     source: Maps | Live,
+    again: NDArray[np.bool_],
     photos: NDArray[np.int64],
     kept: Path | None,
     told: Callable[[Told], None] | None,
@@ -119,9 +125,7 @@ def _stage(
     resting = [own for own in learner.parameters() if own.requires_grad and own is not learner.prototypes.weight]
     for parameter in resting if stage == "prototypes" else []:
         parameter.requires_grad_(False)
-    batch, steps = batches(
-        source, np.zeros(len(source.products), bool), photos, size=learner.stages.batch, seed=plan.seed
-    )
+    batch, steps = batches(source, again, photos, size=learner.stages.batch, seed=plan.seed)
     outcome = train(learner, batch, steps, plan, kept=kept / stage if kept else None, told=told)
     for parameter in resting:
         parameter.requires_grad_()
@@ -129,17 +133,21 @@ def _stage(
     return learner
 
 
-def _vectors(learner: Identity, source: Maps | Live, rows: NDArray[np.int64], *, query: bool) -> Vectors:
-    """(n, dim) of the pictures themselves, in one role."""
+def _vectors(
+    learner: Identity, source: Maps | Live, again: NDArray[np.bool_], rows: NDArray[np.int64], *, query: bool
+) -> Vectors:
+    """(n, dim) of the first view that may be learnt from, in one role."""
     parts = [rows[at : at + 256] for at in range(0, len(rows), 256)]
-    seen = (source.batch(part, np.zeros_like(part)) for part in parts)
+    seen = (source.batch(part, again[part].astype(np.int64)) for part in parts)
     vectors: Vectors = np.concatenate([learner.vectors(own, query=query).cpu().numpy() for own in seen])
     return vectors
 
 
-def _means(learner: Identity, source: Maps | Live, photos: NDArray[np.int64], products: int) -> Tensor:
+def _means(
+    learner: Identity, source: Maps | Live, again: NDArray[np.bool_], photos: NDArray[np.int64], products: int
+) -> Tensor:
     """(products, dim) sums of the vectors of photos and studio pictures."""
     sums = np.zeros((products, learner.heads.query.shape[1]), np.float32)
     for rows, query in ((photos, True), (np.flatnonzero(~source.queries), False)):
-        np.add.at(sums, source.products[rows], _vectors(learner, source, rows, query=query))
+        np.add.at(sums, source.products[rows], _vectors(learner, source, again, rows, query=query))
     return torch.from_numpy(sums)

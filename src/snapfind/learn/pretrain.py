@@ -22,11 +22,13 @@ from torch import Tensor, distributed
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.errors import BadInput
+from snapfind.learn.artifact import SHIPPED, write_artifact
+from snapfind.learn.network import read_network
 from snapfind.learn.shards import Shards
-from snapfind.learn.towers import Loss, Towers, bytes_of, titles_of
+from snapfind.learn.towers import ByteText, Loss, Sight, Towers, bytes_of, titles_of
 from snapfind.learn.training import Outcome, Plan, Told, train
 
-__all__ = ["Feed", "Recipe", "cost", "pretrain", "recall_of", "save_towers"]
+__all__ = ["Feed", "Recipe", "cost", "new_towers", "pretrain", "recall_of", "save_towers"]
 
 _TRIES = 64  # pairs in a row that cannot be read before it ends
 
@@ -97,6 +99,14 @@ class Feed:
         raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
 
 
+def new_towers(recipe: Recipe, parent: Path = SHIPPED) -> tuple[Towers, Preprocessing]:
+    """The network of `parent`, all of it trainable, beside a title's tower from nothing; how pictures are prepared."""
+    torch.manual_seed(recipe.plan.seed)
+    sight, text = Sight(read_network(parent), 256), ByteText(256, length=recipe.length)
+    told = json.loads((parent / "manifest.json").read_text())["preprocessing"]
+    return Towers(sight, text, recipe.loss, part=recipe.part, hard=recipe.hard), Preprocessing.parse(told)
+
+
 def pretrain(
     towers: Towers,
     feed: Feed,
@@ -135,11 +145,17 @@ def cost(pairs: float, speed: float, price: float) -> str:
 
 
 def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, object]) -> None:
-    """Both towers as safetensors with a manifest, whole or not at all: to be trained on, or locked."""
+    """Both towers as safetensors with a manifest, whole or not at all.
+
+    Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalogue
+    adopts. Raises ModelBroken when float16 turns its vectors.
+    """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     save_file({name: value.contiguous() for name, value in towers.state_dict().items()}, draft / "towers.safetensors")
+    if isinstance(towers.picture, Sight):
+        write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
     manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)

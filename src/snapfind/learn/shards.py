@@ -6,6 +6,7 @@ take pickles. Here the headers of each shard are read once, and every pair is th
 29 bytes of memory a pair. Nothing is ever extracted. What cannot be used is left out and counted by its reason.
 """
 
+import hashlib
 import json
 import tarfile
 from collections import Counter
@@ -49,6 +50,12 @@ class Shards:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def sign(self) -> str:
+        """A fingerprint of the shards' names and of where their pairs lie."""
+        told = repr([file.name for file in self.files]).encode() + self._rows.tobytes()
+        return hashlib.sha256(told).hexdigest()[:12]
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         """All pairs once, shards in a drawn order and pairs drawn within 16 shards: reads stay near each other."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snapfind.learn.contrast import gathered, in_parts, info_nce, sigmoid_loss
+from snapfind.learn.heads import Heads
 from snapfind.learn.network import Network
 
 __all__ = ["ByteText", "Loss", "Sight", "Towers", "bytes_of", "titles_of"]
@@ -38,6 +39,11 @@ class Sight(nn.Module):
         start = network.names.index(first)
         for number, block in enumerate(network.blocks):
             block.requires_grad_(number >= start)
+
+    def heads(self) -> Heads:
+        """The matrix as the two heads of an artifact; both roles are seen alike."""
+        matrix, mean = (own.detach().cpu().numpy() for own in (self.matrix, self.mean))
+        return Heads(matrix, mean, mean)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Unit rows."""

@@ -61,12 +61,22 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         found = survey(catalogue, progress)
-        def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        return {"findings": len(found.found)} | {kind: len(found.of(kind)) for kind in KINDS if found.of(kind)}
+
+    def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         need_torch()
         made = run_turn(catalogue, Rules(**job.spec))
         return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
 
-    return {"curate": curate, "import": add, "fit": fit, "build": build, "snapshot": snapshot, "export": export, "turn": turn}
+    return {
+        "import": add,
+        "fit": fit,
+        "build": build,
+        "snapshot": snapshot,
+        "export": export,
+        "curate": curate,
+        "turn": turn,
+    }
 
 
 def need_torch() -> None:

@@ -1,0 +1,162 @@
+"""Verbs that learn without a catalogue: pairs of picture and title in shards, class names with a user's CLIP."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from snapfind.cli.printing import err, out, progress_bar
+from snapfind.errors import ExtraMissing
+from snapfind.evaluate.queries import read_queries
+from snapfind.media.images import Limits
+from snapfind.settings import Settings
+
+if TYPE_CHECKING:
+    from snapfind.learn.shards import Shards
+    from snapfind.learn.training import Told
+
+__all__ = ["need_torch", "pretrain", "prompts", "tell"]
+
+Into = Annotated[Path, typer.Option(help="Folder for what is learnt; checkpoints are kept beside it.")]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+
+
+def pretrain(
+    shards: Annotated[list[Path], typer.Argument(help="Tar files of KEY.jpg beside KEY.txt.", show_default=False)],
+    into: Into,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Both towers rest; two maps on their features learn (a laptop's minutes).")
+    ] = False,
+    loss: Annotated[Literal["sigmoid", "info_nce"], typer.Option(help="SigLIP's loss or CLIP's.")] = "sigmoid",
+    batch: Annotated[int, typer.Option(min=2, help="Pairs that stand against each other.")] = 256,
+    part: Annotated[int, typer.Option(min=0, help="Pairs in memory at a time; 0 all of them.")] = 32,
+    hard: Annotated[float, typer.Option(min=0, help="How much more hard negatives weigh; 0 not.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; each ends in a score and a checkpoint.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of a round.")] = 100,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
+    held: Annotated[int, typer.Option(min=0, help="Pairs held out to judge.")] = 256,
+    target: Annotated[float, typer.Option(help="Pairs whose cost is told.")] = 1e10,
+    price: Annotated[float, typer.Option(help="Of a machine like this one, an hour.")] = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """Learn a space of pictures and texts from pairs in tar shards; interrupted, it goes on."""
+    need_torch()
+    from snapfind.learn.shards import Shards
+
+    pairs = Shards(shards, Limits.of(Settings()))
+    err.print(f"{len(pairs):,} pairs in {len(shards):,} shards")
+    _left_out(pairs.left_out)
+    if locked:
+        _lock(pairs, into, loss, seed, held)
+        return
+    from snapfind.learn.pretrain import Feed, Recipe, cost, new_towers, recall_of, save_towers
+    from snapfind.learn.pretrain import pretrain as learn
+    from snapfind.learn.training import Plan
+
+    recipe = Recipe(Plan(rounds, rate, decay=0.1, seed=seed), loss, batch, part, hard, steps, held)
+    towers, preprocessing = new_towers(recipe)
+    feed = Feed(pairs, preprocessing, recipe)
+    judged = feed.read(feed.held)
+    before = recall_of(towers, judged) if held else (0.0, 0.0)
+    done = learn(towers, feed, recipe, kept=into.with_name(into.name + ".work"), told=tell)
+    best = done.module
+    assert isinstance(best, type(towers))
+    after = recall_of(best, judged) if held else (0.0, 0.0)
+    facts: dict[str, object] = {"seed": seed, "metrics": {"recall_at_1": after, "before": before, "pairs": held}}
+    save_towers(into, best, recipe, facts)
+    _recalls(held, {"before": before, "after": after})
+    _left_out(feed.unread)
+    out.print(cost(target, done.history[-1].speed, price))
+    out.print(f"both towers are in {into}; a catalogue adopts the picture's: shop.adopt('{into / 'encoder'}')")
+
+
+def prompts(
+    model: Annotated[Path, typer.Argument(help="Folder of a model in the CLIP format of transformers.")],
+    table: Annotated[Path, typer.Argument(help="A CSV with picture and product, or category: the class.")],
+    into: Into,
+    method: Annotated[
+        Literal["prompts", "lora", "linear"], typer.Option(help="Vectors around names, or adapters by peft.")
+    ] = "prompts",
+    split: Annotated[
+        Literal["closed", "few", "zero"], typer.Option(help="Every class, a few pictures of each, or classes unseen.")
+    ] = "closed",
+    shots: Annotated[int, typer.Option(min=1, help="Pictures of a class in the split of few.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 20,
+    rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 1e-3,
+    root: Annotated[Path | None, typer.Option(help="Folder that picture names of the table start from.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Teach class names to a frozen two-tower model with very few numbers; the model's own files stay as they are."""
+    need_torch()
+    from snapfind.learn.classify import classify
+    from snapfind.learn.training import Plan
+
+    asked, failed = read_queries(table, root)
+    for sentence in failed[:10]:
+        err.print(sentence, markup=False)
+    labelled = [(one.photo, one.category or min(one.products)) for one in asked if one.photo is not None]
+    with progress_bar("looking") as progress:
+        found = classify(
+            *(model, labelled, into, method, split, Plan(epochs, rate, decay=0.01, seed=seed)),
+            shots=shots,
+            progress=progress,
+            told=tell,
+        )
+    for sentence in found.failed[:10]:
+        err.print(sentence, markup=False)
+    grid = _grid("", "names alone", method)
+    for name in ("top-1", "top-5"):
+        grid.add_row(name, f"{found.before[name]:.3f}", f"{found.after[name]:.3f}")
+    out.print(
+        f"{found.tested:,} pictures of {found.classes} classes that were not learnt from; {found.learnt:,} numbers"
+    )
+    out.print(grid)
+    out.print(f"what was learnt is in {into}")
+
+
+def need_torch() -> None:
+    """Raises ExtraMissing where PyTorch or onnx is not installed."""
+    if not (find_spec("torch") and find_spec("onnx")):
+        raise ExtraMissing("learning needs PyTorch and onnx: pip install 'snapfind[learn]'")
+
+
+def tell(told: "Told") -> None:
+    """An epoch, or a round, on stderr."""
+    score = "" if told.score is None else f"  right at once {told.score:.3f} on what is held out"
+    err.print(f"epoch {told.epoch}/{told.epochs}  loss {told.loss:.3f}  {told.speed:,.0f} pictures/s{score}")
+
+
+def _lock(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nce"], seed: int, held: int) -> None:
+    """Two maps on frozen features, judged on pairs held out, beside what ConSE finds."""
+    from snapfind.encoders.builtin import Builtin
+    from snapfind.encoders.text import TextEncoder
+    from snapfind.learn.locked import judged_lock, see_pairs
+
+    encoder, text = Builtin.load(), TextEncoder()
+    with progress_bar("looking") as progress:
+        seen, look = see_pairs(pairs, encoder, text, into.with_name(into.name + ".work"), progress=progress)
+    found = judged_lock(seen, look, encoder, text, into, loss=loss, seed=seed, held=held, told=tell)
+    _recalls(found.judged, {"ConSE": found.before, "learnt": found.after})
+    out.print(f"the space is in {into}; load it with snapfind.encoders.locked.Locked.load")
+
+
+def _recalls(held: int, rows: dict[str, tuple[float, float]]) -> None:
+    grid = _grid("", "title -> picture", "picture -> title")
+    for name, values in rows.items():
+        grid.add_row(name, *(f"{value:.3f}" for value in values))
+    out.print(f"recall@1 among {held:,} pairs that were held out")
+    out.print(grid)
+
+
+def _grid(*columns: str) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        grid.add_column(name)
+    return grid
+
+
+def _left_out(counts: dict[str, int]) -> None:
+    for reason, count in counts.items():
+        err.print(f"left out: {count:,} × {reason}", markup=False)

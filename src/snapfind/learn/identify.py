@@ -1,0 +1,56 @@
+"""Identity learning (learn/identity.py) on a shop's own pictures, from looking at them to the artifact."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.begin import begin, see
+from snapfind.learn.course import FIRST, Adapted, close_course, open_course
+from snapfind.learn.identity import Stages, learn_identity
+from snapfind.learn.training import Told
+from snapfind.learn.views import Shown
+
+__all__ = ["identify"]
+
+_VIEWS, _DIM = 4, 256
+
+
+def identify(
+    shown: Sequence[Shown],
+    folder: Path,
+    work: Path,
+    *,
+    depth: Literal["heads", "blocks"] = "heads",
+    stages: Stages | None = None,
+    seed: int = 0,
+    views: int = _VIEWS,
+    dim: int = _DIM,
+    parent: Path = SHIPPED,
+    command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    told: Callable[[Told], None] | None = None,
+) -> Adapted:
+    """The three stages on `shown`; writes the artifact into `folder`, keeps maps and checkpoints in `work`.
+
+    Raises BadInput as `open_course` does.
+    """
+    stages = stages or Stages()
+    plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
+    stages = replace(stages, **plans)
+    course = open_course(shown, work, first=FIRST[depth], views=views, seed=seed, parent=parent, progress=progress)
+    heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, seed)
+    learner, used = learn_identity(
+        *(course.body, heads, course.source, course.photos, course.products, stages),
+        again=course.again,
+        kept=work / f"checkpoint-identity-{depth}",
+        told=told,
+    )
+    facts = {
+        "command": command,
+        "seed": seed,
+        "recipe": asdict(stages),
+        "photos": {"held_out": int(course.held.sum()), "not_believed": len(course.photos) - len(used)},
+    }
+    return close_course(course, learner, learner.heads, learner.body, None, folder, facts)
