@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from snapfind.flywheel.guards import Guard
+from snapfind.flywheel.lineage import Turn, write
 from tests.curate.conftest import stocked  # noqa: F401
 from tests.web.conftest import serving
 
@@ -16,6 +18,11 @@ def server(stocked, tmp_path_factory):  # noqa: F811
     """A server over a shop that nobody has looked at."""
     path = tmp_path_factory.mktemp("quality") / "shop.snap"
     shutil.copytree(stocked, path)
+    guard = Guard("no slice falls on the frozen set", False, "worst slice: category red, -0.200")
+    figures = {"frozen": {"before": {"precision@1": 0.5}, "after": {"precision@1": 0.25}}}
+    times = ("2026-01-31T12:00:00+00:00", "2026-01-31T12:05:00+00:00")
+    turn = Turn(1, *times, "0", {}, {"photos": 60}, "lite0-00000000", "", figures, [guard], "stopped", guard.told)
+    write(path / "flywheel", turn)
     with serving(path) as address:
         yield address
 
@@ -42,6 +49,16 @@ def test_a_look_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
     page.reload()
     expect(page.locator("section[aria-label='Applied'] .card")).to_have_count(1)
     expect(page.locator("section[aria-label='Same file']")).to_have_count(0)
+
+
+def test_the_turns_of_the_flywheel_are_told(page):
+    page.click("nav a[href='#quality']")
+    expect(page.locator("#turns-status")).to_have_text("No model is on trial.")
+    row = page.locator("#turns tbody tr")
+    expect(row).to_have_count(1)
+    for said in ("60", "50 %", "25 %", "stopped", "category red, -0.200"):
+        expect(row).to_contain_text(said)
+    expect(page.locator("#conclude")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

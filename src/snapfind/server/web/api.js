@@ -120,3 +120,7 @@ export async function show(image, url) {
   image.onload = () => URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(picture);
 }
+
+export const turns = () => json("/v1/flywheel");
+export const turnNow = () => json("/v1/flywheel/turns", body("POST", {}));
+export const concludeTrial = () => json("/v1/flywheel/conclude", body("POST", {}));

@@ -5,8 +5,9 @@ import * as finder from "./finder.js";
 import * as imports from "./imports.js";
 import * as quality from "./quality.js";
 import * as shelf from "./shelf.js";
+import * as turns from "./turns.js";
 
-const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => quality.show() };
+const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => Promise.all([quality.show(), turns.show()]) };
 
 function go() {
   const page = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
@@ -30,5 +31,6 @@ window.addEventListener("hashchange", go);
 shelf.start();
 imports.start();
 quality.start();
+turns.start();
 go();
 finder.start().catch((fault) => { by("status").textContent = fault.message; });
