@@ -78,6 +78,23 @@ def test_identity_clicks_and_a_teacher_end_in_a_table_and_a_switch(shop, tmp_pat
     assert learnt == {"identity-heads", "clicks", "distill-heads"}
 
 
+def test_titles_are_measured_beside_pictures_alone(shop, tmp_path):
+    with snapfind.open(shop) as opened:
+        before = opened.info()["models"]
+        for number in range(PRODUCTS):
+            opened.update(f"p{number}", {"title": f"the thing {number}"})
+    said = run("categories", shop, "--photos", tmp_path / "photos.csv")
+    assert "6 photos that were held out" in said and "and titles" in said
+    told = json.loads((shop / "learn" / "categories" / "manifest.json").read_text())
+    assert told["metrics"]["judged"] == 6 and 0 <= told["metrics"]["titles"] <= 1
+    with snapfind.open(shop) as opened:
+        assert opened.info()["models"] == before
+        for number in range(PRODUCTS):
+            opened.update(f"p{number}", {"title": None})
+    with pytest.raises(BadInput, match="no product has a title"):
+        run("categories", shop)
+
+
 def test_pretraining_tells_recall_and_cost_and_keeps_both_towers(tmp_path):
     files = [shard(tmp_path / "a.tar", pairs(range(12))), shard(tmp_path / "b.tar", [("x.txt", b"alone")])]
     asked = ["--batch", 4, "--part", 2, "--rounds", 1, "--steps", 1, "--held", 4, "--target", 3600, "--price", 2]

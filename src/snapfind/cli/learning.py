@@ -8,7 +8,7 @@ import typer
 from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import need_torch, pretrain, prompts, tell
-from snapfind.cli.printing import err
+from snapfind.cli.printing import err, out, progress_bar
 
 __all__ = ["app"]
 
@@ -86,6 +86,30 @@ def identity(
             ),
             yes=yes,
         )
+
+
+@app.command()
+def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed = 0) -> None:
+    """Measure whether titles help photos to find products: patches of a picture, words of its title, one classifier."""
+    need_torch()
+    from dataclasses import replace
+
+    from snapfind.learn.titled import PLAN, by_titles
+
+    with lesson_of(shop, photos, root) as lesson, progress_bar("looking") as progress:
+        titles = {product.id: product.title for product in lesson.opened.products()}
+        found = by_titles(
+            *(lesson.shown, [titles[product] for product in lesson.products], lesson.opened.model.text),
+            *(lesson.work / "categories", lesson.work / "views-patches"),
+            plan=replace(PLAN, seed=seed),
+            progress=progress,
+            told=tell,
+        )
+    rows = {"raw encoder": found.raw, "learnt, pictures alone": found.pictures, "learnt, and titles": found.titles}
+    out.print(f"recall@1 of {found.judged:,} photos that were held out")
+    for name, value in rows.items():
+        out.print(f"{value:.3f}  {name}")
+    out.print("searches stay as they are: products are indexed by their pictures, titles by words and dense text")
 
 
 @app.command()
