@@ -4,6 +4,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +40,7 @@ from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
 from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Kind, Picture, Product, Region, Regions
+from snapfind.types import Answer, Box, Kind, Order, Picture, Product, Region, Regions, Told
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -92,6 +93,7 @@ class Catalog:
             *(self.index, self.model, learnt.calibration, self.schema, self.settings, learnt.prototypes),
             models.reranker(self.folder, self.model.photo),
             lambda point: models.copied(self.folder, point, self.settings),
+            models.ranker(self.folder),
         )
 
     @property
@@ -231,13 +233,15 @@ class Catalog:
         category: str | None = None,
         right: Sequence[str | Photo] = (),
         wrong: Sequence[str | Photo] = (),
+        order: Order | None = None,
+        shopper: Mapping[str, Told] | None = None,
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
 
         `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
         its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
         of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
-        earlier answer.
+        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `shopper` is what it may read.
 
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
@@ -246,6 +250,7 @@ class Catalog:
         """
         marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
         query = as_query(wanted, filter, box, regions, category, marked)
+        query = replace(query, order=order or query.order, shopper={**query.shopper, **(shopper or {})})
         return search(query, self.shelf, limit=limit, offset=offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
@@ -438,6 +443,15 @@ class Catalog:
         """
         with self._writing:
             models.rerank(self.folder, method)
+            self._reshelve()
+
+    def rank(self, artifact: str | Path | None) -> None:
+        """Order products of one verdict by the click ranker of `snapfind rank fit`; None: not, as it is at first.
+
+        It belongs to the model that answers. Raises NotFound, ModelBroken.
+        """
+        with self._writing:
+            models.rank(self.folder, None if artifact is None else Path(artifact))
             self._reshelve()
 
     # ── the folder ───────────────────────────────────────────────────────────────

@@ -23,8 +23,9 @@ from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
-from snapfind.search import rerankers
+from snapfind.search import clickmodel, rerankers
 from snapfind.search.calibrate import Calibration
+from snapfind.search.ranker import Ranker
 from snapfind.search.rerank import Reranker
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
@@ -39,6 +40,9 @@ __all__ = [
     "learnt",
     "made_ready",
     "open_model",
+    "rank",
+    "ranker",
+    "ranker_folder",
     "raw_encoder",
     "rerank",
     "reranker",
@@ -243,6 +247,35 @@ def reranker(folder: Folder, encoder: Builtin) -> Reranker | None:
     """That of the active model, None where it has none. Raises ModelBroken."""
     place = folder.space(folder.manifest.active) / "reranker"
     return rerankers.load(place, encoder) if (place / "manifest.json").exists() else None
+
+
+def ranker_folder(folder: Folder) -> Path:
+    """Where the active model keeps its click ranker: a ranker reads scores, which mean something in one space only."""
+    return folder.space(folder.manifest.active) / "ranker"
+
+
+def rank(folder: Folder, artifact: Path | None) -> None:
+    """Copy a click ranker into the active model's folder, whole, or take it away. Raises NotFound, ModelBroken."""
+    place = ranker_folder(folder)
+    if artifact is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    clickmodel.load(artifact, folder.manifest.active)
+    draft = place.with_name("ranker.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name in clickmodel.FILES:
+        shutil.copyfile(artifact / name, draft / name)
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+
+
+def ranker(folder: Folder) -> Ranker | None:
+    """That of the active model, None where it has none. Raises ModelBroken."""
+    place = ranker_folder(folder)
+    return clickmodel.load(place, folder.manifest.active) if (place / "manifest.json").exists() else None
 
 
 def learnt(folder: Folder) -> Learnt:

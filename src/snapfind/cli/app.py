@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli import adding, evaluating, keeping, learning, modelling, searching, serving
+from snapfind.cli import adding, evaluating, keeping, learning, modelling, ranking, searching, serving
 from snapfind.cli.place import at_server
 from snapfind.cli.printing import fail
 from snapfind.errors import SnapfindError
@@ -37,6 +37,7 @@ for verb in (
 app.add_typer(modelling.app, name="model")
 app.add_typer(serving.keys, name="key")
 app.add_typer(learning.app, name="learn")
+app.add_typer(ranking.app, name="rank")
 
 
 def _version(asked: bool) -> None:

@@ -21,7 +21,7 @@ from snapfind.evaluate.run import run
 if TYPE_CHECKING:
     from snapfind.learn.training import Told
 
-__all__ = ["app"]
+__all__ = ["app", "need_torch"]
 
 app = typer.Typer(
     help="Learn a better encoder for a catalogue (needs the extra: pip install 'snapfind[learn]').",
@@ -47,7 +47,7 @@ def catalogue(
     yes: Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")] = False,
 ) -> None:
     """Adapt the encoder to the catalogue: its pictures, and photos where there are any; interrupted, it goes on."""
-    _need_torch()
+    need_torch()
     from snapfind.learn.catalogue import adapt, within
     from snapfind.learn.gather import gather
 
@@ -69,7 +69,8 @@ def catalogue(
         _offer(opened, found.folder, [one for one, photo, _ in labelled if photo in held], yes=yes)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raises ExtraMissing."""
     if not (find_spec("torch") and find_spec("onnx")):
         raise ExtraMissing("learning needs PyTorch and onnx: pip install 'snapfind[learn]'")
 
