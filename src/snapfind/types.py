@@ -23,12 +23,10 @@ __all__ = [
     "Query",
     "Region",
     "Regions",
-    "Told",
     "Verdict",
 ]
 
 Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
-Told = str | float | tuple[str, ...]  # what a caller tells of a shopper
 Kind = Literal["text", "number", "bool", "date", "list"]
 Verdict = Literal["match", "similar", "none"]
 Regions = Literal["subject", "whole", "all"]
@@ -178,7 +176,7 @@ class Query:
     `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
     answer. A product marked right stays in the answer, one marked wrong is not shown again.
     `order` says whether a click ranker, where the catalogue has one, orders the products of one verdict ("clicks"), or
-    none does ("likeness"); `shopper` is what it may read of the shopper, such as `{"recent": ("tea-1", "mug-2")}`.
+    none does ("likeness"); `recent` are the products that the shopper opened before, oldest first, for the ranker.
     """
 
     likes: tuple[Like, ...]
@@ -187,7 +185,7 @@ class Query:
     category: str | None = None
     marked: tuple[Like, ...] = ()
     order: Order = "clicks"
-    shopper: Mapping[str, Told] = field(default_factory=dict)
+    recent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.order not in get_args(Order):

@@ -100,10 +100,10 @@ class Backwards:
 def test_no_product_crosses_a_verdict():
     scores = [0.9, 0.7, 0.6, 0.3, 0.2, 0.05, 0.6, 0.01]
     payloads = [to_payload(Product(f"p{at}"), snapfind.Picture("a"), primary=True) for at in range(8)]
-    again = by_clicks(Backwards(), payloads, scores, {})
+    again = by_clicks(Backwards(), payloads, scores, ())
     assert again.order == [2, 1, 0, 4, 3, 5, 6, 7] and sorted(again.checks) == list(range(6))
     assert [verdict(scores[place]) for place in again.order] == [verdict(score) for score in scores]
-    assert by_clicks(Backwards(), [], [], {}).order == []
+    assert by_clicks(Backwards(), [], [], ()).order == []
 
 
 def test_the_log_parts_the_domains_and_remembers_what_was_opened(shop, tmp_path):

@@ -40,7 +40,7 @@ from snapfind.search.pipeline import search
 from snapfind.search.shelf import Shelf
 from snapfind.search.sight import regions_of
 from snapfind.settings import Settings
-from snapfind.types import Answer, Box, Kind, Order, Picture, Product, Region, Regions, Told
+from snapfind.types import Answer, Box, Kind, Order, Picture, Product, Region, Regions
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -234,14 +234,15 @@ class Catalog:
         right: Sequence[str | Photo] = (),
         wrong: Sequence[str | Photo] = (),
         order: Order | None = None,
-        shopper: Mapping[str, Told] | None = None,
+        recent: Sequence[str] = (),
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
 
         `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
         its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
         of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
-        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `shopper` is what it may read.
+        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `recent` is what the
+        shopper opened before, for the ranker.
 
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
@@ -250,7 +251,7 @@ class Catalog:
         """
         marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
         query = as_query(wanted, filter, box, regions, category, marked)
-        query = replace(query, order=order or query.order, shopper={**query.shopper, **(shopper or {})})
+        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
         return search(query, self.shelf, limit=limit, offset=offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:

@@ -63,8 +63,7 @@ def search(
         *(_like(text, -1.0) for text in less or ()),
     ]
     marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
-    shopper = {"recent": tuple(recent)} if recent else {}
-    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, shopper)
+    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, tuple(recent or ()))
     with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:

@@ -88,7 +88,7 @@ def read_log(events: Path, products: Mapping[str, Mapping[str, Any]], domain: Sh
     searches: dict[str, int] = {}
     for rows, recents in _chunks(events, domain):
         payloads = [{**products.get(row[1], {}), "_product": row[1]} for row in rows]
-        columns = columns_of(payloads, [row[7] for row in rows], {})
+        columns = columns_of(payloads, [row[7] for row in rows], ())
         columns |= {"hit.position": [min(row[2] or 0, 50) for row in rows], "shopper.recent": recents}
         encoded.append(encode(columns, FIELDS, len(rows)))
         told += [(searches.setdefault(row[0], len(searches)), *row[2:6]) for row in rows]

@@ -111,7 +111,7 @@ def _by_clicks(order: _Order, recalled: Recalled, ranker: Ranker, query: Query) 
         str(found.payload["_product"]): found.payload for ranking in recalled.rankings.values() for found in ranking
     }
     again = by_clicks(
-        ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.shopper
+        ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.recent
     )
     said = {
         product: {**checks.get(product, {}), "click": again.checks[place]}

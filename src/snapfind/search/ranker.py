@@ -1,7 +1,7 @@
 """The port of a click ranker, and its step: products in the order of how likely they are opened, inside a verdict.
 
-`search/rerank.py` looks at pictures; a ranker reads fields of the products, their scores and what the caller tells of
-the shopper. It never moves a product across a verdict: what is a match stays before what is similar, and what is no
+`search/rerank.py` looks at pictures; a ranker reads fields of the products, their scores and what the shopper opened
+before. It never moves a product across a verdict: what is a match stays before what is similar, and what is no
 match stays where it was.
 """
 
@@ -34,19 +34,20 @@ class Ranker(Protocol):
 
 
 def columns_of(
-    payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], shopper: Mapping[str, Any]
+    payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], recent: Sequence[str]
 ) -> dict[str, list[Any]]:
     """What a ranker reads of the n products that a search found, best first.
 
     `product.id` and `product.FIELD` of each field, `hit.score` its probability, `hit.position` always 1 (what was
-    learnt of a place must not say where a product goes), `shopper.NAME` what the caller told, the same in each row.
+    learnt of a place must not say where a product goes), `shopper.recent` what the shopper opened before.
     """
     names = {name for payload in payloads for name in payload if not name.startswith("_")}
     columns = {f"product.{name}": [_plain(payload.get(name)) for payload in payloads] for name in names}
     columns["product.id"] = [payload["_product"] for payload in payloads]
     columns["hit.score"] = list(scores)
     columns["hit.position"] = [1] * len(scores)
-    return columns | {f"shopper.{name}": [value] * len(scores) for name, value in shopper.items()}
+    columns["shopper.recent"] = [tuple(recent)] * len(scores)
+    return columns
 
 
 def _plain(value: Any) -> Any:
@@ -54,7 +55,7 @@ def _plain(value: Any) -> Any:
 
 
 def by_clicks(
-    ranker: Ranker, payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], shopper: Mapping[str, Any]
+    ranker: Ranker, payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], recent: Sequence[str]
 ) -> Reranked:
     """The places 0..n-1 of a ranking anew, and the chance of a click of each that was judged.
 
@@ -63,7 +64,7 @@ def by_clicks(
     judged = min(len(scores), ranker.candidates)
     if not judged:
         return Reranked(list(range(len(scores))), {})
-    chances = ranker.chances(columns_of(payloads[:judged], scores[:judged], shopper), judged)
+    chances = ranker.chances(columns_of(payloads[:judged], scores[:judged], recent), judged)
     verdicts = [verdict(score) for score in scores[:judged]]
     order = list(range(len(scores)))
     for one in ("match", "similar"):

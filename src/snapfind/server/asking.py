@@ -101,9 +101,14 @@ class Asked(BaseModel):
         if len(likes) > most:
             raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
         marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
-        shopper = {"recent": tuple(body.recent)} if body.recent else {}
         return Query(
-            tuple(likes), body.filter or None, body.regions, body.category or None, tuple(marked), body.order, shopper
+            tuple(likes),
+            body.filter or None,
+            body.regions,
+            body.category or None,
+            tuple(marked),
+            body.order,
+            tuple(body.recent),
         )
 
     @property
