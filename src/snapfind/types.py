@@ -17,6 +17,7 @@ __all__ = [
     "Hit",
     "Kind",
     "Like",
+    "Order",
     "Picture",
     "Product",
     "Query",
@@ -29,6 +30,7 @@ Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
 Kind = Literal["text", "number", "bool", "date", "list"]
 Verdict = Literal["match", "similar", "none"]
 Regions = Literal["subject", "whole", "all"]
+Order = Literal["clicks", "likeness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Query:
     itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
     `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
     answer. A product marked right stays in the answer, one marked wrong is not shown again.
+    `order` says whether a click ranker, where the catalogue has one, orders the products of one verdict ("clicks"), or
+    none does ("likeness"); `recent` are the products that the shopper opened before, oldest first, for the ranker.
     """
 
     likes: tuple[Like, ...]
@@ -180,8 +184,12 @@ class Query:
     regions: Regions = "subject"
     category: str | None = None
     marked: tuple[Like, ...] = ()
+    order: Order = "clicks"
+    recent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise BadQuery(f"order {self.order!r}: give one of {', '.join(get_args(Order))}", field="order")
         if any(like.text is not None for like in self.marked):
             raise BadQuery("what is marked right or wrong is a product or a photo, not a text", field="marked")
         if self.regions not in get_args(Regions):

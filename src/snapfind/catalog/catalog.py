@@ -155,6 +155,15 @@ class Catalog(Writing):
             models.rerank(self.folder, method)
             self._reshelve()
 
+    def rank(self, artifact: str | Path | None) -> None:
+        """Order products of one verdict by the click ranker of `snapfind rank fit`; None: not, as it is at first.
+
+        It belongs to the model that answers. Raises NotFound, ModelBroken.
+        """
+        with self._writing:
+            models.rank(self.folder, None if artifact is None else Path(artifact))
+            self._reshelve()
+
     # ── the folder ───────────────────────────────────────────────────────────────
 
     def snapshot(self, target: str | Path) -> int:

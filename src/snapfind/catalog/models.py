@@ -23,7 +23,7 @@ from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
-from snapfind.search import rerankers
+from snapfind.search import clickmodel, rerankers
 from snapfind.search.calibrate import Calibration
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
@@ -37,6 +37,8 @@ __all__ = [
     "fit",
     "made_ready",
     "open_model",
+    "rank",
+    "ranker_folder",
     "raw_encoder",
     "rerank",
     "shelf",
@@ -242,12 +244,36 @@ def shelf(folder: Folder, index: Index, model: Model, settings: Settings) -> She
     name = model.photo.space.id
     place = folder.space(name)
     found = read(place, _calibration(folder, name))
-    reranker = place / "reranker"
+    reranker, ranker = place / "reranker", place / "ranker"
     return Shelf(
         *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
         rerankers.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
         lambda point: copied(folder, point, settings),
+        clickmodel.load(ranker, name) if (ranker / "manifest.json").exists() else None,
     )
+
+
+def ranker_folder(folder: Folder) -> Path:
+    """Where the active model keeps its click ranker: a ranker reads scores, which mean something in one space only."""
+    return folder.space(folder.manifest.active) / "ranker"
+
+
+def rank(folder: Folder, artifact: Path | None) -> None:
+    """Copy a click ranker into the active model's folder, whole, or take it away. Raises NotFound, ModelBroken."""
+    place = ranker_folder(folder)
+    if artifact is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    clickmodel.load(artifact, folder.manifest.active)
+    draft = place.with_name("ranker.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name in clickmodel.FILES:
+        shutil.copyfile(artifact / name, draft / name)
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
 
 
 def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:

@@ -1,6 +1,7 @@
 """What can be asked of a catalogue: searches, products, counts, copies of pictures."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from snapfind.search.explain import Explanation, explain
 from snapfind.search.pair import compare
 from snapfind.search.pipeline import search
 from snapfind.search.sight import regions_of
-from snapfind.types import Answer, Box, Picture, Product, Region, Regions
+from snapfind.types import Answer, Box, Order, Picture, Product, Region, Regions
 
 __all__ = ["Reading"]
 
@@ -37,6 +38,8 @@ class Reading(Opened):
         category: str | None = None,
         right: Sequence[str | Photo] = (),
         wrong: Sequence[str | Photo] = (),
+        order: Order | None = None,
+        recent: Sequence[str] = (),
         model: str | None = None,
     ) -> Answer:
         """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
@@ -44,7 +47,8 @@ class Reading(Opened):
         `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
         its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
         of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
-        earlier answer. `model` lets another built model answer this once.
+        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `recent` is what the shopper
+        opened before, for the ranker. `model` lets another built model answer this once.
 
         Raises BadPicture, BadFilter, BadQuery, NotFound.
 
@@ -53,6 +57,7 @@ class Reading(Opened):
         """
         marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
         query = as_query(wanted, filter, box, regions, category, marked)
+        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
         return search(query, self.shelf_of(model), limit=limit, offset=offset)
 
     def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli import adding, curating, evaluating, keeping, learning, modelling, searching, serving, turning
+from snapfind.cli import (
+    adding,
+    curating,
+    evaluating,
+    keeping,
+    learning,
+    modelling,
+    ranking,
+    searching,
+    serving,
+    turning,
+)
 from snapfind.cli.place import at_server
 from snapfind.cli.printing import fail
 from snapfind.errors import SnapfindError
@@ -38,6 +49,7 @@ for verb in (
 app.add_typer(modelling.app, name="model")
 app.add_typer(serving.keys, name="key")
 app.add_typer(learning.app, name="learn")
+app.add_typer(ranking.app, name="rank")
 app.add_typer(curating.app, name="curate")
 app.add_typer(turning.app, name="flywheel")
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -41,6 +41,13 @@ def search(
         str, typer.Option(metavar="subject|whole|all", help="What of the photo to search, without a box.")
     ] = "subject",
     category: Annotated[str | None, typer.Option(metavar="NAME", help="Products of this category first.")] = None,
+    order: Annotated[
+        Literal["clicks", "likeness"],
+        typer.Option(help="Whether a click ranker, where there is one, orders the answer."),
+    ] = "clicks",
+    recent: Annotated[
+        list[str] | None, typer.Option("--recent", metavar="ID", help="What the shopper opened before, for the ranker.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each signal gave; in a sheet, heat maps of what is alike.")
     ] = False,
@@ -56,7 +63,7 @@ def search(
         *(_like(text, -1.0) for text in less or ()),
     ]
     marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
-    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked)
+    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, tuple(recent or ()))
     with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:

@@ -19,7 +19,7 @@ from snapfind.errors import BadInput, Forbidden, SnapfindError
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
 from snapfind.settings import Settings
-from snapfind.types import Box, Kind, Product, Region, Regions
+from snapfind.types import Box, Kind, Order, Product, Region, Regions
 
 __all__ = ["Client"]
 
@@ -50,10 +50,14 @@ class Client:
         box: Box | None = None,
         regions: Regions | None = None,
         category: str | None = None,
+        order: Order | None = None,
+        recent: Sequence[str] = (),
         session: str = "",
     ) -> ServedAnswer:
         """Products for a photo, a text, a Like, several Likes, or a Query; as `Catalog.search`."""
-        body = query_json(as_query(wanted, filter, box, regions, category)) | {"explain": True}
+        query = as_query(wanted, filter, box, regions, category)
+        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
+        body = query_json(query) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset
         answer = answer_of(self._ask.ask("POST", "/v1/search", json=body | ({"session": session} if session else {})))

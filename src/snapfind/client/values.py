@@ -56,6 +56,8 @@ def query_json(query: Query) -> dict[str, Any]:
         "regions": query.regions,
         "right": [mark.product for mark in query.marked if mark.weight > 0],
         "wrong": [mark.product for mark in query.marked if mark.weight < 0],
+        "order": query.order,
+        "recent": list(query.recent),
     }
     return body | {name: value for name in ("filter", "category") if (value := getattr(query, name)) is not None}
 

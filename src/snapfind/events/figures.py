@@ -26,6 +26,7 @@ __all__ = [
     "opened",
     "switches",
     "unmatched",
+    "wilson",
 ]
 
 SHOWN = """
@@ -131,7 +132,7 @@ def click_rates(events: Path, *, most: int = 50) -> tuple[Place, ...]:
         where position is not null group by position order by position limit ?"""
     with opened(events) as connection:
         return tuple(
-            Place(place, shown, clicked, clicked / shown, *_wilson(clicked, shown))
+            Place(place, shown, clicked, clicked / shown, *wilson(clicked, shown))
             for place, shown, clicked in connection.execute(asked, [most]).fetchall()
         )
 
@@ -175,7 +176,7 @@ def exploration(events: Path) -> Exploration:
     return Exploration(shown, known / shown if shown else 0.0, share)
 
 
-def _wilson(found: int, tries: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(found: int, tries: int, z: float = 1.96) -> tuple[float, float]:
     """95 % interval of a rate, sensible for few tries too."""
     rate, spread = found / tries, z * z / tries
     middle = (rate + spread / 2) / (1 + spread)

@@ -14,17 +14,16 @@ def group(
     ranked: Sequence[tuple[str, float]],
     rankings: Mapping[str, Sequence[Found]],
     schema: Mapping[str, Kind],
-    checks: Mapping[str, float],
+    checks: Mapping[str, Mapping[str, float]],
 ) -> tuple[Hit, ...]:
     """Hits for `(product id, score)`; the picture is that of the first ranking, in their order, that found it.
 
-    `checks`: product id -> what a reranker said of it.
+    `checks`: product id -> what the reranker (`rerank`) and the click ranker (`click`) said of it.
     """
     by_signal = {
         signal: {str(found.payload["_product"]): found for found in ranking} for signal, ranking in rankings.items()
     }
-    further = {product: {"rerank": check} for product, check in checks.items()}
-    return tuple(_hit(product, score, by_signal, schema, further.get(product, {})) for product, score in ranked)
+    return tuple(_hit(product, score, by_signal, schema, checks.get(product, {})) for product, score in ranked)
 
 
 def _hit(

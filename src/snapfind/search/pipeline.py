@@ -1,7 +1,8 @@
-"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, rerank, group.
+"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, rerank, order, group.
 
 The reranker is off unless the model has one (`Catalog.rerank`). It changes the order and no score: each product keeps
-its own calibrated probability, so with it scores may rise along the first hits.
+its own calibrated probability, so with it scores may rise along the first hits. So does the click ranker, off as well
+unless there is one, among the products of one verdict.
 """
 
 import time
@@ -17,6 +18,7 @@ from snapfind.search.fuse import fuse as rank_fuse
 from snapfind.search.fuse import share
 from snapfind.search.group import group
 from snapfind.search.named import named
+from snapfind.search.ranker import Ranker, by_clicks
 from snapfind.search.recall import Recalled, recall
 from snapfind.search.rerank import rerank
 from snapfind.search.shelf import Shelf
@@ -26,7 +28,7 @@ from snapfind.types import Answer, CategoryGuess, Group, Query
 
 __all__ = ["judge", "search"]
 
-_Order = tuple[list[tuple[str, float]], Mapping[str, float]]  # `(product id, probability)`; what a reranker said
+_Order = tuple[list[tuple[str, float]], Mapping[str, Mapping[str, float]]]  # `(product id, probability)`; checks of it
 
 
 def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int = 0) -> Answer:
@@ -42,13 +44,19 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
     with watch("recall"):
         wrong = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
         own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
-        recalled = [recall(one, shelf, filter, limit + offset + len(own), query.category) for one in wanted]
+        ranker = shelf.ranker if query.order == "clicks" else None
+        # what a ranker may move is recalled for every page alike, so that pages are slices of one list
+        depth = max(limit + offset, ranker.candidates if ranker else 0)
+        recalled = [recall(one, shelf, filter, depth + len(own), query.category) for one in wanted]
     with watch("rank"):
         judged = [_judged(one, sight, own, shelf) for one, sight in zip(recalled, seen)]
         orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, recalled)]
     if shelf.reranker is not None and _one_photo(query):
         with watch("rerank"):
             orders = [_reranked(*each, shelf) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
+    if ranker is not None:
+        with watch("order"):
+            orders = [_by_clicks(*each, ranker, query) for each in zip(orders, recalled)]
     with watch("rank"):
         answers = [
             group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, shelf.schema, checks)
@@ -85,14 +93,32 @@ def _one_photo(query: Query) -> bool:
 
 
 def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, shelf: Shelf) -> _Order:
-    """The ranking in its new order, and product id -> what the reranker said of it, 0..1."""
+    """The ranking in its new order, and product id -> `rerank`: what the reranker said of it, 0..1."""
     reranker, photo = shelf.reranker, sight.searched
     if reranker is None or photo is None:
         return ranked, {}
     points = {str(found.payload["_product"]): found.id for found in recalled.rankings.get("photo", ())}
     pictures = [shelf.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
     again = rerank(reranker, photo, pictures, [score for _, score in ranked])
-    return [ranked[place] for place in again.order], {ranked[place][0]: check for place, check in again.checks.items()}
+    said = {ranked[place][0]: {"rerank": check} for place, check in again.checks.items()}
+    return [ranked[place] for place in again.order], said
+
+
+def _by_clicks(order: _Order, recalled: Recalled, ranker: Ranker, query: Query) -> _Order:
+    """The ranking in its new order, and product id -> what rerankers said of it, 0..1."""
+    ranked, checks = order
+    payloads = {
+        str(found.payload["_product"]): found.payload for ranking in recalled.rankings.values() for found in ranking
+    }
+    again = by_clicks(
+        ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.recent
+    )
+    said = {
+        product: {**checks.get(product, {}), "click": again.checks[place]}
+        for place, (product, _) in enumerate(ranked)
+        if place in again.checks
+    }
+    return [ranked[place] for place in again.order], {**checks, **said}
 
 
 def _inside(ranked: list[tuple[str, float]], recalled: Recalled, query: Query) -> list[tuple[str, float]]:

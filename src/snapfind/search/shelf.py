@@ -9,6 +9,7 @@ from snapfind.encoders.model import Model
 from snapfind.index.port import Index
 from snapfind.search.calibrate import Calibration
 from snapfind.search.categories import EMPTY, Prototypes
+from snapfind.search.ranker import Ranker
 from snapfind.search.rerank import Reranker
 from snapfind.settings import Settings
 from snapfind.types import Kind
@@ -31,3 +32,4 @@ class Shelf:
     prototypes: Prototypes = EMPTY
     reranker: Reranker | None = None
     copy: Callable[[str], Image | None] = lambda _: None
+    ranker: Ranker | None = None

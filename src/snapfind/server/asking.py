@@ -12,7 +12,7 @@ from starlette.requests import Request
 from snapfind.errors import BadPicture, BadQuery, BadRequest, TooLarge
 from snapfind.server.shapes import BoxShape, Given
 from snapfind.settings import Settings
-from snapfind.types import Box, Like, Query, Regions
+from snapfind.types import Box, Like, Order, Query, Regions
 
 __all__ = ["LikeBody", "SearchBody", "decode_base64", "form_of", "read_search"]
 
@@ -58,6 +58,10 @@ class SearchBody(Given):
     wrong: list[_Id] = Field(
         default_factory=list, max_length=50, description="products marked wrong in an answer before"
     )
+    order: Order = Field("clicks", description="whether a click ranker, where the shop has one, orders the answer")
+    recent: list[_Id] = Field(
+        default_factory=list, max_length=50, description="products that the shopper opened before, for the ranker"
+    )
     filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
     limit: int | None = Field(None, ge=1)
     cursor: str | None = Field(None, description="`next` of the page before; send the same query again with it")
@@ -97,7 +101,15 @@ class Asked(BaseModel):
         if len(likes) > most:
             raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
         marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
-        return Query(tuple(likes), body.filter or None, body.regions, body.category or None, tuple(marked))
+        return Query(
+            tuple(likes),
+            body.filter or None,
+            body.regions,
+            body.category or None,
+            tuple(marked),
+            body.order,
+            tuple(body.recent),
+        )
 
     @property
     def boxes(self) -> list[Box | None]:
@@ -176,7 +188,7 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
             likes.append({"photo": ""})
         elif name in {"text", "product"}:
             likes.append({name: value})
-        elif name in {"facets", "right", "wrong"}:
+        elif name in {"facets", "right", "wrong", "recent"}:
             fields.setdefault(name, []).append(value)
         elif name == "box":
             fields[name] = Box.parse(value).as_tuple()

@@ -80,6 +80,8 @@ _FORM: dict[str, Any] = {
         "facets": {"type": "array", "items": {"type": "string"}},
         "right": {"type": "array", "items": {"type": "string"}, "description": "products marked right"},
         "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked wrong"},
+        "order": {"type": "string", "enum": ["clicks", "likeness"]},
+        "recent": {"type": "array", "items": {"type": "string"}, "description": "opened before, for the ranker"},
         "explain": {"type": "boolean"},
         "session": {"type": "string", "maxLength": 200},
     },
