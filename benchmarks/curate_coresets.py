@@ -26,7 +26,7 @@ from snapfind.encoders.vectors import unit
 from snapfind.media.cutout import cutout
 from snapfind.media.rephotograph import rephotograph
 
-PARTS = (0.1, 0.2, 0.3, 0.5)
+PARTS, DISTILLED = (0.1, 0.2, 0.3, 0.5), (0.1, 0.3)
 DIM, PENALTIES = 256, (0.03, 0.1, 0.3, 1.0, 3.0)
 VIEWS = 6
 
@@ -138,11 +138,8 @@ def main() -> None:
             kept = coreset(rows, labels, part, method)
             found = task.taught(rows[kept], labels[kept])
             print(f"| {part:.0%} | {method} | {found.mean():.3f} | {difference(found, before)} |", flush=True)
-        made = [distil(rows, labels, kept, seed=seed) for seed, kept in enumerate(chosen)]
-        after = [task.taught(one.vectors, one.labels) for one in made]
-        gain = difference(np.mean(after, axis=0), before)
-        print(f"| {part:.0%} | distilled, begun as drawn | {spread(after)} | {gain} |", flush=True)
     synthetic(task, given)
+    distilled(task, given)
 
 
 def synthetic(task: Task, given: argparse.Namespace) -> None:
@@ -162,6 +159,21 @@ def synthetic(task: Task, given: argparse.Namespace) -> None:
             told = spread(after) if count else f"{after[0].mean():.3f}"
             gain = difference(np.mean(after, axis=0), before) if before else ""
             print(f"| {count} a class | {name} | {told} | {gain} |", flush=True)
+
+
+def distilled(task: Task, given: argparse.Namespace) -> None:
+    """The table of distilled sets."""
+    rows, labels = task.rows, task.labels
+    print("\nDistilled from all of `train`, begun as drawn rows, against these rows:\n")
+    print("| part | val, drawn | val, distilled | difference | loss, before and after |\n|---|---|---|---|---|")
+    for part in DISTILLED:
+        chosen = each(labels, part, given.seeds)
+        before = [task.taught(rows[kept], labels[kept]) for kept in chosen]
+        made = [distil(rows, labels, kept, seed=seed) for seed, kept in enumerate(chosen)]
+        after = [task.taught(one.vectors, one.labels) for one in made]
+        losses = " to ".join(f"{np.mean([one.losses[end] for one in made]):.1f}" for end in (0, 1))
+        gain = difference(np.mean(after, axis=0), before)
+        print(f"| {part:.0%} | {spread(before)} | {spread(after)} | {gain} | {losses} |", flush=True)
 
 
 def each(labels: np.ndarray, part: float, seeds: int) -> list[np.ndarray]:

@@ -17,7 +17,9 @@ from snapfind.encoders.port import Vectors
 __all__ = ["Fault", "deviations", "faults"]
 
 _SHRINKAGE = 0.3  # of the covariance, in its own mean variance; more where rows are fewer than directions
-_LEAST = {"blurred": 6.0, "tiny": 5.5, "text": 5.5, "collage": 4.5}  # deviations from which a fault is told
+# deviations from which a fault is told; collages are told from what else is odd only far out
+_LEAST = {"blurred": 6.0, "tiny": 5.5, "text": 6.5, "collage": 8.0}
+_AT_MOST = 3.0  # deviations of the rows that say how pictures differ anyway, in the second round
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,18 @@ def faults(vectors: Vectors, pairs: Mapping[str, tuple[Vectors, Vectors]]) -> li
 def deviations(vectors: Vectors, before: Vectors, after: Vectors) -> NDArray[np.float64]:
     """(n,) how far each row lies the way a fault goes, in deviations from the middle of all rows.
 
-    Middle and deviation are median and median deviation: faults among the rows do not move them.
+    Middle and deviation are median and median deviation: faults among the rows do not move them. They do widen the
+    covariance in just this direction and so hide themselves; what stands out at first is left out of it then.
     """
-    centred = vectors - vectors.mean(axis=0)
+    first = _scores(vectors, vectors, before, after)
+    return _scores(vectors, vectors[first < _AT_MOST], before, after)
+
+
+def _scores(vectors: Vectors, usual: Vectors, before: Vectors, after: Vectors) -> NDArray[np.float64]:
+    centred = usual - usual.mean(axis=0)
     covariance = centred.T @ centred / len(centred)
     variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
-    shrinkage = max(_SHRINKAGE, len(covariance) / (2 * len(vectors)))
+    shrinkage = max(_SHRINKAGE, len(covariance) / (2 * len(usual)))
     moved = (after - before).mean(axis=0).astype(np.float64)
     direction = np.linalg.solve(covariance / variance + shrinkage * np.eye(len(covariance)), moved)
     scores = vectors.astype(np.float64) @ direction

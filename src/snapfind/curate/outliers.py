@@ -12,8 +12,9 @@ from snapfind.encoders.vectors import unit
 
 __all__ = ["loneliness", "outliers"]
 
-_NEIGHBOUR = 5
-_LEAST = 3.5
+# the k: a fiftieth of the rows, between these; a handful of strange pictures must not vouch for each other
+_NEIGHBOURS = (5, 20)
+_LEAST = 2.5
 _ROWS = 1024
 
 
@@ -21,7 +22,7 @@ def loneliness(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float6
     """(n, d) rows of any one space and the group of each (n,) -> (n,) deviations; above 0 is lonelier than most."""
     rows = unit(vectors - vectors.mean(axis=0))
     distances = np.empty(len(rows))
-    k = min(_NEIGHBOUR, len(rows) - 1)
+    k = min(max(_NEIGHBOURS[0], min(_NEIGHBOURS[1], len(rows) // 50)), len(rows) - 1)
     for start in range(0, len(rows), _ROWS):
         near = rows[start : start + _ROWS] @ rows.T
         near[groups[start : start + _ROWS, None] == groups] = -1.0
