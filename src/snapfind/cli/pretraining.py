@@ -29,7 +29,7 @@ def pretrain(
     locked: Annotated[
         bool, typer.Option("--locked", help="Both towers rest; two maps on their features learn (a laptop's minutes).")
     ] = False,
-    loss: Annotated[Literal["sigmoid", "info_nce"], typer.Option(help="SigLIP's loss or CLIP's.")] = "sigmoid",
+    loss: Annotated[Literal["sigmoid", "info_nce"], typer.Option(help="SigLIP's loss or CLIP's.")] = "info_nce",
     batch: Annotated[int, typer.Option(min=2, help="Pairs that stand against each other.")] = 256,
     part: Annotated[int, typer.Option(min=0, help="Pairs in memory at a time; 0 all of them.")] = 32,
     hard: Annotated[float, typer.Option(min=0, help="How much more hard negatives weigh; 0 not.")] = 0,

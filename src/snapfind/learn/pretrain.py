@@ -41,7 +41,7 @@ class Recipe:
     """
 
     plan: Plan = field(default_factory=lambda: Plan(epochs=10, rate=1e-3, decay=0.1))
-    loss: Loss = "sigmoid"
+    loss: Loss = "info_nce"
     batch: int = 256
     part: int = 64
     hard: float = 0.0
