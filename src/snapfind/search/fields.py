@@ -4,7 +4,7 @@ A text becomes a row of its field's table by a hash (Weinberger et al., arXiv 09
 needs no list of names; row 0 stands for what is missing. A number is taken as sign(x) log(1 + |x|).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 from zlib import crc32
@@ -78,10 +78,13 @@ def encode(columns: Columns, fields: Sequence[Field], count: int) -> Encoded:
     longest = max((own.most for own in by_kind["sequence"]), default=0)
     lists = np.zeros((count, len(by_kind["sequence"]), longest), np.int64)
     for place, own in enumerate(by_kind["sequence"]):
+        known: dict[tuple[Any, ...], list[int]] = {}  # in a search the same for each product
         for row, values in enumerate(columns.get(own.name, none)):
             if values is not None and len(values):
-                last = _buckets(values[-own.most :], own)
-                lists[row, place, : len(last)] = last
+                last = tuple(values[-own.most :])
+                if last not in known:
+                    known[last] = _buckets(last, own)
+                lists[row, place, : len(last)] = known[last]
     return Encoded(ids, numbers, lists)
 
 
@@ -92,14 +95,13 @@ def bucket(value: Any, table: str, buckets: int) -> int:
     return crc32(f"{table}\0{value}".encode("utf-8", "replace")) % (buckets - 1) + 1
 
 
-def _buckets(values: Iterable[Any], field: Field) -> list[int]:
-    held = list(values)
-    known = {value: bucket(value, field.held_in, field.buckets) for value in set(held)}
-    return [known[value] for value in held]
+def _buckets(values: Sequence[Any], field: Field) -> list[int]:
+    known = {value: bucket(value, field.held_in, field.buckets) for value in set(values)}
+    return [known[value] for value in values]
 
 
 def _numbers(values: Sequence[Any]) -> NDArray[np.float32]:
-    plain = np.array([np.nan if value is None else value for value in values], np.float64)
+    plain = np.array(values, np.float64)  # None becomes NaN
     scaled: NDArray[np.float32] = (np.sign(plain) * np.log1p(np.abs(plain))).astype(np.float32)
     scaled[~np.isfinite(scaled)] = np.nan
     return scaled
