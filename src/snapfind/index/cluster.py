@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
-import qdrant_edge
 from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, ExtraMissing, NotReady, SnapfindError
@@ -25,6 +24,7 @@ from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
+from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "connect", "open"]
 
 T = TypeVar("T")
-_WORDS, _IS = "words", "_is_"
 _SCHEMAS: dict[Kind, str] = {
     "text": "keyword",
     "list": "keyword",
@@ -74,7 +73,7 @@ def open(client: "QdrantClient", name: str, *, shards: int = 1, replicas: int = 
             lambda: client.create_collection(
                 name,
                 vectors_config={},
-                sparse_vectors_config={_WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 hnsw_config=models.HnswConfigDiff(m=16, ef_construct=128, full_scan_threshold=10_000),
                 shard_number=shards,
                 replication_factor=replicas,
@@ -94,15 +93,7 @@ class Cluster:
         self._client: QdrantClient | None = client
         self._name, self._models = name, models
         self._writing = threading.RLock()
-        self._bm25 = qdrant_edge.Bm25(
-            qdrant_edge.Bm25Config(
-                tokenizer=qdrant_edge.TokenizerType.Multilingual,
-                stemmer=qdrant_edge.DisabledStemmer(),
-                stopwords=qdrant_edge.StopwordsSet(),
-                ascii_folding=True,
-                avg_len=40,
-            )
-        )
+        self._bm25 = bm25()
         self._conditions = _Conditions(models)
 
     # ── schema and spaces ────────────────────────────────────────────────────────
@@ -111,7 +102,7 @@ class Cluster:
         known = self._info().payload_schema or {}
         with self._writing:
             for name, kind in fields.items():
-                path = json_path(_IS + name if kind == "bool" else name)
+                path = json_path(IS + name if kind == "bool" else name)
                 if path not in known or known[path].data_type.value != _SCHEMAS[kind]:
                     self._ask("create_payload_index", field_name=path, field_schema=_SCHEMAS[kind], wait=True)
 
@@ -142,7 +133,7 @@ class Cluster:
         rows = []
         for point in points:
             vectors: dict[str, Any] = {space: vector.tolist() for space, vector in point.vectors.items()}
-            payload = _stored(point.payload, point.words)
+            payload = stored(point.payload, point.words)
             rows.append(models.PointStruct(id=point.id, vector=vectors | self._sparse(point.words), payload=payload))
         with self._writing:
             for start in range(0, len(rows), _BATCH):
@@ -160,14 +151,14 @@ class Cluster:
         with self._writing:
             for point in self.get(ids):
                 said = point.words if words is None else words
-                self._ask("overwrite_payload", payload=_stored(payload, said), points=[point.id], wait=True)
+                self._ask("overwrite_payload", payload=stored(payload, said), points=[point.id], wait=True)
                 if said == point.words:
                     continue
                 if sparse := self._sparse(said):
                     rows = [self._models.PointVectors(id=point.id, vector=sparse)]
                     self._ask("update_vectors", points=rows, wait=True)
                 else:
-                    self._ask("delete_vectors", vectors=[_WORDS], points=[point.id], wait=True)
+                    self._ask("delete_vectors", vectors=[WORDS], points=[point.id], wait=True)
 
     def delete(self, where: Where) -> int:
         models = self._models
@@ -186,7 +177,7 @@ class Cluster:
         vector = self._bm25.embed_document(spelled(words))
         if not vector.indices:
             return {}
-        return {_WORDS: self._models.SparseVector(indices=list(vector.indices), values=list(vector.values))}
+        return {WORDS: self._models.SparseVector(indices=list(vector.indices), values=list(vector.values))}
 
     # ── reading ──────────────────────────────────────────────────────────────────
 
@@ -198,7 +189,7 @@ class Cluster:
         size = wanted + 8  # room for the first ties and second pictures
         while True:
             found = self._nearest(query, ask, size)
-            ranked = _grouped(found, ask.group)
+            ranked = grouped(found, ask.group)
             # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
             if len(found) < size or (len(ranked) >= wanted and found[-1].score < ranked[wanted - 1].score):
                 return ranked[ask.offset : wanted]
@@ -228,20 +219,20 @@ class Cluster:
         reply = self._ask(
             "query_points",
             query=query,
-            using=ask.space if ask.vector is not None else _WORDS,
+            using=ask.space if ask.vector is not None else WORDS,
             query_filter=self._condition(ask.filter),
             search_params=self._models.SearchParams(hnsw_ef=max(_EF, size), exact=ask.exact and ask.vector is not None),
             limit=size,
             with_payload=True,
         )
         scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, _payload(point.payload)) for point in reply.points]
+        found = [Found(str(point.id), float(point.score) / scale, payload_of(point.payload)) for point in reply.points]
         return sorted(found, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         self._open()
         records = self._ask("retrieve", ids=list(ids), with_payload=True, with_vectors=vectors) if ids else []
-        points = {str(record.id): _point(record, vectors) for record in records}
+        points = {str(record.id): point_of(record, vectors) for record in records}
         return [points[found] for found in ids if found in points]
 
     def scroll(
@@ -255,7 +246,7 @@ class Cluster:
             with_payload=True,
             with_vectors=vectors,
         )
-        points = [_point(record, vectors) for record in records if str(record.id) != after]
+        points = [point_of(record, vectors) for record in records if str(record.id) != after]
         shown = tuple(points[:limit])
         return Page(shown, shown[-1].id if len(points) > limit else None)
 
@@ -264,10 +255,10 @@ class Cluster:
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
         known = self._info().payload_schema or {}
-        path = json_path(_IS + name) if json_path(_IS + name) in known else json_path(name)
+        path = json_path(IS + name) if json_path(IS + name) in known else json_path(name)
         if path in known and known[path].data_type.value == "keyword":
             reply = self._ask("facet", key=path, facet_filter=self._condition(where), limit=1_000_000, exact=True)
-            truths = {"true": True, "false": False} if path == json_path(_IS + name) else {}
+            truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in reply.hits]
         else:
             pairs = list(self._tally(name, where).items())
@@ -361,33 +352,4 @@ class _Conditions:
 
     def boolean(self, name: str, value: bool) -> Any:
         """The field is that boolean."""
-        return self.FieldCondition(json_path(_IS + name), match=self.MatchAny([_keyword(value)]))
-
-
-def _grouped(found: Sequence[Found], group: str | None) -> list[Found]:
-    if group is None:
-        return list(found)
-    best: dict[Any, Found] = {}
-    for one in found:
-        best.setdefault(one.payload.get(group, one.id), one)
-    return list(best.values())
-
-
-def _stored(payload: Mapping[str, Any], words: str) -> dict[str, Any]:
-    truths = {_IS + name: _keyword(value) for name, value in payload.items() if isinstance(value, bool)}
-    return {**payload, **truths, "_words": words}
-
-
-def _keyword(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _payload(payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (payload or {}).items() if name != "_words" and not name.startswith(_IS)}
-
-
-def _point(record: Any, vectors: bool) -> Point:
-    found = record.vector if vectors and isinstance(record.vector, dict) else {}
-    dense = {space: np.asarray(vector, np.float32) for space, vector in found.items() if space != _WORDS}
-    words = str((record.payload or {}).get("_words", ""))
-    return Point(str(record.id), dense, words, _payload(record.payload))
+        return self.FieldCondition(json_path(IS + name), match=self.MatchAny([keyword(value)]))

@@ -22,12 +22,12 @@ from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
+from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
 __all__ = ["Edge", "open"]
 
-_WORDS, _IS = "words", "_is_"
 _SCHEMAS: dict[Kind, Any] = {
     "text": engine.PayloadSchemaType.Keyword,
     "list": engine.PayloadSchemaType.Keyword,
@@ -46,7 +46,7 @@ def open(path: Path) -> "Edge":
             return Edge(path, engine.EdgeShard.load(str(path)))
         path.mkdir(parents=True, exist_ok=True)
         graph = engine.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=_FULL_SCAN)
-        words = {_WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
+        words = {WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
         shard = engine.EdgeShard.create(str(path), engine.EdgeConfig(sparse_vectors=words, hnsw_config=graph))
     except Exception as error:  # the engine raises plain Exception
         raise CatalogBroken(f"the index in {path} cannot be opened ({error}); restore a snapshot") from error
@@ -62,15 +62,7 @@ class Edge:
         self._path = path
         self._shard: engine.EdgeShard | None = shard
         self._writing = threading.Lock()
-        self._bm25 = engine.Bm25(
-            engine.Bm25Config(
-                tokenizer=engine.TokenizerType.Multilingual,  # parts Chinese and Japanese into words
-                stemmer=engine.DisabledStemmer(),  # three languages in one index: a stemmer for one harms the others
-                stopwords=engine.StopwordsSet(),
-                ascii_folding=True,
-                avg_len=40,
-            )
-        )
+        self._bm25 = bm25()
         self._dims = self._read_dims()
 
     # ── schema and spaces ────────────────────────────────────────────────────────
@@ -79,7 +71,7 @@ class Edge:
         with self._writing:
             known = self._open().info().payload_schema
             for name, kind in fields.items():
-                path = json_path(_IS + name if kind == "bool" else name)
+                path = json_path(IS + name if kind == "bool" else name)
                 if path not in known or known[path].data_type != _SCHEMAS[kind]:
                     self._update(engine.UpdateOperation.create_field_index(path, _SCHEMAS[kind]))
 
@@ -113,9 +105,7 @@ class Edge:
         rows = []
         for point in points:
             vectors: dict[str, Any] = {space: vector.tolist() for space, vector in point.vectors.items()}
-            rows.append(
-                engine.Point(point.id, vectors | self._sparse(point.words), _stored(point.payload, point.words))
-            )
+            rows.append(engine.Point(point.id, vectors | self._sparse(point.words), stored(point.payload, point.words)))
         with self._writing:
             self._update(engine.UpdateOperation.upsert_points(rows))
 
@@ -131,13 +121,13 @@ class Edge:
         with self._writing:
             for point in self.get(ids):
                 said = point.words if words is None else words
-                self._update(engine.UpdateOperation.overwrite_payload([point.id], _stored(payload, said)))
+                self._update(engine.UpdateOperation.overwrite_payload([point.id], stored(payload, said)))
                 if words is None or words == point.words:
                     continue
                 if sparse := self._sparse(words):
                     self._update(engine.UpdateOperation.update_vectors([engine.PointVectors(point.id, sparse)]))
                 else:
-                    self._update(engine.UpdateOperation.delete_vectors([point.id], [_WORDS]))
+                    self._update(engine.UpdateOperation.delete_vectors([point.id], [WORDS]))
 
     def delete(self, where: Where) -> int:
         with self._writing:
@@ -152,7 +142,7 @@ class Edge:
 
     def _sparse(self, words: str) -> dict[str, Any]:
         vector = self._bm25.embed_document(spelled(words))
-        return {_WORDS: vector} if vector.indices else {}
+        return {WORDS: vector} if vector.indices else {}
 
     def _update(self, operation: Any) -> None:
         """Raises NoRoom when the disk is full."""
@@ -174,12 +164,12 @@ class Edge:
             sparse = self._bm25.embed_query(spelled(ask.words))
             if not sparse.indices:
                 return []
-            query = engine.Query.Nearest(sparse, using=_WORDS)
+            query = engine.Query.Nearest(sparse, using=WORDS)
         wanted = ask.offset + ask.limit
         size = wanted + 8  # room for the first ties and second pictures
         while True:
             found = self._nearest(query, ask, size)
-            ranked = _grouped(found, ask.group)
+            ranked = grouped(found, ask.group)
             # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
             tied = len(ranked) > wanted and found[-1].score == ranked[wanted - 1].score
             if len(found) < size or (len(ranked) >= wanted and not tied and found[-1].score < ranked[wanted - 1].score):
@@ -198,12 +188,12 @@ class Edge:
         )
         points = self._open().query(request)
         scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, _payload(point.payload)) for point in points]
+        found = [Found(str(point.id), float(point.score) / scale, payload_of(point.payload)) for point in points]
         return sorted(found, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         records = self._open().retrieve(list(ids), with_payload=True, with_vector=vectors) if ids else []
-        points = {str(record.id): _point(record, vectors) for record in records}
+        points = {str(record.id): point_of(record, vectors) for record in records}
         return [points[found] for found in ids if found in points]
 
     def scroll(
@@ -218,7 +208,7 @@ class Edge:
             with_vector=vectors,
         )
         records, _ = self._open().scroll(request)
-        points = [_point(record, vectors) for record in records if str(record.id) != after]
+        points = [point_of(record, vectors) for record in records if str(record.id) != after]
         shown = tuple(points[:limit])
         return Page(shown, shown[-1].id if len(points) > limit else None)
 
@@ -227,11 +217,11 @@ class Edge:
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
         known = self._open().info().payload_schema
-        path = json_path(_IS + name) if json_path(_IS + name) in known else json_path(name)
+        path = json_path(IS + name) if json_path(IS + name) in known else json_path(name)
         if path in known and known[path].data_type == engine.PayloadSchemaType.Keyword:
             condition = _condition(where) if where else None
             request = engine.FacetRequest(path, limit=1_000_000, exact=True, filter=condition)
-            truths = {"true": True, "false": False} if path == json_path(_IS + name) else {}
+            truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
             pairs = list(self._tally(name, where).items())
@@ -292,7 +282,7 @@ class _Conditions:
     @staticmethod
     def boolean(name: str, value: bool) -> engine.FieldCondition:
         """The field is that boolean."""
-        return engine.FieldCondition(json_path(_IS + name), match=engine.MatchAny([_keyword(value)]))
+        return engine.FieldCondition(json_path(IS + name), match=engine.MatchAny([keyword(value)]))
 
 
 def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
@@ -309,33 +299,3 @@ def _condition(where: Filter | None) -> Any:
         return engine.Filter()
     condition = where.condition(_Conditions)
     return condition if isinstance(condition, engine.Filter) else engine.Filter(must=[condition])
-
-
-def _grouped(found: Sequence[Found], group: str | None) -> list[Found]:
-    if group is None:
-        return list(found)
-    best: dict[Any, Found] = {}
-    for one in found:
-        best.setdefault(one.payload.get(group, one.id), one)
-    return list(best.values())
-
-
-def _stored(payload: Mapping[str, Any], words: str) -> dict[str, Any]:
-    """A payload as the engine keeps it; the words too, for it gives back weights of hashed tokens only."""
-    truths = {_IS + name: _keyword(value) for name, value in payload.items() if isinstance(value, bool)}
-    return {**payload, **truths, "_words": words}
-
-
-def _keyword(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _payload(payload: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (payload or {}).items() if name != "_words" and not name.startswith(_IS)}
-
-
-def _point(record: engine.Record, vectors: bool) -> Point:
-    found = record.vector if vectors and isinstance(record.vector, dict) else {}
-    dense = {space: np.asarray(vector, np.float32) for space, vector in found.items() if space != _WORDS}
-    words = str((record.payload or {}).get("_words", ""))
-    return Point(str(record.id), dense, words, _payload(record.payload))
