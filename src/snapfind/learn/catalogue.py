@@ -41,7 +41,7 @@ class Step:
 
 LADDER: dict[Depth, Step] = {
     "heads": Step(FIRST["heads"], 2, Plan(epochs=30, rate=2e-3), Recipe(mixed=0.0)),
-    "blocks": Step(FIRST["blocks"], 8, Plan(epochs=10, rate=2e-3, rates={"body": 5e-4}), Recipe()),
+    "blocks": Step(FIRST["blocks"], 8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe()),
     "network": Step(FIRST["network"], 0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe()),
 }
 
