@@ -1,21 +1,32 @@
 """A model on trial answers beside the active one, in one list, until it is switched to or sent away."""
 
+import shutil
+
 import pytest
 
+import snapfind
 from snapfind.errors import BadInput, NotFound
 from tests.pictures import picture, save
 
 
-@pytest.fixture
-def tried(shop):
-    """Two models: the raw one on trial, the fitted one active."""
-    for number in range(12):
-        save(number, shop.folder / "more" / f"m{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(shop.folder / "more")
-        raw = catalogue.info()["model"]
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A shop with two models, the fitted one answers: fitting takes seconds, so it is done once."""
+    folder = tmp_path_factory.mktemp("fitted")
+    for number in range(6):
+        save(number, folder / "more" / f"m{number}.png")
+    with snapfind.open(folder / "shop.snap") as catalogue:
+        catalogue.add(folder / "more")
         catalogue.fit()
-        catalogue.try_out(raw, 0.5)
+    return folder / "shop.snap"
+
+
+@pytest.fixture
+def tried(shop, fitted):
+    """The raw model is on trial, the fitted one answers."""
+    shutil.copytree(fitted, shop.path)
+    with shop.open() as catalogue:
+        catalogue.try_out(catalogue.info()["previous"], 0.5)
         yield catalogue
 
 
