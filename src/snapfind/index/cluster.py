@@ -11,7 +11,6 @@ facetted there either, and ties come in any order, so both are mended here.
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored
+from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored, tally
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -261,20 +260,8 @@ class Cluster:
             truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in reply.hits]
         else:
-            pairs = list(self._tally(name, where).items())
+            pairs = list(tally(self, name, where).items())
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
-
-    def _tally(self, name: str, where: Filter | None) -> Counter[Any]:
-        counts: Counter[Any] = Counter()
-        after: str | None = None
-        while True:
-            page = self.scroll(where, after=after, limit=1000)
-            for point in page.points:
-                value = point.payload.get(name, [])
-                counts.update(value if isinstance(value, list) else [value])
-            after = page.after
-            if after is None:
-                return counts
 
     # ── the servers ──────────────────────────────────────────────────────────────
 

@@ -8,7 +8,6 @@ returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it surv
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored
+from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored, tally
 from snapfind.index.words import spelled
 from snapfind.types import Kind
 
@@ -224,18 +223,8 @@ class Edge:
             truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
-            pairs = list(self._tally(name, where).items())
+            pairs = list(tally(self, name, where).items())
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
-
-    def _tally(self, name: str, where: Filter | None) -> Counter[Any]:
-        counts: Counter[Any] = Counter()
-        after: str | None = None
-        while True:
-            page = self.scroll(where, after=after, limit=1000)
-            counts.update(point.payload[name] for point in page.points if name in point.payload)
-            after = page.after
-            if after is None:
-                return counts
 
     # ── the folder ───────────────────────────────────────────────────────────────
 

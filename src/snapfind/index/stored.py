@@ -4,15 +4,17 @@ A boolean is stored once more as a keyword, because the engine's Python side tak
 the words are stored too, for the engine gives back weights of hashed tokens only.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import qdrant_edge as engine
 
-from snapfind.index.port import Found, Point
+from snapfind.index.filters import Filter
+from snapfind.index.port import Found, Index, Point
 
-__all__ = ["IS", "WORDS", "bm25", "grouped", "keyword", "payload_of", "point_of", "stored"]
+__all__ = ["IS", "WORDS", "bm25", "grouped", "keyword", "payload_of", "point_of", "stored", "tally"]
 
 WORDS, IS = "words", "_is_"
 
@@ -62,3 +64,17 @@ def grouped(found: Sequence[Found], group: str | None) -> list[Found]:
     for one in found:
         best.setdefault(one.payload.get(group, one.id), one)
     return list(best.values())
+
+
+def tally(index: Index, name: str, where: Filter | None) -> Counter[Any]:
+    """Values of a field and how many points have each, for fields that the engine cannot count."""
+    counts: Counter[Any] = Counter()
+    after: str | None = None
+    while True:
+        page = index.scroll(where, after=after, limit=1000)
+        for point in page.points:
+            value = point.payload.get(name, [])
+            counts.update(value if isinstance(value, list) else [value])
+        after = page.after
+        if after is None:
+            return counts
