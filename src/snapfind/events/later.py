@@ -24,7 +24,7 @@ class Later:
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._waiting: queue.Queue[Event] = queue.Queue(_MOST)
-        self._end = threading.Event()
+        self._writing, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapfind-events", daemon=True)
         self._thread.start()
 
@@ -38,18 +38,20 @@ class Later:
 
     def _run(self) -> None:
         while not self._end.wait(_PAUSE):
-            self._write()
+            self.flush()
 
-    def _write(self) -> None:
-        while not self._waiting.empty():
-            batch = [self._waiting.get() for _ in range(min(_BATCH, self._waiting.qsize()))]
-            try:
-                self._store.write(batch)
-            except SnapfindError as error:
-                log.warning("%d events are lost: %s", len(batch), error.message)
+    def flush(self) -> None:
+        """Write what waits; when it returns, everything that was taken before is in the store."""
+        with self._writing:
+            while not self._waiting.empty():
+                batch = [self._waiting.get() for _ in range(min(_BATCH, self._waiting.qsize()))]
+                try:
+                    self._store.write(batch)
+                except SnapfindError as error:
+                    log.warning("%d events are lost: %s", len(batch), error.message)
 
     def close(self) -> None:
         """Write what waits and end."""
         self._end.set()
         self._thread.join()
-        self._write()
+        self.flush()

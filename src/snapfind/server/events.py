@@ -112,5 +112,5 @@ async def forget_session(
     curl -X DELETE 'http://127.0.0.1:8000/v1/events?session=anna'
     ```
     """
-    gone = await service.writing.run(trace, lambda: service.catalogue.forget(session))
+    gone = await service.writing.run(trace, lambda: service.forget(session))
     return reply(trace, ForgottenReply, deleted=gone)

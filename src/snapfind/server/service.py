@@ -76,6 +76,12 @@ class Service:
         if self._later is not None and not self._later.note(event):
             self.metrics.dropped.inc()
 
+    def forget(self, session: str) -> int:
+        """Delete every event of a session and the photos of its searches, those that wait to be written too."""
+        if self._later is not None:
+            self._later.flush()
+        return self.catalogue.forget(session)
+
     def keep(self, search: str, photo: Image.Image) -> None:
         """Keep the photo of a search where the shop asks for it; without room for it the search goes on."""
         if random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
