@@ -161,6 +161,6 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_lost(shop, tmp_path, monke
     with snapfind.open(shop) as opened:
         assert opened.info()["model"] == model and len(opened.info()["models"]) == 1
     assert not (tmp_path / "a").exists()
-    monkeypatch.setattr("snapfind.cli.pretraining.find_spec", lambda name: None)
+    monkeypatch.setattr("snapfind.learn.extra.find_spec", lambda name: None)
     with pytest.raises(ExtraMissing, match="pip install"):
         run("identity", shop)

@@ -7,8 +7,9 @@ import typer
 
 from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
-from snapfind.cli.pretraining import need_torch, pretrain, prompts, tell
+from snapfind.cli.pretraining import pretrain, prompts, tell
 from snapfind.cli.printing import err, out, progress_bar
+from snapfind.learn.extra import need_torch
 
 __all__ = ["app"]
 

@@ -1,6 +1,5 @@
 """Verbs that learn without a catalogue: pairs of picture and title in shards, class names with a user's CLIP."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,8 +7,8 @@ import typer
 from rich.table import Table
 
 from snapfind.cli.printing import err, out, progress_bar
-from snapfind.errors import ExtraMissing
 from snapfind.evaluate.queries import read_queries
+from snapfind.learn.extra import need_torch
 from snapfind.media.images import Limits
 from snapfind.settings import Settings
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from snapfind.learn.shards import Shards
     from snapfind.learn.training import Told
 
-__all__ = ["need_torch", "pretrain", "prompts", "tell"]
+__all__ = ["pretrain", "prompts", "tell"]
 
 Into = Annotated[Path, typer.Option(help="Folder for what is learnt; checkpoints are kept beside it.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
@@ -114,12 +113,6 @@ def prompts(
     )
     out.print(grid)
     out.print(f"what was learnt is in {into}")
-
-
-def need_torch() -> None:
-    """Raises ExtraMissing where PyTorch or onnx is not installed."""
-    if not (find_spec("torch") and find_spec("onnx")):
-        raise ExtraMissing("learning needs PyTorch and onnx: pip install 'snapfind[learn]'")
 
 
 def tell(told: "Told") -> None:

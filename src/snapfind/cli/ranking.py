@@ -9,8 +9,8 @@ from rich.table import Table
 
 import snapfind
 from snapfind.cli.options import Json, Shop
-from snapfind.cli.pretraining import need_torch
 from snapfind.cli.printing import err, out, print_json
+from snapfind.learn.extra import need_torch
 
 if TYPE_CHECKING:
     from snapfind.learn.training import Told

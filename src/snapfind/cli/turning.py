@@ -8,7 +8,6 @@ from rich.table import Table
 
 import snapfind
 from snapfind.cli.options import Json, Shop
-from snapfind.cli.pretraining import need_torch
 from snapfind.cli.printing import err, out, print_json
 from snapfind.evaluate.queries import read_queries
 
@@ -39,7 +38,6 @@ def run(
     json: Json = False,
 ) -> None:
     """One turn: labels from clicks, a model learnt from them, judged, and put on trial when every guard holds."""
-    need_torch()
     from snapfind.flywheel import turn
     from snapfind.flywheel.rules import Rules
 

@@ -54,7 +54,7 @@ def no_slice_falls(name: str, before: Report, after: Report, rules: Rules) -> Gu
     return Guard(f"no slice falls on the {name} set", worst >= -rules.slice_loss, told)
 
 
-def not_one_sided(candidates: Sequence[Candidate], shown: dict[str, int], rules: Rules) -> Guard:
+def not_one_sided(candidates: Sequence[Candidate], shown: dict[str, int]) -> Guard:
     """No product takes far more labels than its impressions explain: what a bot, or a seller, does to a log."""
     if not candidates:
         return Guard("labels are not one-sided", True, "there are none")

@@ -23,6 +23,7 @@ from snapfind.flywheel.candidates import Candidate, capped, labels, parted
 from snapfind.flywheel.guards import Guard
 from snapfind.flywheel.lineage import Turn, data_hash, number_of_next, turns, write
 from snapfind.flywheel.rules import Rules
+from snapfind.learn.extra import need_torch
 
 __all__ = ["conclude", "folder_of", "run"]
 
@@ -50,6 +51,7 @@ def run(catalogue: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Te
 
     Raises BadInput while a trial is under way, ExtraMissing without PyTorch.
     """
+    need_torch()
     if catalogue.trial is not None:
         raise BadInput(f"{catalogue.trial.model} is on trial; conclude that first")
     began, before = _now(), catalogue.folder.manifest.active
@@ -57,7 +59,7 @@ def run(catalogue: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Te
     tell(f"{len(log.learnable)} labelled photos to learn from, {len(log.held)} held out")
     checks = [
         guards.enough(log.learnable, rules),
-        guards.not_one_sided([*log.learnable, *log.held], log.shown, rules),
+        guards.not_one_sided([*log.learnable, *log.held], log.shown),
         guards.wide_enough(log.exploration, log.coverage, rules),
     ]
     data = {

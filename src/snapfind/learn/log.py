@@ -1,7 +1,7 @@
 """The catalogue's event log as searches to learn from, and learning from it to the artifact.
 
 What is read: ids of searches and of products, order and kind of what happened. What is not: sessions, texts, filters;
-searches of one shopper are not joined. Photos are never kept, so in place of the photo of a search stands a photo of
+searches of one shopper are not joined. Most photos are not kept, so in place of the photo of a search stands a photo of
 the product that it clicked first: a labelled one where the shop has any, else its picture photographed again. The
 artifact holds weights and counts, no search.
 """

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from snapfind.catalog.export import write_table
 from snapfind.catalog.report import AddReport
 from snapfind.curate.findings import KINDS
 from snapfind.curate.survey import survey
-from snapfind.errors import ExtraMissing
 from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
@@ -64,7 +62,6 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         return {"findings": len(found.found)} | {kind: len(found.of(kind)) for kind in KINDS if found.of(kind)}
 
     def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        need_torch()
         made = run_turn(catalogue, Rules(**job.spec))
         return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
 
@@ -77,12 +74,6 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         "curate": curate,
         "turn": turn,
     }
-
-
-def need_torch() -> None:
-    """Raises ExtraMissing where learning is not installed."""
-    if not (find_spec("torch") and find_spec("onnx")):
-        raise ExtraMissing("learning needs PyTorch and onnx on the server: pip install 'snapfind[learn]'")
 
 
 def _write_failures(path: Path, report: AddReport) -> None:
