@@ -9,6 +9,7 @@ from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
 from snapfind.learn.course import FIRST, Adapted, close_course, open_course
 from snapfind.learn.identity import Stages, learn_identity
+from snapfind.learn.steady import steadied
 from snapfind.learn.training import Told
 from snapfind.learn.views import Shown
 
@@ -47,6 +48,7 @@ def identify(
         kept=work / f"checkpoint-identity-{depth}",
         told=told,
     )
+    learner.heads = steadied(learner.heads, see(learner.body, course.source, course.again, used))
     facts = {
         "command": command,
         "seed": seed,

@@ -1,0 +1,140 @@
+"""Products that were never learnt from: are they still found, and what does that cost the others? Prints Markdown.
+
+    SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks
+    SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks --choose
+
+Of 27 products of grocery's 81, drawn, neither photos nor studio picture is learnt from. Photos then ask for all 81
+studio pictures: those of the 27 (`new`) and those of the other 54 (`known`), by heads alone (share 0) and by heads
+beside a closed form (learn/steady.py). Photos of `val`; with --choose the fifth of `train` that is least like the rest
+(benchmarks/learn_choice.py), which is not learnt from then. Mean and deviation over seeds. `--work` keeps maps.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from learn_choice import FOLDS, fold_of
+from learn_data import frozen, grocery, labels_of, spread
+from numpy.typing import NDArray
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.vectors import unit
+from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.batches import batches
+from snapfind.learn.begin import begin, believed, see
+from snapfind.learn.catalogue import LADDER
+from snapfind.learn.judge import features_of
+from snapfind.learn.maps import Maps, front_of, make_maps
+from snapfind.learn.network import read_network
+from snapfind.learn.recognise import Recogniser, Tail
+from snapfind.learn.steady import steadied
+from snapfind.learn.training import train
+
+SHARES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0)
+LEFT_OUT = 27
+Rows = NDArray[np.int64]
+
+
+class Bench:
+    """Views of all pictures at one depth, and which photos ask."""
+
+    def __init__(self, depth: str, work: Path, *, choose: bool) -> None:
+        data, self.step = grocery(), LADDER[depth]
+        front = front_of(SHIPPED / "model.onnx", self.step.first, torch.get_num_threads())
+        asks = [] if choose else data.val
+        file = work / f"unseen-{depth}{'-choose' if choose else ''}.f16"
+        work.mkdir(parents=True, exist_ok=True)
+        shown = [*data.train, *asks, *data.studio]
+        self.maps = make_maps(shown, front, Builtin.load().preprocessing, file, views=self.step.views, seed=0)
+        self.products, self.studio = self.maps.products, np.flatnonzero(~self.maps.queries)
+        places = np.arange(len(shown))
+        train_photos = places[: len(data.train)]
+        self.asks = places[len(data.train) : len(data.train) + len(asks)]
+        if choose:
+            features = unit(np.asarray(frozen(data.train, work, "train", 2).kept[:, 0], np.float32))
+            last = fold_of(features, labels_of(data.train)) == FOLDS - 1
+            self.asks, train_photos = train_photos[last], train_photos[~last]
+        self.train = train_photos
+
+    def body(self) -> torch.nn.Module:
+        """What learns: the last blocks, or nothing but heads."""
+        network = read_network(SHIPPED)
+        return Tail(network, network.names.index(self.step.first)) if self.step.first else torch.nn.Identity()
+
+    def right(self, learner: Recogniser) -> NDArray[np.bool_]:
+        """Which of the photos that ask are answered by their product first."""
+        sides = []
+        for rows, query in ((self.asks, True), (self.studio, False)):
+            parts = [self.maps.batch(part, np.zeros_like(part)) for part in np.array_split(rows, -(-len(rows) // 64))]
+            sides.append(np.concatenate([learner.vectors(part, query=query).numpy() for part in parts]))
+        return (sides[0] @ sides[1].T).argmax(1) == self.products[self.asks]
+
+    def raw(self) -> NDArray[np.bool_]:
+        """The same by the encoder as it is shipped."""
+        body = self.body()
+        photos, pictures = (features_of(body, self.maps, rows, 0) for rows in (self.asks, self.studio))
+        return (photos @ pictures.T).argmax(1) == self.products[self.asks]
+
+    def learnt(self, left: Rows, seed: int, epochs: int) -> dict[float, NDArray[np.bool_]]:
+        """Which photos are answered rightly, by share, after learning from everything but the products `left`."""
+        photos = self.train[~np.isin(self.products[self.train], left)]
+        used = np.concatenate([photos, self.studio[~np.isin(self.products[self.studio], left)]])
+        source, body = _Some(self.maps, used), self.body()
+        places, again = np.arange(len(photos)), np.zeros(len(used), bool)
+        seen = believed(see(body, source, again, places))
+        step = self.step
+        learner = Recogniser(body, *begin(seen, len(self.studio), step.dim, seed), step.recipe)
+        batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
+        plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
+        best = train(learner, batch, steps, plan).module
+        assert isinstance(best, Recogniser)
+        heads, now = best.heads, see(best.body, source, again, seen.rows[seen.queries])
+        found = {}
+        for share in SHARES:
+            best.heads = steadied(heads, now, share)
+            found[share] = self.right(best)
+        return found
+
+
+class _Some(Maps):
+    """Some rows of maps that stay on disk."""
+
+    def __init__(self, maps: Maps, rows: Rows) -> None:
+        super().__init__(maps.kept, maps.products[rows], maps.queries[rows])
+        object.__setattr__(self, "_rows", rows)
+
+    def batch(self, rows: Rows, views: Rows) -> torch.Tensor:
+        """As Maps."""
+        return super().batch(self._rows[rows], views)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", nargs="+", choices=("heads", "blocks"), default=["heads"])
+    parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--work", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    print("| learns | share of the closed form | fine@1, new products | fine@1, known products |\n|---|---|---|---|")
+    for depth in given.depth:
+        bench = Bench(depth, given.work, choose=given.choose)
+        rows: dict[str, list[tuple[float, float]]] = {}
+        for seed in range(given.seeds):
+            left = np.random.default_rng([8, seed]).permutation(len(bench.studio))[:LEFT_OUT]
+            new = np.isin(bench.products[bench.asks], left)
+            found = {"raw": bench.raw()} | {str(k): v for k, v in bench.learnt(left, seed, given.epochs).items()}
+            for name, right in found.items():
+                rows.setdefault(name, []).append((float(right[new].mean()), float(right[~new].mean())))
+        for name, values in rows.items():
+            told = " | ".join(spread([pair[side] for pair in values]) for side in (0, 1))
+            print(f"| {'nothing (raw) | ' if name == 'raw' else depth + ' | ' + name} | {told} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
