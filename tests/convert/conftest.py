@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import pytest
 
@@ -87,24 +88,29 @@ def made(models):
     return make
 
 
-@pytest.fixture
-def shop(tmp_path):
-    """Six products, the last two without a title."""
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory):
+    """The folder of a catalogue of four products, the last one without a title."""
+    folder = tmp_path_factory.mktemp("filled")
     rows = [("id", "title", "picture")]
-    for number in range(6):
-        save(number, tmp_path / f"p{number}.png")
-        rows.append((f"p{number}", f"Mug number {number}" if number < 4 else "", f"p{number}.png"))
-    table = tmp_path / "products.csv"
+    for number in range(4):
+        save(number, folder / f"p{number}.png")
+        rows.append((f"p{number}", f"Mug number {number}" if number < 3 else "", f"p{number}.png"))
+    table = folder / "products.csv"
     table.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
-    with snapfind.open(tmp_path / "shop.snap") as catalogue:
+    with snapfind.open(folder / "shop.snap") as catalogue:
         catalogue.add(table)
+    return folder / "shop.snap"
+
+
+@pytest.fixture
+def shop(filled, tmp_path):
+    with snapfind.open(shutil.copytree(filled, tmp_path / "shop.snap")) as catalogue:
         yield catalogue
 
 
 def changed(artifact, target, **changes):
     """A copy of an artifact with other values in its manifest."""
-    import shutil
-
     shutil.copytree(artifact, target)
     told = json.loads((target / "manifest.json").read_text())
     (target / "manifest.json").write_text(json.dumps(told | changes))

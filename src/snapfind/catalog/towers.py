@@ -42,7 +42,7 @@ def kept_from(folder: Folder, source: str, precision: str) -> Path | None:
     """The encoder that was made from the weights of that sha256 in that precision, where the catalogue keeps one."""
     for manifest in sorted((folder.path / "encoders").glob("*/manifest.json")):
         told = json.loads(manifest.read_bytes())
-        if (told["source"]["sha256"], told["precision"]) == (source, precision) and manifest.parent.name != "draft":
+        if (told["source"]["sha256"], told["precision"]) == (source, precision):
             return manifest.parent
     return None
 

@@ -2,9 +2,9 @@
 
 import itertools
 import json as json_
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -116,6 +116,9 @@ def _converted(catalogue: "Catalog", source: str, precision: str, progress: Call
 
     if kept := kept_from(catalogue.folder, source_of(source), precision):
         return catalogue.use(kept, progress=progress)
-    with TemporaryDirectory(dir=catalogue.folder.path) as spare:
-        make(source, Path(spare) / "artifact", precision, err.print)
-        return catalogue.use(Path(spare) / "artifact", progress=progress)
+    artifact = catalogue.folder.encoder("converted")
+    shutil.rmtree(artifact, ignore_errors=True)
+    make(source, artifact, precision, err.print)
+    name = catalogue.use(artifact, progress=progress)
+    shutil.rmtree(artifact)
+    return name

@@ -1,7 +1,6 @@
 """Folders that open_clip writes for a hub: open_clip_config.json beside the weights, with its EVA and timm towers."""
 
 import pickle
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from snapfind.convert.extra import need_package
 from snapfind.convert.original import Original, Pixels, Words
 from snapfind.convert.pixels import of_transform
+from snapfind.convert.quiet import quiet
 from snapfind.convert.tokens import canonical, collapsed, cut_and_pad, of_bpe, of_library
 from snapfind.errors import BadInput, ModelBroken
 
@@ -57,8 +57,7 @@ def read_open_clip(folder: Path, name: str, told: dict[str, Any]) -> Original:
             " of transformers"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about how a pickle was written
+        with quiet():
             model = open_clip.create_model(f"local-dir:{folder}", precision="fp32", device="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise ModelBroken(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from snapfind.convert.extra import need_package
 from snapfind.convert.original import Original, Pixels, Words
 from snapfind.convert.pixels import of_processor
+from snapfind.convert.quiet import quiet
 from snapfind.convert.tokens import cut_and_pad, of_library
 from snapfind.errors import BadInput, ModelBroken
 
@@ -74,14 +75,10 @@ def _model(folder: Path, kind: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the verbs have bars of their own
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # what it would report is asked for below
-    try:
+    with quiet():  # what it would report is asked for below
         model, found = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
-    finally:
-        logging.set_verbosity(before)
     missing = [key for key in found["missing_keys"] if not (kind == "vit" and key.startswith("pooler."))]
     if missing or found["mismatched_keys"]:
         wrong = [*missing, *(str(key) for key in found["mismatched_keys"])]
@@ -95,7 +92,8 @@ def _pixels(folder: Path) -> Pixels:
     from transformers import AutoImageProcessor
 
     # In Pillow, as the models were trained: torchvision's filter of bytes is up to 9 levels away from it.
-    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+    with quiet():  # DINOv3 has no other than torchvision's, which scales floats and is near
+        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
 
     def own(images: Sequence[Image]) -> Tensor:
         found: Tensor = processor(images=list(images), return_tensors="pt")["pixel_values"]

@@ -1,12 +1,12 @@
 """Towers of PyTorch as ONNX files, by torch.export: pictures in as bytes, ids in as they come from the tokenizer."""
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snapfind.convert.original import Pixels, Words
+from snapfind.convert.quiet import quiet
 from snapfind.errors import BadInput
 
 __all__ = ["OPSET", "SeenByTower", "picture_file", "text_file"]
@@ -58,8 +58,7 @@ def _first(problem: BaseException) -> BaseException:
 
 def _export(module: nn.Module, given: tuple[Tensor, ...], names: list[str], shapes: tuple[Any, ...]) -> bytes:
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter, about itself
+        with torch.no_grad(), quiet():
             program = torch.onnx.export(
                 module,
                 given,

@@ -1,12 +1,12 @@
 """Smaller files of a tower: weights stored in half precision, or whole-number products.
 
 fp16 halves the file; ONNX Runtime widens the weights when it loads them and computes in fp32, so it is as fast. int8
-multiplies in whole numbers, with scales found for each batch (dynamic): what transformers lose by it is told by
-agreement.py for each model. What int8 leaves as it is (embeddings, the first convolution) is stored in half precision.
+multiplies in whole numbers, with scales found for each batch: what a model loses by it agreement.py tells. Scales fixed
+beforehand on pictures were no faster (benchmarks/own_encoders.py). What int8 leaves as it is (embeddings, the first
+convolution) is stored in half precision.
 """
 
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from snapfind.convert.quiet import quiet
 from snapfind.errors import BadInput
 
 __all__ = ["PRECISIONS", "Precision", "in_precision"]
@@ -54,8 +55,7 @@ def _halved(model: bytes) -> bytes:
 def _quantised(model: bytes) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as spare, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as spare, quiet():
         whole, small = Path(spare) / "whole.onnx", Path(spare) / "small.onnx"
         whole.write_bytes(model)
         quantize_dynamic(
