@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from snapfind.encoders import builtin
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.preprocess import to_tensor
+from snapfind.encoders.session import open_session
 from snapfind.encoders.vectors import unit
 from snapfind.media.rephotograph import rephotograph
 
@@ -66,7 +67,7 @@ def main() -> None:
     manifest = json.loads((SHIPPED / "manifest.json").read_text())
     manifest["model_sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    session = builtin._session(model.read_bytes(), 0)
+    session = open_session(model.read_bytes(), 0)
     pictures = to_tensor(golden_pictures(), encoder.preprocessing)
     golden = unit(session.run(["pooled"], {"pictures": pictures})[0])
     (folder / "golden.safetensors").write_bytes(save({"golden": golden}))

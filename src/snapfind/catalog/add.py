@@ -138,7 +138,7 @@ class Adding:
             content, digest = read_bytes(item, self.limits.max_bytes)
             if digest in (stored.hash_of(point), hidden_hash(self.folder, point)):
                 return None
-            side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.side)
+            side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.source_side)
             image = self._decode(content, self.limits, side=side)
             picture = Picture(item.picture, digest, *image.size)
             if not self.report.dry_run:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL.Image import Image
 
 from snapfind.catalog.folder import write_whole
-from snapfind.encoders.builtin import Builtin, Look
+from snapfind.encoders.photo import Look, PhotoEncoder
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.index.filters import where
@@ -112,7 +112,7 @@ def refit(photos: Sequence[tuple[Image, str]], shelf: Shelf) -> Learnt:
 
 
 def looks(
-    images: Sequence[Image], encoder: Builtin, views: int, progress: Progress | None = None
+    images: Sequence[Image], encoder: PhotoEncoder, views: int, progress: Progress | None = None
 ) -> tuple[Vectors, Look]:
     """(n, k) class probabilities of the pictures, and the look at their photos, picture by picture."""
     cuts = [cutout(image) for image in images]

@@ -14,8 +14,9 @@ from snapfind.catalog.calibrating import refit
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.migrate import Moved, move, open_index
 from snapfind.catalog.snapshot import pack
+from snapfind.catalog.towers import forget_unused
 from snapfind.catalog.writing import Writing
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, NotFound
 from snapfind.media.images import Limits, load
 from snapfind.media.images import Source as Photo
@@ -60,22 +61,30 @@ class Catalog(Writing):
         if confirmed is None:
             found = models.calibrate(self.folder, self.shelf, progress)
         else:
-            limits, side = Limits.of(self.settings), self.model.photo.preprocessing.side
+            limits, side = Limits.of(self.settings), self.model.photo.preprocessing.source_side
             found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], self.shelf)
             found.save(self.folder.space(self.folder.manifest.active))
         self._reshelve()
         return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
-        """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer."""
-        other = models.raw_encoder(encoder, self.settings)
+        """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer.
+
+        The name of a model of this catalogue builds what its space lacks.
+        """
+        if encoder in self.folder.manifest.models:
+            other = models.enlisted(self.folder, encoder, self.settings)
+        else:
+            other = models.raw_encoder(encoder, self.settings)
         if other.space.id not in self.folder.manifest.models:
             models.enlist(self.folder, other, adapted=False, ready=False)
         self._build(other, progress)
         return other.space.id
 
     def adopt(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
-        """Build the space of an artifact of `snapfind learn` beside the active one; `switch` makes it answer.
+        """Build the space of an artifact of `snapfind learn` or `snapfind model convert` beside the active one.
+
+        `switch` makes it answer; a build that was interrupted goes on when the same is adopted again.
 
         Returns the model's name. Raises NotFound, ModelBroken.
         """
@@ -83,7 +92,18 @@ class Catalog(Writing):
         self._build(encoder, progress)
         return encoder.space.id
 
-    def _build(self, encoder: Builtin, progress: Progress | None) -> None:
+    def use(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
+        """Build the space of a converted encoder beside the active one, switch, and fit the scores to it.
+
+        Returns the model's name. Raises NotFound, ModelBroken, ExtraMissing.
+        """
+        name = self.adopt(artifact, progress=progress)
+        self.switch(name)
+        with suppress(BadInput):  # of a single product there is nothing to learn
+            self.calibrate(progress=progress)
+        return name
+
+    def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
         with self._writing:
@@ -116,6 +136,8 @@ class Catalog(Writing):
             raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}", field="model")
         if model == manifest.active or (self.trial and model == self.trial.model):
             raise BadInput(f"model {model} answers now; switch to another one first", field="model")
+        if standing := models.standing_on(self.folder, model):
+            raise BadInput(f"{', '.join(standing)} stands on {model}; drop that first", field="model")
         with self._writing:
             previous = "" if model == manifest.previous else manifest.previous
             known = {name: own for name, own in manifest.models.items() if name != model}
@@ -124,6 +146,7 @@ class Catalog(Writing):
             self._reshelve()
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
+            forget_unused(self.folder, {str(own["tower"]) for own in known.values() if "tower" in own})
 
     def try_out(self, model: str | None, share: float = 0.1) -> None:
         """Let a built model answer a share (0..1) of the photo searches beside the active one; None ends the trial.
@@ -152,7 +175,7 @@ class Catalog(Writing):
         It belongs to the model that answers. Raises BadInput for another method.
         """
         with self._writing:
-            models.rerank(self.folder, method)
+            models.rerank(self.folder, self.model.photo, method)
             self._reshelve()
 
     def rank(self, artifact: str | Path | None) -> None:

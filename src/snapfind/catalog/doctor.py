@@ -76,7 +76,5 @@ def _vectors(catalogue: Catalog) -> Check:
     missing = sum(active not in point.vectors for point in catalogue.points(vectors=True))
     if not missing:
         return Check("vectors", "ok", f"every picture has its vector of {active}")
-    said = (
-        f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {catalogue.model.photo.name}"
-    )
+    said = f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {active}"
     return Check("vectors", "broken", said)

@@ -6,6 +6,7 @@ shop.snap/
   index/            the engine's files
   pictures/ab/…     a small copy of every picture, without metadata
   spaces/…          what was fitted on this catalogue
+  encoders/…        the shop's own encoders
   asked/ab/…        photos of searches, only where the shop keeps them
 """
 
@@ -115,6 +116,10 @@ class Folder:
     def space(self, model: str) -> Path:
         """Where a fitted model keeps its artifact."""
         return self.path / "spaces" / model
+
+    def encoder(self, raw: str) -> Path:
+        """Where an encoder of the shop's own is kept, named by its raw space."""
+        return self.path / "encoders" / raw
 
     def copy_of(self, point: str) -> Path:
         """Where the small copy of a point's picture lies."""

@@ -17,9 +17,14 @@ from PIL.Image import Image
 from snapfind.catalog.calibrating import Learnt, learn, read
 from snapfind.catalog.folder import Folder, write_whole
 from snapfind.catalog.points import points_of
+from snapfind.catalog.towers import keep
+from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.model import Model
+from snapfind.encoders.opening import is_tower, open_encoder
+from snapfind.encoders.photo import PhotoEncoder
+from snapfind.encoders.tower import Tower
 from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
 from snapfind.media.images import Limits, load
@@ -34,6 +39,7 @@ __all__ = [
     "calibrate",
     "copied",
     "enlist",
+    "enlisted",
     "fit",
     "made_ready",
     "open_model",
@@ -42,6 +48,7 @@ __all__ = [
     "raw_encoder",
     "rerank",
     "shelf",
+    "standing_on",
 ]
 
 Progress = Callable[[int, int], None]
@@ -52,27 +59,53 @@ def open_model(folder: Folder, settings: Settings) -> Model:
     """The encoders of the manifest, the active one first; a new catalogue starts with the encoder of the settings."""
     manifest = folder.manifest
     if not manifest.active:
-        return Model(raw_encoder(settings.text("encoder"), settings))
+        return Model(_first(folder, settings))
     ready = [name for name, model in manifest.models.items() if model["ready"] and name != manifest.active]
-    return Model(_load(folder, manifest.active, settings), [_load(folder, name, settings) for name in ready])
+    towers: dict[str, Tower] = {}  # large: those that share a network share its memory
+    active, *others = (_load(folder, name, settings, towers) for name in (manifest.active, *ready))
+    return Model(active, others)
 
 
-def raw_encoder(name: str, settings: Settings) -> Builtin:
+def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
+    name = settings.text("encoder")
+    if is_tower(Path(name).expanduser()):
+        return keep(folder, Path(name).expanduser(), settings.whole("threads"))
+    return raw_encoder(name, settings)
+
+
+def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
     """An encoder without an adapter. Raises NotFound for a name that is not shipped."""
-    return Builtin.load(name, threads=settings.whole("threads"))
+    return open_encoder(name, threads=settings.whole("threads"))
 
 
-def _load(folder: Folder, name: str, settings: Settings) -> Builtin:
+def enlisted(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
+    """The encoder of a model of the manifest, built to the end or not."""
+    return _load(folder, name, settings, {})
+
+
+def _load(folder: Folder, name: str, settings: Settings, towers: dict[str, Tower]) -> PhotoEncoder:
     model, threads = folder.manifest.models[name], settings.whole("threads")
+    adapter = folder.space(name) if model["adapted"] else None
+    if raw := model.get("tower"):
+        if raw not in towers:
+            towers[raw] = Tower.load(folder.encoder(raw), threads=threads)
+        return towers[raw].adapted(Adapter.load(adapter)) if adapter else towers[raw]
     if model.get("learnt"):
         return Builtin.load(str(folder.space(name)), threads=threads)
-    return Builtin.load(model["encoder"], adapter=folder.space(name) if model["adapted"] else None, threads=threads)
+    return Builtin.load(model["encoder"], adapter=adapter, threads=threads)
 
 
-def enlist(folder: Folder, encoder: Builtin, *, adapted: bool, ready: bool, parent: str = "") -> None:
+def enlist(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, ready: bool, parent: str = "") -> None:
     """Write a model into the manifest; `parent` is the shipped encoder that a learnt network began as."""
     entry = {"encoder": parent or encoder.name, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
-    folder.save(models={**folder.manifest.models, encoder.space.id: entry | ({"learnt": True} if parent else {})})
+    kind = {"tower": encoder.raw_id} if isinstance(encoder, Tower) else {"learnt": True} if parent else {}
+    folder.save(models={**folder.manifest.models, encoder.space.id: entry | kind})
+
+
+def standing_on(folder: Folder, name: str) -> list[str]:
+    """The fitted models of which this one is the raw space: their texts are compared with its pictures."""
+    models = folder.manifest.models
+    return [other for other, model in models.items() if model.get("tower") == name and other != name]
 
 
 def made_ready(folder: Folder, name: str) -> None:
@@ -81,11 +114,17 @@ def made_ready(folder: Folder, name: str) -> None:
     folder.save(models={**known, name: known[name] | {"ready": True}})
 
 
-def adopt(folder: Folder, artifact: Path, settings: Settings) -> Builtin:
-    """Copy an artifact of `snapfind learn` (a network with heads, or heads alone) into the catalogue and enlist it.
+def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
+    """Copy an artifact into the catalogue and enlist it: one of `snapfind learn` (a network with heads, or heads
+    alone) or of `snapfind model convert`.
 
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
     """
+    if is_tower(artifact):
+        tower = keep(folder, artifact, settings.whole("threads"))
+        if tower.space.id not in folder.manifest.models:
+            enlist(folder, tower, adapted=False, ready=False)
+        return tower
     told = _told(artifact)
     parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
     draft = folder.path / "spaces" / "draft"
@@ -132,7 +171,9 @@ def _told(artifact: Path) -> dict[str, Any]:
     return dict(told)
 
 
-def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress: Progress | None = None) -> Builtin:
+def fit(
+    folder: Folder, index: Index, model: Model, settings: Settings, progress: Progress | None = None
+) -> PhotoEncoder:
     """Fit an adapter to the catalogue's own pictures (no shopper's photo, no label) and keep it in the folder.
 
     Raises BadInput with fewer than two products.
@@ -140,11 +181,12 @@ def fit(folder: Folder, index: Index, model: Model, settings: Settings, progress
     sample = [image for _, image in _pictures(folder, index, settings, most=_FIT_MOST)]
     if len(sample) < 2:
         raise BadInput("there are fewer than two pictures; add the catalogue first")
-    raw = raw_encoder(folder.manifest.models[model.photo.space.id]["encoder"], settings)
+    told = folder.manifest.models[model.photo.space.id]
+    raw = enlisted(folder, told["tower"], settings) if "tower" in told else raw_encoder(told["encoder"], settings)
     adapter = fit_adapter(sample, raw, progress=progress)
     draft = folder.path / "spaces" / "draft"
     adapter.save(draft)
-    encoder = Builtin.load(raw.space.encoder, adapter=draft, threads=settings.whole("threads"))
+    encoder = raw.adapted(Adapter.load(draft))
     target = folder.space(encoder.space.id)
     if not target.exists():
         draft.rename(target)
@@ -158,7 +200,7 @@ _FIT_MOST = 512  # what the closed form samples at most
 def build(
     folder: Folder,
     index: Index,
-    encoder: Builtin,
+    encoder: PhotoEncoder,
     settings: Settings,
     turn: Callable[[], AbstractContextManager[object]],
     progress: Progress | None = None,
@@ -227,9 +269,16 @@ def copied(folder: Folder, point: str, settings: Settings) -> Image | None:
         return None
 
 
-def rerank(folder: Folder, method: str | None) -> None:
-    """Give the active model a reranker, or take it away. Raises BadInput for a method that is not known."""
+def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
+    """Give the active model a reranker, or take it away.
+
+    Raises BadInput for a method that is not known, and for an encoder without the cells that it compares.
+    """
     active = folder.manifest.active
+    if method is not None and not encoder.shows_cells:
+        raise BadInput(
+            f"{active} shows no cells of a picture, which a reranker compares: search without", field="method"
+        )
     place = folder.space(active) / "reranker"
     if method is None:
         shutil.rmtree(place, ignore_errors=True)

@@ -88,7 +88,7 @@ class Reading(Opened):
         Heat maps 0..1. Raises BadPicture, NotFound.
         """
         limits = Limits.of(self.settings)
-        image = load(photo, limits, side=2 * self.model.photo.preprocessing.side)
+        image = load(photo, limits, side=2 * self.model.photo.preprocessing.source_side)
         part = image.crop(box.pixels(*image.size)) if box else image
         return explain(part, load(self.picture(product, picture), limits), self.model.photo)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 import snapfind
 from snapfind.catalog.catalog import Catalog
 from snapfind.cli.printing import err, out, progress_bar
+from snapfind.errors import BadInput
 from snapfind.evaluate.metrics import METRICS
 from snapfind.evaluate.queries import Asked, read_queries
 from snapfind.evaluate.report import Report, compare
@@ -56,11 +57,22 @@ def lesson_of(shop: Path, photos: Path | None, root: Path | None) -> Iterator[Le
     asked, failed = read_queries(photos, root) if photos else ([], [])
     labelled = {one.photo: one for one in asked if one.photo is not None}
     with snapfind.open(shop, create=False) as opened:
+        _teachable(opened)
         shown, products, used = gather(opened, [(photo, min(one.products)) for photo, one in labelled.items()])
         err.print(f"{len(used)} of {len(asked) + len(failed)} photos can be used; {len(opened)} products")
         for sentence in failed[:10]:
             err.print(sentence, markup=False)
         yield Lesson(opened, shown, products, used, labelled)
+
+
+def _teachable(opened: Catalog) -> None:
+    """Raises BadInput where a model answers that is none of ours: learning would begin at another one."""
+    active = opened.info()["model"]
+    if "tower" in opened.folder.manifest.models[active]:
+        raise BadInput(
+            f"{active} is your own model, which is adapted to the catalogue by: snapfind model fit; learning teaches"
+            " the shipped network, so switch to a model of that first"
+        )
 
 
 def _offer(opened: Catalog, artifact: Path, held: list[Asked], *, yes: bool) -> None:

@@ -1,4 +1,4 @@
-"""Verbs about models: list, fit to the catalogue, build another beside, try it out, switch, roll back, drop."""
+"""Verbs about models: list, fit to the catalogue, build another or use your own, try it out, switch, roll back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 import snapfind
+from snapfind.cli.converting import convert, use, verify
 from snapfind.cli.options import Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
@@ -15,7 +16,7 @@ from snapfind.evaluate.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank.",
+    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank; bring your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -127,3 +128,7 @@ def rerank(
     with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalogue:
         catalogue.rerank(None if method == "none" else method)
     out.print("the first candidates are not reranked" if method == "none" else f"{method} reranks the first candidates")
+
+
+for verb in (convert, verify, use):
+    app.command()(verb)

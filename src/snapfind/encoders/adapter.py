@@ -8,7 +8,7 @@ from how the network sees the two. Rows are made unit, the mean of the role is t
     catalogue  (I + k B) M  moves a studio picture half way to its photos: B is the ridge regression from one to the
                             other, k balances the two
 
-benchmarks/photo_to_studio.py measures it. encoders/builtin.py applies it.
+benchmarks/photo_to_studio.py measures it. The PhotoEncoder applies it.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from snapfind.media.cutout import cutout
 from snapfind.media.rephotograph import rephotograph
 
 if TYPE_CHECKING:
-    from snapfind.encoders.builtin import Builtin
+    from snapfind.encoders.photo import PhotoEncoder
 
 __all__ = ["Adapter", "fit"]
 
@@ -100,7 +100,7 @@ class Adapter:
 
 def fit(
     pictures: Sequence[Image],
-    encoder: "Builtin",
+    encoder: "PhotoEncoder",
     *,
     views: int = 24,
     seed: int = 0,
@@ -135,7 +135,7 @@ def fit(
 def _look(
     pictures: Sequence[Image],
     chosen: NDArray[np.int64],
-    encoder: "Builtin",
+    encoder: "PhotoEncoder",
     *,
     views: int,
     seed: int,

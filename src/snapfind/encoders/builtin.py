@@ -1,15 +1,11 @@
 """The default image encoder: EfficientNet-Lite in ONNX Runtime, no PyTorch, no network.
 
-Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py makes the artifact. A `Look`
-is what the network saw; `project` turns looks into vectors of one space, so that a catalogue can change its adapter
-without looking at its pictures again.
+Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py makes the artifact.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,8 +16,10 @@ from safetensors.numpy import load_file
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.inner import CELLS, with_cells
-from snapfind.encoders.port import Role, Space, Vectors
+from snapfind.encoders.photo import Closely, Look
+from snapfind.encoders.port import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.session import open_session
 from snapfind.encoders.vectors import softmax, unit
 from snapfind.errors import ModelBroken, NoText, NotFound
 
@@ -35,35 +33,16 @@ _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py pu
 _BATCH = 16  # more pictures at a time are no faster and take more memory (benchmarks/encode_speed.py)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What the network saw: `pooled` (n, 1280) features and `posterior` (n, 1000) over ImageNet classes, float32.
-
-    A learnt network has forgotten the classes: its `posterior` is (n, 0).
-    """
-
-    pooled: Vectors
-    posterior: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class Closely:
-    """One picture: its `look`, the last feature map (1280, h, w) that it is pooled from, and the finer `cells`
-    (c, 2h, 2w) before it, float32 from 0 up. Both lie over the padded square of the preprocessing.
-    """
-
-    look: Look
-    features: Vectors
-    cells: Vectors
-
-
 class Builtin:
-    """An Encoder of pictures. Safe to use from several threads at once.
+    """A PhotoEncoder. Safe to use from several threads at once.
 
     >>> encoder = Builtin.load()
     >>> encoder.images([photo], role="query").shape
     (1, 1280)
     """
+
+    words: Encoder | None = None  # it knows pictures only
+    shows_cells = True
 
     def __init__(
         self,
@@ -78,12 +57,12 @@ class Builtin:
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
-        self.raw_id = _space_id(self.name, manifest["model_sha256"], described)
+        self.raw_id = space_id(self.name, manifest["model_sha256"], described)
         self.space = Space(self.raw_id, 1280, self.name, (), described)
         if adapter is not None:
             if adapter.encoder != self.raw_id:
                 raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {self.raw_id}: fit it anew")
-            adapted = _space_id(self.name, manifest["model_sha256"], described, adapter.identity)
+            adapted = space_id(self.name, manifest["model_sha256"], described, adapter.identity)
             self.space = Space(adapted, adapter.dim, self.name, (), described)
 
     @classmethod
@@ -107,7 +86,7 @@ class Builtin:
             raise ModelBroken(
                 f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
             )
-        encoder = cls(_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
+        encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
         if adapter is None and (folder / "heads").is_dir():
             adapter = folder / "heads"
@@ -159,35 +138,8 @@ class Builtin:
         raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
 
 
-def _space_id(name: str, *parts: object) -> str:
-    told = json.dumps(parts, sort_keys=True)
-    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-
-
 def _find(name: str) -> Path:
     for folder in (_SHIPPED / name, (_MADE / name).expanduser(), Path(name).expanduser()):
         if (folder / "manifest.json").is_file():
             return folder
     raise NotFound(f"encoder {name!r} is not here; make it: python scripts/export_encoder.py {name} --into {_MADE}")
-
-
-def _session(model: bytes, threads: int) -> "InferenceSession":
-    """Raises ModelBroken when ONNX Runtime cannot read the model."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _cores()
-    options.log_severity_level = 3
-    # Spinning threads gain nothing for one query and take the cores from the index and from other queries
-    # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as problem:
-        raise ModelBroken(f"ONNX Runtime cannot load the model: {problem}") from problem
-
-
-def _cores() -> int:
-    """Cores that this process may use: in a container fewer than the machine has."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from snapfind.encoders.builtin import Look
 from snapfind.encoders.conse import Conse
 from snapfind.encoders.golden import check_golden
+from snapfind.encoders.photo import Look
 from snapfind.encoders.port import Encoder, Role, Space, Vectors
 from snapfind.encoders.vectors import unit
 from snapfind.errors import ModelBroken
@@ -101,7 +101,7 @@ class Maps:
 class Locked:
     """The bridge between pictures and texts that a catalogue may use in place of ConSE alone.
 
-    >>> locked = Locked.load(Path("artifact"), TextEncoder(), Builtin.load())
+    >>> locked = Locked.load(Path("artifact"), TextEncoder(), PhotoEncoder.load())
     >>> locked.bridge(look) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 

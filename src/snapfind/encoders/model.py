@@ -1,8 +1,11 @@
-"""The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo by ConSE.
+"""The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo.
+
+Texts reach photos by the photo encoder's own text tower where it has one, else by ConSE.
 
 `others` are further photo encoders whose space is kept up to date beside the active one, so that a switch or a
-rollback finds every product. Those that share a network look at each picture once. The bridge needs a network that
-knows ImageNet's classes; a learnt one does not, then the shipped one looks too.
+rollback finds every product. Those that share a network look at each picture once. ConSE needs a network that knows
+ImageNet's classes; a learnt one and a shop's own do not, then the shipped one looks too. It is kept up to date even
+where a text tower answers, so that every other model can be switched to.
 """
 
 from collections.abc import Sequence
@@ -10,9 +13,10 @@ from functools import cached_property
 
 from PIL.Image import Image
 
-from snapfind.encoders.builtin import Builtin, Look
+from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.conse import Conse
-from snapfind.encoders.port import Vectors
+from snapfind.encoders.photo import Look, PhotoEncoder
+from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.preprocess import fitted
 from snapfind.encoders.text import TextEncoder
 
@@ -22,7 +26,7 @@ __all__ = ["Model"]
 class Model:
     """One photo encoder that answers, the text side (loaded at its first use), and spaces kept beside."""
 
-    def __init__(self, photo: Builtin, others: Sequence[Builtin] = ()) -> None:
+    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = ()) -> None:
         self.photo = photo
         self.others = tuple(others)
 
@@ -33,12 +37,17 @@ class Model:
 
     @cached_property
     def conse(self) -> Conse:
-        """The bridge from photos to texts."""
+        """The bridge from photos to texts of an encoder without a text tower."""
         return Conse(self.text)
 
+    @property
+    def bridge(self) -> Space:
+        """Where texts are compared with pictures: the photo encoder's own space, without its adapter, or ConSE's."""
+        return self.photo.words.space if self.photo.words else self.conse.space
+
     @cached_property
-    def classes(self) -> Builtin:
-        """The encoder whose posteriors the bridge is made of."""
+    def classes(self) -> PhotoEncoder:
+        """The encoder whose posteriors ConSE is made of."""
         return next((own for own in (self.photo, *self.others) if own.knows_classes), None) or Builtin.load()
 
     def spaces(self) -> dict[str, int]:
@@ -53,10 +62,11 @@ class Model:
     def prepared(self, image: Image) -> Image:
         """A picture as small as `pictures` needs it, for decoding threads to make; itself where encoders differ."""
         wanted = {encoder.preprocessing for encoder in (self.photo, *self.others, self.classes)}
-        return fitted(image, wanted.pop()) if len(wanted) == 1 else image
+        only = wanted.pop()
+        return fitted(image, only) if not wanted and only.resize == "fit" else image
 
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
-        """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridge."""
+        """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of ConSE."""
         vectors: dict[str, Vectors] = {}
         looks: dict[str, Look] = {}
         for encoder in (self.photo, *self.others, self.classes):
@@ -72,6 +82,6 @@ class Model:
         return {self.text.space.id: self.text.texts(texts, "catalogue")}
 
     def wanted(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """What shoppers type -> unit rows, in the text space and in the bridge's."""
-        encoded = self.text.texts(texts, "query")
-        return {self.text.space.id: encoded, self.conse.space.id: self.conse.centred(encoded)}
+        """What shoppers type -> unit rows by signal: "text" in the text space, "bridge" in that of `bridge`."""
+        encoded, words = self.text.texts(texts, "query"), self.photo.words
+        return {"text": encoded, "bridge": words.texts(texts, "query") if words else self.conse.centred(encoded)}

@@ -1,5 +1,7 @@
 """The Encoder port: pictures and texts in, unit vectors of one space out."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-__all__ = ["Encoder", "Role", "Space", "Vectors"]
+__all__ = ["Encoder", "Role", "Space", "Vectors", "space_id"]
 
 Role = Literal["query", "catalogue"]
 Vectors = NDArray[np.float32]
@@ -40,3 +42,9 @@ class Encoder(Protocol):
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """(n, dim) float32, unit rows. Raises NoText where the encoder has no text side."""
         ...
+
+
+def space_id(name: str, *parts: object) -> str:
+    """A name and the hash of all that changes a vector."""
+    told = json.dumps(parts, sort_keys=True)
+    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"

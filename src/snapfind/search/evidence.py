@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.encoders.builtin import Look
+from snapfind.encoders.photo import Look
 from snapfind.encoders.port import Vectors
 from snapfind.index.filters import Filter
 from snapfind.index.port import Ask

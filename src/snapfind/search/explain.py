@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from snapfind.encoders.builtin import Builtin, Closely
+from snapfind.encoders.photo import Closely, PhotoEncoder
 from snapfind.encoders.port import Vectors
+from snapfind.errors import BadInput
 
 __all__ = ["Explanation", "explain"]
 
@@ -27,8 +28,13 @@ class Explanation:
     picture: Heat
 
 
-def explain(photo: Image, picture: Image, encoder: Builtin) -> Explanation:
-    """What in the photo (cut to the box that was searched) looks like the picture, and what in the picture like it."""
+def explain(photo: Image, picture: Image, encoder: PhotoEncoder) -> Explanation:
+    """What in the photo (cut to the box that was searched) looks like the picture, and what in the picture like it.
+
+    Raises BadInput for an encoder that shows no cells.
+    """
+    if not encoder.shows_cells:
+        raise BadInput(f"{encoder.name} shows no cells of a picture, so nothing tells what made two alike")
     seen, kept = encoder.look_closely(photo), encoder.look_closely(picture)
     query, row = encoder.project(seen.look, "query")[0], encoder.project(kept.look, "catalogue")[0]
     return Explanation(

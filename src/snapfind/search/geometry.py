@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.port import Vectors
 from snapfind.search.rerank import Compared, Plan
 
@@ -38,7 +38,7 @@ class Geometry:
     and agree, each counted by its cosine; a chunk is ordered by the cells that each picture wins against the others.
     """
 
-    def __init__(self, encoder: Builtin, plan: Plan) -> None:
+    def __init__(self, encoder: PhotoEncoder, plan: Plan) -> None:
         self.encoder, self.plan = encoder, plan
 
     def compare(self, photo: Image, pictures: Sequence[Image]) -> Compared:
@@ -59,7 +59,7 @@ def compared(votes: NDArray[np.float64]) -> Compared:
     return Compared(order.tolist(), scores.tolist())
 
 
-def parts_of(image: Image, encoder: Builtin) -> Parts:
+def parts_of(image: Image, encoder: PhotoEncoder) -> Parts:
     """The cells of a picture, of any size, that stand out from its mean by more than the mean cell does.
 
     Plain ground and padding fall away: they match each other in any two studio pictures.

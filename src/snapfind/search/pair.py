@@ -11,7 +11,7 @@ __all__ = ["compare"]
 def compare(photo_a: Source, photo_b: Source, shelf: Shelf) -> float:
     """Probability 0..1 that two photos show the same product; symmetric. Raises BadPicture."""
     encoder, limits = shelf.model.photo, Limits.of(shelf.settings)
-    images = [load(photo, limits, side=encoder.preprocessing.side) for photo in (photo_a, photo_b)]
+    images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
     look = encoder.look(images)
     queries, pictures = encoder.project(look, "query"), encoder.project(look, "catalogue")
     # each is once the photo and once the catalogue's picture: the roles differ, the order of the two must not

@@ -150,13 +150,15 @@ def _fused(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
     }
     typed = named(recalled.rankings.get("words", ()), recalled.words)
     fused = sorted(rank_fuse(rankings, recalled.weights), key=lambda pair: typed.get(pair[0], 2))
-    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled)) for pair in fused]
+    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled, shelf)) for pair in fused]
     scores = shelf.calibration.fused_scores(shares)
     return [(product, score) for (product, _), score in zip(fused, scores)]
 
 
-def _sayers(recalled: Recalled) -> dict[str, float]:
-    """The weights that one product can have together: the bridge speaks only for products without a text."""
+def _sayers(recalled: Recalled, shelf: Shelf) -> dict[str, float]:
+    """The weights that one product can have together: ConSE speaks only for products without a text."""
+    if shelf.model.photo.words is not None:
+        return recalled.weights
     return {signal: weight for signal, weight in recalled.weights.items() if signal != "bridge"}
 
 

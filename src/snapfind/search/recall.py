@@ -60,17 +60,22 @@ def _joined(found: list[Found], more: list[Found]) -> list[Found]:
     return found + [one for one in more if one.id not in known]
 
 
+def _bridged(shelf: Shelf, filter: Filter | None) -> Filter | None:
+    """A text tower speaks for every product; beside texts of its own ConSE only adds noise to a product
+    (benchmarks/text_to_product.py)."""
+    if shelf.model.photo.words is not None:
+        return filter
+    return filter & _UNTITLED if filter else _UNTITLED
+
+
 def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
     photo = shelf.model.photo.space.id
     asks = {}
-    if photo in wanted.vectors:
-        asks["photo"] = Ask(photo, wanted.vectors[photo], more=wanted.more, less=wanted.less, filter=filter)
+    if wanted.photo is not None:
+        asks["photo"] = Ask(photo, wanted.photo, more=wanted.more, less=wanted.less, filter=filter)
     if wanted.words:
-        text, bridge = shelf.model.text.space.id, shelf.model.conse.space.id
-        asks["text"] = Ask(text, wanted.vectors[text], filter=filter)
-        # beside texts of its own the bridge only adds noise to a product (benchmarks/text_to_product.py)
-        untitled = filter & _UNTITLED if filter else _UNTITLED
-        asks["bridge"] = Ask(bridge, wanted.vectors[bridge], filter=untitled)
+        asks["text"] = Ask(shelf.model.text.space.id, wanted.typed["text"], filter=filter)
+        asks["bridge"] = Ask(shelf.model.bridge.id, wanted.typed["bridge"], filter=_bridged(shelf, filter))
         asks["words"] = Ask(words=wanted.words, filter=filter)
     # a catalogue without pictures has no spaces yet
     return {signal: ask for signal, ask in asks.items() if ask.words or ask.space in shelf.index.spaces()}

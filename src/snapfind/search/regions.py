@@ -46,10 +46,12 @@ def fills(level: NDArray[np.float32]) -> bool:
 
 
 def find(image: Image.Image, cells: Vectors) -> tuple[Region, ...]:
-    """A picture and its (c, h, w) cells -> candidate objects, best first; empty where nothing stands out.
+    """A picture and its (c, h, w) cells -> candidate objects, best first; empty where nothing stands out, or no cells.
 
     Where they fill the frame, boxes are left as rough as the cells: parts of a heap have no outline to be found.
     """
+    if not cells.size:
+        return ()
     level, palette = energy(cells, image.size), Palette(image)
     if not level.any() or palette.plain:
         return ()

@@ -11,7 +11,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.search.geometry import Geometry
 from snapfind.search.rerank import MOST, Plan, Reranker
@@ -29,7 +29,7 @@ def manifest(method: str, space: str, plan: Plan | None = None) -> bytes:
     return json.dumps(told, indent=2).encode()
 
 
-def load(folder: Path, encoder: Builtin) -> Reranker:
+def load(folder: Path, encoder: PhotoEncoder) -> Reranker:
     """The reranker of an artifact's folder, for the model that answers. Raises ModelBroken for anything wrong in it."""
     path = folder / "manifest.json"
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.encoders.builtin import Closely
+from snapfind.encoders.photo import Closely
 from snapfind.encoders.port import Vectors
 from snapfind.media.cutout import on_white
 from snapfind.media.images import Limits, Source, load
@@ -40,7 +40,7 @@ class Sight:
 
 def photos(query: Query, shelf: Shelf) -> list[Image]:
     """The photos of a query, decoded upright and cut to the caller's boxes. Raises BadPicture."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.side
+    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
     wanted = 2 * side if _searched(query) else side  # a crop needs more pixels than the whole
     return [_cut(like, limits, wanted) for like in query.likes if like.photo is not None]
 
@@ -96,7 +96,7 @@ def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region
 
 def regions_of(photo: Source, shelf: Shelf) -> tuple[Region, ...]:
     """The candidate objects of one photo, best first. Raises BadPicture."""
-    image = load(photo, Limits.of(shelf.settings), side=2 * shelf.model.photo.preprocessing.side)
+    image = load(photo, Limits.of(shelf.settings), side=2 * shelf.model.photo.preprocessing.source_side)
     return find(image, shelf.model.photo.look_closely(image).cells)
 
 

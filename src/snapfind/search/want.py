@@ -21,12 +21,14 @@ __all__ = ["Want", "want"]
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """`vectors`: space id -> (dim,) unit vector; `words` for BM25; how much photos and texts weigh (0..).
+    """`photo` (dim,) unit vector in the space of photos, None without one; `typed`: signal -> that of the texts.
 
-    `more` and `less` are vectors of what was marked right and wrong, in the space of photos.
+    `words` for BM25; how much photos and texts weigh (0..); `more` and `less` are vectors of what was marked right and
+    wrong, in the space of photos.
     """
 
-    vectors: dict[str, Vectors] = field(default_factory=dict)
+    photo: Vectors | None = None
+    typed: dict[str, Vectors] = field(default_factory=dict)
     words: str = ""
     photo_weight: float = 0.0
     text_weight: float = 0.0
@@ -40,23 +42,22 @@ def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
     chosen = [like for like in query.likes if like.product is not None]
     typed = [like for like in query.likes if like.text is not None]
     rows = [*photos, *(_stored(like, shelf) for like in chosen)]
-    space = shelf.model.photo.space.id
-    vectors = _weighted(space, rows, [*seen, *chosen])
+    photo, spoken = _weighted(rows, [*seen, *chosen]), {}
     if typed:
         texts = [_bounded(like.text or "", shelf) for like in typed]
-        for name, encoded in shelf.model.wanted(texts).items():
-            vectors |= _weighted(name, list(encoded), typed)
+        found = {signal: _weighted(list(encoded), typed) for signal, encoded in shelf.model.wanted(texts).items()}
+        spoken = {signal: vector for signal, vector in found.items() if vector is not None}
     words = " ".join(like.text or "" for like in typed if like.weight > 0)
     more, less = _marked(query.marked, shelf)
     weight = _positive([*seen, *chosen])
-    if more and space not in vectors:  # a text alone: what was marked right speaks for pictures
-        vectors, weight, more = {**vectors, space: more[0]}, 1.0, more[1:]
-    return Want(vectors, words, weight, _positive(typed), more, less)
+    if more and photo is None:  # a text alone: what was marked right speaks for pictures
+        photo, weight, more = more[0], 1.0, more[1:]
+    return Want(photo, spoken, words, weight, _positive(typed), more, less)
 
 
 def _marked(likes: Sequence[Like], shelf: Shelf) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
     """Vectors of what was marked right, and wrong."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.side
+    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
 
     def vector(like: Like) -> Vectors:
         if like.photo is None:
@@ -85,14 +86,14 @@ def _bounded(text: str, shelf: Shelf) -> str:
     return text
 
 
-def _weighted(space: str, rows: Sequence[Vectors], likes: Sequence[Like]) -> dict[str, Vectors]:
+def _weighted(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:
     if not any(like.weight > 0 for like in likes):
-        return {}
+        return None
     total = sum(np.float32(like.weight) * row for like, row in zip(likes, rows))
     length = float(np.linalg.norm(total))
     if length < 1e-6:
         raise BadQuery("the likes cancel each other out; change their weights")
-    return {space: np.asarray(total / length, np.float32)}
+    return np.asarray(total / length, np.float32)
 
 
 def _positive(likes: Sequence[Like]) -> float:

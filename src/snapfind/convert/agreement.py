@@ -1,0 +1,104 @@
+"""How the converted towers answer beside PyTorch: cosines, bytes, milliseconds, and the neighbours that they find."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+
+from snapfind.convert.original import Original
+from snapfind.convert.tokens import SAMPLES
+from snapfind.encoders.golden import golden_pictures
+from snapfind.encoders.port import Vectors
+from snapfind.encoders.tower import Tower
+from snapfind.encoders.vectors import unit
+
+__all__ = ["Agreement", "agreement", "milliseconds", "pictures_by_torch", "same_neighbours", "size_of"]
+
+Progress = Callable[[int, int], None]
+_RUNS = 5
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Least cosine with PyTorch over the drawn `pictures` and given `texts` (1 without a text tower); how far the
+    pixels are from the library's own, in levels of 255.
+    """
+
+    pictures: float
+    texts: float
+    pixels_off: float
+
+
+def agreement(original: Original, tower: Tower, *, pixels_off: float = 0.0) -> Agreement:
+    """Of the library's own way from picture or text to row, with an artifact of it."""
+    pictures = golden_pictures()
+    seen = _least(pictures_by_torch(original, pictures), unit(tower.look(pictures).pooled))
+    read = 1.0
+    if original.words is not None and tower.words is not None:
+        read = _least(_texts_by_torch(original, SAMPLES), tower.words.texts(SAMPLES, "query"))
+    return Agreement(seen, read, pixels_off)
+
+
+def pictures_by_torch(original: Original, images: Sequence[Image], progress: Progress | None = None) -> Vectors:
+    """(n, width) unit rows, prepared by the library's own processor."""
+    rows = []
+    with torch.inference_mode():
+        for at in range(0, len(images), _BATCH):
+            part = [image.convert("RGB") for image in images[at : at + _BATCH]]
+            rows.append(original.picture(original.pixels.own(part)).numpy())
+            if progress:
+                progress(at + len(part), len(images))
+    return unit(np.concatenate(rows))
+
+
+def _texts_by_torch(original: Original, texts: Sequence[str]) -> Vectors:
+    """(n, width) unit rows, by the library's own tokenizer."""
+    words = original.words
+    assert words is not None
+    ids = torch.from_numpy(words.own(texts))
+    mask = torch.tensor(
+        [[place < len(words.tokenizer.encode(text).ids) for place in range(ids.shape[1])] for text in texts]
+    )
+    with torch.inference_mode():
+        return unit((words.module(ids, mask.long()) if words.masked else words.module(ids)).numpy())
+
+
+def same_neighbours(one: Vectors, other: Vectors, count: int = 10) -> float:
+    """Part of the `count` nearest of each row of `one` that are among the nearest of the same row of `other`."""
+    count = min(count, len(one) - 1)
+    if count < 1:
+        return 1.0
+    nearest = [_nearest(rows, count) for rows in (one, other)]
+    return float(np.mean([len(set(a) & set(b)) / count for a, b in zip(*nearest)]))
+
+
+def _nearest(rows: Vectors, count: int) -> list[list[int]]:
+    scores = rows @ rows.T
+    np.fill_diagonal(scores, -np.inf)
+    found: list[list[int]] = np.argsort(-scores, axis=1, kind="stable")[:, :count].tolist()
+    return found
+
+
+def milliseconds(run: Callable[[], object]) -> float:
+    """The median of five runs, after one to warm up."""
+    run()
+    taken = []
+    for _ in range(_RUNS):
+        begin = time.perf_counter()
+        run()
+        taken.append((time.perf_counter() - begin) * 1000)
+    return float(np.median(taken))
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of an artifact."""
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _least(one: Vectors, other: Vectors) -> float:
+    return float((one * other).sum(axis=1).min())

@@ -1,0 +1,60 @@
+"""A model by its name: fetched from the hub because the user asked for it by that verb, and never otherwise.
+
+Only what is read is fetched: safetensors, JSON and the tokenizer's files; no code and no pickle.
+"""
+
+import re
+from pathlib import Path
+
+from snapfind.convert.extra import need_package
+from snapfind.errors import NotFound
+
+__all__ = ["found"]
+
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+_NAME = re.compile(r"(hf-hub:)?([\w.-]+/[\w.-]+)")
+_TAGGED = re.compile(r"([\w.-]+)@([\w.-]+)")
+
+
+def found(source: str) -> Path:
+    """The folder of a model: itself, or where the hub's client keeps what it fetched.
+
+    `source` is a folder, `org/name` or `hf-hub:org/name` of a hub, or `ARCHITECTURE@TAG` of open_clip. Raises NotFound
+    in one sentence, also where there is no way to the hub.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if tagged := _TAGGED.fullmatch(source):
+        return _fetched(_repository(*tagged.groups()), source)
+    if named := _NAME.fullmatch(source):
+        return _fetched(named[2], source)
+    raise NotFound(f"there is no folder {source}, and it is no name of a hub (org/name) or of open_clip (ViT-B-32@TAG)")
+
+
+def _repository(architecture: str, tag: str) -> str:
+    need_package("open_clip", "an open_clip model by name")
+    from open_clip import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    config = get_pretrained_cfg(architecture, tag)
+    repository = str(config.get("hf_hub", "")).strip("/")
+    if not config:
+        tags = ", ".join(list_pretrained_tags_by_model(architecture)) or "none: no such architecture"
+        raise NotFound(f"open_clip knows no {architecture}@{tag}; tags of {architecture}: {tags}")
+    if repository.count("/") != 1:
+        raise NotFound(f"{architecture}@{tag} is not on the hub as safetensors; take another tag, or give its folder")
+    return repository
+
+
+def _fetched(repository: str, asked: str) -> Path:
+    need_package("huggingface_hub", "a model by name")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES), ignore_patterns=["*/*"]))
+    except Exception as problem:
+        reason = type(problem).__name__
+        raise NotFound(
+            f"{asked} cannot be fetched from the hub ({reason}); check the name and the network, or copy its folder"
+            " here and give the path"
+        ) from problem

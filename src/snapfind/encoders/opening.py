@@ -1,0 +1,27 @@
+"""Any encoder of pictures by its name or folder: the shipped one, a learnt one, or a shop's own towers."""
+
+import json
+from pathlib import Path
+
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.photo import PhotoEncoder
+from snapfind.encoders.tower import KIND, Tower
+
+__all__ = ["is_tower", "open_encoder"]
+
+
+def open_encoder(name: str, *, threads: int = 0) -> PhotoEncoder:
+    """`lite0`, another that was made, or the path of an artifact's folder.
+
+    Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
+    """
+    folder = Path(name).expanduser()
+    return Tower.load(folder, threads=threads) if is_tower(folder) else Builtin.load(name, threads=threads)
+
+
+def is_tower(folder: Path) -> bool:
+    """Whether the folder holds an artifact of `snapfind model convert`."""
+    try:
+        return bool(json.loads((folder / "manifest.json").read_bytes())["kind"] == KIND)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

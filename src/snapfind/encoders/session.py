@@ -1,0 +1,36 @@
+"""ONNX Runtime as every encoder here runs it: on the processor, its threads asleep while they wait."""
+
+import os
+from typing import TYPE_CHECKING
+
+from snapfind.errors import ModelBroken
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = ["open_session"]
+
+
+def open_session(model: bytes, threads: int) -> "InferenceSession":
+    """`threads` 0 takes one for each core that this process may use.
+
+    Raises ModelBroken when ONNX Runtime cannot read the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or _cores()
+    options.log_severity_level = 3
+    # Spinning threads gain nothing for one query and take the cores from the index and from other queries
+    # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:
+        raise ModelBroken(f"ONNX Runtime cannot load the model: {problem}") from problem
+
+
+def _cores() -> int:
+    """Cores that this process may use: in a container fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
