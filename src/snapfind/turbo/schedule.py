@@ -1,7 +1,7 @@
 """How many tokens each block gives up, so that the mean share of tokens over depth is what was asked for.
 
 The keep ratio is that mean: tokens that enter a block's MLP, over the tokens that the model begins with, averaged over
-blocks. Nearly all of a block's work is in proportion to it, so models of one ratio cost about the same under any schedule.
+blocks. Nearly all of a block's work is in proportion to it: models of one ratio cost about the same under any schedule.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,9 @@ def removals(tokens: int, prefix: int, blocks: int, ratio: float, schedule: Sche
     """Tokens that each block merges away, the nearest to `ratio` under the shape of `schedule`.
 
     "constant": as many in each block (the paper's r); "decreasing": from twice that down to none (ToMe's);
-    "increasing": the other way; or one weight a block. No block gives up more than its sources, half of what may be merged. Raises
-    BadInput for a ratio outside 0..1, for weights that do not fit, and where even that is not few enough.
+    "increasing": the other way; or one weight a block. No block gives up more than its sources,
+    half of what may be merged. Raises BadInput for a ratio outside 0..1, for weights that do not fit, and where even
+    that is not few enough.
     """
     if not 0 < ratio <= 1:
         raise BadInput(f"ratio is {ratio}; it is the share of tokens that stay, above 0 and up to 1")

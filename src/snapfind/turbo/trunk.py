@@ -25,8 +25,8 @@ class Trunk:
     """A vision transformer cut open.
 
     `attend(block, tokens, bias)` is the first half of a block, its residual added, with `bias` (b, 1, 1, n) added to
-    the logits of attention; `feed(block, tokens)` is the second. The first `prefix` tokens never merge; the very first is a
-    class token where `classed`. What leaves the last block is put back in its old places where `restores`.
+    the logits of attention; `feed(block, tokens)` is the second. The first `prefix` tokens never merge; the very
+    first is a class token where `classed`. What leaves the last block is put back in its old places where `restores`.
     """
 
     family: str
