@@ -33,7 +33,7 @@ from snapfind.learn.views import Shown
 VIEWS = 5  # of a training photo; the first is the plain one
 SIDE, CELLS, WIDTH = 112, 14, 192
 GROCERIES, CLASSES = 81, 91
-LOW, FULL = 26, 8  # epochs at 7 x 7 and at 14 x 14 cells
+LOW, FULL = 20, 4  # epochs at 7 x 7 and at 14 x 14 cells
 RATE, DECAY, BATCH = 1e-3, 0.05, 64
 
 

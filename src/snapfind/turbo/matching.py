@@ -7,7 +7,6 @@ the order: prefix, sources that stay, targets.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -48,4 +47,4 @@ def match(scores: Tensor, tokens: int, prefix: int, remove: int) -> Match:
     best, to = scores.max(-1)
     order = best.argsort(dim=-1, descending=True)
     go, stay = order[:, :remove], order[:, remove:]
-    return Match(tokens, prefix, stay.sort(-1).values, go, torch.take_along_dim(to, go, 1))
+    return Match(tokens, prefix, stay.sort(-1).values, go, to.gather(1, go))

@@ -17,17 +17,15 @@ def merge(tokens: Tensor, sizes: Tensor, found: Match) -> tuple[Tensor, Tensor]:
 
     A target becomes the mean of itself and its sources, weighted by size; a token that nothing joins keeps its bits.
     """
-    to, prefix = found.to, found.prefix
-    parts, wholes = _taken(sources(sizes, prefix)[..., None], found.go)[..., 0], targets(sizes, prefix)
-    grown = _added(wholes[..., None], to, parts[..., None])[..., 0]
-    weights = parts / torch.take_along_dim(grown, to, 1)
-    even, kept = sources(tokens, prefix), targets(tokens, prefix)
-    kept = kept * (wholes / grown)[..., None].to(kept.dtype)
-    mixed = _added(kept, to, _taken(even, found.go) * weights[..., None].to(even.dtype))
-    stay = torch.take_along_dim(sources(sizes, prefix), found.stay, 1)
+    to, prefix, even = found.to, found.prefix, sources(tokens, found.prefix)
+    parts, wholes = sources(sizes, prefix), targets(sizes, prefix)
+    going = parts.gather(1, found.go)
+    grown = wholes.scatter_add(1, to, going)
+    kept = targets(tokens, prefix) * (wholes / grown)[..., None].to(tokens.dtype)
+    moved = _taken(even, found.go) * (going / grown.gather(1, to))[..., None].to(tokens.dtype)
     return (
-        torch.cat([tokens[:, :prefix], _taken(even, found.stay), mixed], 1),
-        torch.cat([sizes[:, :prefix], stay, grown], 1),
+        torch.cat([tokens[:, :prefix], _taken(even, found.stay), _added(kept, to, moved)], 1),
+        torch.cat([sizes[:, :prefix], parts.gather(1, found.stay), grown], 1),
     )
 
 
@@ -42,14 +40,16 @@ def _places(found: Match) -> Tensor:
     every = torch.arange(found.tokens, device=found.to.device).repeat(len(found.to), 1)
     prefix, even, odd = found.prefix, sources(every, found.prefix), targets(every, found.prefix)
     stays = prefix + found.stay.shape[1]
-    before = (every[:, :prefix], *(torch.take_along_dim(even, own, 1) for own in (found.stay, found.go)), odd)
+    before = (every[:, :prefix], even.gather(1, found.stay), even.gather(1, found.go), odd)
     after = (every[:, :prefix], every[:, prefix:stays], stays + found.to, stays + every[:, : odd.shape[1]])
     return torch.zeros_like(every).scatter(1, torch.cat(before, 1), torch.cat(after, 1))
 
 
 def _flat(index: Tensor, rows: int) -> Tensor:
     """(b, k) places among `rows` of each picture -> (b * k,) places among all rows."""
-    return (index + rows * torch.arange(len(index), device=index.device)[:, None]).reshape(-1)
+    if len(index) > 1:
+        index = index + rows * torch.arange(len(index), device=index.device)[:, None]
+    return index.reshape(-1)
 
 
 def _taken(tokens: Tensor, index: Tensor) -> Tensor:
