@@ -33,8 +33,8 @@ from snapfind.learn.views import Shown
 VIEWS = 5  # of a training photo; the first is the plain one
 SIDE, CELLS, WIDTH = 112, 14, 192
 GROCERIES, CLASSES = 81, 91
-LOW, FULL = 20, 4  # epochs at 7 x 7 and at 14 x 14 cells
-RATE, DECAY, BATCH = 1e-3, 0.05, 64
+LOW, FULL = 12, 2  # epochs at 7 x 7 cells, and at 14 x 14 while the rate falls to 0
+RATE, DECAY, BATCH = 1e-3, 0.05, 64  # the rate rises over three epochs
 
 
 def vit() -> VisionTransformer:
@@ -159,7 +159,7 @@ def train(work: Path) -> None:
         for number, rows in enumerate(batches):
             done = epoch + number / len(batches)
             for group in optimizer.param_groups:
-                group["lr"] = RATE * min(1.0, done / 3) * 0.5 * (1 + math.cos(math.pi * done / (LOW + FULL)))
+                group["lr"] = RATE * min(1.0, done / 3, (LOW + FULL - done) / FULL)
             which = draws.integers(VIEWS, size=len(rows))
             part = seen[rows, which].float()
             if draws.random() < 0.5:
