@@ -1,0 +1,167 @@
+"""Photos a second from JPEG files to vectors: what a user would pick instead, and snapfind. Prints Markdown.
+
+    python benchmarks/cpu_encoders.py --prepare --models DIR                      # needs snapfind[turbo]
+    SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --models DIR --python VENV/bin/python [--rounds 3]
+
+VENV holds the programs to compare with (pip install sentence-transformers fastembed rclip imgsearch clip-retrieval
+open_clip_torch openvino) and can import snapfind; what it lacks is named and left out. Programs take turns, each a
+fresh process, loading not counted. Two sets of photos: groceries as they are (348 px), and enlarged to 1,600 px as a
+shop has them. `--before "COMMAND"` runs each process under a command, such as one that waits for a quiet machine.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+WHAT = {
+    "open_clip-loop": ("open_clip, a photo at a time", "ViT-B/32", "PyTorch fp32"),
+    "open_clip-batches": ("open_clip, 32 at a time", "ViT-B/32", "PyTorch fp32"),
+    "sentence-transformers": ("sentence-transformers", "ViT-B/32", "PyTorch fp32"),
+    "clip-retrieval": ("clip-retrieval", "ViT-B/32", "PyTorch fp32"),
+    "rclip": ("rclip", "ViT-B/32 at 256 px", "ONNX Runtime fp32"),
+    "imgsearch": ("imgsearch", "TinyCLIP 45M/32", "PyTorch bf16"),
+    "imgsearch-same": ("imgsearch", "ViT-B/32", "PyTorch bf16"),
+    "fastembed": ("fastembed", "ViT-B/32", "ONNX Runtime fp32"),
+    "snapfind-same": ("snapfind's way", "ViT-B/32", "ONNX Runtime fp32"),
+    "snapfind-same-int8": ("snapfind's way", "ViT-B/32", "ONNX Runtime int8"),
+    "snapfind-same-openvino-f32": ("snapfind's way", "ViT-B/32", "OpenVINO fp32"),
+    "snapfind-same-openvino": ("snapfind's way", "ViT-B/32", "OpenVINO, its default"),
+    "snapfind": ("snapfind", "EfficientNet-Lite0", "ONNX Runtime int8"),
+}
+PACKAGES = ("torch", "open_clip_torch", "sentence-transformers", "clip-retrieval", "rclip", "imgsearch", "fastembed")
+
+
+def prepare(models: Path) -> None:
+    """ViT-B/32 with random weights, as each program keeps it."""
+    import open_clip
+    import torch
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    torch.manual_seed(0)
+    for folder, name, side in (
+        ("same", "ViT-B-32", 224),
+        ("rclip/ViT-B-32-256-datacomp_s34b_b86k", "ViT-B-32-256", 256),
+    ):
+        file = models / folder / "visual.onnx"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tower = open_clip.create_model(name, pretrained=None).eval().visual
+        given = {"input_names": ["input"], "output_names": ["output"], "dynamo": True, "external_data": False}
+        some = {"x": {0: torch.export.Dim("batch")}}
+        torch.onnx.export(tower, (torch.randn(2, 3, side, side),), file, dynamic_shapes=some, **given)
+    same = models / "same" / "visual.onnx"
+    options = {"per_channel": True, "weight_type": QuantType.QInt8, "op_types_to_quantize": ["MatMul", "Gemm"]}
+    quantize_dynamic(same, models / "same" / "visual.int8.onnx", **options)
+    (models / "fastembed").mkdir(exist_ok=True)
+    shutil.copy(same, models / "fastembed" / "model.onnx")
+    processor = CLIPImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224})
+    processor.save_pretrained(models / "fastembed")
+    CLIPModel(CLIPConfig()).save_pretrained(models / "clip")
+    processor.save_pretrained(models / "clip")
+    words_of(models / "clip")
+
+
+def words_of(folder: Path) -> None:
+    """A tokenizer of single letters: enough to load, no text is encoded."""
+    from transformers import CLIPTokenizer
+
+    letters = ["<|startoftext|>", "<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz"]
+    vocabulary = {word: number for number, word in enumerate(letters + [f"{letter}</w>" for letter in letters[2:]])}
+    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
+
+
+def photos(folder: Path, count: int, side: int) -> Path:
+    """A folder of `count` JPEG files, spread over the groceries; `side` 0 leaves them as they are."""
+    source = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
+    lines = [line.split(",")[0] for line in (source / "train.txt").read_text().splitlines()]
+    place = folder / f"{side or 'own'}"
+    place.mkdir()
+    for number, name in enumerate(lines[:: len(lines) // count][:count]):
+        file = place / f"{number:04}.jpg"
+        if side:
+            photo = Image.open(source / name).convert("RGB")
+            scale = side / max(photo.size)
+            photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
+            photo.save(file, quality=90)
+        else:
+            shutil.copy(source / name, file)
+    return place
+
+
+def rate(name: str, asked: argparse.Namespace, place: Path) -> float | str:
+    """Photos a second, or why not."""
+    script = Path(__file__).with_name("cpu_contenders.py")
+    command = [*shlex.split(asked.before), asked.python, str(script), name, str(asked.models), str(place)]
+    offline = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["no word"])[-1]
+    return float(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+VERSIONS = """
+import importlib.metadata, sys
+for package in sys.argv[1:]:
+    try:
+        print(package, importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        print(package, "not installed")
+"""
+
+
+def versions(python: str) -> str:
+    """Of the programs compared."""
+    command = [python, "-c", VERSIONS, *PACKAGES, "onnxruntime", "openvino"]
+    return ", ".join(subprocess.check_output(command, text=True).splitlines())
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--before", default="")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", choices=WHAT)
+    asked = parser.parse_args()
+    if asked.prepare:
+        prepare(asked.models)
+        return
+    names = asked.only or [*WHAT]
+    with tempfile.TemporaryDirectory() as folder:
+        sets = {"348 px": photos(Path(folder), 192, 0), "1,600 px": photos(Path(folder), 96, 1600)}
+        seen: dict[tuple[str, str], list[float | str]] = {(name, kind): [] for name in names for kind in sets}
+        for round_ in range(asked.rounds):
+            for (name, kind), rates in seen.items():
+                if not any(isinstance(one, str) for one in rates):
+                    rates.append(rate(name, asked, sets[kind]))
+                    print(f"round {round_ + 1}: {name}, {kind}: {rates[-1]}", file=sys.stderr, flush=True)
+    print(f"{os.cpu_count()} cores; {versions(asked.python)}\n")
+    print("| program | model | runs in | " + " | ".join(f"photos/s, {kind} (least to most)" for kind in sets) + " |")
+    print("|---" * (3 + len(sets)) + "|")
+    for name in names:
+        cells = [cell(seen[name, kind]) for kind in sets]
+        print(f"| {' | '.join(WHAT[name])} | {' | '.join(cells)} |")
+
+
+def cell(rates: list[float | str]) -> str:
+    """The median with least and most, or what went wrong."""
+    wrong = [one for one in rates if isinstance(one, str)]
+    if wrong:
+        return f"left out: {wrong[0]}"
+    right = sorted(one for one in rates if not isinstance(one, str))
+    return f"{statistics.median(right):.1f} ({right[0]:.1f} to {right[-1]:.1f})"
+
+
+if __name__ == "__main__":
+    main()
