@@ -3,8 +3,9 @@
     python benchmarks/cpu_encoders.py --prepare --models DIR                      # needs snapfind[turbo]
     SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --models DIR --python VENV/bin/python [--rounds 3]
 
-VENV holds the programs to compare with (pip install sentence-transformers fastembed rclip imgsearch clip-retrieval
-open_clip_torch openvino) and can import snapfind; what it lacks is named and left out. Programs take turns, each a
+VENV holds the programs to compare with (pip install sentence-transformers fastembed rclip imgsearch open_clip_torch
+openvino) and can import snapfind; what it lacks is named and left out. clip-retrieval pins older packages and needs one
+of its own: a program runs in the first `--python` that has it. Programs take turns, each a
 fresh process, loading not counted. Two sets of photos: groceries as they are (348 px), and enlarged to 1,600 px as a
 shop has them. `--before "COMMAND"` runs each process under a command, such as one that waits for a quiet machine.
 """
@@ -35,7 +36,7 @@ WHAT = {
     "snapfind-same-int8": ("snapfind's way", "ViT-B/32", "ONNX Runtime int8"),
     "snapfind-same-openvino-f32": ("snapfind's way", "ViT-B/32", "OpenVINO fp32"),
     "snapfind-same-openvino": ("snapfind's way", "ViT-B/32", "OpenVINO, its default"),
-    "snapfind": ("snapfind", "EfficientNet-Lite0", "ONNX Runtime int8"),
+    "snapfind": ("snapfind, its default", "EfficientNet-Lite0", "ONNX Runtime fp32"),
 }
 PACKAGES = ("torch", "open_clip_torch", "sentence-transformers", "clip-retrieval", "rclip", "imgsearch", "fastembed")
 
@@ -100,12 +101,15 @@ def photos(folder: Path, count: int, side: int) -> Path:
 def rate(name: str, asked: argparse.Namespace, place: Path) -> float | str:
     """Photos a second, or why not."""
     script = Path(__file__).with_name("cpu_contenders.py")
-    command = [*shlex.split(asked.before), asked.python, str(script), name, str(asked.models), str(place)]
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["no word"])[-1]
-    return float(json.loads(done.stdout.strip().splitlines()[-1]))
+    said = ""
+    for python in asked.python:
+        command = [*shlex.split(asked.before), python, str(script), name, str(asked.models), str(place)]
+        done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
+        if not done.returncode:
+            return float(json.loads(done.stdout.strip().splitlines()[-1]))
+        said = said or (done.stderr.strip().splitlines() or ["no word"])[-1]
+    return said
 
 
 VERSIONS = """
@@ -129,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--prepare", action="store_true")
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--python", action="append", default=[])
     parser.add_argument("--before", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=WHAT)
@@ -137,7 +141,7 @@ def main() -> None:
     if asked.prepare:
         prepare(asked.models)
         return
-    names = asked.only or [*WHAT]
+    names, asked.python = asked.only or [*WHAT], asked.python or [sys.executable]
     with tempfile.TemporaryDirectory() as folder:
         sets = {"348 px": photos(Path(folder), 192, 0), "1,600 px": photos(Path(folder), 96, 1600)}
         seen: dict[tuple[str, str], list[float | str]] = {(name, kind): [] for name in names for kind in sets}
@@ -146,7 +150,7 @@ def main() -> None:
                 if not any(isinstance(one, str) for one in rates):
                     rates.append(rate(name, asked, sets[kind]))
                     print(f"round {round_ + 1}: {name}, {kind}: {rates[-1]}", file=sys.stderr, flush=True)
-    print(f"{os.cpu_count()} cores; {versions(asked.python)}\n")
+    print(f"{os.cpu_count()} cores. " + " / ".join(versions(python) for python in asked.python) + "\n")
     print("| program | model | runs in | " + " | ".join(f"photos/s, {kind} (least to most)" for kind in sets) + " |")
     print("|---" * (3 + len(sets)) + "|")
     for name in names:
