@@ -1,6 +1,6 @@
 """JPEG files -> unit vectors, once for each program of the CPU table: run by cpu_encoders.py, each in its own process.
 
-    python benchmarks/cpu_contenders.py NAME MODELS PHOTOS       # prints photos a second
+    python benchmarks/cpu_contenders.py NAME MODELS FOLDER…      # prints photos a second of each folder of files
 
 Every program goes its own documented way from a folder of files, warmed up on the first files of it. Weights are random
 where a program would download them: the time does not depend on them.
@@ -235,14 +235,16 @@ CONTENDERS: dict[str, Callable[[Path], Encode]] = {
 
 
 def main() -> None:
-    """NAME MODELS PHOTOS."""
-    name, models, photos = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
-    files = sorted(photos.glob("*.jpg"))
-    encode = CONTENDERS[name](models)
-    encode(files[:WARM])
-    start = time.perf_counter()
-    encode(files)
-    print(json.dumps(len(files) / (time.perf_counter() - start)))
+    """NAME MODELS FOLDER…"""
+    name, models, *folders = sys.argv[1], *(Path(given).resolve() for given in sys.argv[2:])
+    encode, rates = CONTENDERS[name](models), []
+    for folder in folders:
+        files = sorted(folder.glob("*.jpg"))
+        encode(files[:WARM])
+        start = time.perf_counter()
+        encode(files)
+        rates.append(len(files) / (time.perf_counter() - start))
+    print(json.dumps(rates))
 
 
 if __name__ == "__main__":

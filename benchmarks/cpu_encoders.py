@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -98,16 +99,17 @@ def photos(folder: Path, count: int, side: int) -> Path:
     return place
 
 
-def rate(name: str, asked: argparse.Namespace, place: Path) -> float | str:
-    """Photos a second, or why not."""
+def rates(name: str, asked: argparse.Namespace, places: Iterable[Path]) -> list[float] | str:
+    """Photos a second of each folder, or why not."""
     script = Path(__file__).with_name("cpu_contenders.py")
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     said = ""
     for python in asked.python:
-        command = [*shlex.split(asked.before), python, str(script), name, str(asked.models), str(place)]
+        command = [*shlex.split(asked.before), python, str(script), name, str(asked.models), *map(str, places)]
         done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
         if not done.returncode:
-            return float(json.loads(done.stdout.strip().splitlines()[-1]))
+            found: list[float] = json.loads(done.stdout.strip().splitlines()[-1])
+            return found
         said = said or (done.stderr.strip().splitlines() or ["no word"])[-1]
     return said
 
@@ -142,29 +144,29 @@ def main() -> None:
         prepare(asked.models)
         return
     names, asked.python = asked.only or [*WHAT], asked.python or [sys.executable]
+    seen: dict[str, list[list[float]]] = {name: [] for name in names}
+    wrong: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        sets = {"348 px": photos(Path(folder), 192, 0), "1,600 px": photos(Path(folder), 96, 1600)}
-        seen: dict[tuple[str, str], list[float | str]] = {(name, kind): [] for name in names for kind in sets}
+        sets = {"348 px": photos(Path(folder), 96, 0), "1,600 px": photos(Path(folder), 48, 1600)}
         for round_ in range(asked.rounds):
-            for (name, kind), rates in seen.items():
-                if not any(isinstance(one, str) for one in rates):
-                    rates.append(rate(name, asked, sets[kind]))
-                    print(f"round {round_ + 1}: {name}, {kind}: {rates[-1]}", file=sys.stderr, flush=True)
+            for name in [name for name in names if name not in wrong]:
+                found = rates(name, asked, sets.values())
+                print(f"round {round_ + 1}: {name}: {found}", file=sys.stderr, flush=True)
+                if isinstance(found, str):
+                    wrong[name] = found
+                else:
+                    seen[name].append(found)
     print(f"{os.cpu_count()} cores. " + " / ".join(versions(python) for python in asked.python) + "\n")
     print("| program | model | runs in | " + " | ".join(f"photos/s, {kind} (least to most)" for kind in sets) + " |")
     print("|---" * (3 + len(sets)) + "|")
     for name in names:
-        cells = [cell(seen[name, kind]) for kind in sets]
-        print(f"| {' | '.join(WHAT[name])} | {' | '.join(cells)} |")
+        columns = [cell(rates) for rates in zip(*seen[name])] if name not in wrong else [f"left out: {wrong[name]}", ""]
+        print(f"| {' | '.join(WHAT[name])} | {' | '.join(columns)} |")
 
 
-def cell(rates: list[float | str]) -> str:
-    """The median with least and most, or what went wrong."""
-    wrong = [one for one in rates if isinstance(one, str)]
-    if wrong:
-        return f"left out: {wrong[0]}"
-    right = sorted(one for one in rates if not isinstance(one, str))
-    return f"{statistics.median(right):.1f} ({right[0]:.1f} to {right[-1]:.1f})"
+def cell(rates: Sequence[float]) -> str:
+    """The median with least and most."""
+    return f"{statistics.median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f})"
 
 
 if __name__ == "__main__":
