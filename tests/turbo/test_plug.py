@@ -113,5 +113,7 @@ def test_what_cannot_be_merged_is_told():
         turbo(model, 0.5)
     with turbo(model, 0.6) as handle, pytest.raises(BadInput, match="run the model first"):
         handle.groups  # noqa: B018
+    with turbo(model, 0.6), pytest.raises(BadInput, match="attention mask"):
+        model(pictures(), attn_mask=torch.zeros(65, 65))
     with turbo(model, 0.05), pytest.raises(BadInput, match="the least is"):
         model(pictures())
