@@ -33,7 +33,7 @@ from snapfind.learn.views import Shown
 VIEWS = 5  # of a training photo; the first is the plain one
 SIDE, CELLS, WIDTH = 112, 14, 128
 GROCERIES, CLASSES = 81, 91
-LOW, FULL = 28, 4  # epochs at 7 x 7 cells, and at 14 x 14 while the rate falls to 0
+LOW, FULL = 22, 4  # epochs at 7 x 7 cells, and at 14 x 14 while the rate falls to 0
 RATE, DECAY, BATCH = 1e-3, 0.05, 64  # the rate rises over three epochs
 
 
