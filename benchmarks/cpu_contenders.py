@@ -252,7 +252,7 @@ def main() -> None:
         encode(files[:WARM])
         few, every = (seconds(encode, some) for some in (files[:WARM], files))
         rates.append((len(files) - WARM) / (every - few))
-    print(json.dumps(rates))
+    print("\n" + json.dumps(rates))  # on a line of its own, whatever a program printed
 
 
 if __name__ == "__main__":

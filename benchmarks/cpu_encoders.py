@@ -147,7 +147,7 @@ def main() -> None:
     seen: dict[str, list[list[float]]] = {name: [] for name in names}
     wrong: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        sets = {"348 px": photos(Path(folder), 96, 0), "1,600 px": photos(Path(folder), 48, 1600)}
+        sets = {"348 px": photos(Path(folder), 80, 0), "1,600 px": photos(Path(folder), 48, 1600)}
         for round_ in range(asked.rounds):
             for name in [name for name in names if name not in wrong]:
                 found = rates(name, asked, sets.values())
