@@ -177,7 +177,7 @@ def speed(model: nn.Module, alpha: float) -> None:
                     with (
                         sdpa_kernel(SDPBackend.MATH),
                         FlopCounterMode(display=False) as counter,
-                    ):  # the fused one is not counted
+                    ):
                         model(front(photos))
                     flops[case] = counter.get_total_flops() / 32 / 1e9
                 start = time.perf_counter()

@@ -7,8 +7,9 @@
     python benchmarks/turbo_speed.py vit-s --onnx --batch 1    # exported, in ONNX Runtime
 
 Weights are random: work does not depend on them. Ratios take turns in every round; a figure is the median of the rounds
-and least to most of them stand beside. FLOPs are two a multiply-add, by torch.utils.flop_counter; memory is the peak of
-what tensors of one pass hold, by PyTorch's profiler. Prints Markdown.
+and least to most of them stand beside. FLOPs are two a multiply-add, by torch.utils.flop_counter, attention written out
+since it does not count the fused one; memory is the peak of what tensors of one pass hold, by PyTorch's profiler.
+Prints Markdown.
 """
 
 import argparse
@@ -136,7 +137,7 @@ def table(model: nn.Module, batch: int, side: int, alpha: float) -> None:
             with (
                 sdpa_kernel(SDPBackend.MATH),
                 FlopCounterMode(display=False) as counter,
-            ):  # the fused one is not counted
+            ):
                 work()
             flops[ratio] = counter.get_total_flops() / batch / 1e9
     for _ in range(ROUNDS[batch]):

@@ -40,7 +40,7 @@ def main() -> None:
                         with (
                             sdpa_kernel(SDPBackend.MATH),
                             FlopCounterMode(display=False) as counter,
-                        ):  # the fused one is not counted
+                        ):
                             model(*given)
                         flops[ratio] = counter.get_total_flops() / 1e9
                         continue
