@@ -1,10 +1,12 @@
-"""Vectors for as many products as one likes, spread as the encoder spreads real pictures: three levels and their spectra.
+"""Vectors for as many products as one likes, spread as the encoder spreads real pictures.
 
-A shop's vectors are categories, products within them, pictures within products. The covariance of each level is measured
-on real pictures: centres of the 52 classes of `grocery` and `clothing` (`train` only), garments within their class,
-photos within their product. Made vectors are sums of one Gaussian draw a level, cut back to unit length; categories have
-sizes by Zipf's law. A query is a photo of a picture that is there: its cosine with that picture is drawn from the
-cosines of real photos with the studio picture of their product, its direction from photos within their product.
+Three levels, each measured on real pictures of `train`: categories are Gaussian draws with the covariance of the centres
+of the 52 classes of `grocery` and `clothing`, their sizes follow Zipf's law; a product is a real garment's place in its
+class, moved along the differences to its neighbours there; pictures of one product differ as photos of one do, by less.
+STEP was set so that the local dimension (Levina & Bickel 2004, 20 neighbours) of 3,068 made vectors, 20 with 256 numbers
+and 23 with 1,280, is not below that of as many real garments, 17 and 21. A query is a photo of a picture that is there:
+its cosine with it is drawn from those of real photos with the studio picture of their product, its direction from the
+differences of photos of one product.
 """
 
 from dataclasses import dataclass
