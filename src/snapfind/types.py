@@ -232,7 +232,8 @@ class Answer(Sequence[Hit]):
 
     `box` is the region of the photo that was searched (None: the whole of it, or no photo); `regions` are all
     candidates, the searched one first; `categories` what the query may show, best first; `groups` the hits of each
-    object where `regions="all"` was asked for (`hits` are then those of the first group).
+    object where `regions="all"` was asked for (`hits` are then those of the first group). `space` names the model that
+    answered, the active one where two were interleaved.
     """
 
     hits: tuple[Hit, ...]
@@ -241,6 +242,7 @@ class Answer(Sequence[Hit]):
     regions: tuple[Region, ...] = ()
     categories: tuple[CategoryGuess, ...] = ()
     groups: tuple[Group, ...] = ()
+    space: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -114,6 +114,10 @@ class Catalog(Writing):
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""
+        with self._writing:
+            self._switch(model)
+
+    def _switch(self, model: str) -> None:
         self.shelf_of(model)
         active = self.folder.manifest.active
         if model != active:
@@ -123,27 +127,29 @@ class Catalog(Writing):
 
     def rollback(self) -> str:
         """Switch back to the model before; returns its name. Raises NotFound when there is none."""
-        previous = self.folder.manifest.previous
-        if not previous:
-            raise NotFound("there is no model to go back to: none was switched yet")
-        self.switch(previous)
+        with self._writing:
+            previous = self.folder.manifest.previous
+            if not previous:
+                raise NotFound("there is no model to go back to: none was switched yet")
+            self._switch(previous)
         return previous
 
     def drop(self, model: str) -> None:
         """Remove a model and its vectors. Raises NotFound, BadInput for one that answers or is on trial."""
-        manifest = self.folder.manifest
-        if model not in manifest.models:
-            raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}", field="model")
-        if model == manifest.active or (self.trial and model == self.trial.model):
-            raise BadInput(f"model {model} answers now; switch to another one first", field="model")
-        if standing := models.standing_on(self.folder, model):
-            raise BadInput(f"{', '.join(standing)} stands on {model}; drop that first", field="model")
         with self._writing:
+            manifest = self.folder.manifest
+            if model not in manifest.models:
+                raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}", field="model")
+            if model == manifest.active or (self.trial and model == self.trial.model):
+                raise BadInput(f"model {model} answers now; switch to another one first", field="model")
+            if standing := models.standing_on(self.folder, model):
+                raise BadInput(f"{', '.join(standing)} stands on {model}; drop that first", field="model")
             previous = "" if model == manifest.previous else manifest.previous
             known = {name: own for name, own in manifest.models.items() if name != model}
             self.folder.save(models=known, previous=previous)  # from here on nothing asks for it
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
+            self._readers.wait(lambda shelf: shelf.model.photo.space.id == model)
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
             forget_unused(self.folder, {str(own["tower"]) for own in known.values() if "tower" in own})
@@ -211,6 +217,7 @@ class Catalog(Writing):
             moved = move(self.folder, self.index, address, progress, **shape)
             old, self.index = self.index, open_index(self.folder)
             self._reshelve()
+            self._readers.wait(lambda shelf: shelf.index is old)
             old.close()
         return moved
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -12,6 +13,7 @@ from snapfind.catalog import models
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.migrate import open_index
 from snapfind.catalog.points import points_of
+from snapfind.catalog.readers import Readers
 from snapfind.catalog.trial import Trial, TrialLog
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
@@ -36,6 +38,7 @@ class Opened:
         self._writing = threading.Lock()
         self.decode: Decode = load  # a server puts one here that decodes in another process
         self._closed = False
+        self._readers = Readers()
         self.trial: Trial | None = None
         self.trial_log = TrialLog(folder.path)
         try:
@@ -96,6 +99,10 @@ class Opened:
         if model not in self._shelves:
             raise BadInput(f"model {model} is not built to the end; run: snapfind model build", field="model")
         return self._shelves[model]
+
+    def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
+        """That shelf, which stays whole until the block ends. Raises as `shelf_of`."""
+        return self._readers.of(lambda: self.shelf_of(model))
 
     @property
     def schema(self) -> dict[str, Kind]:

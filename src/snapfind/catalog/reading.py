@@ -58,7 +58,8 @@ class Reading(Opened):
         marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
         query = as_query(wanted, filter, box, regions, category, marked)
         query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
-        return search(query, self.shelf_of(model), limit=limit, offset=offset)
+        with self._reading(model) as shelf:
+            return search(query, shelf, limit=limit, offset=offset)
 
     def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
         """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
@@ -67,8 +68,8 @@ class Reading(Opened):
         """
         trial, query = self.trial, as_query(wanted)
         if trial is None:
-            return search(query, self.shelf, limit=limit, offset=offset), None
-        active, other = (search(query, self.shelf_of(own), limit=offset + limit) for own in (None, trial.model))
+            return self.search(query, limit=limit, offset=offset), None
+        active, other = (self.search(query, limit=offset + limit, model=own) for own in (None, trial.model))
         return joined(active, other, seed, limit, offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
@@ -87,10 +88,10 @@ class Reading(Opened):
 
         Heat maps 0..1. Raises BadPicture, NotFound.
         """
-        limits = Limits.of(self.settings)
-        image = load(photo, limits, side=2 * self.model.photo.preprocessing.source_side)
+        limits, encoder = Limits.of(self.settings), self.shelf.model.photo
+        image = load(photo, limits, side=2 * encoder.preprocessing.source_side)
         part = image.crop(box.pixels(*image.size)) if box else image
-        return explain(part, load(self.picture(product, picture), limits), self.model.photo)
+        return explain(part, load(self.picture(product, picture), limits), encoder)
 
     def get(self, product: str) -> Product:
         """A product with all its pictures. Raises NotFound."""

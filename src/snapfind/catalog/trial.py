@@ -51,7 +51,7 @@ def joined(active: Answer, other: Answer, seed: str, limit: int, offset: int = 0
     drafted = team_draft(list(hits["a"]), list(hits["b"]), seed, offset + limit)[offset:]
     shown = tuple(hits[team][product] for product, team in drafted)
     timings = {name: active.timings.get(name, 0.0) + other.timings.get(name, 0.0) for name in active.timings}
-    answer = Answer(shown, timings, active.box, active.regions, active.categories)
+    answer = Answer(shown, timings, active.box, active.regions, active.categories, space=active.space)
     teams = "".join(team for _, team in drafted)
     return answer, Tried("", tuple(hits["a"]), tuple(hits["b"]), tuple(product for product, _ in drafted), teams)
 

@@ -16,10 +16,9 @@ __all__ = ["ServedAnswer", "answer_of", "base64_of", "like_json", "product_of", 
 
 @dataclass(frozen=True, slots=True)
 class ServedAnswer(Answer):
-    """An answer with what events about it need: the `id` of the search, and the `space` that answered."""
+    """An answer with what events about it need: the `id` of the search."""
 
     id: str = ""
-    space: str = ""
 
 
 def answer_of(found: dict[str, Any]) -> ServedAnswer:

@@ -17,6 +17,7 @@ import qdrant_edge as engine
 from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
+from snapfind.index import graph
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
@@ -34,8 +35,8 @@ _SCHEMAS: dict[Kind, Any] = {
     "bool": engine.PayloadSchemaType.Keyword,  # of the shadow field
     "date": engine.PayloadSchemaType.Datetime,
 }
-_EF = 128
-_FULL_SCAN = 10_000  # kilobytes of vectors below which a full scan beats the graph, also after a filter
+_ROUNDED = engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=graph.QUANTILE, memory=engine.Memory.Cached)
+_SCORED_AGAIN = engine.QuantizationSearchParams(rescore=True, oversampling=graph.SPARE)
 
 
 def open(path: Path) -> "Edge":
@@ -44,9 +45,10 @@ def open(path: Path) -> "Edge":
         if (path / "edge_config.json").exists():
             return Edge(path, engine.EdgeShard.load(str(path)))
         path.mkdir(parents=True, exist_ok=True)
-        graph = engine.HnswIndexConfig(m=16, ef_construct=128, full_scan_threshold=_FULL_SCAN)
         words = {WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
-        shard = engine.EdgeShard.create(str(path), engine.EdgeConfig(sparse_vectors=words, hnsw_config=graph))
+        linked = engine.HnswIndexConfig(graph.LINKS, graph.BUILD, graph.FULL_SCAN)
+        config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=linked, quantization_config=_ROUNDED)
+        shard = engine.EdgeShard.create(str(path), config)
     except Exception as error:  # the engine raises plain Exception
         raise CatalogBroken(f"the index in {path} cannot be opened ({error}); restore a snapshot") from error
     edge = Edge(path, shard)
@@ -177,7 +179,7 @@ class Edge:
 
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
         exact = ask.exact and ask.vector is not None
-        params = engine.SearchParams(hnsw_ef=max(_EF, size), exact=exact)
+        params = engine.SearchParams(max(graph.BREADTH, size), exact, _SCORED_AGAIN)
         request = engine.QueryRequest(
             limit=size,
             query=query,

@@ -70,6 +70,7 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
         seen[0].regions,
         judged[0][1],
         groups if query.regions == "all" else (),
+        shelf.model.photo.space.id,
     )
 
 

@@ -138,7 +138,6 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
     with trace.step("decode"):
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
-    space = catalogue.shelf.model.photo.space.id
     trial, who = catalogue.trial, body.session or asked.digest
     if trial is not None and _alone(query) and drawn(trial, who):
         answer, tried = catalogue.search_tried(query, who + asked.digest, limit=limit, offset=offset)
@@ -172,7 +171,7 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         facets={
             name: [FacetCount(value=value, count=count) for value, count in counted] for name, counted in facets.items()
         },
-        space=space,
+        space=answer.space,
     )
 
 
@@ -203,7 +202,7 @@ def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset:
         filter=asked.body.filter or "",
         photos=len(asked.files),
         results=tuple(hit.product.id for hit in answer[:_NOTED]),
-        space=service.catalogue.shelf.model.photo.space.id,
+        space=answer.space,
         version=service.version,
     )
 

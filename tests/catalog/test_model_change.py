@@ -1,0 +1,75 @@
+"""While a second model is built, switched to, rolled back from and dropped, every reply is the answer of one model."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from snapfind.encoders.adapter import fit
+from snapfind.types import Like
+from tests.pictures import picture, save
+
+ASKED = [picture(number) for number in (0, 3, 5)]
+MIXED = [[photo, [Like(photo=photo), Like(text="mug")]] for photo in ASKED]
+WANTED = [wanted for pair in MIXED for wanted in pair]
+
+
+@pytest.fixture
+def two(shop):
+    """A catalogue with its first model, and the artifact of another one."""
+    for number in range(6):
+        save(number, shop.folder / "more" / f"m{number}.png")
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        catalogue.add(shop.folder / "more")
+        artifact = shop.folder / "artifact"
+        fit([picture(number) for number in range(3)], catalogue.model.photo).save(artifact)
+        yield catalogue, artifact
+
+
+def said(answer):
+    return tuple((hit.product.id, round(hit.score, 6)) for hit in answer)
+
+
+def answers(catalogue, model):
+    return [said(catalogue.search(wanted, model=model, limit=8)) for wanted in WANTED]
+
+
+def change(catalogue, artifact):
+    """The whole life of a model; then of the first one, from the other's side."""
+    other = catalogue.adopt(artifact)
+    catalogue.switch(other)
+    catalogue.rollback()
+    catalogue.switch(other)
+    catalogue.rollback()
+    catalogue.drop(other)
+
+
+def test_no_reply_is_of_two_models(two):
+    catalogue, artifact = two
+    first = catalogue.info()["model"]
+    expected = {first: answers(catalogue, first)}
+    other = catalogue.adopt(artifact)
+    expected[other] = answers(catalogue, other)
+    assert all(mine != theirs for mine, theirs in zip(expected[first], expected[other]))
+    catalogue.drop(other)
+    stop, replies = threading.Event(), []
+
+    def ask(number):
+        while not stop.is_set():
+            number = (number + 1) % len(WANTED)
+            answer = catalogue.search(WANTED[number], limit=8)
+            replies.append((number, answer.space, said(answer)))
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, number) for number in range(4)]
+        try:
+            for _ in range(2):
+                change(catalogue, artifact)
+        finally:
+            stop.set()
+        for one in asking:
+            one.result()
+    assert {space for _, space, _ in replies} == {first, other}
+    wrong = [(number, space) for number, space, reply in replies if reply != expected[space][number]]
+    assert not wrong, f"{len(wrong)} of {len(replies)} replies are no model's answer"
