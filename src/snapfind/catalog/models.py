@@ -7,7 +7,7 @@ the manifest.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ __all__ = [
     "copied",
     "enlist",
     "fit",
+    "loaded",
     "made_ready",
     "open_model",
     "rank",
@@ -63,10 +64,14 @@ def raw_encoder(name: str, settings: Settings) -> Builtin:
 
 
 def _load(folder: Folder, name: str, settings: Settings) -> Builtin:
-    model, threads = folder.manifest.models[name], settings.whole("threads")
+    return loaded(folder.manifest.models[name], folder.space(name), settings.whole("threads"))
+
+
+def loaded(model: Mapping[str, Any], place: Path, threads: int) -> Builtin:
+    """The encoder of an entry of the manifest; `place` is the folder of what was fitted."""
     if model.get("learnt"):
-        return Builtin.load(str(folder.space(name)), threads=threads)
-    return Builtin.load(model["encoder"], adapter=folder.space(name) if model["adapted"] else None, threads=threads)
+        return Builtin.load(str(place), threads=threads)
+    return Builtin.load(model["encoder"], adapter=place if model["adapted"] else None, threads=threads)
 
 
 def enlist(folder: Folder, encoder: Builtin, *, adapted: bool, ready: bool, parent: str = "") -> None:
