@@ -7,10 +7,10 @@ points; a copy without a point is overwritten by the next run.
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from PIL.Image import Image
@@ -24,6 +24,7 @@ from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure, Item, Source
 from snapfind.catalog.uploads import Uploads
 from snapfind.encoders.model import Model
+from snapfind.encoders.port import Vectors
 from snapfind.errors import BadPicture, NoRoom
 from snapfind.index.payload import point_id, to_payload, words_of
 from snapfind.index.port import Index, Point
@@ -33,26 +34,31 @@ from snapfind.media.pool import ahead
 from snapfind.settings import Settings
 from snapfind.types import Picture, Product
 
-__all__ = ["Adding", "Progress", "Turn"]
+__all__ = ["Adding", "Progress", "Ready", "Turn"]
 
 Progress = Callable[[int, int], None]
 Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
-_CHUNK = 128  # items compared and written together: one lookup each, and other writers wait as long
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """A decoded picture, small already, on its way to the encoder."""
+class Ready:
+    """A decoded picture, small already, on its way to the encoder; with `vectors`, (dim,) a space, on its way back."""
 
     item: Item
     point: str
     picture: Picture
     image: Image
     is_new: bool
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
 
 class Adding:
-    """One run of `add`: what it needs, and the report that grows as it goes."""
+    """One run of `add`: what it needs, and the report that grows as it goes.
+
+    Where pictures are read and encoded is the affair of `outcomes` and `vectors`; `bulk/` does it on other machines.
+    """
+
+    chunk = 128  # items compared and written together: one lookup each, and other writers wait as long
 
     def __init__(
         self,
@@ -75,7 +81,7 @@ class Adding:
         workers = min(8, self.settings.whole("threads") or 2)
         items = iter(source)
         with ThreadPoolExecutor(workers, thread_name_prefix="snapfind-decode") as pool:
-            while chunk := list(itertools.islice(items, _CHUNK)):
+            while chunk := list(itertools.islice(items, self.chunk)):
                 with self._turn() as self.model:
                     for finished in self._chunk(chunk, pool):
                         done += finished
@@ -99,7 +105,7 @@ class Adding:
         primaries = set(stored.by_product)
         ready = self._decoded(items, stored, fresh, pool)
         while batch := list(itertools.islice(ready, self.settings.whole("batch"))):
-            pictures = [entry for entry in batch if isinstance(entry, _Ready)]
+            pictures = [entry for entry in batch if isinstance(entry, Ready)]
             if pictures and not self.report.dry_run:
                 self._write(pictures, products, primaries, stored)
             yield len(batch)
@@ -116,10 +122,9 @@ class Adding:
 
     def _decoded(
         self, items: dict[str, Item], stored: Held, fresh: set[str], pool: ThreadPoolExecutor
-    ) -> Iterator[_Ready | None]:
+    ) -> Iterator[Ready | None]:
         """In order, with a bounded number of pictures in memory; None for one that needs no encoding."""
-        prepare = partial(self._prepare, stored=stored)
-        for (point, _), outcome in ahead(pool, prepare, items.items(), 2 * self.settings.whole("batch")):
+        for point, outcome in self.outcomes(items, stored, pool):
             if isinstance(outcome, Failure):
                 self.report.failures.append(outcome)
             elif outcome is None and point in fresh:
@@ -130,9 +135,21 @@ class Adding:
                 self.report.added += 1
             else:
                 self.report.changed += 1
-            yield outcome if isinstance(outcome, _Ready) else None
+            yield outcome if isinstance(outcome, Ready) else None
 
-    def _prepare(self, entry: tuple[str, Item], stored: Held) -> _Ready | Failure | None:
+    def outcomes(
+        self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, Ready | Failure | None]]:
+        """What became of each item, by point: ready to be written, failed, or (None) stored with the same bytes."""
+        prepare = partial(self._prepare, stored=stored)
+        for (point, _), outcome in ahead(pool, prepare, items.items(), 2 * self.settings.whole("batch")):
+            yield point, outcome
+
+    def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
+        """Space -> (n, dim) unit rows of the pictures of a batch."""
+        return self.model.pictures([ready.image for ready in batch])
+
+    def _prepare(self, entry: tuple[str, Item], stored: Held) -> Ready | Failure | None:
         point, item = entry
         try:
             content, digest = read_bytes(item, self.limits.max_bytes)
@@ -142,21 +159,22 @@ class Adding:
             image = self._decode(content, self.limits, side=side)
             picture = Picture(item.picture, digest, *image.size)
             if not self.report.dry_run:
-                self._keep(point, image)
+                self.keep(point, thumbnail(image, self.settings.whole("keep_side")))
         except BadPicture as error:
             return Failure(item.product.id, error.code, item.picture, error.message)
-        return _Ready(item, point, picture, self.model.prepared(image), is_new=point not in stored.points)
+        return Ready(item, point, picture, self.model.prepared(image), is_new=point not in stored.points)
 
-    def _keep(self, point: str, image: Image) -> None:
+    def keep(self, point: str, copy: bytes) -> None:
+        """Write the copy of a picture. Raises NoRoom."""
         path = self.folder.copy_of(point)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(thumbnail(image, self.settings.whole("keep_side")))
+            path.write_bytes(copy)
         except OSError as error:
             raise NoRoom(f"the copy of a picture cannot be written: {error.strerror}; free some space") from error
 
-    def _write(self, batch: Sequence[_Ready], products: dict[str, Product], primaries: set[str], stored: Held) -> None:
-        vectors = self.model.pictures([ready.image for ready in batch])
+    def _write(self, batch: Sequence[Ready], products: dict[str, Product], primaries: set[str], stored: Held) -> None:
+        vectors = self.vectors(batch)
         points = []
         for row, ready in enumerate(batch):
             product, old = products[ready.item.product.id], stored.points.get(ready.point)

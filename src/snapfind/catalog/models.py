@@ -7,7 +7,7 @@ the manifest.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
     "enlist",
     "enlisted",
     "fit",
+    "loaded",
     "made_ready",
     "open_model",
     "rank",
@@ -90,9 +91,14 @@ def _load(folder: Folder, name: str, settings: Settings, towers: dict[str, Tower
         if raw not in towers:
             towers[raw] = Tower.load(folder.encoder(raw), threads=threads)
         return towers[raw].adapted(Adapter.load(adapter)) if adapter else towers[raw]
+    return loaded(model, folder.space(name), threads)
+
+
+def loaded(model: Mapping[str, Any], place: Path, threads: int) -> Builtin:
+    """The encoder of an entry of the manifest that stands on a shipped one; `place` holds what was fitted."""
     if model.get("learnt"):
-        return Builtin.load(str(folder.space(name)), threads=threads)
-    return Builtin.load(model["encoder"], adapter=adapter, threads=threads)
+        return Builtin.load(str(place), threads=threads)
+    return Builtin.load(model["encoder"], adapter=place if model["adapted"] else None, threads=threads)
 
 
 def enlist(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, ready: bool, parent: str = "") -> None:

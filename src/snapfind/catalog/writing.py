@@ -1,6 +1,6 @@
 """What changes the products of a catalogue; one writer at a time, and readers never wait."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import promote, rewrite
 from snapfind.catalog.reading import Reading
 from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import open_source
+from snapfind.catalog.sources import Source, open_source
 from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
@@ -28,24 +28,27 @@ class Writing(Reading):
 
     def add(
         self,
-        source: str | Path,
+        source: str | Path | Source,
         *,
         sync: bool = False,
         dry_run: bool = False,
         root: str | Path | None = None,
         progress: Progress | None = None,
+        by: type[Adding] | Callable[..., Adding] = Adding,
     ) -> AddReport:
         """Upsert a table (CSV, JSONL, Parquet), a folder of pictures, or a folder per product.
 
         What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
-        has; `dry_run` reads and reports only. Rows that fail are in `report.failures`. Raises BadInput, NoRoom.
+        has; `dry_run` reads and reports only; `by` is what reads and encodes (`snapfind.bulk`). Rows that fail are in
+        `report.failures`. Raises BadInput, NoRoom.
         """
-        found = open_source(Path(source), self.schema, Path(root) if root else None)
-        adding = Adding(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        if isinstance(source, (str, Path)):
+            source = open_source(Path(source), self.schema, Path(root) if root else None)
+        adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:
-                self._prepare(found.schema)
-        report = adding.run(found, progress)
+                self._prepare(source.schema)
+        report = adding.run(source, progress)
         if sync:
             with self._writing:
                 self._sync(adding, report)

@@ -24,7 +24,7 @@ _SHOWN = 10
 def add(
     shop: Place,
     source: Annotated[
-        Path, typer.Argument(help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product.")
+        str, typer.Argument(help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product.")
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Remove what the source no longer has.")] = False,
@@ -34,14 +34,19 @@ def add(
     root: Annotated[
         Path | None, typer.Option(help="Folder that picture names start from; the table's own by default.")
     ] = None,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Add products, or bring them up to date: what is stored already is left alone. Stop and run it again at will."""
-    if not dry_run and not sync and shop.startswith("http"):
+    if ray:
+        report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
+    elif not dry_run and not sync and shop.startswith("http"):
         with at(shop) as server, progress_bar("sending") as progress:
-            report, hint = server.add(source, root=root, progress=progress), False
+            report, hint = server.add(Path(source), root=root, progress=progress), False
     else:
-        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), source, sync, dry_run, root)
+        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, root)
     if errors is not None:
         _write_failures(errors, report)
     if json:
@@ -60,6 +65,17 @@ def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, root: Path | 
         if not dry_run and report.embedded:
             catalogue.optimize()
         return report, bool(report.embedded) and not dry_run and not catalogue.fitted
+
+
+def _add_spread(shop: Path, source: str, address: str, sync: bool, root: Path | None) -> AddReport:
+    """Add to a folder by the workers of a Ray cluster."""
+    from snapfind import bulk
+
+    with snapfind.open(shop) as catalogue, progress_bar("adding") as progress:
+        report = bulk.add(catalogue, source, address, sync=sync, root=root, progress=progress)
+        if report.embedded:
+            catalogue.optimize()
+        return report
 
 
 def _report_json(report: AddReport) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Sources for millions of pictures, read by Ray Data: Parquet with the pictures inside, tar shards, object storage.
+
+Local tables and folders are read as `add` reads them; workers must then see the same files. Parquet with a column
+`bytes` needs `id` and `picture` (a name) beside it. A tar shard has, for each key, a picture and, if it has one, a
+`.json` with the columns of the product; without it the key is the product. Addresses (`s3://…`) are those of pyarrow.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from snapfind.catalog.columns import Columns, kind_of, settle
+from snapfind.catalog.sources import PICTURE_SUFFIXES, Failure, Item, Source, open_source
+from snapfind.catalog.tables import header
+from snapfind.errors import BadInput, SnapfindError
+from snapfind.types import Kind
+
+__all__ = ["Shards", "open_bulk"]
+
+_LOOKED_AT = 1000  # rows from which the kinds of new columns are settled
+_BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Shards(Source):
+    """Items whose pictures come as bytes; `read` begins to read the rows anew."""
+
+    read: Callable[[], Iterator[dict[str, Any]]] = lambda: iter(())
+
+    def __iter__(self) -> Iterator[Item | Failure]:
+        assert self.columns is not None
+        for number, row in enumerate(self.read(), 1):
+            content = row.pop(_BYTES)
+            try:
+                product, names = self.columns.product(row, self.schema), self.columns.pictures(row)
+            except SnapfindError as error:
+                yield Failure(str(row.get("id") or ""), error.code, f"{self.path.name} row {number}", error.message)
+                continue
+            yield Item(product, names[0], Path(names[0]), bytes(content))
+
+
+def open_bulk(source: str, known: Mapping[str, Kind], root: Path | None = None) -> Source:
+    """What a source holds; `known` kinds of the catalogue win. Raises NotFound, BadInput."""
+    path = Path(source)
+    if source.endswith(".tar") or (path.is_dir() and any(path.glob("*.tar"))):
+        return _shards(source, _of_tars(source), known)
+    if "://" in source:
+        read = _of_parquet(source) if source.endswith(".parquet") else _of_pictures(source)
+        return _shards(source, read, known)
+    if path.suffix == ".parquet" and path.is_file() and _BYTES in header(path):
+        return _shards(source, _of_parquet(source), known)
+    return open_source(path, known, root)
+
+
+def _shards(source: str, read: Callable[[], Iterator[dict[str, Any]]], known: Mapping[str, Kind]) -> Shards:
+    first = [{k: v for k, v in row.items() if k != _BYTES} for row in itertools.islice(read(), _LOOKED_AT)]
+    if not first:
+        raise BadInput(f"{source} holds no pictures; give Parquet with bytes, tar shards, or a folder of pictures")
+    columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name)
+    schema = {name: known.get(name) or settle({kind_of(row.get(name)) for row in first}) for name in columns.attributes}
+    return Shards(Path(source), Path(), 0, schema, columns, read)
+
+
+def _of_parquet(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    import ray.data
+
+    return lambda: iter(ray.data.read_parquet(source).iter_rows())
+
+
+def _of_tars(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    import ray.data
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in ray.data.read_webdataset(source, decoder=False, file_extensions=["tar"]).iter_rows():
+            suffix = next((name for name in row if f".{name.lower()}" in PICTURE_SUFFIXES and row[name]), None)
+            if suffix:
+                told = json.loads(row["json"]) if row.get("json") else {}
+                yield {"id": row["__key__"], **told, "picture": f"{row['__key__']}.{suffix}", _BYTES: row[suffix]}
+
+    return rows
+
+
+def _of_pictures(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    import ray.data
+
+    extensions = sorted(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        read = ray.data.read_binary_files(source, include_paths=True, file_extensions=extensions)
+        for row in read.iter_rows():
+            name = str(row["path"]).partition(source.partition("://")[2])[2].strip("/")
+            yield {"id": str(PurePosixPath(name).with_suffix("")), "picture": name, _BYTES: row["bytes"]}
+
+    return rows

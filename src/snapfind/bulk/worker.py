@@ -1,0 +1,119 @@
+"""What one worker does with a batch: read, compare by hash, decode, shrink, encode. It holds no state but its encoders.
+
+The encoders travel as a recipe, so that workers need no folder in common with the catalogue: the manifest's entries and
+the files of what was fitted. Nothing is unpickled but plain values of our own.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.models import loaded
+from snapfind.catalog.plan import read_bytes
+from snapfind.catalog.sources import Item
+from snapfind.encoders.model import Model
+from snapfind.encoders.port import Vectors
+from snapfind.errors import BadInput, BadPicture
+from snapfind.media.copies import thumbnail
+from snapfind.media.images import Limits, load
+from snapfind.settings import Settings
+
+__all__ = ["Recipe", "Refused", "Seen", "Task", "Worker", "recipe_of"]
+
+_LARGEST = 2**30  # bytes of a fitted model that are sent
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name."""
+
+    entries: Sequence[tuple[Mapping[str, Any], Mapping[str, bytes]]]
+    keep_side: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A picture to look at; `known` are the hashes of bytes that need no looking at."""
+
+    point: str
+    item: Item
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a picture gave: sha256 of its bytes, pixels, its copy as a JPEG, a (dim,) float32 unit vector a space."""
+
+    digest: str
+    size: tuple[int, int]
+    copy: bytes
+    vectors: Mapping[str, Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A picture that cannot be added, and why."""
+
+    code: str
+    reason: str
+
+
+def recipe_of(folder: Folder, model: Model, settings: Settings) -> Recipe:
+    """The recipe of the encoders that a catalogue keeps up to date. Raises BadInput where one is the shop's own."""
+    entries = []
+    for encoder in (model.photo, *model.others):
+        place = folder.space(encoder.space.id)
+        entry = folder.manifest.models[encoder.space.id]
+        if "tower" in entry:
+            raise BadInput(f"model {encoder.space.id} stands on an encoder of the shop's own; add without --ray")
+        fitted = entry["adapted"] or entry.get("learnt")
+        files = [file for file in place.rglob("*") if file.is_file()] if fitted else []
+        assert sum(file.stat().st_size for file in files) < _LARGEST
+        entries.append((entry, {file.relative_to(place).as_posix(): file.read_bytes() for file in files}))
+    return Recipe(entries, settings.whole("keep_side"), Limits.of(settings))
+
+
+class Worker:
+    """A pair of eyes on some machine, on one core."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        with tempfile.TemporaryDirectory() as spare:
+            encoders = []
+            for number, (entry, files) in enumerate(recipe.entries):
+                place = Path(spare, str(number))
+                for name, content in files.items():
+                    (place / name).parent.mkdir(parents=True, exist_ok=True)
+                    (place / name).write_bytes(content)
+                encoders.append(loaded(entry, place, threads=1))
+        self._model = Model(encoders[0], encoders[1:])
+
+    def see(self, tasks: Sequence[Task]) -> list[Seen | Refused | None]:
+        """One outcome a task, in their order; None where the bytes are known."""
+        decoded = [self._decoded(task) for task in tasks]
+        images = [one[2] for one in decoded if isinstance(one, tuple)]
+        rows = self._model.pictures(images) if images else {}
+        vectors = iter(range(len(images)))
+        return [self._seen(*one, rows, next(vectors)) if isinstance(one, tuple) else one for one in decoded]
+
+    def _seen(self, digest: str, image: Image, _: Image, rows: Mapping[str, Vectors], row: int) -> Seen:
+        copy = thumbnail(image, self._recipe.keep_side)
+        return Seen(digest, image.size, copy, {space: matrix[row] for space, matrix in rows.items()})
+
+    def _decoded(self, task: Task) -> tuple[str, Image, Image] | Refused | None:
+        """Hash, picture, and the picture as the encoders want it."""
+        try:
+            content, digest = read_bytes(task.item, self._recipe.limits.max_bytes)
+            if digest in task.known:
+                return None
+            side = max(self._recipe.keep_side, self._model.photo.preprocessing.source_side)
+            image = load(content, self._recipe.limits, side=side)
+        except BadPicture as error:
+            return Refused(error.code, error.message)
+        return digest, image, self._model.prepared(image)

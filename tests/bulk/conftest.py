@@ -1,0 +1,3 @@
+from tests.catalog.conftest import shop
+
+__all__ = ["shop"]
