@@ -6,8 +6,8 @@ place in its class, moved along the differences to its neighbours there; picture
 do, by less.
 STEP was set so that the local dimension (Levina & Bickel 2004, 20 neighbours) of 3,068 made vectors, 20 with 256
 numbers and 23 with 1,280, is not below that of as many real garments, 17 and 21. A query is a photo of a picture that
-is there: its cosine with it is drawn from those of real photos with the studio picture of their product, its direction from the
-differences of photos of one product.
+is there: its cosine with it is drawn from those of real photos with the studio picture of their product, its
+direction from the differences of photos of one product.
 """
 
 from dataclasses import dataclass
