@@ -6,6 +6,7 @@ death, or of a batch, it may be innocent.
 """
 
 import itertools
+import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from snapfind.errors import ExtraMissing, NotReady
 __all__ = ["Crew"]
 
 BATCH, _AHEAD, _TRIES = 16, 2, 2
+_READING = 1  # cores left to Ray Data: workers that hold all of them would wait for ever for what it reads
 _POISON = Refused("picture_poison", "it stopped two workers that had it alone; look at the file, and give a sound one")
 
 
@@ -33,7 +35,8 @@ class Crew:
 
         self._ray = ray
         joined = {} if address == "local" else {"address": address}
-        local = {"num_cpus": workers or None, "include_dashboard": False} if address == "local" else {}
+        count = workers or os.cpu_count() or 1
+        local = {"num_cpus": count + _READING, "include_dashboard": False} if address == "local" else {}
         try:
             ray.init(**joined, **local, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -42,7 +45,7 @@ class Crew:
             ) from error
         self._actor = ray.remote(num_cpus=1)(Worker)
         self._recipe = ray.put(recipe)
-        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - _READING)
         self.workers: list[Any] = [self._begin() for _ in range(count)]
 
     def _begin(self) -> Any:

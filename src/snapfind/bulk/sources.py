@@ -74,11 +74,13 @@ def _of_tars(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
     import ray.data
 
     def rows() -> Iterator[dict[str, Any]]:
-        for row in ray.data.read_webdataset(source, decoder=False, file_extensions=["tar"]).iter_rows():
-            suffix = next((name for name in row if f".{name.lower()}" in PICTURE_SUFFIXES and row[name]), None)
+        # decoder=None, for False decodes too: pictures are decoded by our workers, within our bounds
+        for row in ray.data.read_webdataset(source, decoder=None, file_extensions=["tar"]).iter_rows():
+            parts = {name: part for name, part in row.items() if part is not None}  # None: a key without that member
+            suffix = next((name for name in parts if f".{name.lower()}" in PICTURE_SUFFIXES), None)
             if suffix:
-                told = json.loads(row["json"]) if row.get("json") else {}
-                yield {"id": row["__key__"], **told, "picture": f"{row['__key__']}.{suffix}", _BYTES: row[suffix]}
+                told = dict(json.loads(parts.get("json", "{}")))
+                yield {"id": row["__key__"], **told, "picture": f"{row['__key__']}.{suffix}", _BYTES: parts[suffix]}
 
     return rows
 
