@@ -78,6 +78,11 @@ def test_add_dry_run_leaves_no_folder(shop, run):
     assert run("add", "shop.snap", "products.csv")[1].startswith("4 new")
 
 
+def test_a_dry_run_by_a_cluster_is_refused_and_writes_nothing(shop, run, tmp_path):
+    code, _, err = run("add", "shop.snap", "products.csv", "--dry-run", "--ray", "local")
+    assert code == 2 and "--dry-run" in err and not (tmp_path / "shop.snap").exists()
+
+
 def test_search_by_photo_text_and_product(added, run):
     code, out, _ = run("search", "shop.snap", "c.png")
     assert code == 0 and "Blue mug" in out.splitlines()[1]

@@ -40,6 +40,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Add products, or bring them up to date: what is stored already is left alone. Stop and run it again at will."""
+    if ray and dry_run:
+        raise BadInput("--ray writes what it reads; try with --dry-run on this machine, without --ray")
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
