@@ -14,8 +14,9 @@ from dataclasses import replace  # noqa: E402
 from snapfind.errors import BadInput  # noqa: E402
 from snapfind.events.event import Event  # noqa: E402
 from snapfind.events.store import EventStore  # noqa: E402
-from snapfind.learn.clicks import Search, virtual_ids  # noqa: E402
 from snapfind.learn.log import PLAN, from_log, searches_of  # noqa: E402
+from snapfind.learn.searches import Search  # noqa: E402
+from snapfind.learn.virtual_ids import virtual_ids  # noqa: E402
 from tests.learn.test_catalogue import PRODUCTS, shown  # noqa: E402
 
 NUMBERS = {f"p{number}": number for number in range(PRODUCTS)}
