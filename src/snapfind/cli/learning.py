@@ -1,10 +1,13 @@
 """The verbs that adapt a catalogue's encoder: from its pictures, labelled photos, clicks, or a larger encoder."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.table import Table
 
+import snapfind
 from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import pretrain, prompts, tell
@@ -176,6 +179,41 @@ def distill(
             ),
             yes=yes,
         )
+
+
+@app.command()
+def locked(
+    shop: Shop,
+    off: Annotated[bool, typer.Option("--off", help="Learn nothing: go back to ConSE.")] = False,
+    seed: Seed = 0,
+    yes: Yes = False,
+) -> None:
+    """Learn from the catalogue's titles how a text finds the picture of a product that has none; --off goes back."""
+    if off:
+        with snapfind.open(shop, create=False) as opened:
+            out.print(f"texts reach pictures by {opened.bridge(None)}")
+        return
+    need_torch()
+    from snapfind.learn.bridge import bridge_titles
+
+    with snapfind.open(shop, create=False) as opened:
+        with progress_bar("reading") as progress:
+            found = bridge_titles(opened, opened.folder.path / "learn" / "locked", seed=seed, progress=progress)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("", "recall@1", "recall@5", "mrr"):
+            table.add_column(name)
+        for name, own in (("ConSE", found.conse), (f"learnt, share {found.share:g}", found.learnt)):
+            table.add_row(name, *(f"{value:.3f}" for value in (own.at_1, own.at_5, own.mrr)))
+        out.print(f"{found.titles:,} titles that were left out ask for their pictures among a fifth of them")
+        out.print(table)
+        if not (yes or (sys.stdin.isatty() and typer.confirm("let it answer from now on?", default=True))):
+            out.print(f"nothing was changed; the space is in {found.folder}")
+            return
+        with progress_bar("building") as progress:
+            name = opened.bridge(found.folder, progress=progress)
+    out.print(
+        f"texts reach pictures of products without a title by {name}; go back with: snapfind learn locked {shop} --off"
+    )
 
 
 app.command()(prompts)
