@@ -63,7 +63,9 @@ def test_searches_of_one_shopper_are_not_joined_and_what_was_forgotten_is_gone(s
     store.write(list(log_of(30)))
     found = searches_of(store.read(), NUMBERS)
     assert len({one.photo for one in found}) == len(found) == 30
-    assert {field for one in found for field in vars(type(one))["__slots__"]} == {"photo", "shown", "clicked"}
+    assert {field for one in found for field in vars(type(one))["__slots__"]} == {
+        *("photo", "shown", "clicked", "tab", "switched"),
+    }, "no shopper, no text"
     assert store.forget("anna") == 90 and searches_of(store.read(), NUMBERS) == []
 
 
