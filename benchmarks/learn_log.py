@@ -9,6 +9,7 @@ the learning.
 """
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,10 +59,11 @@ def main() -> None:
     found: dict[str, list[list[float]]] = {"one in three (27)": [], "as many as products (81)": []}
     for seed in range(given.seeds):
         log = simulate(Ranker(unit(train) @ unit(studio).T), truth, given.searches, Habits(), seed)
+        work = given.work / f"log-{seed}"
         for rows, count in zip(found.values(), (0, 81)):
-            folder, work = given.work / f"clicks-{seed}-{count}", given.work / f"log-{seed}"
+            shutil.rmtree(work / "checkpoint-clicks", ignore_errors=True)
             plan = replace(PLAN, seed=seed)
-            done = from_log(shown, log, folder, work / str(count), plan=plan, count=count, told=tell)
+            done = from_log(shown, log, work / f"clicks-{count}", work, plan=plan, count=count, told=tell)
             rows.append(fine(done.encoder, val, studio, labels_of(data.val)))
     print(f"\n{given.searches:,} searches, {given.seeds} seeds\n")
     print("| encoder | Virtual IDs | fine@1 | fine@5 |\n|---|---|---|---|")
