@@ -49,7 +49,7 @@ def products() -> list[dict[str, str]]:
         titles = [line.split(": ", 1)[1].strip() for line in told.splitlines() if line.startswith("Title: ")]
         text = (FOLDER / description).read_text("utf-8").strip()
         title = titles[0] if titles else name.replace("-", " ")
-        found.append({"id": name, "title": title, "description": text, "picture": str(FOLDER / picture)})
+        found.append({"id": name, "title": title, "description": text, "picture": picture})
     return found
 
 
@@ -74,8 +74,8 @@ def shop_of(work: Path) -> Catalog:
         writer.writerows(rows)
     shop = snapfind.open(work / "shop.snap")
     shop.bridge(None)
-    report = shop.add(table)
-    assert not report.failures, report.failures
+    report = shop.add(table, root=FOLDER)
+    assert not report.failures, report.failures[0]
     return shop
 
 
