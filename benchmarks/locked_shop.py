@@ -3,13 +3,14 @@
     SNAPFIND_DATA=... python benchmarks/locked_shop.py --work DIR
 
 The catalogue is the 81 products of `grocery` with title, description and studio picture. A fifth of them loses title
-and description in turn, five times for each seed; the space is learnt on the others, and nobody's query is looked at:
-the share beside ConSE is chosen on titles left out, as the verb does. Asked are
+and description in turn, five times for each seed. Asked are
 
-    names      the class names of the products without a title, in English
-    nouns      plain nouns in English, Swedish and Chinese (text_to_photo.py), of those products
+    names      the class names, in English
+    nouns      plain nouns in English, Swedish and Chinese (text_to_photo.py)
     sentences  text_queries.csv, what shoppers would type, in three languages
 
+"judged by titles" chooses the share beside ConSE as titles left out would have it, "judged by queries" as the verb
+does, by queries of the same kind for the products that kept their titles; reported are the queries for the others.
 "catalogue": the product's place in the whole answer, 81 products, fused with words and dense text; "bridge": its place
 among the 16 or so without a title by the bridge alone. The last table asks the 296 photos of `val`, which have no text
 at all, with the nouns: mean average precision.
@@ -44,32 +45,30 @@ def products() -> list[dict[str, str]]:
     with (FOLDER / "classes.csv").open() as table:
         rows = list(csv.reader(table))[1:]
     found = []
-    for name, _, _, _, picture, description in rows:
+    for number, (name, _, _, _, picture, description) in enumerate(rows):
         told = "".join(path.read_text("utf-8") for path in (FOLDER / description).parent.glob("*_Information.txt"))
         titles = [line.split(": ", 1)[1].strip() for line in told.splitlines() if line.startswith("Title: ")]
         text = (FOLDER / description).read_text("utf-8").strip()
         title = titles[0] if titles else name.replace("-", " ")
-        found.append({"id": name, "title": title, "description": text, "picture": picture})
+        found.append({"id": f"p{number}", "name": name, "title": title, "description": text, "picture": picture})
     return found
 
 
 def queries() -> dict[str, list[Asked]]:
     """The three kinds."""
-    nouns = [(typed, name) for name, told in (IN_IMAGENET | NOT).items() for typed in told]
+    ids = {own["name"]: own["id"] for own in products()}
+    nouns = [(typed, ids[name]) for name, told in (IN_IMAGENET | NOT).items() for typed in told]
     with (Path(__file__).parent / "text_queries.csv").open() as table:
-        sentences = [(row["query"], row["product"]) for row in csv.DictReader(table)]
-    return {
-        "names": [(own["id"].replace("-", " "), own["id"]) for own in products()],
-        "nouns": nouns,
-        "sentences": sentences,
-    }
+        sentences = [(row["query"], ids[row["product"]]) for row in csv.DictReader(table)]
+    names = [(name.replace("-", " "), own) for name, own in ids.items()]
+    return {"names": names, "nouns": nouns, "sentences": sentences}
 
 
 def shop_of(work: Path) -> Catalog:
     """The catalogue, made anew."""
     table, rows = work / "products.csv", products()
     with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, ["id", "title", "description", "picture"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
     shop = snapfind.open(work / "shop.snap")
@@ -92,24 +91,24 @@ def ranks(shop: Catalog, asked: Sequence[Asked]) -> list[Ranks]:
 
 
 def folds(shop: Catalog, work: Path, seed: int) -> dict[tuple[str, str], list[Ranks]]:
-    """(bridge, kind of query) -> ranks, each product without a title once; and the shares that were chosen."""
-    rows = products()
+    """(way, kind of query) -> ranks, each product without a title once; prints the shares that were chosen."""
+    rows, every = products(), queries()
     parts = np.random.default_rng([9, seed]).permutation(len(rows)) % 5
     found: dict[tuple[str, str], list[Ranks]] = {}
     for fold in range(5):
         gone = {own["id"]: own for own, part in zip(rows, parts) if part == fold}
         for product in gone:
             shop.update(product, {"title": None, "description": None})
-        asked = {kind: [one for one in own if one[1] in gone] for kind, own in queries().items()}
+        asked = {kind: [one for one in own if one[1] in gone] for kind, own in every.items()}
         for kind, own in asked.items():
             found.setdefault(("ConSE", kind), []).extend(ranks(shop, own))
-        learnt = bridge_titles(shop, work / "locked", seed=seed)
-        shop.bridge(learnt.folder)
-        print(
-            f"seed {seed} fold {fold}: share {learnt.share}, titles left out {learnt.conse} {learnt.learnt}", flush=True
-        )
-        for kind, own in asked.items():
-            found.setdefault(("learnt", kind), []).extend(ranks(shop, own))
+        titles = [(own["title"], own["id"]) for own in rows if own["id"] not in gone]
+        judges = {("titles", kind): titles for kind in every} | {("queries", kind): own for kind, own in every.items()}
+        for (way, kind), judge in judges.items():
+            learnt = bridge_titles(shop, judge, work / "locked", seed=seed)
+            print(f"seed {seed} fold {fold} {kind} judged by {way}: {learnt}", flush=True)
+            shop.bridge(work / "locked" if learnt.share else None)
+            found.setdefault((f"judged by {way}", kind), []).extend(ranks(shop, asked[kind]))
         shop.bridge(None)
         for product, own in gone.items():
             shop.update(product, {"title": own["title"], "description": own["description"]})
@@ -127,11 +126,11 @@ def photos(shop: Catalog, work: Path) -> None:
     """Nouns against photos that have no text: titles of all products are learnt, or but those of the product asked."""
     data = grocery()
     look = Builtin.load().look([one.load() for one in data.val])
-    names = np.array([own["id"] for own in products()])
+    names = np.array([own["name"] for own in products()])
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
     spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centred)]}
-    whole = bridge_titles(shop, work / "locked")
-    locked = Locked(Maps.load(whole.folder), text)
+    bridge_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
+    locked = Locked(Maps.load(work / "locked"), text)
     spaces["learnt on all titles"] = [(locked.bridge(look), locked.centred)]
     print("\n| bridge | products | en | sv | zh |\n|---|---|---|---|---|")
     for name, ((rows, centred),) in spaces.items():
@@ -159,7 +158,7 @@ def main() -> None:
         columns = ("@1, catalogue", "@5", "MRR", "@1, bridge", "@5", "MRR")
         print(f"\n| queries | n | bridge | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}")
         for kind in ("names", "nouns", "sentences"):
-            for name in ("ConSE", "learnt"):
+            for name in ("ConSE", "judged by titles", "judged by queries"):
                 own = [found[name, kind] for found in told]
                 sides = [cells([[rank[side] for rank in row] for row in own]) for side in (0, 1)]
                 print(f"| {kind} | {len(own[0])} | {name} | {' | '.join(sides)} |", flush=True)

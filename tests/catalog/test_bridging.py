@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snapfind.bulk.worker import Seen, Task, Worker, recipe_of
+from snapfind.catalog.sources import Item
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.text import TextEncoder
 from snapfind.errors import ModelBroken, NotFound
-from snapfind.types import Like
+from snapfind.types import Like, Product
 from tests.pictures import save
 
 WORDS = ["a brass trumpet", "winter coat", "frying pan", "wooden chess board"]
@@ -84,6 +86,9 @@ def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameles
         assert again.info()["bridge"] == name and firsts(again) == ["m0", "m1", "m2", "m3"]
         again.add(table(shop.folder, {"twin": 10}))
         assert set(reached(again, WORDS[0])[:2]) == {"m0", "twin"}
+        one = Item(Product("new"), "m0.png", shop.folder / "m0.png")
+        (seen,) = Worker(recipe_of(again.folder, again.model, again.settings)).see([Task("", one, ())])
+        assert isinstance(seen, Seen) and name in seen.vectors, "workers of a cluster make it too"
         fitted = again.fit()
         assert fitted != first and firsts(again)[1:] == firsts(again, first)[1:] == ["m1", "m2", "m3"]
         assert all(name in point.vectors for point in again.points(vectors=True))

@@ -14,7 +14,7 @@ import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.encoders.locked import Maps  # noqa: E402
 from snapfind.errors import BadInput  # noqa: E402
-from snapfind.learn.bridge import SHARES, bridge_titles, titled_pairs  # noqa: E402
+from snapfind.learn.bridge import SHARES, bridge_titles, titled_in  # noqa: E402
 from snapfind.types import Like  # noqa: E402
 
 COLOURS = ("red", "green", "blue", "yellow", "black")
@@ -53,38 +53,53 @@ def filled(tmp_path_factory):
     return folder / "shop.snap"
 
 
-def test_titles_left_out_find_their_pictures_better_than_by_conse(filled, tmp_path):
+TYPED = [(f"{colour} {shape}", f"{colour}-{shape}") for colour in COLOURS for shape in SHAPES]
+
+
+def test_queries_find_pictures_whose_titles_were_left_out_better_than_by_conse(filled, tmp_path):
     with snapfind.open(filled) as catalogue:
-        pairs, known = titled_pairs(catalogue)
-        assert len(pairs.titles) == len(pairs.pictures) == len(known) == 18
-        found = bridge_titles(catalogue, tmp_path / "locked")
-    assert found.titles == 18 and found.share in SHARES
+        titled = titled_in(catalogue)
+        assert len(titled.pairs.titles) == len(titled.known) == len(titled.numbers) == 18
+        found = bridge_titles(catalogue, TYPED, tmp_path / "locked")
+    assert (found.queries, found.titles) == (18, 18) and found.share in SHARES[1:]
     assert found.learnt.mrr > found.conse.mrr + 0.1 and found.learnt.at_5 >= found.learnt.at_1
     told = json.loads((tmp_path / "locked" / "manifest.json").read_text())
-    assert told["metrics"]["learnt"]["mrr"] == found.learnt.mrr and Maps.load(found.folder).share == found.share
+    assert told["metrics"]["learnt"]["mrr"] == found.learnt.mrr
+    assert Maps.load(tmp_path / "locked").share == found.share
 
 
-def test_the_verb_learns_builds_and_goes_back(filled):
-    done = CliRunner().invoke(app, ["learn", "locked", str(filled), "--yes"])
-    assert done.exit_code == 0 and "18 titles that were left out" in done.output, done.output
+def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
+    table = tmp_path / "typed.csv"
+    table.write_text("text,product\n" + "\n".join(",".join(row) for row in TYPED))
+
+    def run(*words):
+        done = CliRunner().invoke(app, ["learn", "locked", str(filled), *map(str, words)])
+        return done.exit_code, " ".join(done.output.split())
+
+    code, said = run("--queries", table, "--yes")
+    assert code == 0 and "18 queries ask" in said, said
     with snapfind.open(filled) as catalogue:
         assert catalogue.info()["bridge"].startswith("locked-")
         for name in NAMELESS:
             answer = catalogue.search([Like(text=name)], limit=20)
             near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
             assert max(near, key=near.__getitem__) == name.replace(" ", "-")
-    done = CliRunner().invoke(app, ["learn", "locked", str(filled), "--off"])
-    assert done.exit_code == 0 and "conse-" in done.output
-    done = CliRunner().invoke(app, ["learn", "locked", str(filled)])
-    assert done.exit_code == 0 and "nothing was changed" in done.output, "nobody is there to be asked"
+    code, said = run("--off")
+    assert code == 0 and "conse-" in said
+    code, said = run("--queries", table)
+    assert code == 0 and "nothing was changed" in said, "nobody is there to be asked"
+    with snapfind.open(filled) as catalogue:
+        assert catalogue.info()["bridge"].startswith("conse-")
 
 
-def test_too_few_titles_are_one_sentence(tmp_path):
-    for number, colour in enumerate(COLOURS):
-        draw(colour, "square", tmp_path / f"{number}.png")
-    (tmp_path / "shop.csv").write_text("id,title,picture\n" + "\n".join(f"p{n},thing {n},{n}.png" for n in range(5)))
-    with snapfind.open(tmp_path / "shop.snap") as catalogue:
-        catalogue.add(tmp_path / "shop.csv")
-        with pytest.raises(BadInput, match="5 distinct title"):
-            bridge_titles(catalogue, tmp_path / "locked")
+def test_what_is_missing_is_one_sentence(filled, tmp_path):
+    with snapfind.open(filled) as catalogue:
+        with pytest.raises(BadInput, match="9 of the queries"):
+            bridge_titles(catalogue, TYPED[:5] + TYPED[-4:] + [("x", "nothing")], tmp_path / "locked")
+        for point in [one for one in catalogue.points() if one.payload["_product"].startswith(COLOURS[:3])]:
+            catalogue.update(point.payload["_product"], {"title": None})
+        with pytest.raises(BadInput, match="8 distinct title"):
+            bridge_titles(catalogue, TYPED, tmp_path / "locked")
     assert not (tmp_path / "locked").exists()
+    done = CliRunner().invoke(app, ["learn", "locked", str(filled)])
+    assert isinstance(done.exception, BadInput) and "--queries" in done.exception.message

@@ -1,12 +1,14 @@
-"""A shop's own titles as the way from texts to pictures, for its products that have none.
+"""A shop's own titles as the way from texts to pictures, for its products that have none; judged by shoppers' queries.
 
 Locked towers (learn/locked.py) on what the catalogue holds already: the raw encoder's vectors of the pictures of titled
-products, and their titles. It is judged as it will be used: five times a fifth of the titles is left out, and these ask
-for their pictures among each other. The closed form is used as it is, since InfoNCE adds nothing for titles that were
-never seen; the learnt space's share beside ConSE is the one that serves these titles best (benchmarks/locked_shop.py).
+products, and their titles. Titles are not what shoppers type: judged by titles left out the learnt space looks good
+where queries find less than by ConSE (benchmarks/locked_shop.py). So queries decide: five times a fifth of the titles
+is left out, and the queries for these products ask for their pictures among each other. The share beside ConSE is the
+one that serves them best, and 0 where ConSE alone does. The closed form is used as it is, since InfoNCE adds nothing
+for titles that were never seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,17 +23,17 @@ from snapfind.errors import BadInput
 from snapfind.learn.locked import Pairs, Tuning, lock, write_maps
 from snapfind.learn.training import Plan
 
-__all__ = ["Bridged", "Found", "bridge_titles", "titled_pairs"]
+__all__ = ["SHARES", "Bridged", "Found", "Titled", "bridge_titles", "titled_in"]
 
-SHARES = (0.3, 0.5, 0.7)
-_FOLDS, _TEXTS = 5, 64
+SHARES = (0.0, 0.15, 0.3, 0.5, 0.7)
+_FOLDS, _TEXTS, _LEAST = 5, 64, 10
 _TUNING = Tuning(Plan(epochs=0))
-_LEAST = 10  # titles: two in each fold
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How titles that were left out find a picture of theirs: recall@1, recall@5, mean reciprocal rank."""
+    """How queries find a picture of what they mean: recall@1, recall@5, mean reciprocal rank."""
 
     at_1: float
     at_5: float
@@ -40,83 +42,91 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """So many titles judged by ConSE and by the learnt space with its best share; `folder` holds the artifact."""
+    """So many queries and titles judged, by ConSE and with the best share of the learnt space; 0: nothing was gained,
+    and no artifact written."""
 
-    folder: Path
+    queries: int
     titles: int
     share: float
     conse: Found
     learnt: Found
 
 
-def bridge_titles(
-    catalogue: Catalog, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
-) -> Bridged:
-    """Learns on all titles, judges on those left out, writes the artifact into `folder`.
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """Pairs of picture and title, (n, 384) the pictures in ConSE's space, and the number of each product's title."""
 
-    Raises BadInput with fewer than 10 distinct titles that have a picture.
+    pairs: Pairs
+    known: Vectors
+    numbers: dict[str, int]
+
+
+def bridge_titles(
+    catalogue: Catalog,
+    asked: Sequence[tuple[str, str]],
+    folder: Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Bridged:
+    """Judges by `asked`, (text, product that is meant); learns on all titles; writes the artifact into `folder`.
+
+    Raises BadInput with fewer than 10 distinct titles that have a picture, or 10 queries for products with a title.
     """
-    pairs, known = titled_pairs(catalogue, progress)
-    encoder, text = Builtin.load().raw_id, catalogue.model.text.space.id
+    titled = titled_in(catalogue, progress)
+    asked = [(text, product) for text, product in asked if product in titled.numbers]
+    if len(asked) < _LEAST:
+        raise BadInput(f"{len(asked)} of the queries mean a product with a title; judging needs {_LEAST}")
+    model, pairs = catalogue.model, titled.pairs
+    encoder, text = Builtin.load().raw_id, model.text.space.id
+    encoded = model.text.texts([typed for typed, _ in asked], role="query")
+    sides = encoded, model.conse.centred(encoded), np.array([titled.numbers[product] for _, product in asked])
     folds = np.random.default_rng([seed, 6]).permutation(len(pairs.titles)) % _FOLDS
-    parts = [_part(pairs, known, folds == fold, catalogue.model.conse.centred) for fold in range(_FOLDS)]
-    spaces = [lock(_only(pairs, folds != fold), encoder, text, _TUNING) for fold in range(_FOLDS)]
-    found = {share: _found([part.ranks(maps, share) for part, maps in zip(parts, spaces)]) for share in SHARES}
-    share = max(found, key=lambda own: found[own].mrr)
-    conse = _found([part.ranks(maps, 0.0) for part, maps in zip(parts, spaces)])
-    done = Bridged(folder, len(pairs.titles), share, conse, found[share])
-    metrics = {"titles": done.titles, "conse": asdict(conse), "learnt": asdict(done.learnt)}
-    maps = lock(pairs, encoder, text, replace(_TUNING, share=share))
-    write_maps(folder, replace(maps, told=maps.told | {"metrics": metrics, "seed": seed}))
+    parts = [(folds == fold, lock(_only(pairs, folds != fold), encoder, text, _TUNING)) for fold in range(_FOLDS)]
+    found = {share: _found([_ranks(titled, out, maps, sides, share) for out, maps in parts]) for share in SHARES}
+    share = max(found, key=lambda own: found[own].mrr)  # the first of equals: ConSE
+    done = Bridged(len(asked), len(pairs.titles), share, found[0.0], found[share])
+    if share:
+        maps = lock(pairs, encoder, text, replace(_TUNING, share=share))
+        write_maps(folder, replace(maps, told=maps.told | {"metrics": asdict(done), "seed": seed}))
     return done
 
 
-def titled_pairs(catalogue: Catalog, progress: Callable[[int, int], None] | None = None) -> tuple[Pairs, Vectors]:
-    """Pictures of titled products as the raw encoder sees them, their titles, and (n, 384) the pictures' ConSE rows."""
+def titled_in(catalogue: Catalog, progress: Callable[[int, int], None] | None = None) -> Titled:
+    """What a catalogue has of its titled products: nothing is looked at, titles are encoded as queries."""
     raw, conse = Builtin.load().raw_id, catalogue.model.conse.space.id
     if raw not in catalogue.index.spaces():
         raise BadInput(f"the catalogue has no vectors of {raw}; make them with: snapfind model build SHOP lite0")
     points = [
-        (str(point.payload["title"]).strip(), point.vectors[raw], point.vectors[conse])
+        (str(point.payload["_product"]), title, point.vectors[raw], point.vectors[conse])
         for point in catalogue.points(vectors=True)
-        if str(point.payload.get("title") or "").strip() and {raw, conse} <= set(point.vectors)
+        if (title := str(point.payload.get("title") or "").strip()) and {raw, conse} <= set(point.vectors)
     ]
-    titles = list(dict.fromkeys(title for title, _, _ in points))
-    if len(titles) < _LEAST:
-        raise BadInput(f"{len(titles)} distinct title(s) with a picture: learning the way from texts needs {_LEAST}")
-    numbers = {title: number for number, title in enumerate(titles)}
-    encoded = []
+    numbers = {title: number for number, title in enumerate(dict.fromkeys(title for _, title, _, _ in points))}
+    if len(numbers) < _LEAST:
+        raise BadInput(f"{len(numbers)} distinct title(s) with a picture: learning the way from texts needs {_LEAST}")
+    titles, encoded = list(numbers), []
     for at in range(0, len(titles), _TEXTS):
         encoded.append(catalogue.model.text.texts(titles[at : at + _TEXTS], role="query"))
         if progress is not None:
             progress(min(at + _TEXTS, len(titles)), len(titles))
-    pictures, known = (np.array([point[part] for point in points], np.float32) for part in (1, 2))
-    return Pairs(pictures, np.concatenate(encoded), np.array([numbers[title] for title, _, _ in points])), known
+    pictures, known = (np.array([point[part] for point in points], np.float32) for part in (2, 3))
+    pairs = Pairs(pictures, np.concatenate(encoded), np.array([numbers[title] for _, title, _, _ in points]))
+    return Titled(pairs, known, {product: numbers[title] for product, title, _, _ in points})
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Titles (t, 384) left out, as they are and centred for ConSE, and pictures (n, …) with the title (n,) of each."""
-
-    titles: Vectors
-    centred: Vectors
-    pictures: Vectors
-    known: Vectors
-    own: NDArray[np.int64]
-
-    def ranks(self, maps: Maps, share: float) -> NDArray[np.int64]:
-        """(t,) pictures of others before the first of its own."""
-        cosines = share * maps.texts(self.titles) @ maps.pictures(self.pictures).T
-        cosines += (1 - share) * self.centred @ self.known.T
-        mine = self.own[None, :] == np.arange(len(self.titles))[:, None]
-        best = np.where(mine, cosines, -np.inf).max(axis=1, keepdims=True)
-        found: NDArray[np.int64] = (cosines > best).sum(axis=1)
-        return found
-
-
-def _part(pairs: Pairs, known: Vectors, chosen: NDArray[np.bool_], centred: Callable[[Vectors], Vectors]) -> _Part:
-    own, rows = _only(pairs, chosen), chosen[pairs.own]
-    return _Part(own.titles, centred(own.titles), own.pictures, known[rows], own.own)
+def _ranks(
+    titled: Titled, out: NDArray[np.bool_], maps: Maps, sides: tuple[Vectors, Vectors, Numbers], share: float
+) -> Numbers:
+    """Pictures of other titles before the first of its own, for the queries that mean a title left `out` (t,) bool."""
+    rows, (encoded, centred, means) = out[titled.pairs.own], sides
+    asked = out[means]
+    cosines = share * maps.texts(encoded[asked]) @ maps.pictures(titled.pairs.pictures[rows]).T
+    cosines += (1 - share) * centred[asked] @ titled.known[rows].T
+    mine = titled.pairs.own[rows][None, :] == means[asked][:, None]
+    best = np.where(mine, cosines, -np.inf).max(axis=1, keepdims=True)
+    found: Numbers = (cosines > best).sum(axis=1)
+    return found
 
 
 def _only(pairs: Pairs, chosen: NDArray[np.bool_]) -> Pairs:
@@ -125,6 +135,6 @@ def _only(pairs: Pairs, chosen: NDArray[np.bool_]) -> Pairs:
     return Pairs(pairs.pictures[rows], pairs.titles[chosen], (np.cumsum(chosen) - 1)[pairs.own[rows]])
 
 
-def _found(ranks: list[NDArray[np.int64]]) -> Found:
+def _found(ranks: list[Numbers]) -> Found:
     told = np.concatenate(ranks)
     return Found(*(round(float(own.mean()), 4) for own in (told < 1, told < 5, 1 / (1 + told))))
