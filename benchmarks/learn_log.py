@@ -59,6 +59,7 @@ def main() -> None:
     found: dict[str, list[list[float]]] = {"one in three (27)": [], "as many as products (81)": []}
     for seed in range(given.seeds):
         log = simulate(Ranker(unit(train) @ unit(studio).T), truth, given.searches, Habits(), seed)
+        log = [replace(one, photo=number) for number, one in enumerate(log)]  # as the verb reads it: none is joined
         work = given.work / f"log-{seed}"
         for rows, count in zip(found.values(), (0, 81)):
             shutil.rmtree(work / "checkpoint-clicks", ignore_errors=True)
