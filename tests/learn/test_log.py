@@ -82,7 +82,9 @@ def test_learning_from_the_log_leaves_an_artifact_that_names_no_shopper(store, t
     short = {"plan": replace(PLAN, epochs=2), "dim": 16, "views": 2}
     done = from_log(shown(5), found, tmp_path / "artifact", tmp_path / "work", **short)
     told = (tmp_path / "artifact" / "manifest.json").read_text()
-    assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 16
+    assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 32, (
+        "16 learnt, 16 of the closed form"
+    )
     assert "anna" not in told and "private" not in told and '"s1"' not in told
     assert done.outcome.history[-1].loss < done.outcome.history[0].loss
     rest = []

@@ -24,6 +24,7 @@ from snapfind.learn.course import FIRST, Adapted, Course, close_course, open_cou
 from snapfind.learn.judge import features_of
 from snapfind.learn.margins import Prototypes
 from snapfind.learn.searches import Search
+from snapfind.learn.steady import steadied
 from snapfind.learn.training import Plan, Told, train
 from snapfind.learn.triplets import cleaned, mined
 from snapfind.learn.views import Shown
@@ -85,7 +86,8 @@ def from_log(
     ids = virtual_ids(searches, len(searches), course.products, count, seed=plan.seed)
     triplets = cleaned(mined(searches), photos, items, ids[0])
     batch, steps = click_batches(Clicked(searches, photos, items, *ids, triplets), size=_BATCH, seed=plan.seed)
-    heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, plan.seed)
+    seen = see(course.body, course.source, course.again, course.photos)
+    heads, _ = begin(seen, course.products, dim, plan.seed)
     torch.manual_seed(plan.seed)
     prototypes = Prototypes(torch.randn(count, heads.query.shape[1]))
     learner = ClickLearner(heads, prototypes, weights or Weights())
@@ -93,6 +95,7 @@ def from_log(
     outcome = train(learner, batch, min(steps, _STEPS), plan, score=course.judge.score, kept=kept, told=told)
     best = outcome.module
     assert isinstance(best, ClickLearner)
+    best.heads = steadied(best.heads, seen)
     facts = {
         "command": command,
         "seed": plan.seed,
