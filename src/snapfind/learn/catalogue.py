@@ -86,7 +86,10 @@ def adapt(
     left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
     plan = replace(step.plan, minutes=left)
     checkpoint = work / f"checkpoint-{depth}"
-    outcome = train(learner, batch, steps, plan, score=course.judge.score, kept=checkpoint, told=told)
+    judge = course.judge
+    outcome = train(
+        learner, batch, steps, plan, score=judge.score, judged=len(judge.photos), kept=checkpoint, told=told
+    )
     best = outcome.module
     assert isinstance(best, Recogniser)
     best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
