@@ -74,7 +74,7 @@ def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
     plan = Plan(epochs=5, rate=1e-3)
     for judged, epoch in ((0, 2), (10_000, 2), (100, 4)):  # of 100 photos at .9 the standard error is .03
         scores = iter([0.5, 0.9, 0.86, 0.88, 0.85])
-        assert train(Line(), batch, 1, plan, score=lambda module: next(scores), judged=judged).epoch == epoch
+        assert train(Line(), batch, 1, plan, score=lambda _, found=scores: next(found), judged=judged).epoch == epoch
 
 
 def test_minutes_shorten_the_plan():
