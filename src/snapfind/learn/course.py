@@ -80,14 +80,17 @@ def open_course(
 ) -> Course:
     """Looks at `views` views of every picture with what does not learn at that depth; `work` keeps the maps.
 
-    Raises BadInput on fewer than two products, products without a studio picture, or nothing but studio pictures.
+    Raises BadInput on fewer than two products, products without a studio picture, nothing but studio pictures, or
+    fewer than five photos where nothing is photographed again.
     """
     products, network, encoder = _products(shown), read_network(parent), Builtin.load(str(parent))
+    again, held = np.array([one.how == "rephotographed" for one in shown]), held_out(shown)
+    if not held.any() and not again.any():
+        photos = sum(one.how == "photo" for one in shown)
+        raise BadInput(f"{photos} photo(s) are too few to learn from and to judge by; give five at the least")
     work.mkdir(parents=True, exist_ok=True)
     first = first_block(depth, network)
     source = _source(shown, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
-    again = np.array([one.how == "rephotographed" for one in shown])
-    held = held_out(shown)
     judge = Judge(source, held if held.any() else again)
     body = Tail(network, network.names.index(first)) if first else nn.Identity()
     return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body))
