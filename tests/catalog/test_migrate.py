@@ -7,7 +7,7 @@ import pytest
 
 from snapfind.catalog.migrate import EMBEDDED
 from snapfind.errors import BadInput, CatalogBroken, NotReady
-from snapfind.index import cluster
+from snapfind.index.servers import connect
 from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
@@ -75,7 +75,7 @@ def test_two_that_disagree_are_not_switched(shop, address, monkeypatch):
 @pytest.mark.parametrize("wrong", ["http://host/x", "qdrant://host", "qdrant:///x", "qdrant://host/a/b", "shop.snap"])
 def test_an_address_that_is_none_is_refused(wrong):
     with pytest.raises(BadInput, match="qdrant://HOST:6333/NAME"):
-        cluster.connect(wrong)
+        connect(wrong)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])

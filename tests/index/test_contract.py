@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.index import edge
+from snapfind.index.collection import Shape
 from snapfind.index.exact import Exact
 from snapfind.index.filters import parse, where
 from snapfind.index.port import Ask, Point
+from snapfind.index.servers import Servers, connect
 
 # of the client's own local mode
 pytestmark = [
@@ -35,8 +37,8 @@ def cluster_of(server):
     from snapfind.index import cluster
 
     if server is None:
-        return cluster.open(client.QdrantClient(":memory:"), "test")
-    return cluster.open(*cluster.connect(f"{server}/test-{uuid.uuid4().hex}"), replicas=REPLICAS)
+        return cluster.open(Servers([client.QdrantClient(":memory:")]), "test")
+    return cluster.open(*connect(f"{server}/test-{uuid.uuid4().hex}"), Shape(replicas=REPLICAS))
 
 
 @pytest.fixture(params=["edge", "exact", "cluster", "servers"])

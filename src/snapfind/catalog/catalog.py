@@ -18,6 +18,7 @@ from snapfind.catalog.towers import forget_unused
 from snapfind.catalog.writing import Writing
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, NotFound
+from snapfind.index.collection import Shape
 from snapfind.media.images import Limits, load
 from snapfind.media.images import Source as Photo
 from snapfind.settings import Settings
@@ -124,6 +125,7 @@ class Catalog(Writing):
             self.folder.save(active=model, previous=active, trial={})
             self.model = models.open_model(self.folder, self.settings)
             self._reshelve()
+            self.index.publish(model)
 
     def rollback(self) -> str:
         """Switch back to the model before; returns its name. Raises NotFound when there is none."""
@@ -207,14 +209,14 @@ class Catalog(Writing):
             )
             return pack(self.folder.path, Path(target), copies)
 
-    def migrate(self, address: str, *, progress: Progress | None = None, **shape: int) -> Moved:
+    def migrate(self, address: str, *, progress: Progress | None = None, shape: Shape | None = None) -> Moved:
         """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.
 
-        `shape`: `shards`, `replicas`, `consistency` of a new collection. What was left behind stays as it is. Raises
-        BadInput, NotReady, ExtraMissing, CatalogBroken where the two disagree.
+        `shape` says how a new collection lies on them. What was left behind stays as it is. Raises BadInput, NotReady,
+        ExtraMissing, CatalogBroken where the two disagree.
         """
         with self._writing:
-            moved = move(self.folder, self.index, address, progress, **shape)
+            moved = move(self.folder, self.index, address, progress, shape)
             old, self.index = self.index, open_index(self.folder)
             self._reshelve()
             self._readers.wait(lambda shelf: shelf.index is old)

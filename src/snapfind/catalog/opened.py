@@ -57,6 +57,7 @@ class Opened:
         # long texts need no index of their own: words find them
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         self.index.declare(SYSTEM | indexed | self.schema)
+        self.index.publish(self.folder.manifest.active)  # a switch may have been cut short
         self._reshelve()
 
     @cached_property
