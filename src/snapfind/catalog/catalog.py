@@ -65,7 +65,7 @@ class Catalog(Writing):
             limits, side = Limits.of(self.settings), self.model.photo.preprocessing.source_side
             found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], self.shelf)
             found.save(self.folder.space(self.folder.manifest.active))
-        self._reshelve()
+        self._retold()
         return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
@@ -184,7 +184,7 @@ class Catalog(Writing):
         """
         with self._writing:
             models.rerank(self.folder, self.model.photo, method)
-            self._reshelve()
+            self._retold()
 
     def rank(self, artifact: str | Path | None) -> None:
         """Order products of one verdict by the click ranker of `snapfind rank fit`; None: not, as it is at first.
@@ -193,7 +193,12 @@ class Catalog(Writing):
         """
         with self._writing:
             models.rank(self.folder, None if artifact is None else Path(artifact))
-            self._reshelve()
+            self._retold()
+
+    def _retold(self) -> None:
+        """What a model learnt lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
+        self.folder.save()
+        self._reshelve()
 
     # ── the folder ───────────────────────────────────────────────────────────────
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snapfind.catalog.folder import Folder
-from snapfind.errors import BadInput, CatalogBroken
+from snapfind.errors import BadInput, CatalogBroken, ReadOnly
 from snapfind.index import cluster, edge
 from snapfind.index.collection import Shape
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.port import Ask, Index, Point
 from snapfind.index.servers import connect
 
-__all__ = ["EMBEDDED", "Moved", "copy", "move", "open_index", "verify"]
+__all__ = ["EMBEDDED", "Moved", "copy", "find_index", "move", "open_index", "verify"]
 
 EMBEDDED = "folder"
 Progress = Callable[[int, int], None]
@@ -41,6 +41,17 @@ def open_index(folder: Folder) -> Index:
     return cluster.open(*connect(address)) if address else edge.open(folder.index)
 
 
+def find_index(folder: Folder) -> cluster.Cluster:
+    """The same for one who only reads. Raises ReadOnly for an embedded index: its log takes one process at a time."""
+    address = folder.manifest.index
+    if not address:
+        raise ReadOnly(
+            f"the index of {folder.path} lies in its folder and takes one process at a time; move it to servers first: "
+            f"snapfind migrate {folder.path} qdrant://HOST:6333/NAME"
+        )
+    return cluster.find(*connect(address))
+
+
 def move(
     folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: Shape | None = None
 ) -> Moved:
@@ -52,7 +63,7 @@ def move(
     wanted = "" if address == EMBEDDED else address
     if wanted == folder.manifest.index:
         raise BadInput(f"the index lies at {address} already", field="address")
-    target = cluster.open(*connect(wanted), shape) if wanted else edge.open(folder.index)
+    target = cluster.open(*connect(wanted), shape, source.spaces()) if wanted else edge.open(folder.index)
     try:
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         target.declare(SYSTEM | indexed | folder.manifest.schema)

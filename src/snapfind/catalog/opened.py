@@ -42,11 +42,14 @@ class Opened:
         self.trial: Trial | None = None
         self.trial_log = TrialLog(folder.path)
         try:
-            self.index: Index = open_index(folder)
+            self.index: Index = self._open_index()
             self._begin()
         except BaseException:
             folder.close()
             raise
+
+    def _open_index(self) -> Index:
+        return open_index(self.folder)
 
     def _begin(self) -> None:
         self.model = models.open_model(self.folder, self.settings)

@@ -34,8 +34,8 @@ T = TypeVar("T")
 _PAGE = 256
 
 
-def open(servers: Servers, name: str, shape: Shape | None = None) -> "Cluster":
-    """The catalogue of that name, made in `shape` where there is none.
+def open(servers: Servers, name: str, shape: Shape | None = None, spaces: Mapping[str, int] | None = None) -> "Cluster":
+    """The catalogue of that name, made in `shape` with `spaces` (id -> dim) where there is none.
 
     Raises BadInput where a collection that is no catalogue has the name, NotReady where no server answers.
     """
@@ -44,7 +44,7 @@ def open(servers: Servers, name: str, shape: Shape | None = None) -> "Cluster":
         if servers.ask("collection_exists", name):
             raise BadInput(f"the servers have a collection {name} that is no catalogue; give another name")
         if not servers.ask("collection_exists", first):
-            make(servers, first, {}, shape or Shape())
+            make(servers, first, spaces or {}, shape or Shape())
         _point(servers, name, first)
     cluster = Cluster(servers, name)
     cluster.declare(SYSTEM)

@@ -67,7 +67,7 @@ def grouped(found: Sequence[Found], group: str | None) -> list[Found]:
 
 
 def tally(scroll: Callable[..., Page], name: str, where: Filter | None) -> Counter[Any]:
-    """Values of a field and how many points have each, for fields that the engine cannot count; `scroll` is a port's."""
+    """Values of a field and how many points have each, for those that the engine cannot count, page by page."""
     counts: Counter[Any] = Counter()
     after: str | None = None
     while True:
