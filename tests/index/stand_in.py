@@ -240,10 +240,11 @@ def _plain(value):
 
 
 @contextmanager
-def serving(stand_in):
-    """One address of the state, such as `127.0.0.1:40001`, and what stops it."""
+def serving(stand_in, port=0):
+    """One address of the state, such as `127.0.0.1:40001`, and what stops it; port 0 takes a free one."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(stand_in.app(), log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
