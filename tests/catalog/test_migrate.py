@@ -12,6 +12,7 @@ from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
 pytestmark = [
+    pytest.mark.allow_hosts(["127.0.0.1"]),
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
@@ -78,7 +79,6 @@ def test_an_address_that_is_none_is_refused(wrong):
         connect(wrong)
 
 
-@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
     with shop.open() as catalogue:
         catalogue.add(shop.table)

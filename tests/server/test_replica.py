@@ -12,7 +12,7 @@ import pytest
 
 import snapfind
 from snapfind.encoders.adapter import fit
-from snapfind.errors import NotFound, ReadOnly
+from snapfind.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
@@ -46,7 +46,7 @@ def moved(tmp_path_factory):
 def owner(moved):
     with moved[0].open() as catalogue:
         yield catalogue
-        catalogue.switch(min(catalogue.info()["models"]))
+        catalogue.switch(next(name for name, told in catalogue.info()["models"].items() if not told["adapted"]))
 
 
 @pytest.fixture
@@ -120,6 +120,18 @@ def test_a_copy_under_way_goes_on_with_the_model_before(moved, owner, tmp_path):
         shutil.move(tmp_path / "late", copy / "spaces" / second)
         behind._tried = 0.0
         assert behind.search(picture(0)).space == second
+
+
+def test_a_copy_that_is_too_old_says_so(moved, owner, tmp_path):
+    copy, first, second = tmp_path / "copy.snap", owner.info()["model"], other(owner)
+    shutil.copytree(moved[0].path, copy)
+    with snapfind.replica(copy) as behind:
+        owner.switch(second)
+        owner.drop(first)
+        for _ in range(2):
+            with pytest.raises(NotReady, match="dropped where this catalogue is owned"):
+                behind.search(picture(0))
+    owner.build("lite0")
 
 
 def test_an_embedded_index_has_one_owner(tmp_path):
@@ -205,3 +217,13 @@ def space_once_ready(client):
         except httpx.TransportError:
             time.sleep(0.1)
     raise AssertionError("not ready")
+
+
+def test_two_models_move_back_into_the_folder(moved, owner):
+    address, models = owner.folder.manifest.index, list(owner.info()["models"])
+    before = {model: [hit.product.id for hit in owner.search(picture(1), model=model)] for model in models}
+    back = owner.migrate("folder")
+    assert back.asked == back.same and owner.folder.manifest.index == ""
+    assert {model: [hit.product.id for hit in owner.search(picture(1), model=model)] for model in models} == before
+    again = owner.migrate(address)
+    assert again.copied == 0 and set(owner.index.spaces()) >= set(models)

@@ -19,7 +19,7 @@ from snapfind.catalog.folder import Folder
 from snapfind.catalog.migrate import find_index
 from snapfind.catalog.reading import Reading
 from snapfind.encoders.model import Model
-from snapfind.errors import NotFound, ReadOnly, SnapfindError
+from snapfind.errors import NotFound, NotReady, ReadOnly, SnapfindError
 from snapfind.events.store import EventStore
 from snapfind.index.cluster import Cluster
 from snapfind.index.filters import Filter
@@ -109,6 +109,7 @@ class Replica(Reading):
             with self._following:
                 self._follow()
             if self.shelf is before:
+                self._check_model()
                 raise
             return super().search(*wanted, **options)
 
@@ -119,6 +120,7 @@ class Replica(Reading):
 
     def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
         self._look()
+        self._check_model()
         return super()._reading(model)
 
     def _parsed(self, filter: str) -> Filter:
@@ -133,6 +135,14 @@ class Replica(Reading):
                     self._follow()
             finally:
                 self._following.release()
+
+    def _check_model(self) -> None:
+        """Raises NotReady where the owner dropped the model that this folder still names."""
+        name, known = self.model.photo.space.id, self.index.spaces()
+        if known and name not in known:
+            raise NotReady(
+                f"model {name} was dropped where this catalogue is owned; bring {self.folder.path} up to date"
+            )
 
     def _follow(self) -> None:
         """Take over what the manifest says now, whole or not at all."""

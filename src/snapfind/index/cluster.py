@@ -12,7 +12,7 @@ is kept in memory; when another process changed it, the servers say so, it is re
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Names
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -88,14 +88,15 @@ class Cluster:
         front = _aliases(self._servers).get(self._name)
         if front is None:
             raise NotFound(f"the servers have no catalogue {self._name} any more; restore it or move it there again")
-        self._front = Collection(self._servers, front)
-        self._beside = tuple(Collection(self._servers, one) for one in sorted(names) if one != front)
+        beside = (one for one in sorted(names) if one != front)
+        # the one behind the alias first; replaced whole, for readers take no lock
+        self._collections = tuple(Collection(self._servers, one) for one in (front, *beside))
 
     # ── schema and spaces ────────────────────────────────────────────────────────
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         with self._writing:
-            for one in self._all():
+            for one in self._collections:
                 one.declare(fields)
 
     def add_space(self, space: str, dim: int, *, instead_of: Names[str] = ()) -> None:
@@ -105,15 +106,15 @@ class Cluster:
             if known not in (None, dim):
                 raise BadInput(f"space {space} has {known} dimensions, not {dim}; use another name")
             if known is None and instead_of and self._front.count():
-                self._beside = (*self._beside, self._made(space, dim, instead_of))
+                self._collections = (*self._collections, self._made(space, dim, instead_of))
             elif known is None:
-                for one in self._all():
+                for one in self._collections:
                     one.add_space(space, dim)
         if instead_of and space not in self._front.spaces:
             self._fill(self._having(space)[0])
 
     def _made(self, space: str, dim: int, instead_of: Names[str]) -> Collection:
-        taken = {int(one.name.rpartition("-")[2]) for one in self._all()}
+        taken = {int(one.name.rpartition("-")[2]) for one in self._collections}
         shared = {name: size for name, size in self._front.spaces.items() if name not in instead_of}
         made = make(self._servers, f"{self._name}-{max(taken) + 1}", {**shared, space: dim}, self._front.shape)
         made.take_fields(self._front)
@@ -139,12 +140,12 @@ class Cluster:
                 if one is self._front or any(name not in self._front.spaces for name in rest):
                     one.drop_space(space)
                 else:
-                    self._beside = tuple(other for other in self._beside if other is not one)
+                    self._collections = tuple(other for other in self._collections if other is not one)
                     self._servers.ask("delete_collection", one.name)
 
     def spaces(self) -> Mapping[str, int]:
         self._servers.ready()
-        return {space: dim for one in self._all() for space, dim in one.spaces.items()}
+        return {space: dim for one in self._collections for space, dim in one.spaces.items()}
 
     def publish(self, space: str) -> None:
         """Move the alias to the collection that has this space, where it is another one."""
@@ -152,8 +153,7 @@ class Cluster:
             home = next(iter(self._having(space)), self._front)
             if home is not self._front:
                 _point(self._servers, self._name, home.name)
-                self._beside = (self._front, *(one for one in self._beside if one is not home))
-                self._front = home
+                self._collections = (home, *(one for one in self._collections if one is not home))
 
     # ── writing ──────────────────────────────────────────────────────────────────
 
@@ -161,7 +161,7 @@ class Cluster:
         with self._writing:
             for space, vector in ((space, vector) for point in points for space, vector in point.vectors.items()):
                 self._of(space).check({space: vector})
-            for one in self._journal_last():
+            for one in reversed(self._collections):
                 one.upsert(points)
 
     def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
@@ -173,12 +173,12 @@ class Cluster:
 
     def put_payload(self, ids: Sequence[str], payload: Mapping[str, Any], words: str | None = None) -> None:
         with self._writing:
-            for one in self._journal_last():
+            for one in reversed(self._collections):
                 one.put_payload(ids, payload, words)
 
     def delete(self, where: Where) -> int:
         with self._writing:
-            return [one.delete(where) for one in self._journal_last()][-1]
+            return [one.delete(where) for one in reversed(self._collections)][-1]
 
     # ── reading ──────────────────────────────────────────────────────────────────
 
@@ -198,7 +198,7 @@ class Cluster:
     def _whole(self, points: Sequence[Point]) -> list[Point]:
         """With the vectors of the collections beside."""
         more: dict[str, dict[str, NDArray[np.float32]]] = {point.id: {} for point in points}
-        for one in self._beside:
+        for one in self._collections[1:]:
             for point in one.get(list(more), vectors=True):
                 more[point.id] |= point.vectors
         return [replace(point, vectors={**more[point.id], **point.vectors}) for point in points]
@@ -223,15 +223,14 @@ class Cluster:
     def close(self) -> None:
         self._servers.close()
 
-    def _all(self) -> Iterator[Collection]:
-        return iter((self._front, *self._beside))
-
-    def _journal_last(self) -> Iterator[Collection]:
-        return iter((*self._beside, self._front))
+    @property
+    def _front(self) -> Collection:
+        """The collection behind the alias."""
+        return self._collections[0]
 
     def _having(self, space: str) -> list[Collection]:
         """The collections with that space, the one behind the alias first."""
-        return [one for one in self._all() if space in one.spaces]
+        return [one for one in self._collections if space in one.spaces]
 
     def _of(self, space: str) -> Collection:
         """Where a space is looked for. Raises BadInput for one that is nowhere."""
