@@ -206,6 +206,32 @@ def test_a_product_that_changes_category_moves(state, grouped):
     assert grouped.delete(parse("category = 'soap'", SCHEMA)) == 4 and grouped.count() == 18
 
 
+def test_a_long_run_of_random_changes_agrees_with_a_dictionary(state, grouped):
+    rng = np.random.default_rng(3)
+    model = {one.id: one for one in grouped.scroll(limit=100, vectors=True).points}
+    for _ in range(150):
+        made = point(int(rng.integers(30)), vector=unit(rng), category=CATEGORIES[rng.integers(6)])
+        chosen, old = rng.integers(4), model.get(made.id)
+        if chosen == 0:
+            grouped.upsert([made])
+            model[made.id] = made
+        elif chosen == 1:
+            assert grouped.delete([made.id]) == (model.pop(made.id, None) is not None)
+        elif chosen == 2 and old:
+            grouped.put_payload([made.id], made.payload)
+            model[made.id] = type(old)(old.id, old.vectors, old.words, made.payload)
+        elif old:
+            grouped.put_vectors("a", {made.id: made.vectors["a"]})
+            model[made.id] = type(old)(old.id, made.vectors, old.words, old.payload)
+    assert sum(len(ids) for ids in held(state).values()) == grouped.count() == len(model)
+    for category in CATEGORIES[:5]:
+        meaning, query = parse(f"category = '{category}'", SCHEMA), unit(rng)
+        fitting = (one for one in model.values() if meaning.matches(one.payload))
+        expected = sorted(fitting, key=lambda one: -float(np.dot(one.vectors["a"], query)))
+        found = grouped.search(Ask("a", query, filter=meaning, limit=30, exact=True))
+        assert [one.id for one in found] == [one.id for one in expected]
+
+
 def test_a_second_model_has_the_groups_of_the_first(state, grouped):
     grouped.add_space("b", DIM, instead_of=["a"])
     assert state.keys["shop-2"] == state.keys["shop-1"] and grouped.count() == 24

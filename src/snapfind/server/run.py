@@ -59,6 +59,7 @@ def follow(shop: Path, opened: socket.socket, compat: str = "", **settings: int 
 
 def _listen(catalogue: Catalog | Replica, opened: socket.socket, compat: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request to index servers
     host = opened.getsockname()[0]
     app = build(catalogue, needs_key=not is_loopback(host), compat=compat)
     config = uvicorn.Config(
