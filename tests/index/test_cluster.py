@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snapfind.errors import BadInput, NotFound, NotReady
+from snapfind.errors import BadInput, NotFound, NotReady, SnapfindError
 from snapfind.index import cluster
 from snapfind.index.collection import Shape
 from snapfind.index.filters import parse
@@ -142,6 +142,23 @@ def test_one_who_reads_follows_what_another_moved(client, shop):
         cluster.find(Servers([client]), "other")
     with pytest.raises(BadInput, match="no catalogue"):
         cluster.open(Servers([client]), "shop-2")
+
+
+def test_a_name_that_is_taken_is_left_alone(client):
+    client.create_collection("mine-1", vectors_config={}, sparse_vectors_config={})
+    assert cluster.open(Servers([client]), "mine").count() == 0  # an empty one was left by a start that was cut short
+    client.delete_collection("mine-1")
+    client.create_collection("mine-1", vectors_config={}, sparse_vectors_config={})
+    client.upsert("mine-1", [qdrant_client.models.PointStruct(id=1, vector={}, payload={"theirs": 1})])
+    with pytest.raises(BadInput, match="mine-1 that is no catalogue's"):
+        cluster.open(Servers([client]), "mine")
+    assert client.count("mine-1").count == 1
+
+
+def test_servers_without_groups_refuse_them_and_nothing_is_left(client):
+    with pytest.raises(SnapfindError, match="group"):
+        cluster.open(Servers([client]), "shop", Shape(groups=2))
+    assert collections(client) == set()
 
 
 # ── groups of categories ─────────────────────────────────────────────────────────

@@ -41,14 +41,22 @@ def open(servers: Servers, name: str, shape: Shape | None = None, spaces: Mappin
     """
     if name not in _aliases(servers):
         first = f"{name}-1"
-        if servers.ask("collection_exists", name):
-            raise BadInput(f"the servers have a collection {name} that is no catalogue; give another name")
-        if not servers.ask("collection_exists", first):
-            make(servers, first, spaces or {}, shape or Shape())
+        for taken in (name, first):
+            if servers.ask("collection_exists", taken) and not _cut_short(servers, taken, first):
+                raise BadInput(f"the servers have a collection {taken} that is no catalogue's; give another name")
+        make(servers, first, spaces or {}, shape or Shape())
         _point(servers, name, first)
     cluster = Cluster(servers, name)
     cluster.declare(SYSTEM)
     return cluster
+
+
+def _cut_short(servers: Servers, taken: str, first: str) -> bool:
+    """Whether a collection was left by one who was making a catalogue: nothing is in it yet, and it goes."""
+    empty = taken == first and not servers.ask("count", taken).count
+    if empty:
+        servers.ask("delete_collection", taken)
+    return empty
 
 
 def find(servers: Servers, name: str) -> "Cluster":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.errors import BadInput
+from snapfind.errors import BadInput, SnapfindError
 from snapfind.index import graph
 from snapfind.index.conditions import Conditions
 from snapfind.index.filters import Filter
@@ -70,8 +70,12 @@ def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -
         replication_factor=shape.replicas,
         write_consistency_factor=shape.consistency,
     )
-    for group in names(shape.groups):
-        servers.ask("create_shard_key", name, group)
+    try:
+        for group in names(shape.groups):
+            servers.ask("create_shard_key", name, group)
+    except SnapfindError:
+        servers.ask("delete_collection", name)
+        raise
     return Collection(servers, name)
 
 

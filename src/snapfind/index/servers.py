@@ -75,7 +75,9 @@ class Servers:
                 silent = error
             except UnexpectedResponse as error:
                 raise _refusal(error.status_code or 500, str(error)) from error
-            except ValueError as error:  # of the local mode
+            except NotImplementedError as error:  # of the local mode, as the next
+                raise SnapfindError("the client's local mode has no groups of categories; give real servers") from error
+            except ValueError as error:
                 raise _refusal(404 if "not found" in str(error) else 400, str(error)) from error
             else:
                 self._first = place
