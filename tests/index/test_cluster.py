@@ -155,6 +155,15 @@ def test_a_name_that_is_taken_is_left_alone(client):
     assert client.count("mine-1").count == 1
 
 
+def test_a_collection_of_others_with_a_like_name_is_not_written(client, shop):
+    client.create_collection("shop-7", vectors_config={})
+    again = cluster.open(Servers([client]), "shop")
+    again.upsert([both(31)])
+    again.drop_space("first")
+    assert client.count("shop-7").count == 0 and collections(client) == {"shop-1", "shop-7"}
+    assert again.count() == 31 and client.count("shop-1").count == 31
+
+
 def test_servers_without_groups_refuse_them_and_nothing_is_left(client):
     with pytest.raises(SnapfindError, match="group"):
         cluster.open(Servers([client]), "shop", Shape(groups=2))

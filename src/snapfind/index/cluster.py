@@ -96,9 +96,9 @@ class Cluster:
         front = _aliases(self._servers).get(self._name)
         if front is None:
             raise NotFound(f"the servers have no catalogue {self._name} any more; restore it or move it there again")
-        beside = (one for one in sorted(names) if one != front)
+        beside = (Collection(self._servers, one) for one in sorted(names) if one != front)
         # the one behind the alias first; replaced whole, for readers take no lock
-        self._collections = tuple(Collection(self._servers, one) for one in (front, *beside))
+        self._collections = (Collection(self._servers, front), *(one for one in beside if one.holds_words))
 
     # ── schema and spaces ────────────────────────────────────────────────────────
 

@@ -95,6 +95,7 @@ class Collection:
         params = told.config.params
         self.spaces: dict[str, int] = {name: int(own.size) for name, own in (params.vectors or {}).items()}
         self._kinds = {path: own.data_type.value for path, own in (told.payload_schema or {}).items()}
+        self.holds_words = WORDS in (params.sparse_vectors or {})  # as every collection made here, and few others
         custom = params.sharding_method == self._models.ShardingMethod.CUSTOM
         keys = self._ask("list_shard_keys").shard_keys if custom else []
         self.shape = Shape(
