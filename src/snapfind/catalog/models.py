@@ -215,7 +215,8 @@ def build(
 
     Each batch is a `turn` at writing: copy and vector belong together, whatever is added meanwhile.
     """
-    index.add_space(encoder.space.id, encoder.space.dim)
+    others = [name for name in folder.manifest.models if name != encoder.space.id]
+    index.add_space(encoder.space.id, encoder.space.dim, instead_of=others)
     total = index.count()
     missing: list[str] = []
     batch: list[str] = []
