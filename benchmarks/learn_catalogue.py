@@ -4,6 +4,7 @@
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --minutes 5 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --photos 1 2 5 10 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --studio-only --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --parent FOLDER --work DIR
 
 fine@1, fine@5, coarse@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`, by the
 query side. Intervals are 95 % bootstrap over the 296 photos. `--work` keeps maps and checkpoints: a run that was
@@ -20,6 +21,7 @@ import torch
 from learn_data import Grocery, cells, figure, grocery, labels_of
 
 from snapfind.encoders.builtin import Builtin
+from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.catalogue import LADDER, adapt, within
 from snapfind.learn.training import Told
 from snapfind.learn.views import Shown
@@ -67,7 +69,16 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
     command = (
         f"python benchmarks/learn_catalogue.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"
     )
-    found = adapt(shown, work / "artifact", work, depth=given.depth, step=step, command=command, told=tell)
+    found = adapt(
+        shown,
+        work / "artifact",
+        work,
+        depth=given.depth,
+        step=step,
+        parent=given.parent,
+        command=command,
+        told=tell,
+    )
     wall, processor = time.monotonic() - begin, time.process_time() - used
     name = f"{name}, {len(found.outcome.history)} epochs, {wall / 60:.1f} min (processor {processor / 60:.1f})"
     row(name, found.encoder, data, data.train if given.neighbours else [])
@@ -80,6 +91,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parent", type=Path, default=SHIPPED, help="artifact that learns; the shipped one by default")
     parser.add_argument("--photos", type=int, nargs="*", default=[], help="photos a product; all by default")
     parser.add_argument("--studio-only", action="store_true")
     parser.add_argument("--raw", action="store_true", help="the shipped encoder's line too")
@@ -93,7 +105,7 @@ def main() -> None:
         f"n = {len(data.val)} photos of `val`\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|"
     )
     if given.raw:
-        row("raw", Builtin.load(), data, data.train if given.neighbours else [])
+        row("raw", Builtin.load(str(given.parent)), data, data.train if given.neighbours else [])
     tag = f"{given.depth}-{given.minutes:g}-{given.seed}"
     if given.studio_only:
         learn(f"{given.depth}, studio pictures only", data, [], given, tag + "-studio")

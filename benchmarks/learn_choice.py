@@ -7,7 +7,7 @@ Photos of a product resemble each other, so photos held out at random say .99 an
 six epochs). A fold here is a fifth of each product's photos along their first principal direction in raw features: the
 first and the last hold photos unlike the others, as another shop or another day would give. Each argument is a recipe,
 as changes to the default one in JSON; `rate` and `body` are the learning rates of the heads and of the blocks. `--work`
-keeps the maps.
+keeps the maps, of `--views` views up to the block `--first`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from snapfind.encoders.builtin import Builtin
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, see
-from snapfind.learn.catalogue import LADDER
+from snapfind.learn.catalogue import LADDER, Step
 from snapfind.learn.judge import Judge, features_of
 from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.network import read_network
@@ -45,21 +45,22 @@ def fold_of(features: np.ndarray, products: np.ndarray) -> np.ndarray:
     return folds
 
 
-def maps_of(data: Grocery, work: Path) -> Maps:
+def maps_of(data: Grocery, first: str, views: int, work: Path) -> Maps:
     """Those that benchmarks/learn_catalogue.py makes, so that either may use the other's."""
-    step = LADDER["blocks"]
-    front = front_of(SHIPPED / "model.onnx", step.first, torch.get_num_threads())
+    front = front_of(SHIPPED / "model.onnx", first, torch.get_num_threads())
     work.mkdir(parents=True, exist_ok=True)
-    file = work / f"maps{step.first}.f16"
-    return make_maps([*data.train, *data.studio], front, Builtin.load().preprocessing, file, views=step.views, seed=0)
+    file = work / f"maps{first}.f16"
+    return make_maps([*data.train, *data.studio], front, Builtin.load().preprocessing, file, views=views, seed=0)
 
 
-def fine_at_1(maps: Maps, held: np.ndarray, changes: dict[str, float], epochs: int, seed: int) -> tuple[float, float]:
+def fine_at_1(
+    maps: Maps, held: np.ndarray, first: str, step: Step, changes: dict[str, float], epochs: int, seed: int
+) -> tuple[float, float]:
     """After every epoch; the last, and the best."""
-    changes, step = dict(changes), LADDER["blocks"]
+    changes = dict(changes)
     rate, body = changes.pop("rate", step.plan.rate), changes.pop("body", step.plan.rates["body"])
     network = read_network(SHIPPED)
-    tail = Tail(network, network.names.index(step.first))
+    tail = Tail(network, network.names.index(first))
     again, photos = np.zeros(len(held), bool), np.flatnonzero(~held & maps.queries)
     judge = Judge(maps, held)
     seen = see(tail, maps, again, photos)
@@ -79,22 +80,25 @@ def main() -> None:
     parser.add_argument("recipes", nargs="+", type=json.loads)
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--views", type=int, default=LADDER["blocks"].views)
+    parser.add_argument("--first", default=read_network(SHIPPED).last_stage)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, required=True)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     data = grocery()
-    maps = maps_of(data, given.work)
+    step = replace(LADDER["blocks"], views=given.views)
+    maps = maps_of(data, given.first, step.views, given.work)
     folds, photos = np.full(len(maps.products), -1), np.flatnonzero(maps.queries)
     network = read_network(SHIPPED)
-    raw = features_of(Tail(network, network.names.index(LADDER["blocks"].first)), maps, photos, 0)
+    raw = features_of(Tail(network, network.names.index(given.first)), maps, photos, 0)
     folds[photos] = fold_of(raw, maps.products[photos])
     print("| recipe | fold | fine@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
     for recipe in given.recipes:
         for fold in given.folds:
             begun = time.monotonic()
-            last, best = fine_at_1(maps, folds == fold, recipe, given.epochs, given.seed)
+            last, best = fine_at_1(maps, folds == fold, given.first, step, recipe, given.epochs, given.seed)
             minutes = (time.monotonic() - begun) / 60
             print(f"| {json.dumps(recipe)} | {fold} | {last:.3f} | {best:.3f} | {minutes:.1f} |", flush=True)
 

@@ -25,6 +25,7 @@ from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
 from snapfind.learn.catalogue import LADDER
+from snapfind.learn.course import Depth, first_block
 from snapfind.learn.judge import features_of
 from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.network import read_network
@@ -40,9 +41,10 @@ Rows = NDArray[np.int64]
 class Bench:
     """Views of all pictures at one depth, and which photos ask."""
 
-    def __init__(self, depth: str, work: Path, *, choose: bool) -> None:
+    def __init__(self, depth: Depth, work: Path, *, choose: bool) -> None:
         data, self.step = grocery(), LADDER[depth]
-        front = front_of(SHIPPED / "model.onnx", self.step.first, torch.get_num_threads())
+        self.first = first_block(depth, read_network(SHIPPED))
+        front = front_of(SHIPPED / "model.onnx", self.first, torch.get_num_threads())
         asks = [] if choose else data.val
         file = work / f"unseen-{depth}{'-choose' if choose else ''}.f16"
         work.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,7 @@ class Bench:
     def body(self) -> torch.nn.Module:
         """What learns: the last blocks, or nothing but heads."""
         network = read_network(SHIPPED)
-        return Tail(network, network.names.index(self.step.first)) if self.step.first else torch.nn.Identity()
+        return Tail(network, network.names.index(self.first)) if self.first else torch.nn.Identity()
 
     def right(self, learner: Recogniser) -> NDArray[np.bool_]:
         """Which of the photos that ask are answered by their product first."""

@@ -63,7 +63,9 @@ def library() -> str:
     import snapfind
 
     lines = ["# Library", "", "```python", "import snapfind", 'shop = snapfind.open("shop.snap")', "```", ""]
-    lines += ["## snapfind.open", "", inspect.cleandoc(snapfind.open.__doc__ or "")]
+    for name in ("open", "replica"):
+        lines += [f"## snapfind.{name}", "", inspect.cleandoc(getattr(snapfind, name).__doc__ or ""), ""]
+    lines.pop()
     own = {name: verb for kind in reversed(snapfind.Catalog.__mro__[:-1]) for name, verb in vars(kind).items()}
     for name, verb in own.items():
         if not name.startswith("_") and inspect.isfunction(verb):

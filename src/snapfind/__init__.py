@@ -16,6 +16,7 @@ from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
+    from snapfind.catalog.replica import Replica
     from snapfind.client import Client
     from snapfind.events.event import Event
 
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "errors",
     "open",
+    "replica",
 ]
 
 
@@ -47,6 +49,16 @@ def open(path: str | Path, *, create: bool = True, **settings: int | float | str
     from snapfind.catalog.catalog import open_catalog
 
     return open_catalog(path, create=create, **settings)
+
+
+def replica(path: str | Path, **settings: int | float | str) -> "Replica":
+    """Answer from a catalogue that another process owns, and follow what it changes; its index is on Qdrant servers.
+
+    `path` is its folder or a copy of it, and is not written. Raises NotFound, CatalogBroken, ReadOnly, NotReady.
+    """
+    from snapfind.catalog.replica import open_replica
+
+    return open_replica(path, **settings)
 
 
 def __getattr__(name: str) -> Any:

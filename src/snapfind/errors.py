@@ -10,6 +10,7 @@
     │   └── BadSetting       a setting out of its range                       400
     ├── KeyMissing           no key, or one that is not known                 401
     ├── Forbidden            the key may not do this, or a foreign page asks  403
+    ├── ReadOnly             the catalogue is open for reading only           403
     ├── NotFound             no such product, catalogue or space              404
     ├── Conflict             it contradicts what was asked before             409
     ├── TooLarge             more bytes or items than the limits              413
@@ -48,6 +49,7 @@ __all__ = [
     "NoText",
     "NotFound",
     "NotReady",
+    "ReadOnly",
     "ServerFailed",
     "SnapfindError",
     "TimedOut",
@@ -136,6 +138,13 @@ class Forbidden(SnapfindError):
     """The key has not the scope, or it comes from a foreign page: `scope_missing`, `origin_foreign`, `host_wrong`."""
 
     code = "scope_missing"
+    http_status = 403
+
+
+class ReadOnly(SnapfindError):
+    """The catalogue is open for reading only, or its folder cannot be written; another process or machine owns it."""
+
+    code = "read_only"
     http_status = 403
 
 

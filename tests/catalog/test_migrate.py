@@ -7,11 +7,12 @@ import pytest
 
 from snapfind.catalog.migrate import EMBEDDED
 from snapfind.errors import BadInput, CatalogBroken, NotReady
-from snapfind.index import cluster
+from snapfind.index.servers import connect
 from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
 pytestmark = [
+    pytest.mark.allow_hosts(["127.0.0.1"]),
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
@@ -75,10 +76,9 @@ def test_two_that_disagree_are_not_switched(shop, address, monkeypatch):
 @pytest.mark.parametrize("wrong", ["http://host/x", "qdrant://host", "qdrant:///x", "qdrant://host/a/b", "shop.snap"])
 def test_an_address_that_is_none_is_refused(wrong):
     with pytest.raises(BadInput, match="qdrant://HOST:6333/NAME"):
-        cluster.connect(wrong)
+        connect(wrong)
 
 
-@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
     with shop.open() as catalogue:
         catalogue.add(shop.table)

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.index import edge
+from snapfind.index.collection import Shape
 from snapfind.index.exact import Exact
 from snapfind.index.filters import parse, where
 from snapfind.index.port import Ask, Point
+from snapfind.index.servers import Servers, connect
 
-# of the client's own local mode
+# warnings of the client's own local mode; SERVERS may be on this machine
 pytestmark = [
+    pytest.mark.allow_hosts(["127.0.0.1"]),
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact"),
 ]
@@ -35,8 +38,8 @@ def cluster_of(server):
     from snapfind.index import cluster
 
     if server is None:
-        return cluster.open(client.QdrantClient(":memory:"), "test")
-    return cluster.open(*cluster.connect(f"{server}/test-{uuid.uuid4().hex}"), replicas=REPLICAS)
+        return cluster.open(Servers([client.QdrantClient(":memory:")]), "test")
+    return cluster.open(*connect(f"{server}/test-{uuid.uuid4().hex}"), Shape(replicas=REPLICAS))
 
 
 @pytest.fixture(params=["edge", "exact", "cluster", "servers"])
@@ -121,6 +124,25 @@ def test_a_second_space_stands_beside_the_first(index):
     index.drop_space("b")
     assert dict(index.spaces()) == {"a": DIM}
     assert set(index.get([point(2).id], vectors=True)[0].vectors) == {"a"}
+
+
+def test_a_space_that_replaces_another_takes_the_points_along(index):
+    index.add_space("text", 2)
+    vector = np.array([1, 0], np.float32)
+    index.upsert(
+        [Point(one.id, {**one.vectors, "text": vector}, one.words, one.payload) for one in map(point, range(9))]
+    )
+    index.add_space("b", DIM, instead_of=["a"])
+    index.put_vectors("b", {point(number).id: point(number + 1).vectors["a"] for number in range(9)})
+    assert all(set(one.vectors) == {"a", "b", "text"} for one in index.scroll(vectors=True).points)
+    for space, found in (("b", "p4"), ("a", "p5"), ("b", "p4")):
+        index.publish(space)
+        assert products(index.search(Ask(space, point(5).vectors["a"], limit=1))) == [found]
+        assert index.count() == 9 and len(index.search(Ask("text", vector))) == 9
+    index.drop_space("a")
+    assert dict(index.spaces()) == {"b": DIM, "text": 2}
+    assert all(set(one.vectors) == {"b", "text"} for one in index.get([point(3).id], vectors=True))
+    assert index.delete(None) == 9 and index.search(Ask("b", point(5).vectors["a"])) == []
 
 
 def test_vectors_of_the_wrong_space_or_size_are_refused(index):

@@ -134,6 +134,11 @@ def test_heads_on_studio_pictures_alone_learn_from_rephotographs(shop, tmp_path)
     assert shop.search(picture(1, 160))[0].product.id == "p1"
 
 
+def test_one_photo_of_each_product_is_enough_to_learn_from_and_to_judge_by(tmp_path):
+    done = adapt(shown(photos=1), tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
+    assert len(done.held) == 1 and 0 <= done.after <= 1
+
+
 def test_the_whole_network_learns_from_views_drawn_live(tmp_path):
     step = replace(short("network", epochs=1), batch=8)
     few = [one for one in shown(photos=5) if one.product < 2]
@@ -158,6 +163,7 @@ def test_photos_of_unknown_products_and_broken_ones_are_left_out(shop, tmp_path)
         (lambda all_: [one for one in all_ if one.product == 0], "1 product"),
         (lambda all_: [one for one in all_ if one.how == "photo" or one.product], "no catalogue picture"),
         (lambda all_: [one for one in all_ if one.how == "studio"], "nothing but studio"),
+        (lambda all_: [one for one in all_ if one.how == "studio"] + all_[:4], "4 photo.* too few"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_one_sentence(chosen, sentence, tmp_path):

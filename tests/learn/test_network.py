@@ -51,8 +51,8 @@ def test_pytorch_and_onnx_runtime_agree_on_every_number(shipped, network, pictur
 
 
 def test_front_and_tail_together_are_the_network(shipped, network, pictures):
-    first = network.names.index("_blocks.11")
-    cells = front_of(SHIPPED / "model.onnx", "_blocks.11", 1)(pictures)
+    first = network.names.index(network.last_stage)
+    cells = front_of(SHIPPED / "model.onnx", network.last_stage, 1)(pictures)
     assert cells.shape == (2, 112, 14, 14)
     with torch.inference_mode():
         pooled = Tail(network, first)(torch.from_numpy(cells)).numpy()

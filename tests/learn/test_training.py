@@ -70,6 +70,13 @@ def test_it_stops_when_the_score_no_longer_rises():
     assert len(outcome.history) == 4 and outcome.epoch == 2
 
 
+def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
+    plan = Plan(epochs=5, rate=1e-3)
+    for judged, epoch in ((0, 2), (10_000, 2), (100, 4)):  # of 100 photos at .9 the standard error is .03
+        scores = iter([0.5, 0.9, 0.86, 0.88, 0.85])
+        assert train(Line(), batch, 1, plan, score=lambda _, found=scores: next(found), judged=judged).epoch == epoch
+
+
 def test_minutes_shorten_the_plan():
     def slow(epoch, step):
         import time

@@ -20,6 +20,7 @@ from snapfind.catalog.writing import Writing
 from snapfind.encoders.model import Model
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, NotFound
+from snapfind.index.collection import Shape
 from snapfind.media.images import Limits, load
 from snapfind.media.images import Source as Photo
 from snapfind.settings import Settings
@@ -66,7 +67,7 @@ class Catalog(Writing):
             limits, side = Limits.of(self.settings), self.model.photo.preprocessing.source_side
             found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], self.shelf)
             found.save(self.folder.space(self.folder.manifest.active))
-        self._reshelve()
+        self._retold()
         return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
@@ -130,6 +131,7 @@ class Catalog(Writing):
         if model != active:
             self.folder.save(active=model, previous=active, trial={})
             self._reopen()
+            self.index.publish(model)
 
     def rollback(self) -> str:
         """Switch back to the model before; returns its name. Raises NotFound when there is none."""
@@ -187,7 +189,7 @@ class Catalog(Writing):
         """
         with self._writing:
             models.rerank(self.folder, self.model.photo, method)
-            self._reshelve()
+            self._retold()
 
     def rank(self, artifact: str | Path | None) -> None:
         """Order products of one verdict by the click ranker of `snapfind rank fit`; None: not, as it is at first.
@@ -196,7 +198,12 @@ class Catalog(Writing):
         """
         with self._writing:
             models.rank(self.folder, None if artifact is None else Path(artifact))
-            self._reshelve()
+            self._retold()
+
+    def _retold(self) -> None:
+        """What a model learnt lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
+        self.folder.save()
+        self._reshelve()
 
     def bridge(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
         """Compare texts with pictures in a space of `snapfind learn locked`; None: in ConSE's, as it is at first.
@@ -235,14 +242,14 @@ class Catalog(Writing):
             )
             return pack(self.folder.path, Path(target), copies)
 
-    def migrate(self, address: str, *, progress: Progress | None = None, **shape: int) -> Moved:
+    def migrate(self, address: str, *, progress: Progress | None = None, shape: Shape | None = None) -> Moved:
         """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.
 
-        `shape`: `shards`, `replicas`, `consistency` of a new collection. What was left behind stays as it is. Raises
-        BadInput, NotReady, ExtraMissing, CatalogBroken where the two disagree.
+        `shape` says how a new collection lies on them. What was left behind stays as it is. Raises BadInput, NotReady,
+        ExtraMissing, CatalogBroken where the two disagree.
         """
         with self._writing:
-            moved = move(self.folder, self.index, address, progress, **shape)
+            moved = move(self.folder, self.index, address, progress, shape)
             old, self.index = self.index, open_index(self.folder)
             self._reshelve()
             self._readers.wait(lambda shelf: shelf.index is old)

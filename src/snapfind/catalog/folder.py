@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
+from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound, ReadOnly
 from snapfind.types import Kind
 
 __all__ = ["FORMAT", "Folder", "Manifest", "write_whole"]
@@ -65,7 +65,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 class Folder:
-    """An owned catalogue folder. Raises NotFound, CatalogBusy, CatalogBroken; `close` gives it back."""
+    """An owned catalogue folder. Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly; `close` gives it back."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self.path = path
@@ -74,6 +74,8 @@ class Folder:
             raise NotFound(f"{path} is not a catalogue; make one with: snapfind add {path} PICTURES")
         if fresh and path.exists() and any(child.name not in {"lock", "owner"} for child in path.iterdir()):
             raise CatalogBroken(f"{path} holds other files and no manifest.json; give a new or empty folder")
+        if not fresh and not os.access(path, os.W_OK):
+            raise ReadOnly(f"{path} cannot be written; to answer from it: snapfind serve {path} --read-only")
         path.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path / "lock", thread_local=False)
         self._own()

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snapfind.catalog.folder import Folder
-from snapfind.errors import BadInput, CatalogBroken
+from snapfind.errors import BadInput, CatalogBroken, ReadOnly
 from snapfind.index import cluster, edge
+from snapfind.index.collection import Shape
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.port import Ask, Index, Point
+from snapfind.index.servers import connect
 
-__all__ = ["EMBEDDED", "Moved", "copy", "move", "open_index", "verify"]
+__all__ = ["EMBEDDED", "Moved", "copy", "find_index", "move", "open_index", "verify"]
 
 EMBEDDED = "folder"
 Progress = Callable[[int, int], None]
@@ -36,23 +38,37 @@ class Moved:
 def open_index(folder: Folder) -> Index:
     """The index that the manifest names. Raises CatalogBroken, NotReady where no server answers, ExtraMissing."""
     address = folder.manifest.index
-    return cluster.open(*cluster.connect(address)) if address else edge.open(folder.index)
+    return cluster.open(*connect(address)) if address else edge.open(folder.index)
 
 
-def move(folder: Folder, source: Index, address: str, progress: Progress | None = None, **shape: int) -> Moved:
+def find_index(folder: Folder) -> cluster.Cluster:
+    """The same for one who only reads. Raises ReadOnly for an embedded index: its log takes one process at a time."""
+    address = folder.manifest.index
+    if not address:
+        raise ReadOnly(
+            f"the index of {folder.path} lies in its folder and takes one process at a time; move it to servers first: "
+            f"snapfind migrate {folder.path} qdrant://HOST:6333/NAME"
+        )
+    return cluster.find(*connect(address))
+
+
+def move(
+    folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: Shape | None = None
+) -> Moved:
     """Copies `source` to the index at `address` ("folder" for the embedded one), compares both, and switches.
 
-    `shape` are shards, replicas and consistency of a collection that is made. Raises BadInput where it lies there
+    `shape` is that of a collection that is made. Raises BadInput where it lies there
     already, CatalogBroken where the two disagree; then the old one goes on answering.
     """
     wanted = "" if address == EMBEDDED else address
     if wanted == folder.manifest.index:
         raise BadInput(f"the index lies at {address} already", field="address")
-    target = _at(wanted, **shape) if wanted else edge.open(folder.index)
+    target = cluster.open(*connect(wanted), shape, source.spaces()) if wanted else edge.open(folder.index)
     try:
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         target.declare(SYSTEM | indexed | folder.manifest.schema)
         copied, there = copy(source, target, progress)
+        target.publish(folder.manifest.active)
         target.optimize()
         moved = verify(source, target, copied, there)
     finally:
@@ -121,8 +137,3 @@ def _ids(index: Index) -> list[str]:
         after = page.after
         if after is None:
             return found
-
-
-def _at(address: str, **shape: int) -> Index:
-    client, name = cluster.connect(address)
-    return cluster.open(client, name, **shape)

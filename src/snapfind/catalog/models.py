@@ -220,7 +220,9 @@ def build(
     `encode` makes (n, dim) unit rows of pictures. Each batch is a `turn` at writing: copy and vector belong together,
     whatever is added meanwhile.
     """
-    index.add_space(space.id, space.dim)
+    known = folder.manifest.models
+    others = [name for name in known if name != space.id] if space.id in known else []  # a bridge replaces no model
+    index.add_space(space.id, space.dim, instead_of=others)
     total = index.count()
     missing: list[str] = []
     batch: list[str] = []

@@ -42,11 +42,14 @@ class Opened:
         self.trial: Trial | None = None
         self.trial_log = TrialLog(folder.path)
         try:
-            self.index: Index = open_index(folder)
+            self.index: Index = self._open_index()
             self._begin()
         except BaseException:
             folder.close()
             raise
+
+    def _open_index(self) -> Index:
+        return open_index(self.folder)
 
     def _begin(self) -> None:
         self.model = models.open_model(self.folder, self.settings)
@@ -57,6 +60,7 @@ class Opened:
         # long texts need no index of their own: words find them
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         self.index.declare(SYSTEM | indexed | self.schema)
+        self.index.publish(self.folder.manifest.active)  # a switch may have been cut short
         self._reshelve()
 
     @cached_property

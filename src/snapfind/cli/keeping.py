@@ -13,6 +13,7 @@ from snapfind.catalog import snapshot as snapshot_
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.place import Place, at
 from snapfind.cli.printing import out, print_json, progress_bar
+from snapfind.index.collection import Shape
 
 __all__ = [
     "doctor",
@@ -65,10 +66,12 @@ def migrate(
     shards: Annotated[int, typer.Option(help="Shards of a new collection.", min=1)] = 1,
     replicas: Annotated[int, typer.Option(help="Copies of each shard.", min=1)] = 1,
     consistency: Annotated[int, typer.Option(help="Copies that must have a write before it returns.", min=1)] = 1,
+    groups: Annotated[int, typer.Option(help="Groups of categories with shards of their own; 0: none.", min=0)] = 0,
 ) -> None:
     """Move the index to Qdrant servers, or back; both are compared before the switch. Stopped, it goes on."""
+    shape = Shape(shards, replicas, consistency, groups)
     with snapfind.open(shop, create=False) as catalogue, progress_bar("moving") as progress:
-        moved = catalogue.migrate(address, progress=progress, shards=shards, replicas=replicas, consistency=consistency)
+        moved = catalogue.migrate(address, progress=progress, shape=shape)
     out.print(f"{moved.copied:,} points moved, {moved.there:,} were there; {moved.asked} searches give the same hits")
 
 

@@ -29,17 +29,20 @@ def serve(
     compat: Annotated[
         str, typer.Option(metavar="imagesearch", help="Also answer as Alibaba Cloud Image Search does.")
     ] = "",
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", help="Only answer: another process owns the catalogue; its index is on servers."),
+    ] = False,
 ) -> None:
     """Serve the catalogue over HTTP: the API under /v1, a page at /, metrics at /metrics. Ctrl-C stops it."""
-    from snapfind.server.run import listen
-    from snapfind.server.run import serve as run
+    from snapfind.server import run
 
     if compat not in {"", "imagesearch"}:
         raise BadSetting(f"--compat {compat!r}: there is imagesearch only")
-    opened = listen(host, port, shop)
+    opened = run.listen(host, port, shop)
     place = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
-    run(shop, opened, compat=compat)
+    (run.follow if read_only else run.serve)(shop, opened, compat=compat)
 
 
 def mcp(shop: Place) -> None:

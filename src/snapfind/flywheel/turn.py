@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.reading import Reading
 from snapfind.errors import BadInput, NotFound
 from snapfind.evaluate.queries import Asked
 from snapfind.evaluate.report import Report
@@ -41,7 +42,7 @@ class _Log:
     coverage: float
 
 
-def folder_of(catalogue: Catalog) -> Path:
+def folder_of(catalogue: Reading) -> Path:
     """Where the records lie."""
     return catalogue.folder.path / "flywheel"
 

@@ -1,342 +1,256 @@
-"""The Index of many machines: a collection on Qdrant servers, for catalogues that outgrow one folder.
+"""The Index of many machines: collections on Qdrant servers behind one alias, for catalogues that outgrow one folder.
 
-The same engine as the embedded one, reached by `qdrant-client` (extra `cluster`): `qdrant://HOST:6333/NAME`, or
-`qdrants://` for TLS. A key comes from SNAPFIND_QDRANT_KEY. Shards and replicas are set when the collection is made; a
-write returns when `consistency` replicas have it. `qdrant+path:///FOLDER/NAME` opens the client's own local mode, which
-is a full scan for one thread: for trials and tests.
+A catalogue NAME is the alias NAME and the collections NAME-1, NAME-2, … A model that is built beside another gets a
+collection of its own, which takes words, payload and the vectors of texts along: building it leaves the graph alone
+that answers meanwhile. `publish` moves the alias, in one step on the servers, so other programs that read NAME see the
+whole of one model or the whole of the other; `drop_space` removes the collection that nothing else needs.
 
-What differs from `edge.py`: grouping and every kind of facet are the server's affair, but the values of numbers are not
-facetted there either, and ties come in any order, so both are mended here.
+Every write goes to all of them, the one behind the alias last: it is the journal, and what it has the others have. Here
+a search asks for its space by name wherever the alias points, so it finds one whole space or the other too. The layout
+is kept in memory; when another process changed it, the servers say so, it is read again and the call repeated.
 """
 
-import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Collection as Names
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.errors import BadInput, ExtraMissing, NotReady, SnapfindError
+from snapfind.errors import BadInput, NotFound
+from snapfind.index.collection import Collection, Shape, make
 from snapfind.index.filters import Filter
-from snapfind.index.filters.operators import json_path
 from snapfind.index.payload import SYSTEM
-from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored, tally
-from snapfind.index.words import spelled
+from snapfind.index.port import Ask, Found, Page, Point, Where
+from snapfind.index.servers import Servers
 from snapfind.types import Kind
 
-if TYPE_CHECKING:
-    from qdrant_client import QdrantClient
-
-__all__ = ["Cluster", "connect", "open"]
+__all__ = ["Cluster", "find", "open"]
 
 T = TypeVar("T")
-_SCHEMAS: dict[Kind, str] = {
-    "text": "keyword",
-    "list": "keyword",
-    "number": "float",
-    "bool": "keyword",  # of the shadow field, as in the embedded engine
-    "date": "datetime",
-}
-_EF, _BATCH, _TIMEOUT = 128, 256, 60  # a write in one request; seconds
+_PAGE = 256
 
 
-def connect(address: str) -> tuple["QdrantClient", str]:
-    """A client and the name of the collection, for `qdrant://HOST:PORT/NAME`. Raises BadInput, ExtraMissing."""
-    parts = urlsplit(address)
-    folder, _, name = parts.path.rpartition("/")
-    local = parts.scheme == "qdrant+path" and folder
-    if not name or (not local and (parts.scheme not in {"qdrant", "qdrants"} or not parts.hostname or folder)):
-        raise BadInput(f"{address[:80]!r}: write qdrant://HOST:6333/NAME, or qdrants:// for TLS", field="address")
-    try:
-        from qdrant_client import QdrantClient
-    except ImportError:
-        raise ExtraMissing("a cluster needs qdrant-client: pip install 'snapfind[cluster]'") from None
-    if local:
-        return QdrantClient(path=folder), name
-    scheme = "https" if parts.scheme == "qdrants" else "http"
-    key = os.environ.get("SNAPFIND_QDRANT_KEY") or None
-    url = f"{scheme}://{parts.hostname}:{parts.port or 6333}"
-    return QdrantClient(url=url, api_key=key, timeout=_TIMEOUT, check_compatibility=False), name
+def open(servers: Servers, name: str, shape: Shape | None = None, spaces: Mapping[str, int] | None = None) -> "Cluster":
+    """The catalogue of that name, made in `shape` with `spaces` (id -> dim) where there is none.
+
+    Raises BadInput where a collection that is no catalogue has the name, NotReady where no server answers.
+    """
+    if name not in _aliases(servers):
+        first = f"{name}-1"
+        for taken in (name, first):
+            if servers.ask("collection_exists", taken) and not _cut_short(servers, taken, first):
+                raise BadInput(f"the servers have a collection {taken} that is no catalogue's; give another name")
+        make(servers, first, spaces or {}, shape or Shape())
+        _point(servers, name, first)
+    cluster = Cluster(servers, name)
+    cluster.declare(SYSTEM)
+    return cluster
 
 
-def open(client: "QdrantClient", name: str, *, shards: int = 1, replicas: int = 1, consistency: int = 1) -> "Cluster":
-    """The collection of that name (or alias), made where there is none. Raises NotReady where no server answers."""
+def _cut_short(servers: Servers, taken: str, first: str) -> bool:
+    """Whether a collection was left by one who was making a catalogue: nothing is in it yet, and it goes."""
+    empty = taken == first and not servers.ask("count", taken).count
+    if empty:
+        servers.ask("delete_collection", taken)
+    return empty
+
+
+def find(servers: Servers, name: str) -> "Cluster":
+    """The catalogue of that name, which is there. Raises NotFound, NotReady."""
+    if name not in _aliases(servers):
+        raise NotFound(f"the servers have no catalogue {name}; move one there: snapfind migrate SHOP qdrant://…/{name}")
+    return Cluster(servers, name)
+
+
+def _aliases(servers: Servers) -> dict[str, str]:
+    """Alias -> collection."""
+    return {one.alias_name: one.collection_name for one in servers.ask("get_aliases").aliases}
+
+
+def _point(servers: Servers, alias: str, collection: str) -> None:
+    """Let an alias point to a collection, in one step."""
     from qdrant_client import models
 
-    cluster = Cluster(client, name)
-    if not cluster.said(lambda: client.collection_exists(name)):
-        cluster.said(
-            lambda: client.create_collection(
-                name,
-                vectors_config={},
-                sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                hnsw_config=models.HnswConfigDiff(m=16, ef_construct=128, full_scan_threshold=10_000),
-                shard_number=shards,
-                replication_factor=replicas,
-                write_consistency_factor=consistency,
-            )
-        )
-        cluster.declare(SYSTEM)
-    return cluster
+    gone = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+    made = models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=collection, alias_name=alias))
+    old = [gone] if alias in _aliases(servers) else []
+    servers.ask("update_collection_aliases", change_aliases_operations=[*old, made])
 
 
 class Cluster:
     """An Index on servers. Any thread may call it; writes of one process go one at a time."""
 
-    def __init__(self, client: "QdrantClient", name: str) -> None:
-        from qdrant_client import models
-
-        self._client: QdrantClient | None = client
-        self._name, self._models = name, models
+    def __init__(self, servers: Servers, name: str) -> None:
+        self._servers, self._name = servers, name
         self._writing = threading.RLock()
-        self._bm25 = bm25()
-        self._conditions = _Conditions(models)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read anew which collections there are and where the alias points. Raises NotFound when the alias is gone."""
+        own = re.compile(rf"{re.escape(self._name)}-(\d+)")
+        names = [one.name for one in self._servers.ask("get_collections").collections if own.fullmatch(one.name)]
+        front = _aliases(self._servers).get(self._name)
+        if front is None:
+            raise NotFound(f"the servers have no catalogue {self._name} any more; restore it or move it there again")
+        beside = (Collection(self._servers, one) for one in sorted(names) if one != front)
+        # the one behind the alias first; replaced whole, for readers take no lock
+        self._collections = (Collection(self._servers, front), *(one for one in beside if one.holds_words))
 
     # ── schema and spaces ────────────────────────────────────────────────────────
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
-        known = self._info().payload_schema or {}
         with self._writing:
-            for name, kind in fields.items():
-                path = json_path(IS + name if kind == "bool" else name)
-                if path not in known or known[path].data_type.value != _SCHEMAS[kind]:
-                    self._ask("create_payload_index", field_name=path, field_schema=_SCHEMAS[kind], wait=True)
+            for one in self._collections:
+                one.declare(fields)
 
-    def add_space(self, space: str, dim: int) -> None:
-        known = self.spaces().get(space)
-        if known is None:
-            models = self._models
-            config = models.DenseVectorNameConfig(
-                dense=models.DenseVectorConfig(size=dim, distance=models.Distance.DOT)
-            )
-            self._ask("create_vector_name", vector_name=space, vector_name_config=config)
-        elif known != dim:
-            raise BadInput(f"space {space} has {known} dimensions, not {dim}; use another name")
+    def add_space(self, space: str, dim: int, *, instead_of: Names[str] = ()) -> None:
+        """As the port says; where points are there and it is to replace others, in a collection of its own."""
+        with self._writing:
+            known = self.spaces().get(space)
+            if known not in (None, dim):
+                raise BadInput(f"space {space} has {known} dimensions, not {dim}; use another name")
+            if known is None and instead_of and self._front.count():
+                self._collections = (*self._collections, self._made(space, dim, instead_of))
+            elif known is None:
+                for one in self._collections:
+                    one.add_space(space, dim)
+        if instead_of and space not in self._front.spaces:
+            self._fill(self._having(space)[0])
+
+    def _made(self, space: str, dim: int, instead_of: Names[str]) -> Collection:
+        taken = {int(one.name.rpartition("-")[2]) for one in self._collections}
+        shared = {name: size for name, size in self._front.spaces.items() if name not in instead_of}
+        made = make(self._servers, f"{self._name}-{max(taken) + 1}", {**shared, space: dim}, self._front.shape)
+        made.take_fields(self._front)
+        return made
+
+    def _fill(self, target: Collection) -> None:
+        """Copy the points that it lacks, a page at a time, so that other writers get their turn."""
+        after: str | None = None
+        while True:
+            with self._writing:
+                page = self._front.scroll(after=after, limit=_PAGE, vectors=True)
+                there = {point.id for point in target.get([one.id for one in page.points])}
+                target.upsert([point for point in page.points if point.id not in there])
+            after = page.after
+            if after is None:
+                return
 
     def drop_space(self, space: str) -> None:
-        if space in self.spaces():
-            self._ask("delete_vector_name", vector_name=space)
+        """Remove the collection where nothing but this space would go with it, else the space's vectors."""
+        with self._writing:
+            for one in self._having(space):
+                rest = [name for name in one.spaces if name != space]
+                if one is self._front or any(name not in self._front.spaces for name in rest):
+                    one.drop_space(space)
+                else:
+                    self._collections = tuple(other for other in self._collections if other is not one)
+                    self._servers.ask("delete_collection", one.name)
 
     def spaces(self) -> Mapping[str, int]:
-        vectors = self._info().config.params.vectors or {}
-        return {name: int(own.size) for name, own in vectors.items()}
+        self._servers.ready()
+        return {space: dim for one in self._collections for space, dim in one.spaces.items()}
+
+    def publish(self, space: str) -> None:
+        """Move the alias to the collection that has this space, where it is another one."""
+        with self._writing:
+            home = next(iter(self._having(space)), self._front)
+            if home is not self._front:
+                _point(self._servers, self._name, home.name)
+                self._collections = (home, *(one for one in self._collections if one is not home))
 
     # ── writing ──────────────────────────────────────────────────────────────────
 
     def upsert(self, points: Sequence[Point]) -> None:
-        self._check({space: vector for point in points for space, vector in point.vectors.items()})
-        models = self._models
-        rows = []
-        for point in points:
-            vectors: dict[str, Any] = {space: vector.tolist() for space, vector in point.vectors.items()}
-            payload = stored(point.payload, point.words)
-            rows.append(models.PointStruct(id=point.id, vector=vectors | self._sparse(point.words), payload=payload))
         with self._writing:
-            for start in range(0, len(rows), _BATCH):
-                self._ask("upsert", points=rows[start : start + _BATCH], wait=True)
+            for space, vector in ((space, vector) for point in points for space, vector in point.vectors.items()):
+                self._of(space).check({space: vector})
+            for one in reversed(self._collections):
+                one.upsert(points)
 
     def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        self._check(dict.fromkeys([space], next(iter(vectors.values()))) if vectors else {})
         with self._writing:
-            there = [point.id for point in self.get(list(vectors))]
-            rows = [self._models.PointVectors(id=one, vector={space: vectors[one].tolist()}) for one in there]
-            if rows:
-                self._ask("update_vectors", points=rows, wait=True)
+            for vector in vectors.values():
+                self._of(space).check({space: vector})
+            for one in reversed(self._having(space)):
+                one.put_vectors(space, vectors)
 
     def put_payload(self, ids: Sequence[str], payload: Mapping[str, Any], words: str | None = None) -> None:
         with self._writing:
-            for point in self.get(ids):
-                said = point.words if words is None else words
-                self._ask("overwrite_payload", payload=stored(payload, said), points=[point.id], wait=True)
-                if said == point.words:
-                    continue
-                if sparse := self._sparse(said):
-                    rows = [self._models.PointVectors(id=point.id, vector=sparse)]
-                    self._ask("update_vectors", points=rows, wait=True)
-                else:
-                    self._ask("delete_vectors", vectors=[WORDS], points=[point.id], wait=True)
+            for one in reversed(self._collections):
+                one.put_payload(ids, payload, words)
 
     def delete(self, where: Where) -> int:
-        models = self._models
         with self._writing:
-            if where is None or isinstance(where, Filter):
-                count = self.count(where)
-                chosen: Any = models.FilterSelector(filter=self._condition(where) or models.Filter())
-            else:
-                there = [point.id for point in self.get(list(dict.fromkeys(where)))]
-                count, chosen = len(there), models.PointIdsList(points=list(there))
-            if count:
-                self._ask("delete", points_selector=chosen, wait=True)
-            return count
-
-    def _sparse(self, words: str) -> dict[str, Any]:
-        vector = self._bm25.embed_document(spelled(words))
-        if not vector.indices:
-            return {}
-        return {WORDS: self._models.SparseVector(indices=list(vector.indices), values=list(vector.values))}
+            return [one.delete(where) for one in reversed(self._collections)][-1]
 
     # ── reading ──────────────────────────────────────────────────────────────────
 
     def search(self, ask: Ask) -> list[Found]:
-        query = self._query(ask)
-        if query is None:
-            return []
-        wanted = ask.offset + ask.limit
-        size = wanted + 8  # room for the first ties and second pictures
-        while True:
-            found = self._nearest(query, ask, size)
-            ranked = grouped(found, ask.group)
-            # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
-            if len(found) < size or (len(ranked) >= wanted and found[-1].score < ranked[wanted - 1].score):
-                return ranked[ask.offset : wanted]
-            size *= 4
-
-    def _query(self, ask: Ask) -> Any:
-        """What the server is asked; None for words of which nothing is left."""
-        models = self._models
-        if ask.vector is None:
-            sparse = self._bm25.embed_query(spelled(ask.words))
-            self._open()
-            return (
-                models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
-                if sparse.indices
-                else None
-            )
-        for vector in (ask.vector, *ask.more, *ask.less):
-            self._check({ask.space: vector})
-        if not ask.more and not ask.less:
-            return ask.vector.tolist()
-        right = [ask.vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
-        wrong = [(LESS * example).tolist() for example in ask.less]
-        told = models.RecommendInput(positive=right, negative=wrong, strategy=models.RecommendStrategy.SUM_SCORES)
-        return models.RecommendQuery(recommend=told)
-
-    def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
-        reply = self._ask(
-            "query_points",
-            query=query,
-            using=ask.space if ask.vector is not None else WORDS,
-            query_filter=self._condition(ask.filter),
-            search_params=self._models.SearchParams(hnsw_ef=max(_EF, size), exact=ask.exact and ask.vector is not None),
-            limit=size,
-            with_payload=True,
-        )
-        scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, payload_of(point.payload)) for point in reply.points]
-        return sorted(found, key=lambda one: (-one.score, one.id))
+        return self._read(lambda: (self._of(ask.space) if ask.vector is not None else self._front).search(ask))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
-        self._open()
-        records = self._ask("retrieve", ids=list(ids), with_payload=True, with_vectors=vectors) if ids else []
-        points = {str(record.id): point_of(record, vectors) for record in records}
-        return [points[found] for found in ids if found in points]
+        found = self._read(lambda: self._front.get(ids, vectors=vectors))
+        return self._whole(found) if vectors else found
 
     def scroll(
         self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
     ) -> Page:
-        records, _ = self._ask(
-            "scroll",
-            scroll_filter=self._condition(where),
-            offset=after,
-            limit=limit + 2,
-            with_payload=True,
-            with_vectors=vectors,
-        )
-        points = [point_of(record, vectors) for record in records if str(record.id) != after]
-        shown = tuple(points[:limit])
-        return Page(shown, shown[-1].id if len(points) > limit else None)
+        page = self._read(lambda: self._front.scroll(where, after=after, limit=limit, vectors=vectors))
+        return replace(page, points=tuple(self._whole(page.points))) if vectors else page
+
+    def _whole(self, points: Sequence[Point]) -> list[Point]:
+        """With the vectors of the collections beside."""
+        more: dict[str, dict[str, NDArray[np.float32]]] = {point.id: {} for point in points}
+        for one in self._collections[1:]:
+            for point in one.get(list(more), vectors=True):
+                more[point.id] |= point.vectors
+        return [replace(point, vectors={**more[point.id], **point.vectors}) for point in points]
 
     def count(self, where: Filter | None = None) -> int:
-        return int(self._ask("count", count_filter=self._condition(where), exact=True).count)
+        return self._read(lambda: self._front.count(where))
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
-        known = self._info().payload_schema or {}
-        path = json_path(IS + name) if json_path(IS + name) in known else json_path(name)
-        if path in known and known[path].data_type.value == "keyword":
-            reply = self._ask("facet", key=path, facet_filter=self._condition(where), limit=1_000_000, exact=True)
-            truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
-            pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in reply.hits]
-        else:
-            pairs = list(tally(self, name, where).items())
+        pairs = self._read(lambda: self._front.facets(name, where))
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
 
     # ── the servers ──────────────────────────────────────────────────────────────
 
     def optimize(self) -> None:
         """The servers do it by themselves."""
-        self._open()
+        self._servers.ready()
 
     def flush(self) -> None:
         """A write that returned is in the servers' logs."""
-        self._open()
+        self._servers.ready()
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._servers.close()
 
-    def said(self, call: Callable[[], T]) -> T:
-        """What a call to the servers gives. Raises NotReady where none answers, SnapfindError where one refuses."""
-        from qdrant_client.http.exceptions import ApiException, ResponseHandlingException
+    @property
+    def _front(self) -> Collection:
+        """The collection behind the alias."""
+        return self._collections[0]
 
+    def _having(self, space: str) -> list[Collection]:
+        """The collections with that space, the one behind the alias first."""
+        return [one for one in self._collections if space in one.spaces]
+
+    def _of(self, space: str) -> Collection:
+        """Where a space is looked for. Raises BadInput for one that is nowhere."""
+        home = self._having(space)
+        if not home:
+            raise BadInput(f"the index has no space {space!r}; add it first")
+        return home[0]
+
+    def _read(self, call: Callable[[], T]) -> T:
+        """What a call gives, once more after another process moved what it needs."""
         try:
             return call()
-        except ResponseHandlingException as error:
-            raise NotReady(f"the index servers do not answer ({error}); see that they run, then ask again") from error
-        except (ApiException, ValueError) as error:
-            raise SnapfindError(f"the index servers refused: {str(error)[:300]}") from error
-
-    def _open(self) -> "QdrantClient":
-        if self._client is None:
-            raise SnapfindError("the index is closed; open the catalogue again")
-        return self._client
-
-    def _ask(self, verb: str, **given: Any) -> Any:
-        client = self._open()
-        return self.said(lambda: getattr(client, verb)(self._name, **given))
-
-    def _info(self) -> Any:
-        return self._ask("get_collection")
-
-    def _condition(self, where: Filter | None) -> Any:
-        if where is None:
-            return None
-        condition = where.condition(self._conditions)
-        filter = self._models.Filter
-        return condition if isinstance(condition, filter) else filter(must=[condition])
-
-    def _check(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        spaces = self.spaces()
-        for space, vector in vectors.items():
-            if space not in spaces:
-                raise BadInput(f"the index has no space {space!r}; add it first")
-            if vector.shape != (spaces[space],):
-                raise BadInput(f"space {space} takes ({spaces[space]},) vectors, not {vector.shape}")
-
-
-class _Conditions:
-    """The client's condition classes under the names, and with the arguments, that filters use."""
-
-    def __init__(self, models: Any) -> None:
-        self._models = models
-        self.Filter = models.Filter
-        self.RangeDateTime, self.RangeFloat = models.DatetimeRange, models.Range
-
-    def FieldCondition(self, path: str, *, match: Any = None, range: Any = None) -> Any:  # noqa: N802
-        """A condition on one field."""
-        return self._models.FieldCondition(key=path, match=match, range=range)
-
-    def MatchAny(self, values: list[str]) -> Any:  # noqa: N802
-        """One of these."""
-        return self._models.MatchAny(any=values)
-
-    def IsEmptyCondition(self, path: str) -> Any:  # noqa: N802
-        """No value at all."""
-        return self._models.IsEmptyCondition(is_empty=self._models.PayloadField(key=path))
-
-    def boolean(self, name: str, value: bool) -> Any:
-        """The field is that boolean."""
-        return self.FieldCondition(json_path(IS + name), match=self.MatchAny([keyword(value)]))
+        except NotFound:
+            self.refresh()
+            return call()

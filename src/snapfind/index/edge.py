@@ -8,7 +8,7 @@ returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it surv
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ class Edge:
                 if path not in known or known[path].data_type != _SCHEMAS[kind]:
                     self._update(engine.UpdateOperation.create_field_index(path, _SCHEMAS[kind]))
 
-    def add_space(self, space: str, dim: int) -> None:
+    def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
+        """Beside the others, whatever it is to replace."""
         with self._writing:
             known = self.spaces().get(space)
             if known is None:
@@ -94,6 +95,9 @@ class Edge:
     def spaces(self) -> Mapping[str, int]:
         self._open()
         return dict(self._dims)
+
+    def publish(self, space: str) -> None:
+        """Nobody reads this folder from elsewhere."""
 
     def _read_dims(self) -> dict[str, int]:
         config = json.loads((self._path / "edge_config.json").read_bytes())
@@ -225,7 +229,7 @@ class Edge:
             truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
-            pairs = list(tally(self, name, where).items())
+            pairs = list(tally(self.scroll, name, where).items())
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
 
     # ── the folder ───────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ class Exact:
         """Nothing to prepare: a full scan reads every field."""
         self._open()
 
-    def add_space(self, space: str, dim: int) -> None:
+    def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
         self._open()
         if self._spaces.setdefault(space, dim) != dim:
             raise BadInput(f"space {space} has {self._spaces[space]} dimensions, not {dim}; use another name")
@@ -56,6 +56,9 @@ class Exact:
     def spaces(self) -> Mapping[str, int]:
         self._open()
         return dict(self._spaces)
+
+    def publish(self, space: str) -> None:
+        """Nobody reads it from elsewhere."""
 
     def upsert(self, points: Sequence[Point]) -> None:
         with self._open():

@@ -1,10 +1,10 @@
-"""How finely neighbours are linked, looked for and rounded in the embedded index.
+"""How finely neighbours are linked, looked for and rounded, in the embedded index and on servers.
 
-Measured on made vectors with the spread of real ones, asked with made photos (benchmarks/results/scale.md). What is
-linked with `BUILD` candidates (Malkov & Yashunin 2018) is asked with `BREADTH`; a vector rounded to one byte a number
-is read in place of four, and the best `SPARE` times the hits asked for are scored again with what was stored, so scores
-are exact. What is small is scanned whole: behind a filter that keeps a tenth of a million, the graph missed one hit in
-eleven.
+Measured embedded, on made vectors with the spread of real ones, asked with made photos (benchmarks/results/scale.md).
+What is linked with `BUILD` candidates (Malkov & Yashunin 2018) is asked with `BREADTH`; a vector rounded to one byte a
+number is read in place of four, and the best `SPARE` times the hits asked for are scored again with what was stored, so
+scores are exact. What is small is scanned whole: behind a filter that keeps a tenth of a million, the graph missed one
+hit in eleven.
 """
 
 __all__ = ["BREADTH", "BUILD", "FULL_SCAN", "LINKS", "QUANTILE", "SPARE"]

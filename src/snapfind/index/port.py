@@ -5,7 +5,7 @@ first. `words` is text for BM25. Payload keys that begin with "_" belong to the 
 the product that filters and facets speak of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,8 +80,11 @@ class Index(Protocol):
         """Make these payload fields filterable and countable; a known field of the same kind is left as it is."""
         ...
 
-    def add_space(self, space: str, dim: int) -> None:
-        """Make room for vectors of that space beside the others; the same space again is left as it is."""
+    def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
+        """Make room for vectors of that space beside the others; the same space again is left as it is.
+
+        `instead_of` names the spaces that it is to replace one day: an engine may build it apart from them.
+        """
         ...
 
     def drop_space(self, space: str) -> None:
@@ -90,6 +93,10 @@ class Index(Protocol):
 
     def spaces(self) -> Mapping[str, int]:
         """Space id -> dim."""
+        ...
+
+    def publish(self, space: str) -> None:
+        """Tell whoever reads the same engine from elsewhere that this space answers now, in one step."""
         ...
 
     def upsert(self, points: Sequence[Point]) -> None:

@@ -5,14 +5,14 @@ the words are stored too, for the engine gives back weights of hashed tokens onl
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import qdrant_edge as engine
 
 from snapfind.index.filters import Filter
-from snapfind.index.port import Found, Index, Point
+from snapfind.index.port import Found, Page, Point
 
 __all__ = ["IS", "WORDS", "bm25", "grouped", "keyword", "payload_of", "point_of", "stored", "tally"]
 
@@ -66,12 +66,12 @@ def grouped(found: Sequence[Found], group: str | None) -> list[Found]:
     return list(best.values())
 
 
-def tally(index: Index, name: str, where: Filter | None) -> Counter[Any]:
-    """Values of a field and how many points have each, for fields that the engine cannot count."""
+def tally(scroll: Callable[..., Page], name: str, where: Filter | None) -> Counter[Any]:
+    """Values of a field and how many points have each, for those that the engine cannot count, page by page."""
     counts: Counter[Any] = Counter()
     after: str | None = None
     while True:
-        page = index.scroll(where, after=after, limit=1000)
+        page = scroll(where, after=after, limit=1000)
         for point in page.points:
             value = point.payload.get(name, [])
             counts.update(value if isinstance(value, list) else [value])

@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
-from snapfind.learn.course import FIRST, Adapted, close_course, open_course
+from snapfind.learn.course import Adapted, Depth, close_course, open_course
 from snapfind.learn.recognise import Recipe, Recogniser
 from snapfind.learn.steady import steadied
 from snapfind.learn.training import Plan, Told, train
@@ -24,16 +23,14 @@ from snapfind.learn.views import Shown
 
 __all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "within"]
 
-Depth = Literal["heads", "blocks", "network"]
 Progress = Callable[[int, int], None]
 _LOOKS = 60  # views a second that the front makes on two cores
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the ladder: the first block that learns, views kept of each picture, how to train, the loss."""
+    """A step of the ladder: views kept of each picture, how to train, the loss."""
 
-    first: str
     views: int
     plan: Plan
     recipe: Recipe
@@ -42,9 +39,9 @@ class Step:
 
 
 LADDER: dict[Depth, Step] = {
-    "heads": Step(FIRST["heads"], 2, Plan(epochs=15, rate=2e-3), Recipe(mixed=0.0)),
-    "blocks": Step(FIRST["blocks"], 8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe()),
-    "network": Step(FIRST["network"], 0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe()),
+    "heads": Step(2, Plan(epochs=15, rate=2e-3), Recipe(mixed=0.0)),
+    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe()),
+    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe()),
 }
 
 
@@ -77,7 +74,7 @@ def adapt(
     """
     started, step = time.monotonic(), step or LADDER[depth]
     seed = step.plan.seed
-    course = open_course(shown, work, first=step.first, views=step.views, seed=seed, parent=parent, progress=progress)
+    course = open_course(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
     source, body = course.source, course.body
     seen = believed(see(body, source, course.again, course.photos))
     photos = seen.rows[seen.queries]
@@ -86,14 +83,17 @@ def adapt(
     left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
     plan = replace(step.plan, minutes=left)
     checkpoint = work / f"checkpoint-{depth}"
-    outcome = train(learner, batch, steps, plan, score=course.judge.score, kept=checkpoint, told=told)
+    judge = course.judge
+    outcome = train(
+        learner, batch, steps, plan, score=judge.score, judged=len(judge.photos), kept=checkpoint, told=told
+    )
     best = outcome.module
     assert isinstance(best, Recogniser)
     best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
     facts: dict[str, object] = {
         "command": command,
         "seed": seed,
-        "recipe": asdict(step),
+        "recipe": {"depth": depth, **asdict(step)},
         "photos": {"held_out": int(course.held.sum()), "not_believed": len(course.photos) - len(photos)},
     }
     return close_course(course, best, best.heads, best.body, outcome, folder, facts)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,15 +22,15 @@ from snapfind.learn.artifact import SHIPPED, write_artifact, write_heads
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import Judge, Sided, held_out
 from snapfind.learn.maps import Live, Maps, front_of, make_maps
-from snapfind.learn.network import read_network
+from snapfind.learn.network import Network, read_network
 from snapfind.learn.recognise import Tail
 from snapfind.learn.training import Outcome
 from snapfind.learn.views import Shown
 
-__all__ = ["FIRST", "Adapted", "Course", "close_course", "open_course"]
+__all__ = ["Adapted", "Course", "Depth", "close_course", "first_block", "open_course"]
 
 Progress = Callable[[int, int], None]
-FIRST = {"heads": "", "blocks": "_blocks.11", "network": "_conv_stem"}  # depth -> the first block that learns
+Depth = Literal["heads", "layer", "blocks", "network"]
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,33 @@ def open_course(
     shown: Sequence[Shown],
     work: Path,
     *,
-    first: str,
+    depth: Depth,
     views: int,
     seed: int,
     parent: Path = SHIPPED,
     progress: Progress | None = None,
 ) -> Course:
-    """Looks at `views` views of every picture up to the block `first` ("": all of it); `work` keeps the maps.
+    """Looks at `views` views of every picture with what does not learn at that depth; `work` keeps the maps.
 
-    Raises BadInput on fewer than two products, products without a studio picture, or nothing but studio pictures.
+    Raises BadInput on fewer than two products, products without a studio picture, nothing but studio pictures, or
+    fewer than five photos where nothing is photographed again.
     """
     products, network, encoder = _products(shown), read_network(parent), Builtin.load(str(parent))
+    again, held = np.array([one.how == "rephotographed" for one in shown]), held_out(shown)
+    if not held.any() and not again.any():
+        photos = sum(one.how == "photo" for one in shown)
+        raise BadInput(f"{photos} photo(s) are too few to learn from and to judge by; give five at the least")
     work.mkdir(parents=True, exist_ok=True)
-    source = _source(shown, first, views, seed, parent, encoder.preprocessing, work, progress)
-    again = np.array([one.how == "rephotographed" for one in shown])
-    held = held_out(shown)
+    first = first_block(depth, network)
+    source = _source(shown, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
     judge = Judge(source, held if held.any() else again)
     body = Tail(network, network.names.index(first)) if first else nn.Identity()
     return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body))
+
+
+def first_block(depth: Depth, network: Network) -> str:
+    """Name of the first block that learns: none ("") for heads, the last, that of the last stage, the stem."""
+    return {"heads": "", "layer": network.names[-1], "blocks": network.last_stage, "network": network.names[0]}[depth]
 
 
 def close_course(
@@ -134,6 +144,7 @@ def _products(shown: Sequence[Shown]) -> int:
 
 def _source(
     shown: Sequence[Shown],
+    depth: Depth,
     first: str,
     views: int,
     seed: int,
@@ -142,7 +153,7 @@ def _source(
     work: Path,
     progress: Progress | None,
 ) -> Maps | Live:
-    if first == FIRST["network"]:
+    if depth == "network":
         return Live(shown, preprocessing, seed)
     threads = torch.get_num_threads()
     front = front_of(parent / "model.onnx", first, threads)

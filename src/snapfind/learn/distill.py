@@ -25,7 +25,7 @@ from snapfind.encoders.vectors import unit
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import drawn
-from snapfind.learn.course import FIRST, Adapted, Course, close_course, open_course
+from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import features_of
 from snapfind.learn.maps import Front, Live, Maps, make_maps
@@ -49,10 +49,9 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """The first block that learns, views kept of each picture, how to train, the losses, and the space: the `dim`
-    directions in which the teacher's vectors are longest."""
+    """Views kept of each picture, how to train, the losses, and the space: the `dim` directions in which the teacher's
+    vectors are longest."""
 
-    first: str
     views: int
     plan: Plan
     pull: Pull = Pull()
@@ -61,8 +60,8 @@ class Lesson:
 
 
 STEPS: dict[Depth, Lesson] = {
-    "heads": Lesson(FIRST["heads"], 4, Plan(epochs=10, rate=5e-4)),
-    "blocks": Lesson(FIRST["blocks"], 4, Plan(epochs=8, rate=1e-3, rates={"body": 5e-4})),
+    "heads": Lesson(4, Plan(epochs=10, rate=5e-4)),
+    "blocks": Lesson(4, Plan(epochs=8, rate=1e-3, rates={"body": 5e-4})),
 }
 
 
@@ -119,7 +118,7 @@ def distill(
             f"the teacher {teacher.name} is the encoder that shall learn; give a larger one: --teacher lite2"
         )
     seed = step.plan.seed
-    course = open_course(shown, work, first=step.first, views=step.views, seed=seed, parent=parent, progress=progress)
+    course = open_course(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
     wanted = _wanted(course, teacher, step, work, progress)
     outcome = teach(
         *(course.body, course.source, course.again, course.photos, wanted, step),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
-from snapfind.learn.course import FIRST, Adapted, close_course, open_course
+from snapfind.learn.course import Adapted, close_course, open_course
 from snapfind.learn.identity import Stages, learn_identity
 from snapfind.learn.steady import steadied
 from snapfind.learn.training import Told
@@ -40,7 +40,7 @@ def identify(
     stages = stages or Stages()
     plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
     stages = replace(stages, **plans)
-    course = open_course(shown, work, first=FIRST[depth], views=views, seed=seed, parent=parent, progress=progress)
+    course = open_course(shown, work, depth=depth, views=views, seed=seed, parent=parent, progress=progress)
     heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, seed)
     learner, used = learn_identity(
         *(course.body, heads, course.source, course.photos, course.products, stages),

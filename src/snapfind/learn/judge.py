@@ -18,7 +18,7 @@ from snapfind.search.calibrate import fit as fit_calibration
 
 __all__ = ["Judge", "Sided", "features_of", "held_out"]
 
-_HELD = 10  # one photo in so many is held out, of products with at least five
+_HELD = 10  # one photo in so many is held out, of products with at least five; of all where none has five
 _RANKED = 10  # hits of each photo that calibrate
 
 
@@ -32,13 +32,15 @@ class Sided(Protocol):
 
 
 def held_out(shown: Sequence[Shown]) -> NDArray[np.bool_]:
-    """Of the photos of each product every tenth, beginning with the fifth."""
+    """Of the photos of each product every tenth, beginning with the fifth; where none has five, of all the photos."""
+    photos = [place for place, one in enumerate(shown) if one.how == "photo"]
     seen: Counter[int] = Counter()
     held = np.zeros(len(shown), bool)
-    for place, one in enumerate(shown):
-        if one.how == "photo":
-            seen[one.product] += 1
-            held[place] = seen[one.product] % _HELD == _HELD // 2
+    for place in photos:
+        seen[shown[place].product] += 1
+        held[place] = seen[shown[place].product] % _HELD == _HELD // 2
+    if not held.any():
+        held[photos[_HELD // 2 - 1 :: _HELD]] = True
     return held
 
 

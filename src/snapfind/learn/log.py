@@ -20,7 +20,7 @@ from snapfind.events.event import Event
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
 from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches
-from snapfind.learn.course import FIRST, Adapted, Course, close_course, open_course
+from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.judge import features_of
 from snapfind.learn.margins import Prototypes
 from snapfind.learn.searches import Search
@@ -78,9 +78,7 @@ def from_log(
     """
     if len(searches) < _LEAST:
         raise BadInput(f"the log has {len(searches)} search(es) with a click; learning from clicks needs {_LEAST}")
-    course = open_course(
-        shown, work, first=FIRST["heads"], views=views, seed=plan.seed, parent=parent, progress=progress
-    )
+    course = open_course(shown, work, depth="heads", views=views, seed=plan.seed, parent=parent, progress=progress)
     photos, items = _features(course, searches, plan.seed)
     count = count or max(2, len({item for search in searches for item in search.clicked}) // 3)
     ids = virtual_ids(searches, len(searches), course.products, count, seed=plan.seed)

@@ -88,6 +88,14 @@ class Network(nn.Module):
         last = [own for own in self.modules() if isinstance(own, Convolution)][-1]
         return int(last.weight.shape[0])
 
+    @property
+    def last_stage(self) -> str:
+        """Name of the block at which the map is halved for the last time."""
+        strided = [
+            any(own.stride > 1 for own in block.modules() if isinstance(own, Convolution)) for block in self.blocks
+        ]
+        return self.names[max(place for place, halves in enumerate(strided) if halves)]
+
     def planes(self, pictures: Tensor) -> Tensor:
         """(n, side, side, 3) uint8 RGB -> (n, 3, side, side) float32 as the first block takes it."""
         return (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation

@@ -28,7 +28,7 @@ from snapfind.learn.views import Shown
 __all__ = ["PLAN", "Titled", "by_titles", "concepts_of"]
 
 PLAN = Plan(epochs=12, rate=2e-3)
-_LAST, _VIEWS, _DIM, _BATCH, _WORDS = "_conv_head", 2, 128, 64, 8
+_VIEWS, _DIM, _BATCH, _WORDS = 2, 128, 64, 8
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def by_titles(
     """`titles` of the products by number. Raises BadInput where no product has one, and as `open_course` does."""
     if not any(title.strip() for title in titles):
         raise BadInput("no product has a title; learning from titles needs some")
-    course = open_course(shown, work, first=_LAST, views=_VIEWS, seed=plan.seed, parent=parent, progress=progress)
+    course = open_course(shown, work, depth="layer", views=_VIEWS, seed=plan.seed, parent=parent, progress=progress)
     concepts, there = concepts_of(titles, text)
     found, best = {}, None
     for name, words in (("pictures", torch.zeros_like(there)), ("titles", there)):

@@ -74,15 +74,18 @@ def train(
     plan: Plan,
     *,
     score: Callable[[nn.Module], float] | None = None,
+    judged: int = 0,
     kept: Path | None = None,
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Trains `module` in place, `steps` batches an epoch.
 
-    `batch(epoch, step)` depends on nothing else. `kept` is a folder for checkpoints; what is there is gone on from.
+    `batch(epoch, step)` depends on nothing else. Where the score is a part of so many photos (`judged`), the latest
+    epoch within one standard error of the best is kept (Breiman et al., Classification and Regression Trees, 1984),
+    else the best one. `kept` is a folder for checkpoints; what is there is gone on from.
     Raises BadInput on a checkpoint of another plan or version, and when a loss is no longer a number.
     """
-    run = _Run(module, steps, plan, kept)
+    run = _Run(module, steps, plan, judged, kept)
     while run.goes_on():
         begin = time.monotonic()
         loss, rows = run.epoch(batch)
@@ -96,8 +99,8 @@ def train(
 class _Run:
     """Module, averaged and best weights, optimiser and counts: together in memory and in the checkpoint."""
 
-    def __init__(self, module: nn.Module, steps: int, plan: Plan, kept: Path | None) -> None:
-        self.plan, self.steps, self.kept = plan, steps, kept
+    def __init__(self, module: nn.Module, steps: int, plan: Plan, judged: int, kept: Path | None) -> None:
+        self.plan, self.steps, self.judged, self.kept = plan, steps, judged, kept
         self.done, self.epochs, self.best_epoch, self.seconds = 0, plan.epochs, 0, 0.0
         self.history: list[Told] = []
         self.device = torch.device(plan.device)
@@ -155,10 +158,10 @@ class _Run:
 
     def note(self, told: Told, seconds: float) -> None:
         """Keeps the epoch: history, best weights, the number of epochs that fit in, the checkpoint."""
-        scores = [old.score for old in self.history if old.score is not None]
+        better = self._is_better(told.score)
         self.history.append(told)
         self.seconds += seconds
-        if told.score is None or not scores or told.score > max(scores):
+        if better:
             self.best.load_state_dict(self.averaged.state_dict())
             self.best_epoch = self.done
         if self.plan.minutes:
@@ -166,6 +169,13 @@ class _Run:
             self.epochs = min(self.plan.epochs, self.done + int(left * self.done / self.seconds))
         if self.kept is not None and _rank() == 0:
             self._save(self.kept)
+
+    def _is_better(self, score: float | None) -> bool:
+        scores = [old.score for old in self.history if old.score is not None]
+        if score is None or not scores or score > max(scores):
+            return True
+        error = math.sqrt(max(scores) * (1 - max(scores)) / self.judged) if self.judged else 0.0
+        return self.judged > 0 and score >= max(scores) - error
 
     def _save(self, folder: Path) -> None:
         """One file replaced whole holds everything that must agree."""

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.replica import Replica
 from snapfind.server import (
     events,
     imagesearch,
@@ -37,8 +38,8 @@ __all__ = ["build", "routes"]
 _PAGE = Path(__file__).parent / "web"
 
 
-def build(catalogue: Catalog, *, needs_key: bool = False, compat: str = "") -> FastAPI:
-    """The application over an open catalogue, which it closes when it stops.
+def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str = "") -> FastAPI:
+    """The application over an open catalogue, which it closes when it stops; over a replica it refuses what changes.
 
     `needs_key` asks for a key even while the catalogue has none: for a server that others can reach.
     `compat="imagesearch"` also answers as Alibaba Cloud Image Search does.

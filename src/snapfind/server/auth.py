@@ -6,7 +6,7 @@ from fastapi import Security, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
-from snapfind.errors import Forbidden, KeyMissing
+from snapfind.errors import Forbidden, KeyMissing, ReadOnly
 from snapfind.server.service import Serving
 from snapfind.server.trace import trace_of
 
@@ -26,6 +26,7 @@ def needs(scope: str) -> params.Depends:
         given: HTTPAuthorizationCredentials | None = Security(_BEARER, scopes=[scope]),  # noqa: B008
     ) -> AsyncIterator[None]:
         if not service.needs_key and not service.keys.keys():
+            _refuse_changes(request, service, scope)
             yield
             return
         if given is None:
@@ -35,6 +36,13 @@ def needs(scope: str) -> params.Depends:
         with service.meter.one(key.id):  # a key that may not is counted too
             if not key.may(scope):
                 raise Forbidden(f"key {key.id} may {', '.join(key.scopes)}; this needs the scope {scope}")
+            _refuse_changes(request, service, scope)
             yield
 
     return params.Depends(check)
+
+
+def _refuse_changes(request: Request, service: Serving, scope: str) -> None:
+    """Before a body is read in earnest: what only searches may be asked of a server that changes nothing."""
+    if service.reads_only and scope != "search" and request.method not in {"GET", "HEAD"}:
+        raise ReadOnly("this server answers from a catalogue that another one writes; ask that one")

@@ -86,7 +86,7 @@ async def post_events(body: EventsBody, service: Serving, trace: Now) -> EventsR
     if len(body.events) > most:
         raise TooLarge(f"{len(body.events)} events in one write; the most is {most}", field="events")
     given = [one.event(service.version) for one in body.events]
-    stored = await service.writing.run(trace, lambda: service.catalogue.events.write(given))
+    stored = await service.writing.run(trace, lambda: service.shop.events.write(given))
     return reply(trace, EventsReply, stored=stored)
 
 
@@ -98,7 +98,7 @@ async def event_counts(service: Serving, trace: Now) -> CountsReply:
     curl http://127.0.0.1:8000/v1/events/counts
     ```
     """
-    counts = await service.reading.run(trace, service.catalogue.events.counts)
+    counts = await service.reading.run(trace, service.shop.events.counts)
     return reply(trace, CountsReply, counts=counts)
 
 

@@ -82,7 +82,7 @@ def _add(service: Service, fields: Fields) -> Reply:
     content = decode_base64(_needed(fields, "PicContent"), "PicContent")
     product = Product(_needed(fields, "ProductId"), category=fields.get("CategoryId", ""), attributes=_given(fields))
     photo, size = _cut(service, fields, content)
-    answer = service.catalogue.search(photo, limit=1)
+    answer = service.shop.search(photo, limit=1)
     name = _needed(fields, "PicName")
     report = service.catalogue.put([(product, {name: content})])
     if report.failures:
@@ -100,14 +100,14 @@ def _update(service: Service, fields: Fields) -> Reply:
 def _delete(service: Service, fields: Fields) -> Reply:
     if fields.get("IsDeleteByFilter", "").lower() == "true":
         filter = _needed(fields, "Filter")
-        names = [picture.name for product in service.catalogue.products(filter=filter) for picture in product.pictures]
+        names = [picture.name for product in service.shop.products(filter=filter) for picture in product.pictures]
         service.catalogue.delete(filter=filter)
     elif name := fields.get("PicName"):
         product, names = _needed(fields, "ProductId"), [name]
         service.catalogue.remove(point_id(product, _picture(service, product, name).name))
     else:
-        product = service.catalogue.get(_needed(fields, "ProductId")).id
-        names = [picture.name for picture in service.catalogue.get(product).pictures]
+        product = service.shop.get(_needed(fields, "ProductId")).id
+        names = [picture.name for picture in service.shop.get(product).pictures]
         service.catalogue.delete([product])
     return {"Code": 0, "Message": "success", "Data": {"PicNames": names}}
 
@@ -124,7 +124,7 @@ def _by_pic(service: Service, fields: Fields) -> Reply:
 def _by_name(service: Service, fields: Fields) -> Reply:
     product = _needed(fields, "ProductId")
     picture = _picture(service, product, _needed(fields, "PicName"))
-    copy = service.photo(service.catalogue.copy(point_id(product, picture.name)))
+    copy = service.photo(service.shop.copy(point_id(product, picture.name)))
     return _found(service, Query((Like(photo=copy),), regions="whole"), fields, (picture.width, picture.height))
 
 
@@ -137,14 +137,14 @@ def _by_text(service: Service, fields: Fields) -> Reply:
 
 def _by_filter(service: Service, fields: Fields) -> Reply:
     start, num = _page(fields)
-    products = list(itertools.islice(service.catalogue.products(filter=_needed(fields, "Filter")), start, start + num))
+    products = list(itertools.islice(service.shop.products(filter=_needed(fields, "Filter")), start, start + num))
     auctions = [_auction(product, product.pictures[0], None) for product in products]
     return {"Code": 0, "Msg": "success", "Head": _head(len(auctions)), "Auctions": auctions}
 
 
 def _exists(service: Service, fields: Fields) -> Reply:
     try:
-        product = service.catalogue.get(_needed(fields, "ProductId"))
+        product = service.shop.get(_needed(fields, "ProductId"))
         picture = _picture(service, product.id, _needed(fields, "PicName"))
     except NotFound:
         return {"Code": 0, "Msg": "success", "Exists": False}
@@ -154,11 +154,11 @@ def _exists(service: Service, fields: Fields) -> Reply:
 def _compare(service: Service, fields: Fields) -> Reply:
     names = ("PrimaryPicContent", "SecondaryPicContent")
     first, second = (service.photo(decode_base64(_needed(fields, name), name)) for name in names)
-    return {"Code": 0, "Msg": "success", "Score": round(service.catalogue.compare(first, second), 4)}
+    return {"Code": 0, "Msg": "success", "Score": round(service.shop.compare(first, second), 4)}
 
 
 def _detail(service: Service, fields: Fields) -> Reply:
-    told = {"Name": fields.get("InstanceName", ""), "TotalCount": service.catalogue.index.count(), "ServiceType": 0}
+    told = {"Name": fields.get("InstanceName", ""), "TotalCount": service.shop.index.count(), "ServiceType": 0}
     return {"Instance": told | {"Region": "local", "Qps": 0, "Capacity": 0}}
 
 
@@ -179,7 +179,7 @@ _ACTIONS: dict[str, tuple[str, Action]] = {
 def _found(service: Service, query: Query, fields: Fields, size: tuple[int, int] | None) -> Reply:
     start, num = _page(fields)
     least = _number(fields, "ScoreThreshold", 0.0)
-    answer = service.catalogue.search(
+    answer = service.shop.search(
         query, limit=num, offset=start, filter=fields.get("Filter") or None, category=fields.get("CategoryId") or None
     )
     hits = [hit for hit in answer if hit.score >= least]
@@ -219,7 +219,7 @@ def _region(box: Box, size: tuple[int, int]) -> str:
 
 
 def _pic_info(service: Service, answer: Answer, size: tuple[int, int] | None, fields: Fields) -> Reply:
-    categories = [{"Id": name, "Name": name} for name, _ in service.catalogue.facets("category", limit=100) if name]
+    categories = [{"Id": name, "Name": name} for name, _ in service.shop.facets("category", limit=100) if name]
     guessed = answer.categories[0].category if answer.categories else ""
     info: Reply = {"CategoryId": fields.get("CategoryId") or guessed, "AllCategories": categories}
     if size is not None:
@@ -243,7 +243,7 @@ def _head(count: int, milliseconds: int = 0) -> Reply:
 
 
 def _picture(service: Service, product: str, name: str) -> Picture:
-    found = next((picture for picture in service.catalogue.get(product).pictures if picture.name == name), None)
+    found = next((picture for picture in service.shop.get(product).pictures if picture.name == name), None)
     if found is None:
         raise NotFound(f"no picture {name[:80]!r} of product {product!r}")
     return found

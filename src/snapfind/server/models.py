@@ -167,11 +167,11 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
 
 
 def _known(service: Service) -> dict[str, object]:
-    manifest = service.catalogue.folder.manifest
+    manifest = service.shop.folder.manifest
     models = [
         ModelShape(id=name, encoder=model["encoder"], adapted=model["adapted"], ready=model["ready"], dim=model["dim"])
         for name, model in manifest.models.items()
     ]
-    trial = service.catalogue.trial
+    trial = service.shop.trial
     shown = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
     return {"active": manifest.active, "previous": manifest.previous, "models": models, "trial": shown}

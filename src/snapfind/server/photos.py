@@ -106,7 +106,7 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
         with trace.step("decode"):
             photo = service.photo(file)
         with trace.step("encode"):
-            found = service.catalogue.regions(photo)
+            found = service.shop.regions(photo)
         return reply(trace, RegionsReply, regions=[region_shape(region) for region in found])
 
     return await service.reading.run(trace, find)
@@ -134,7 +134,7 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
         with trace.step("decode"):
             first, second = (_picture(side, service) for side in sides)
         with trace.step("encode"):
-            found = service.catalogue.compare(first, second)
+            found = service.shop.compare(first, second)
         return reply(trace, CompareReply, score=round(min(max(found, 0.0), 1.0), 4))
 
     return await service.reading.run(trace, score)
@@ -167,7 +167,7 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
         with trace.step("decode"):
             photo = service.photo(file)
         with trace.step("encode"):
-            found = service.catalogue.explain(photo, body.product, body.picture, box)
+            found = service.shop.explain(photo, body.product, body.picture, box)
         return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
 
     return await service.reading.run(trace, heat)
@@ -176,8 +176,8 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
 def _picture(side: bytes | str, service: Service) -> Image:
     if isinstance(side, bytes):
         return service.photo(side)
-    product = service.catalogue.get(side)
-    return service.photo(service.catalogue.picture(product.id, product.pictures[0].name))
+    product = service.shop.get(side)
+    return service.photo(service.shop.picture(product.id, product.pictures[0].name))
 
 
 def _is_form(request: Request) -> bool:

@@ -30,7 +30,7 @@ async def get_picture(
     curl -O http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
     ```
     """
-    content = await service.reading.run(trace, lambda: service.catalogue.copy(picture))
+    content = await service.reading.run(trace, lambda: service.shop.copy(picture))
     kept = "private, max-age=31536000, immutable" if "v" in request.query_params else "private, no-cache"
     return Response(content, media_type="image/jpeg", headers={"Cache-Control": kept})
 

@@ -133,7 +133,7 @@ async def list_products(
     after = place_of(cursor, filter or "", str) if cursor else None
 
     def page() -> ProductsReply:
-        products, then = service.catalogue.page(filter=filter or None, after=after, limit=limit)
+        products, then = service.shop.page(filter=filter or None, after=after, limit=limit)
         shown = [product_shape(product) for product in products]
         return reply(trace, ProductsReply, products=shown, next=cursor_of(then, filter or "") if then else None)
 
@@ -193,7 +193,7 @@ async def get_product(product: Id, service: Serving, trace: Now) -> ProductReply
     curl http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
-    found = await service.reading.run(trace, lambda: service.catalogue.get(product))
+    found = await service.reading.run(trace, lambda: service.shop.get(product))
     return reply(trace, ProductReply, product=product_shape(found))
 
 

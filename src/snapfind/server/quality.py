@@ -110,11 +110,11 @@ async def get_quality(
     curl http://127.0.0.1:8000/v1/quality
     ```
     """
-    folder = service.catalogue.folder.path
+    folder = service.shop.folder.path
 
     def look() -> tuple[Findings | None, dict[str, Applied], Unmet]:
         since = datetime.now(UTC) - timedelta(days=days)
-        return Findings.load(folder), journal.applied(folder), unmet(service.catalogue.events, since)
+        return Findings.load(folder), journal.applied(folder), unmet(service.shop.events, since)
 
     last, now, asked = await service.reading.run(trace, look)
     shown = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
@@ -180,7 +180,7 @@ def _told(service: Service, trace: Now, outcome: Outcome, known: Finding | None)
         raise NotFound(outcome.said, field="id")
     if not outcome.done:
         raise Conflict(outcome.said)
-    now = journal.applied(service.catalogue.folder.path)
+    now = journal.applied(service.shop.folder.path)
     return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, now))
 
 

@@ -46,7 +46,7 @@ def _described(status: int, said: str) -> dict[str, Any]:
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: _described(400, "what was given cannot be used"),
     401: _described(401, "no key, or one that is not known"),
-    403: _described(403, "the key may not do this, or a page of another site asks"),
+    403: _described(403, "the key may not do this, a page of another site asks, or the server only reads"),
     404: _described(404, "there is no such thing"),
     405: _described(405, "the path exists, the method does not"),
     408: _described(408, "the body came too slowly"),

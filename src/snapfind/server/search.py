@@ -133,7 +133,7 @@ async def similar(
 
 
 def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
-    body, catalogue = asked.body, service.catalogue
+    body, catalogue = asked.body, service.shop
     limit, offset = _slice(service, asked)
     with trace.step("decode"):
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]

@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.replica import Replica
+from snapfind.errors import ReadOnly
 from snapfind.events.event import Event
 from snapfind.events.later import Later
 from snapfind.media.apart import Apart
@@ -33,11 +35,11 @@ log = logging.getLogger("snapfind.server")
 
 
 class Service:
-    """One catalogue being served."""
+    """One catalogue being served: `shop` to ask, `catalogue` to change, which a replica does not have."""
 
-    def __init__(self, catalogue: Catalog, *, needs_key: bool = False) -> None:
+    def __init__(self, catalogue: Catalog | Replica, *, needs_key: bool = False) -> None:
         settings = catalogue.settings
-        self.catalogue, self.settings, self.needs_key = catalogue, settings, needs_key
+        self.shop, self.settings, self.needs_key = catalogue, settings, needs_key
         self.metrics, self.version = Metrics(), __version__
         self.keys = KeyStore(catalogue.folder.path)
         timeout, queue = settings.number("timeout"), settings.whole("queue")
@@ -56,7 +58,8 @@ class Service:
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
-        self.jobs = Jobs(catalogue.folder.path / "jobs", works(catalogue))
+        own = catalogue if isinstance(catalogue, Catalog) else None
+        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own else None
         self.inside = 0  # requests being read, run or answered; touched by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
 
@@ -64,12 +67,32 @@ class Service:
         """Pass a real query, then be ready. Raises what it raises: a server that cannot search must not start."""
         written = io.BytesIO()
         Image.new("RGB", (64, 64), "white").save(written, "PNG")
-        self.catalogue.search(self.photo(written.getvalue()), limit=1)
-        if self.settings.whole("log_searches"):
-            self._later = Later(self.catalogue.events)
-        self.jobs.start()
-        self.catalogue.prune()
+        self.shop.search(self.photo(written.getvalue()), limit=1)
+        if self.settings.whole("log_searches") and (not self.reads_only or self.settings.text("events")):
+            self._later = Later(self.shop.events)
+        if not self.reads_only:
+            self.jobs.start()
+            self.catalogue.prune()
         self.ready.set()
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether another process owns the catalogue."""
+        return self._jobs is None
+
+    @property
+    def catalogue(self) -> Catalog:
+        """The catalogue for one who changes it. Raises ReadOnly where another process owns it."""
+        if not isinstance(self.shop, Catalog):
+            raise ReadOnly("this server answers from a catalogue that another one writes; ask that one")
+        return self.shop
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs of the catalogue. Raises ReadOnly where another process owns it, and they are its."""
+        if self._jobs is None:
+            raise ReadOnly("this server answers from a catalogue that another one writes; its jobs are there")
+        return self._jobs
 
     def note(self, event: Event) -> None:
         """Keep an event a little later, where searches are to be kept."""
@@ -84,9 +107,9 @@ class Service:
 
     def keep(self, search: str, photo: Image.Image) -> None:
         """Keep the photo of a search where the shop asks for it; without room for it the search goes on."""
-        if random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
+        if not self.reads_only and random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
             try:
-                self.catalogue.asked.keep(search, photo)
+                self.shop.asked.keep(search, photo)
             except OSError as error:
                 log.warning("the photo of search %s is not kept: %s", search, error)
 
@@ -98,7 +121,7 @@ class Service:
         if isinstance(file, str):
             file = fetch(file, self.fetching)
         # an object in it is looked at more closely
-        side = 2 * self.catalogue.shelf.model.photo.preprocessing.source_side
+        side = 2 * self.shop.shelf.model.photo.preprocessing.source_side
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
         return self.decode(file, Limits.of(self.settings), side=side)
@@ -106,14 +129,15 @@ class Service:
     def close(self) -> None:
         """Finish what was taken, then give the catalogue back."""
         self.stopping.set()
-        self.jobs.close()
+        if self._jobs is not None:
+            self._jobs.close()
         for gate in (self.reading, self.writing):
             gate.close()
         if self._later is not None:
             self._later.close()
         self.decode.close()
         self._decode_added.close()
-        self.catalogue.close()
+        self.shop.close()
 
 
 async def _service(request: Request) -> Service:

@@ -72,7 +72,7 @@ async def info(service: Serving, trace: Now) -> InfoReply:
     curl http://127.0.0.1:8000/v1/info
     ```
     """
-    found = await service.reading.run(trace, service.catalogue.info)
+    found = await service.reading.run(trace, service.shop.info)
     known: dict[str, Any] = {
         name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
     }
@@ -94,9 +94,7 @@ async def facets(
     curl http://127.0.0.1:8000/v1/facets/category
     ```
     """
-    found = await service.reading.run(
-        trace, lambda: service.catalogue.facets(field, filter=filter or None, limit=limit)
-    )
+    found = await service.reading.run(trace, lambda: service.shop.facets(field, filter=filter or None, limit=limit))
     return reply(trace, FacetReply, values=[FacetCount(value=value, count=count) for value, count in found])
 
 

@@ -84,8 +84,8 @@ async def list_turns(service: Serving, trace: Now) -> TurnsReply:
     curl http://127.0.0.1:8000/v1/flywheel
     ```
     """
-    found = await service.reading.run(trace, lambda: list(turns(folder_of(service.catalogue))))
-    trial = service.catalogue.trial
+    found = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
+    trial = service.shop.trial
     shown = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
     return reply(trace, TurnsReply, trial=shown, turns=[_shape(turn) for turn in found[::-1]])
 

@@ -1,0 +1,179 @@
+"""A catalogue that another process owns: its folder, or a copy of it, is read; its index is on Qdrant servers.
+
+The owner replaces the manifest whole after every change of models, fields or what was learnt. A search looks whether
+that file was replaced; the first that sees it reads it anew, those beside it go on with what they have. Where the new
+files are not all there yet, as in a copy under way, the old ones go on answering and it is tried again. The vectors of
+a model lie in the index until the owner drops it; a search that was caught by that is made once more.
+"""
+
+import logging
+import threading
+import time
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from snapfind.catalog import models
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.migrate import find_index
+from snapfind.catalog.reading import Reading
+from snapfind.encoders.model import Model
+from snapfind.errors import NotFound, NotReady, ReadOnly, SnapfindError
+from snapfind.events.store import EventStore
+from snapfind.index.cluster import Cluster
+from snapfind.index.filters import Filter
+from snapfind.search.shelf import Shelf
+from snapfind.settings import Settings
+from snapfind.types import Answer
+
+__all__ = ["Lent", "Replica", "open_replica"]
+
+log = logging.getLogger("snapfind.replica")
+
+_AGAIN = 2.0  # seconds after which a manifest that could not be followed is tried again
+_OWNED = "this catalogue is open for reading only; change it where it is owned"
+
+
+def open_replica(path: str | Path, **settings: int | float | str) -> "Replica":
+    """Open the folder of a catalogue that another process owns, or a copy of it; `settings` as for `open_catalog`.
+
+    Raises NotFound, CatalogBroken, ReadOnly for an embedded index, NotReady where no server answers.
+    """
+    return Replica(Lent(Path(path)), Settings(settings))
+
+
+class Lent(Folder):
+    """A folder that is read without owning it. Raises NotFound, CatalogBroken; what would change it raises ReadOnly."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / "manifest.json").exists():
+            raise NotFound(f"{path} is not a catalogue; give the folder of one, or a copy of it")
+        self.stamp = self.stamped()
+        self.manifest = self._read()
+
+    def stamped(self) -> tuple[int, int, int]:
+        """What changes when the manifest is replaced; zeros where it is gone."""
+        try:
+            told = (self.path / "manifest.json").stat()
+        except OSError:
+            return 0, 0, 0
+        return told.st_mtime_ns, told.st_size, told.st_ino
+
+    def save(self, **changes: Any) -> None:
+        """Raises ReadOnly."""
+        raise ReadOnly(_OWNED)
+
+    def close(self) -> None:
+        """Nothing was taken."""
+
+
+class Replica(Reading):
+    """The reading verbs of a catalogue, following its owner. Any thread may call it; close it at the end."""
+
+    folder: Lent
+    index: Cluster
+
+    def __init__(self, folder: Lent, settings: Settings) -> None:
+        self._following = threading.Lock()
+        self._tried = 0.0
+        super().__init__(folder, settings)
+
+    def _open_index(self) -> Cluster:
+        return find_index(self.folder)
+
+    def _begin(self) -> None:
+        if not self.folder.manifest.active:
+            raise NotFound(f"{self.folder.path} has no model yet; add products where it is owned")
+        self.model = models.open_model(self.folder, self.settings)
+        self._reshelve()
+
+    def _reshelve(self) -> None:
+        super()._reshelve()
+        self.trial = None  # its votes are counted where the catalogue is owned
+
+    @cached_property
+    def events(self) -> EventStore:
+        """The database of the setting `events`. Raises ReadOnly where the events lie in the folder."""
+        if not self.settings.text("events"):
+            raise ReadOnly("events cannot be kept in a folder that is only read; set SNAPFIND_EVENTS to a database")
+        return super().events
+
+    def search(self, *wanted: Any, **options: Any) -> Answer:
+        """As `Reading.search`."""
+        before = self.shelf
+        try:
+            return super().search(*wanted, **options)
+        except SnapfindError:
+            with self._following:
+                self._follow()
+            if self.shelf is before:
+                self._check_model()
+                raise
+            return super().search(*wanted, **options)
+
+    def info(self) -> dict[str, Any]:
+        """As `Reading.info`."""
+        self._look()
+        return super().info()
+
+    def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
+        self._look()
+        self._check_model()
+        return super()._reading(model)
+
+    def _parsed(self, filter: str) -> Filter:
+        self._look()
+        return super()._parsed(filter)
+
+    def _look(self) -> None:
+        """Follow the owner, unless another thread is at it."""
+        if self.folder.stamp != self.folder.stamped() and self._following.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._tried > _AGAIN:
+                    self._follow()
+            finally:
+                self._following.release()
+
+    def _check_model(self) -> None:
+        """Raises NotReady where the owner dropped the model that this folder still names."""
+        name, known = self.model.photo.space.id, self.index.spaces()
+        if known and name not in known:
+            raise NotReady(
+                f"model {name} was dropped where this catalogue is owned; bring {self.folder.path} up to date"
+            )
+
+    def _follow(self) -> None:
+        """Take over what the manifest says now, whole or not at all."""
+        if self.folder.stamp == self.folder.stamped():
+            return
+        before = self.folder, self.model, self.index
+        try:
+            self.folder = Lent(self.folder.path)
+            self.index = self._moved(before[0])
+            self.model = self._changed(before[0])
+            self._reshelve()
+            self._tried = 0.0
+        except (SnapfindError, OSError) as error:
+            self.folder, self.model, self.index = before
+            self._tried = time.monotonic()
+            log.warning("%s changed and cannot be followed yet: %s", self.folder.path, error)
+            return
+        if before[2] is not self.index:
+            self._readers.wait(lambda shelf: shelf.index is before[2])
+            before[2].close()
+
+    def _moved(self, before: Lent) -> Cluster:
+        """The index where it lies now."""
+        if before.manifest.index != self.folder.manifest.index:
+            return find_index(self.folder)
+        self.index.refresh()
+        return self.index
+
+    def _changed(self, before: Lent) -> Model:
+        """The encoders, opened anew where there are others."""
+        old, new = before.manifest, self.folder.manifest
+        if (old.models, old.active) == (new.models, new.active):
+            return self.model
+        return models.open_model(self.folder, self.settings)
