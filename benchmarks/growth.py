@@ -151,13 +151,14 @@ def ask(folder: Path, to: Path) -> None:
         chosen = where("lot", lots) if lots else None
         for query in queries[:WARM]:
             found(index, query, chosen)
-        shared, times = 0, []
+        shared, times = 0, list[float]()
         for query, answer in zip(queries[WARM:], held[f"answers {name}"][WARM:]):
             begin = time.perf_counter()
             products = found(index, query, chosen)
             times.append(1000 * (time.perf_counter() - begin))
             shared += len({f"p{product}" for product in answer} & products)
         row |= {f"recall {name}": shared / (10 * QUERIES), **percentiles(times, f" {name}")}
+        row[f"spread {name}"] = np.quantile(times, np.linspace(0, 1, 101)).round(3).tolist()
     row |= memory() | {"disk_mb": size(folder / "index") / 2**20}
     row |= updating(index, np.load(folder / "some.npy"), queries)
     index.close()

@@ -28,9 +28,10 @@ from snapfind.index.graph import DEFAULT, Graph
 from snapfind.index.port import Index
 
 SETTINGS = {
-    "before": Graph(links=16, build=128, breadth=128, quantile=None, full_scan=10_000),
-    "today's, walked": replace(DEFAULT, full_scan=1),
-    "today's, scanned": replace(DEFAULT, full_scan=100_000_000),
+    "before": Graph(links=16, build=128, breadth=128, filtered=128, around=0, quantile=None, full_scan=10_000),
+    "walked": replace(DEFAULT, full_scan=1),
+    "scanned": replace(DEFAULT, full_scan=100_000_000),
+    "as it ships": DEFAULT,
 }
 
 

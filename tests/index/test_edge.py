@@ -106,6 +106,7 @@ def test_the_graph_finds_what_a_full_scan_finds(tmp_path, crowd):
     vectors, queries = crowd
     with closing(filled(tmp_path / "index", vectors, replace(DEFAULT, full_scan=1))) as walked:
         assert share_found(walked, vectors, queries, range(10)) >= 0.98
+        assert share_found(walked, vectors, queries, [3]) >= 0.98
 
 
 def test_what_is_small_is_scanned_and_misses_nothing_whatever_the_graph(tmp_path, crowd):

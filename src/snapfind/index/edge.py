@@ -178,7 +178,9 @@ class Edge:
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
         exact = ask.exact and ask.vector is not None
         again = engine.QuantizationSearchParams(rescore=True, oversampling=self._graph.spare)
-        params = engine.SearchParams(max(self._graph.breadth, size), exact, again)
+        around = engine.AcornSearchParams(ask.filter is not None and self._graph.around > 0, self._graph.around)
+        breadth = self._graph.breadth if ask.filter is None else self._graph.filtered
+        params = engine.SearchParams(max(breadth, size), exact, again, acorn=around)
         request = engine.QueryRequest(
             limit=size,
             query=query,
