@@ -158,13 +158,14 @@ def ask(folder: Path, to: Path) -> None:
             times.append(1000 * (time.perf_counter() - begin))
             shared += len({f"p{product}" for product in answer} & products)
         row |= {f"recall {name}": shared / (10 * QUERIES), **percentiles(times, f" {name}")}
-        row[f"spread {name}"] = np.quantile(times, np.linspace(0, 1, 101)).round(3).tolist()
+        if not lots:
+            row["spread all"] = np.quantile(times, np.linspace(0, 1, 101)).round(3).tolist()
     row |= memory() | {"disk_mb": size(folder / "index") / 2**20}
     row |= updating(index, np.load(folder / "some.npy"), queries)
     index.close()
     with to.open("a") as out:
         out.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=1))
+    print(json.dumps({name: value for name, value in row.items() if name != "spread all"}, indent=1))
 
 
 def found(index: Index, query: Rows, chosen: Filter | None) -> set[str]:
