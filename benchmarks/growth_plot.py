@@ -26,7 +26,7 @@ BLUE, ORANGE, PURPLE, GREEN = (
 )  # told apart by the colour-blind, on both grounds
 STYLE = """<style>svg { color: #1c2024; background: #fff }
 @media (prefers-color-scheme: dark) { svg { color: #e9ecef; background: #14171a } }</style>"""
-TITLE = "Recall, time and room of the embedded index, 10,000 to 1,000,000 pictures of 256 numbers"
+TITLE = "Recall, time and room of the embedded index, {:,} to {:,} pictures of 256 numbers"
 
 Row = dict[str, Any]
 Line = tuple[str, str, str, Callable[[Row], float]]
@@ -58,7 +58,7 @@ def panel(axes: Any, title: str, lines: list[Line], rows: list[Row]) -> None:
     axes.xaxis.set_major_locator(FixedLocator([1e4, 1e5, 1e6]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlim(7e3, 1.5e6)
+    axes.set_xlim(0.7 * points[0], 1.5 * points[-1])
     axes.grid(axis="y", color=INK, alpha=0.15)
     axes.tick_params(colors=INK, length=0, labelsize=10)
     for side, spine in axes.spines.items():
@@ -90,7 +90,11 @@ def main() -> None:
     figure.supxlabel("pictures", fontsize=10, color=INK)
     target = Path(sys.argv[1])
     figure.savefig(
-        target, transparent=True, bbox_inches="tight", pad_inches=0.2, metadata={"Date": None, "Title": TITLE}
+        target,
+        transparent=True,
+        bbox_inches="tight",
+        pad_inches=0.2,
+        metadata={"Date": None, "Title": TITLE.format(rows[0]["points"], rows[-1]["points"])},
     )
     drawn = target.read_text().replace(INK, "currentColor")
     head, opened, rest = drawn.partition("<defs>")
