@@ -86,7 +86,9 @@ def main() -> None:
     panel(right, "MB", ROOM, rows)
     right.set_yscale("log")
     right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    right.yaxis.set_major_locator(FixedLocator([30, 100, 300, 1000, 3000]))
     right.yaxis.set_minor_locator(NullLocator())
+    right.legend(frameon=False, fontsize=10, labelcolor=INK, loc="lower right", handlelength=1.6)
     figure.supxlabel("pictures", fontsize=10, color=INK)
     target = Path(sys.argv[1])
     figure.savefig(
