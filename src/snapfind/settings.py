@@ -86,6 +86,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "hosts", "", "names", "Server: names under which it may be asked, parted by commas; empty takes any with a key."
     ),
+    Setting("models", "", "folder", "Server: where artifacts of models lie that an admin may use by name; empty none."),
     Setting("events", "", "URL", "Database of the events; empty takes a file of SQLite in the catalogue's folder."),
     Setting("event_days", 365.0, "days", "Events older than this are deleted.", 1),
     Setting("salt_days", 30.0, "days", "How long sessions are hashed with one salt.", 1),

@@ -14,8 +14,9 @@ from dataclasses import replace  # noqa: E402
 from snapfind.errors import BadInput  # noqa: E402
 from snapfind.events.event import Event  # noqa: E402
 from snapfind.events.store import EventStore  # noqa: E402
-from snapfind.learn.clicks import Search, virtual_ids  # noqa: E402
 from snapfind.learn.log import PLAN, from_log, searches_of  # noqa: E402
+from snapfind.learn.searches import Search  # noqa: E402
+from snapfind.learn.virtual_ids import virtual_ids  # noqa: E402
 from tests.learn.test_catalogue import PRODUCTS, shown  # noqa: E402
 
 NUMBERS = {f"p{number}": number for number in range(PRODUCTS)}
@@ -62,7 +63,9 @@ def test_searches_of_one_shopper_are_not_joined_and_what_was_forgotten_is_gone(s
     store.write(list(log_of(30)))
     found = searches_of(store.read(), NUMBERS)
     assert len({one.photo for one in found}) == len(found) == 30
-    assert {field for one in found for field in vars(type(one))["__slots__"]} == {"photo", "shown", "clicked"}
+    assert {field for one in found for field in vars(type(one))["__slots__"]} == {
+        *("photo", "shown", "clicked", "tab", "switched"),
+    }, "no shopper, no text"
     assert store.forget("anna") == 90 and searches_of(store.read(), NUMBERS) == []
 
 
@@ -79,7 +82,9 @@ def test_learning_from_the_log_leaves_an_artifact_that_names_no_shopper(store, t
     short = {"plan": replace(PLAN, epochs=2), "dim": 16, "views": 2}
     done = from_log(shown(5), found, tmp_path / "artifact", tmp_path / "work", **short)
     told = (tmp_path / "artifact" / "manifest.json").read_text()
-    assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 16
+    assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 32, (
+        "16 learnt, 16 of the closed form"
+    )
     assert "anna" not in told and "private" not in told and '"s1"' not in told
     assert done.outcome.history[-1].loss < done.outcome.history[0].loss
     rest = []

@@ -10,6 +10,8 @@ import pytest
 
 import snapfind
 from snapfind.catalog.snapshot import restore
+from snapfind.encoders.adapter import fit
+from snapfind.encoders.builtin import Builtin
 from snapfind.errors import BadInput, Conflict, TooLarge
 from snapfind.server.jobs import Jobs
 from snapfind.server.unpack import unpack
@@ -213,3 +215,22 @@ def test_models_are_fitted_switched_and_rolled_back(fresh):
     assert fresh.post("/v1/models/switch", json={"model": "x"}).status_code == 404
     assert over(fresh, fresh.post("/v1/models/build", json={"encoder": "none"}).json()["job"])["state"] == "failed"
     assert fresh.post("/v1/models/build", json={"encoder": "../x"}).status_code == 422
+
+
+def test_a_model_of_the_servers_folder_is_used_by_its_name_and_nothing_outside_of_it(shop, tmp_path):
+    models, outside = tmp_path / "models", tmp_path / "outside"
+    with serving(shop, models=str(models)) as client:
+        adapter = fit([picture(number) for number in range(3)], Builtin.load(), views=4)
+        for folder in (models / "mine", outside):
+            adapter.save(folder)
+        (models / "link").symlink_to(outside)
+        before = client.get("/v1/models").json()["active"]
+        for name, status in (("link", 404), ("none", 404), ("..", 422), ("../outside", 422), ("/etc", 422)):
+            assert client.post("/v1/models/use", json={"artifact": name}).status_code == status, name
+        job = over(client, client.post("/v1/models/use", json={"artifact": "mine"}).json()["job"])
+        assert job["state"] == "done" and job["kind"] == "use", job
+        after = client.get("/v1/models").json()
+        assert (after["active"], after["previous"]) == (job["report"]["model"], before)
+    with serving(shop) as client:
+        told = client.post("/v1/models/use", json={"artifact": "mine"})
+        assert told.status_code == 404 and "SNAPFIND_MODELS" in told.json()["error"]["message"]

@@ -15,6 +15,7 @@ from snapfind.encoders.adapter import fit
 from snapfind.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop
+from tests.catalog.test_bridging import maps_of
 from tests.pictures import picture
 from tests.server.conftest import BASE, Checked, photo64
 
@@ -91,6 +92,16 @@ def test_what_the_owner_adds_and_learns_is_seen(moved, owner, replica):
     owner.calibrate()
     replica.search(picture(0))
     assert replica.shelf.calibration == owner.shelf.calibration
+
+
+def test_a_change_of_the_bridge_from_texts_to_pictures_is_followed(owner, replica, tmp_path):
+    first = replica.info()["bridge"]
+    name = owner.bridge(maps_of(tmp_path, [picture(number) for number in range(4)]))
+    replica.search("tea")
+    assert replica.info()["bridge"] == replica.model.bridge.id == name != first
+    owner.bridge(None)
+    replica.search("tea")
+    assert replica.info()["bridge"] == replica.model.bridge.id == first
 
 
 def test_a_search_that_a_drop_caught_is_made_once_more(moved, owner, replica):

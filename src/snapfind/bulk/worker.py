@@ -16,6 +16,7 @@ from snapfind.catalog.folder import Folder
 from snapfind.catalog.models import loaded
 from snapfind.catalog.plan import read_bytes
 from snapfind.catalog.sources import Item
+from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadInput, BadPicture
@@ -30,11 +31,13 @@ _LARGEST = 2**30  # bytes of a fitted model that are sent
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name."""
+    """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name; `maps` of
+    the learnt bridge from texts to pictures."""
 
     entries: Sequence[tuple[Mapping[str, Any], Mapping[str, bytes]]]
     keep_side: int
     limits: Limits
+    maps: Maps | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def recipe_of(folder: Folder, model: Model, settings: Settings) -> Recipe:
         files = [file for file in place.rglob("*") if file.is_file()] if fitted else []
         assert sum(file.stat().st_size for file in files) < _LARGEST
         entries.append((entry, {file.relative_to(place).as_posix(): file.read_bytes() for file in files}))
-    return Recipe(entries, settings.whole("keep_side"), Limits.of(settings))
+    return Recipe(entries, settings.whole("keep_side"), Limits.of(settings), model.maps)
 
 
 class Worker:
@@ -92,7 +95,7 @@ class Worker:
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     (place / name).write_bytes(content)
                 encoders.append(loaded(entry, place, threads=1))
-        self._model = Model(encoders[0], encoders[1:])
+        self._model = Model(encoders[0], encoders[1:], recipe.maps)
 
     def see(self, tasks: Sequence[Task]) -> list[Seen | Refused | None]:
         """One outcome a task, in their order; None where the bytes are known."""

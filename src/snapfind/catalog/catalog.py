@@ -10,12 +10,14 @@ from typing import Any
 
 from snapfind.catalog import models
 from snapfind.catalog.add import Progress
+from snapfind.catalog.bridging import keep_bridge
 from snapfind.catalog.calibrating import refit
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.migrate import Moved, move, open_index
 from snapfind.catalog.snapshot import pack
 from snapfind.catalog.towers import forget_unused
 from snapfind.catalog.writing import Writing
+from snapfind.encoders.model import Model
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, NotFound
 from snapfind.index.collection import Shape
@@ -106,12 +108,17 @@ class Catalog(Writing):
 
     def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
-        models.build(self.folder, self.index, encoder, self.settings, self._turn, progress)
+        parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "catalogue"))
+        models.build(*parts, self.settings, self._turn, progress)
         with self._writing:
-            models.build(self.folder, self.index, encoder, self.settings, nullcontext)
+            models.build(*parts, self.settings, nullcontext)
             models.made_ready(self.folder, encoder.space.id)
-            self.model = models.open_model(self.folder, self.settings)
-            self._reshelve()
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """The models and shelves of the manifest as it is now."""
+        self.model = models.open_model(self.folder, self.settings)
+        self._reshelve()
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""
@@ -123,8 +130,7 @@ class Catalog(Writing):
         active = self.folder.manifest.active
         if model != active:
             self.folder.save(active=model, previous=active, trial={})
-            self.model = models.open_model(self.folder, self.settings)
-            self._reshelve()
+            self._reopen()
             self.index.publish(model)
 
     def rollback(self) -> str:
@@ -149,8 +155,7 @@ class Catalog(Writing):
             previous = "" if model == manifest.previous else manifest.previous
             known = {name: own for name, own in manifest.models.items() if name != model}
             self.folder.save(models=known, previous=previous)  # from here on nothing asks for it
-            self.model = models.open_model(self.folder, self.settings)
-            self._reshelve()
+            self._reopen()
             self._readers.wait(lambda shelf: shelf.model.photo.space.id == model)
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
@@ -199,6 +204,29 @@ class Catalog(Writing):
         """What a model learnt lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
         self.folder.save()
         self._reshelve()
+
+    def bridge(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
+        """Compare texts with pictures in a space of `snapfind learn locked`; None: in ConSE's, as it is at first.
+
+        Every picture gets its vector there before it answers; an interrupted build goes on. It speaks for products
+        without a title, whichever model answers. Returns the name of the space. Raises NotFound, ModelBroken.
+        """
+        before = self.folder.manifest.bridge
+        if artifact is not None:
+            locked = keep_bridge(self.folder, Path(artifact), self.model.text)
+            looker = Model(self.model.photo, self.model.others, locked.maps).classes
+            parts = (self.folder, self.index, locked.space, lambda images: locked.bridge(looker.look(images)))
+            models.build(*parts, self.settings, self._turn, progress)
+        with self._writing:
+            if artifact is not None:
+                models.build(*parts, self.settings, nullcontext)
+            self.folder.save(bridge="" if artifact is None else locked.space.id)
+            self._reopen()
+            if before and before != self.folder.manifest.bridge:
+                self._readers.wait(lambda shelf: shelf.model.bridge.id == before)
+                self.index.drop_space(before)
+                shutil.rmtree(self.folder.space(before), ignore_errors=True)
+        return self.folder.manifest.bridge or self.model.conse.space.id
 
     # ── the folder ───────────────────────────────────────────────────────────────
 

@@ -32,7 +32,8 @@ class Manifest:
     """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
 
     `trial` is empty, or names a model, its share of the searches and when it began. `index` is empty for the embedded
-    one, or the address of the servers' (catalog/migrate.py).
+    one, or the address of the servers' (catalog/migrate.py). `bridge` is empty for ConSE, or names the learnt space
+    where texts are compared with pictures (catalog/bridging.py).
     """
 
     format: int = FORMAT
@@ -44,6 +45,7 @@ class Manifest:
     schema: dict[str, Kind] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict)
     index: str = ""
+    bridge: str = ""
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ the manifest.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from snapfind.catalog.towers import keep
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
 from snapfind.encoders.opening import is_tower, open_encoder
 from snapfind.encoders.photo import PhotoEncoder
+from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.tower import Tower
 from snapfind.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.index.port import Index, Point
@@ -61,10 +63,11 @@ def open_model(folder: Folder, settings: Settings) -> Model:
     manifest = folder.manifest
     if not manifest.active:
         return Model(_first(folder, settings))
+    maps = Maps.load(folder.space(manifest.bridge)) if manifest.bridge else None
     ready = [name for name, model in manifest.models.items() if model["ready"] and name != manifest.active]
     towers: dict[str, Tower] = {}  # large: those that share a network share its memory
     active, *others = (_load(folder, name, settings, towers) for name in (manifest.active, *ready))
-    return Model(active, others)
+    return Model(active, others, maps)
 
 
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
@@ -206,17 +209,20 @@ _FIT_MOST = 512  # what the closed form samples at most
 def build(
     folder: Folder,
     index: Index,
-    encoder: PhotoEncoder,
+    space: Space,
+    encode: Callable[[Sequence[Image]], Vectors],
     settings: Settings,
     turn: Callable[[], AbstractContextManager[object]],
     progress: Progress | None = None,
 ) -> list[str]:
-    """Put the vectors of a model beside the others, from the kept copies; returns the points that have no copy.
+    """Put the vectors of a space beside the others, from the kept copies; returns the points that have no copy.
 
-    Each batch is a `turn` at writing: copy and vector belong together, whatever is added meanwhile.
+    `encode` makes (n, dim) unit rows of pictures. Each batch is a `turn` at writing: copy and vector belong together,
+    whatever is added meanwhile.
     """
-    others = [name for name in folder.manifest.models if name != encoder.space.id]
-    index.add_space(encoder.space.id, encoder.space.dim, instead_of=others)
+    known = folder.manifest.models
+    others = [name for name in known if name != space.id] if space.id in known else []  # a bridge replaces no model
+    index.add_space(space.id, space.dim, instead_of=others)
     total = index.count()
     missing: list[str] = []
     batch: list[str] = []
@@ -230,12 +236,11 @@ def build(
                 except SnapfindError:
                     missing.append(point)
             if images:
-                rows = encoder.images(list(images.values()), "catalogue")
-                index.put_vectors(encoder.space.id, dict(zip(images, rows)))
+                index.put_vectors(space.id, dict(zip(images, encode(list(images.values())))))
         batch.clear()
 
     for done, point in enumerate(points_of(index, vectors=True), 1):
-        if encoder.space.id not in point.vectors:
+        if space.id not in point.vectors:
             batch.append(point.id)
         if len(batch) == _BATCH:
             write()

@@ -86,7 +86,7 @@ class Opened:
         self.asked.prune(days)
 
     def _reshelve(self) -> None:
-        answering = [self.model, *(Model(other) for other in self.model.others)]
+        answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]
         self._shelves = {
             own.photo.space.id: models.shelf(self.folder, self.index, own, self.settings) for own in answering
         }

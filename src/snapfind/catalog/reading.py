@@ -167,6 +167,7 @@ class Reading(Opened):
             "model": manifest.active,
             "previous": manifest.previous,
             "models": manifest.models,
+            "bridge": manifest.bridge or self.model.conse.space.id,
             "schema": {**FIXED, **self.schema},
             "bytes": self.folder.size(),
             "created": manifest.created,

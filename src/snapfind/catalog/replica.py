@@ -174,6 +174,6 @@ class Replica(Reading):
     def _changed(self, before: Lent) -> Model:
         """The encoders, opened anew where there are others."""
         old, new = before.manifest, self.folder.manifest
-        if (old.models, old.active) == (new.models, new.active):
+        if (old.models, old.active, old.bridge) == (new.models, new.active, new.bridge):
             return self.model
         return models.open_model(self.folder, self.settings)

@@ -1,14 +1,20 @@
 """The verbs that adapt a catalogue's encoder: from its pictures, labelled photos, clicks, or a larger encoder."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.table import Table
 
+import snapfind
+from snapfind.catalog.catalog import Catalog
 from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import pretrain, prompts, tell
 from snapfind.cli.printing import err, out, progress_bar
+from snapfind.errors import BadInput
+from snapfind.evaluate.queries import read_queries
 from snapfind.learn.extra import need_torch
 
 __all__ = ["app"]
@@ -182,6 +188,55 @@ def distill(
             ),
             yes=yes,
         )
+
+
+@app.command()
+def locked(
+    shop: Shop,
+    queries: Annotated[
+        Path | None, typer.Option(metavar="TABLE", help="A CSV with text and product: what shoppers typed, and meant.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Learn nothing: go back to ConSE.")] = False,
+    seed: Seed = 0,
+    yes: Yes = False,
+) -> None:
+    """Learn from titles how a text finds the picture of a product without one, where that serves the queries given."""
+    with snapfind.open(shop, create=False) as opened:
+        if off:
+            out.print(f"texts reach pictures by {opened.bridge(None)}")
+            return
+        if queries is None:
+            raise BadInput("give --queries TABLE: only what shoppers type tells whether learning serves them")
+        need_torch()
+        _bridge(opened, queries, seed=seed, yes=yes)
+
+
+def _bridge(opened: Catalog, table: Path, *, seed: int, yes: bool) -> None:
+    """Learns, shows both ways, and switches if that is wanted and anything was gained."""
+    from snapfind.learn.bridge import bridge_titles
+
+    asked, failed = read_queries(table)
+    for sentence in failed[:10]:
+        err.print(sentence, markup=False)
+    folder = opened.folder.path / "learn" / "locked"
+    typed = [(one.text, min(one.products)) for one in asked if one.text is not None]
+    with progress_bar("reading") as progress:
+        found = bridge_titles(opened, typed, folder, seed=seed, progress=progress)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "recall@1", "recall@5", "mrr"):
+        grid.add_column(column)
+    for name, own in (("ConSE", found.conse), (f"learnt, share {found.share:g}", found.learnt)):
+        grid.add_row(name, *(f"{value:.3f}" for value in (own.at_1, own.at_5, own.mrr)))
+    out.print(f"{found.queries:,} queries ask for pictures whose titles were left out, a fifth of {found.titles:,}")
+    out.print(grid)
+    if not found.share:
+        out.print("ConSE alone serves them best: nothing was changed")
+    elif yes or (sys.stdin.isatty() and typer.confirm("let it answer from now on?", default=True)):
+        with progress_bar("building") as progress:
+            name = opened.bridge(folder, progress=progress)
+        out.print(f"{name} finds products without a title; go back with: snapfind learn locked SHOP --off")
+    else:
+        out.print(f"nothing was changed; the space is in {folder}")
 
 
 app.command()(prompts)

@@ -194,6 +194,11 @@ class Client:
         job = self._wait(self._ask.ask("POST", "/v1/models/build", json={"encoder": encoder}), progress)
         return str(job["report"]["model"])
 
+    def use(self, artifact: str, *, progress: Progress | None = None) -> str:
+        """Use an artifact of the server's folder of models, by its name there; returns the model's name."""
+        job = self._wait(self._ask.ask("POST", "/v1/models/use", json={"artifact": artifact}), progress)
+        return str(job["report"]["model"])
+
     def switch(self, model: str) -> None:
         """Let another built model answer. Raises NotFound."""
         self._ask.ask("POST", "/v1/models/switch", json={"model": model})

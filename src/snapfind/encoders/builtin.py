@@ -13,6 +13,7 @@ import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load_file
 
+from snapfind.encoders.adapted import Adapted
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.inner import CELLS, with_cells
@@ -33,7 +34,7 @@ _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py pu
 _BATCH = 16  # more pictures at a time are no faster and take more memory (benchmarks/encode_speed.py)
 
 
-class Builtin:
+class Builtin(Adapted):
     """A PhotoEncoder. Safe to use from several threads at once.
 
     >>> encoder = Builtin.load()
@@ -51,19 +52,14 @@ class Builtin:
         preprocessing: Preprocessing,
         adapter: Adapter | None = None,
     ) -> None:
-        self._session, self._manifest, self._adapter = session, manifest, adapter
+        self._session, self._manifest = session, manifest
         self.name = str(manifest["name"])
         self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
-        self.raw_id = space_id(self.name, manifest["model_sha256"], described)
-        self.space = Space(self.raw_id, 1280, self.name, (), described)
-        if adapter is not None:
-            if adapter.encoder != self.raw_id:
-                raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {self.raw_id}: fit it anew")
-            adapted = space_id(self.name, manifest["model_sha256"], described, adapter.identity)
-            self.space = Space(adapted, adapter.dim, self.name, (), described)
+        raw = space_id(self.name, manifest["model_sha256"], described)
+        super().__init__(Space(raw, 1280, self.name, (), described), adapter, manifest["model_sha256"], described)
 
     @classmethod
     def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0) -> "Builtin":
@@ -117,21 +113,6 @@ class Builtin:
         cells: Vectors = found[self._cells][0] if self._cells else np.maximum(features, 0)
         logits = found.get("logits", np.empty((1, 0), np.float32))
         return Closely(Look(found["pooled"], softmax(logits)), features, cells)
-
-    def project(self, look: Look, role: Role) -> Vectors:
-        """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
-        return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
-
-    def toward(self, vector: Vectors, role: Role) -> Vectors:
-        """(dim,) vector of this space -> (1280,) direction in which a pooled feature of that role moves towards it."""
-        if self._adapter is None:
-            return vector
-        direction: Vectors = self._adapter.weights[f"{role}_matrix"] @ vector
-        return direction
-
-    def images(self, images: Sequence[Image], role: Role) -> Vectors:
-        """Upright pictures of any size -> (n, dim) float32, unit rows."""
-        return self.project(self.look(images), role)
 
     def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
         """Raises NoText: this encoder knows pictures only."""

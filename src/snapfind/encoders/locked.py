@@ -101,11 +101,14 @@ class Maps:
 class Locked:
     """The bridge between pictures and texts that a catalogue may use in place of ConSE alone.
 
-    >>> locked = Locked.load(Path("artifact"), TextEncoder(), PhotoEncoder.load())
+    Raises ModelBroken on maps that were learnt on another text encoder.
+
+    >>> locked = Locked.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
     >>> locked.bridge(look) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
     def __init__(self, maps: Maps, text: Encoder) -> None:
+        _check_same(maps.text, text.space.id)
         self.maps, self._text, self._conse = maps, text, Conse(text)
         described: dict[str, object] = {"conse": self._conse.space.id, "share": maps.share}
         dim = self._conse.space.dim + maps.weights["text_matrix"].shape[1]
@@ -114,11 +117,13 @@ class Locked:
     @classmethod
     def load(cls, folder: Path, text: Encoder, encoder: str) -> "Locked":
         """`encoder` is the id of the raw photo space. Raises ModelBroken on another's artifact, or a damaged one."""
-        maps = Maps.load(folder)
-        for wanted, given in ((maps.encoder, encoder), (maps.text, text.space.id)):
-            if wanted != given:
-                raise ModelBroken(f"{folder} was learnt on {wanted}, this is {given}: learn it anew")
-        return cls(maps, text)
+        locked = cls(Maps.load(folder), text)
+        locked.check(encoder)
+        return locked
+
+    def check(self, encoder: str) -> None:
+        """Raises ModelBroken on looks of another raw photo space than the one it was learnt on."""
+        _check_same(self.maps.encoder, encoder)
 
     def bridge(self, look: Look) -> Vectors:
         """What the network saw in n pictures -> (n, dim) float32, unit rows."""
@@ -135,3 +140,8 @@ class Locked:
     def _joined(self, learnt: Vectors, known: Vectors) -> Vectors:
         share = self.maps.share
         return np.concatenate([np.float32(share**0.5) * learnt, np.float32((1 - share) ** 0.5) * known], axis=1)
+
+
+def _check_same(wanted: str, given: str) -> None:
+    if wanted != given:
+        raise ModelBroken(f"the space of texts and pictures was learnt on {wanted}, this is {given}: learn it anew")

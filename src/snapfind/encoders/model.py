@@ -1,11 +1,12 @@
 """The encoders that answer together for one catalogue: photo -> photo, text -> text, and text -> photo.
 
-Texts reach photos by the photo encoder's own text tower where it has one, else by ConSE.
+Texts reach photos by the photo encoder's own text tower where it has one, else by a space that was learnt on the shop's
+titles (encoders/locked.py), else by ConSE.
 
 `others` are further photo encoders whose space is kept up to date beside the active one, so that a switch or a
 rollback finds every product. Those that share a network look at each picture once. ConSE needs a network that knows
-ImageNet's classes; a learnt one and a shop's own do not, then the shipped one looks too. It is kept up to date even
-where a text tower answers, so that every other model can be switched to.
+ImageNet's classes; a learnt one and a shop's own do not, then the shipped one looks too. It and the learnt space are
+kept up to date even where a text tower answers, so that every other model can be switched to.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from PIL.Image import Image
 
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.conse import Conse
+from snapfind.encoders.locked import Locked, Maps
 from snapfind.encoders.photo import Look, PhotoEncoder
 from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.preprocess import fitted
@@ -24,11 +26,13 @@ __all__ = ["Model"]
 
 
 class Model:
-    """One photo encoder that answers, the text side (loaded at its first use), and spaces kept beside."""
+    """One photo encoder that answers, the text side (loaded at its first use), and spaces kept beside.
 
-    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = ()) -> None:
-        self.photo = photo
-        self.others = tuple(others)
+    `maps` are those of a space of pictures and texts that was learnt on the shop's titles.
+    """
+
+    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = (), maps: Maps | None = None) -> None:
+        self.photo, self.others, self.maps = photo, tuple(others), maps
 
     @cached_property
     def text(self) -> TextEncoder:
@@ -40,20 +44,31 @@ class Model:
         """The bridge from photos to texts of an encoder without a text tower."""
         return Conse(self.text)
 
+    @cached_property
+    def locked(self) -> Locked | None:
+        """The learnt bridge, where there is one."""
+        return Locked(self.maps, self.text) if self.maps else None
+
     @property
     def bridge(self) -> Space:
-        """Where texts are compared with pictures: the photo encoder's own space, without its adapter, or ConSE's."""
-        return self.photo.words.space if self.photo.words else self.conse.space
+        """Where texts are compared with pictures: the photo encoder's own space, without its adapter, the learnt one,
+        or ConSE's."""
+        return self.photo.words.space if self.photo.words else (self.locked or self.conse).space
 
     @cached_property
     def classes(self) -> PhotoEncoder:
-        """The encoder whose posteriors ConSE is made of."""
-        return next((own for own in (self.photo, *self.others) if own.knows_classes), None) or Builtin.load()
+        """The encoder whose looks ConSE and the learnt bridge are made of."""
+        known = (own for own in (self.photo, *self.others) if own.knows_classes)
+        fits = (own for own in known if self.maps is None or own.raw_id == self.maps.encoder)
+        found = next(fits, None) or Builtin.load()
+        if self.locked:
+            self.locked.check(found.raw_id)
+        return found
 
     def spaces(self) -> dict[str, int]:
         """Every space whose vectors a catalogue stores: id -> dim."""
-        spaces = (*(encoder.space for encoder in (self.photo, *self.others)), self.text.space, self.conse.space)
-        return {space.id: space.dim for space in spaces}
+        spaces = [*(encoder.space for encoder in (self.photo, *self.others)), self.text.space, self.conse.space]
+        return {space.id: space.dim for space in [*spaces, *([self.locked.space] if self.locked else [])]}
 
     def photos(self, images: Sequence[Image]) -> Vectors:
         """Query photos, RGB -> (n, dim) float32 unit rows of the active space."""
@@ -66,7 +81,7 @@ class Model:
         return fitted(image, only) if not wanted and only.resize == "fit" else image
 
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
-        """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of ConSE."""
+        """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridges."""
         vectors: dict[str, Vectors] = {}
         looks: dict[str, Look] = {}
         for encoder in (self.photo, *self.others, self.classes):
@@ -74,8 +89,9 @@ class Model:
                 looks[encoder.raw_id] = encoder.look(images)
         for encoder in (self.photo, *self.others):
             vectors[encoder.space.id] = encoder.project(looks[encoder.raw_id], "catalogue")
-        vectors[self.conse.space.id] = self.conse.bridge(looks[self.classes.raw_id].posterior)
-        return vectors
+        look = looks[self.classes.raw_id]
+        vectors[self.conse.space.id] = self.conse.bridge(look.posterior)
+        return vectors | ({self.locked.space.id: self.locked.bridge(look)} if self.locked else {})
 
     def titles(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Texts of products -> (n, dim) unit rows of the text space."""
@@ -84,4 +100,5 @@ class Model:
     def wanted(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """What shoppers type -> unit rows by signal: "text" in the text space, "bridge" in that of `bridge`."""
         encoded, words = self.text.texts(texts, "query"), self.photo.words
-        return {"text": encoded, "bridge": words.texts(texts, "query") if words else self.conse.centred(encoded)}
+        reached = words.texts(texts, "query") if words else (self.locked or self.conse).centred(encoded)
+        return {"text": encoded, "bridge": reached}

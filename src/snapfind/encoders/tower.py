@@ -20,6 +20,7 @@ import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load
 
+from snapfind.encoders.adapted import Adapted
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.photo import Closely, Look
@@ -44,7 +45,7 @@ _BATCH = 8
 _LEVEL = 1  # of 255: how far pixels may be off, where another version of Pillow rounds otherwise
 
 
-class Tower:
+class Tower(Adapted):
     """A PhotoEncoder, with `words` where the model has a text tower. Safe to use from several threads at once.
 
     >>> tower = Tower.load(Path("my-clip"))
@@ -60,18 +61,12 @@ class Tower:
         words: Encoder | None = None,
         adapter: Adapter | None = None,
     ) -> None:
-        self._session, self._manifest, self._adapter = session, manifest, adapter
+        self._session, self._manifest = session, manifest
         self.words = words
         self.name = str(manifest["name"])
         self.preprocessing = Preprocessing.parse(manifest["preprocessing"])
-        self.raw_id, described = _raw_id(manifest), self.preprocessing.as_dict()
-        self.space = Space(self.raw_id, int(manifest["dim"]), self.name, (), described)
-        if adapter is not None:
-            if adapter.encoder != self.raw_id:
-                raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {self.raw_id}: fit it anew")
-            self.space = Space(
-                space_id(self.name, self.raw_id, adapter.identity), adapter.dim, self.name, (), described
-            )
+        raw, described = _raw_id(manifest), self.preprocessing.as_dict()
+        super().__init__(Space(raw, int(manifest["dim"]), self.name, (), described), adapter, raw)
 
     @classmethod
     def load(cls, folder: Path, *, threads: int = 0, checked: int = 1) -> "Tower":
@@ -110,21 +105,6 @@ class Tower:
         """One picture -> its look; towers show no cells."""
         nothing = np.empty((0, 0, 0), np.float32)
         return Closely(self.look([image]), nothing, nothing)
-
-    def project(self, look: Look, role: Role) -> Vectors:
-        """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
-        return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
-
-    def toward(self, vector: Vectors, role: Role) -> Vectors:
-        """(dim,) vector of this space -> (width,) direction in which a feature of that role moves towards it."""
-        if self._adapter is None:
-            return vector
-        direction: Vectors = self._adapter.weights[f"{role}_matrix"] @ vector
-        return direction
-
-    def images(self, images: Sequence[Image], role: Role) -> Vectors:
-        """Upright pictures of any size -> (n, dim) float32, unit rows."""
-        return self.project(self.look(images), role)
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """(n, dim) float32, unit rows. Raises NoText without a text tower, and with an adapter: it moves pictures."""

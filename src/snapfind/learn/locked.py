@@ -32,7 +32,7 @@ from snapfind.learn.shards import Shards
 from snapfind.learn.towers import Loss, Towers
 from snapfind.learn.training import Plan, Told, train
 
-__all__ = ["Judged", "Pairs", "Tuning", "classes_of", "judged_lock", "lock", "see_pairs"]
+__all__ = ["Judged", "Pairs", "Tuning", "classes_of", "judged_lock", "lock", "see_pairs", "write_maps"]
 
 _READ = 16  # pairs at a time
 
@@ -149,12 +149,17 @@ def judged_lock(
     before = _recalls(conse.bridge(part.posterior), conse.centred(titles), own)
     after = _recalls(locked.bridge(part), locked.centred(titles), own)
     metrics = {"metrics": {"pairs": held, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
+    write_maps(folder, replace(locked.maps, told=locked.maps.told | metrics))
+    return Judged(held, before, after)
+
+
+def write_maps(folder: Path, maps: Maps) -> None:
+    """The artifact of a space in `folder`, whole or not at all."""
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    replace(locked.maps, told=locked.maps.told | metrics).save(draft)
+    maps.save(draft)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-    return Judged(held, before, after)
 
 
 def _recalls(pictures: Vectors, titles: Vectors, own: NDArray[np.int64]) -> tuple[float, float]:

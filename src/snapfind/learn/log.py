@@ -19,12 +19,16 @@ from snapfind.errors import BadInput
 from snapfind.events.event import Event
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
-from snapfind.learn.clicks import ClickLearner, Search, Weights, clean_triplets, click_batches, virtual_ids
+from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches
 from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.judge import features_of
 from snapfind.learn.margins import Prototypes
+from snapfind.learn.searches import Search
+from snapfind.learn.steady import steadied
 from snapfind.learn.training import Plan, Told, train
+from snapfind.learn.triplets import cleaned, mined
 from snapfind.learn.views import Shown
+from snapfind.learn.virtual_ids import virtual_ids
 
 __all__ = ["PLAN", "from_log", "searches_of"]
 
@@ -78,9 +82,10 @@ def from_log(
     photos, items = _features(course, searches, plan.seed)
     count = count or max(2, len({item for search in searches for item in search.clicked}) // 3)
     ids = virtual_ids(searches, len(searches), course.products, count, seed=plan.seed)
-    triplets = clean_triplets(searches, photos, items, ids[0])
-    batch, steps = click_batches(searches, (photos, items), ids, triplets, size=_BATCH, seed=plan.seed)
-    heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, plan.seed)
+    triplets = cleaned(mined(searches), photos, items, ids[0])
+    batch, steps = click_batches(Clicked(searches, photos, items, *ids, triplets), size=_BATCH, seed=plan.seed)
+    seen = see(course.body, course.source, course.again, course.photos)
+    heads, _ = begin(seen, course.products, dim, plan.seed)
     torch.manual_seed(plan.seed)
     prototypes = Prototypes(torch.randn(count, heads.query.shape[1]))
     learner = ClickLearner(heads, prototypes, weights or Weights())
@@ -88,6 +93,7 @@ def from_log(
     outcome = train(learner, batch, min(steps, _STEPS), plan, score=course.judge.score, kept=kept, told=told)
     best = outcome.module
     assert isinstance(best, ClickLearner)
+    best.heads = steadied(best.heads, seen)
     facts = {
         "command": command,
         "seed": plan.seed,

@@ -24,7 +24,7 @@ class JobShape(BaseModel):
     """A piece of long work. `report` says what came of it, `error` why it failed."""
 
     id: str
-    kind: Literal["import", "fit", "build", "snapshot", "export", "curate", "turn"]
+    kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "turn"]
     state: State
     created: str
     finished: str

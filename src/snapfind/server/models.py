@@ -10,6 +10,7 @@ from snapfind.server.jobs_api import JobReply, submit
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 from snapfind.server.shapes import Given
+from snapfind.server.work import artifact_of
 
 __all__ = ["router"]
 
@@ -47,6 +48,12 @@ class BuildBody(Given):
     """Which encoder to build beside the active one."""
 
     encoder: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", examples=["lite2"])]
+
+
+class UseBody(Given):
+    """Which artifact to use, by the name of its folder in the server's folder of models."""
+
+    artifact: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["my-clip"])]
 
 
 class SwitchBody(Given):
@@ -93,6 +100,20 @@ async def build(body: BuildBody, service: Serving, trace: Now) -> JobReply:
     ```
     """
     return reply(trace, JobReply, job=submit(service, "build", {"encoder": body.encoder}))
+
+
+@router.post("/use", response_model=JobReply, status_code=202)
+async def use(body: UseBody, service: Serving, trace: Now) -> JobReply:
+    """Build the space of a model that was converted or learnt elsewhere, switch to it, fit the scores: a job.
+
+    Its folder lies in that of the setting `models`.
+
+    ```sh
+    curl --json '{"artifact": "my-clip"}' http://127.0.0.1:8000/v1/models/use
+    ```
+    """
+    artifact_of(service.settings, body.artifact)
+    return reply(trace, JobReply, job=submit(service, "use", {"artifact": body.artifact}))
 
 
 @router.post("/switch", response_model=ModelsReply)

@@ -1,4 +1,4 @@
-"""How each kind of job is done: import, fit, build, snapshot, export, a look at the quality, a turn of the flywheel."""
+"""How each kind of job is done: import, fit, build, use, snapshot, export, quality, a turn of the flywheel."""
 
 import csv
 from collections.abc import Mapping
@@ -10,13 +10,15 @@ from snapfind.catalog.export import write_table
 from snapfind.catalog.report import AddReport
 from snapfind.curate.findings import KINDS
 from snapfind.curate.survey import survey
+from snapfind.errors import NotFound
 from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
 from snapfind.server.unpack import unpack
+from snapfind.settings import Settings
 
-__all__ = ["ERROR_FILE", "works"]
+__all__ = ["ERROR_FILE", "artifact_of", "works"]
 
 ERROR_FILE = "errors.csv"
 
@@ -46,6 +48,9 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         return {"model": catalogue.build(job.spec["encoder"], progress=progress)}
 
+    def use(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        return {"model": catalogue.use(artifact_of(catalogue.settings, job.spec["artifact"]), progress=progress)}
+
     def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.tar"
         target.unlink(missing_ok=True)
@@ -69,11 +74,24 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         "import": add,
         "fit": fit,
         "build": build,
+        "use": use,
         "snapshot": snapshot,
         "export": export,
         "curate": curate,
         "turn": turn,
     }
+
+
+def artifact_of(settings: Settings, name: str) -> Path:
+    """An artifact right inside the server's folder of models; links lead nowhere else. Raises NotFound."""
+    root = settings.text("models")
+    if not root:
+        raise NotFound("this server has no folder of models; start it with SNAPFIND_MODELS=FOLDER")
+    folder = Path(root).expanduser().resolve()
+    found = (folder / name).resolve()
+    if found.parent != folder or not (found / "manifest.json").is_file():
+        raise NotFound(f"no artifact {name!r} in the server's folder of models", field="artifact")
+    return found
 
 
 def _write_failures(path: Path, report: AddReport) -> None:
