@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from growth_vectors import Rows, Shopful, seen
+from numpy.typing import NDArray
 
 from snapfind.index import edge
 from snapfind.index.filters import Filter, where
@@ -86,32 +87,44 @@ def lot_of(product: int) -> str:
 
 def build(kept: Path, folder: Path, points: int, dim: int) -> None:
     """Make the vectors, the exact answers, and the index."""
+    vectors, categories = made(kept, folder, points, dim)
+    index = edge.open(folder / "index")
+    told = {"points": len(vectors), "dim": dim, **filled(index, vectors, categories)}
+    told["categories"] = int(categories.max()) + 1
+    told["built_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - vectors.nbytes / 2**20
+    index.close()
+    (folder / "told.json").write_text(json.dumps(told))
+    print(json.dumps(told))
+
+
+def made(kept: Path, folder: Path, points: int, dim: int) -> tuple[Rows, NDArray[np.int64]]:
+    """(n, dim) vectors and their categories; queries, their exact answers and some vectors are left in the folder."""
     shop = Shopful(seen(kept, dim), points // EACH)
     vectors, categories = shop.pictures(points // EACH, EACH)
     queries, _ = shop.queries(vectors, QUERIES + WARM)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "some.npy", vectors[: 64 * 400])
-    answers = {name: exact(queries, vectors, lots) for name, lots in FILTERS.items()}
-    index = edge.open(folder / "index")
+    answers = {f"answers {name}": exact(queries, vectors, lots) for name, lots in FILTERS.items()}
+    np.savez(folder / "asked.npz", queries=queries, **answers)
+    return vectors, categories
+
+
+def filled(index: Index, vectors: Rows, categories: NDArray[np.int64]) -> dict[str, float]:
+    """Write the pictures and optimise; seconds of the clock until written and until built, and of the processor."""
     index.declare({"title": "text", "price": "number", "category": "text", "lot": "text"})
-    index.add_space(SPACE, dim)
+    index.add_space(SPACE, vectors.shape[1])
     begin, busy = time.perf_counter(), time.process_time()
     for at in range(0, len(vectors), BATCH):
         index.upsert([point(at + row, v, int(categories[at + row])) for row, v in enumerate(vectors[at : at + BATCH])])
     written = time.perf_counter() - begin
     index.optimize()
-    told = {
-        **{"points": len(vectors), "dim": dim, "written_s": written, "built_s": time.perf_counter() - begin},
-        **{"built_cpu_s": time.process_time() - busy, "categories": int(categories.max()) + 1},
-        "built_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - vectors.nbytes / 2**20,
+    return {
+        **{"written_s": written, "built_s": time.perf_counter() - begin},
+        "built_cpu_s": time.process_time() - busy,
     }
-    index.close()
-    np.savez(folder / "asked.npz", queries=queries, **{f"answers {name}": rows for name, rows in answers.items()})
-    (folder / "told.json").write_text(json.dumps(told))
-    print(json.dumps(told))
 
 
-def exact(queries: Rows, vectors: Rows, lots: list[str]) -> np.ndarray:
+def exact(queries: Rows, vectors: Rows, lots: list[str]) -> NDArray[np.int64]:
     """(queries, 10) products, the nearest first, by full scan."""
     products = np.arange(len(vectors) // EACH)
     if lots:
@@ -138,19 +151,21 @@ def ask(folder: Path, to: Path) -> None:
         chosen = where("lot", lots) if lots else None
         for query in queries[:WARM]:
             found(index, query, chosen)
-        shared, times = 0, []
+        shared, times = 0, list[float]()
         for query, answer in zip(queries[WARM:], held[f"answers {name}"][WARM:]):
             begin = time.perf_counter()
             products = found(index, query, chosen)
             times.append(1000 * (time.perf_counter() - begin))
             shared += len({f"p{product}" for product in answer} & products)
         row |= {f"recall {name}": shared / (10 * QUERIES), **percentiles(times, f" {name}")}
+        if not lots:
+            row["spread all"] = np.quantile(times, np.linspace(0, 1, 101)).round(3).tolist()
     row |= memory() | {"disk_mb": size(folder / "index") / 2**20}
     row |= updating(index, np.load(folder / "some.npy"), queries)
     index.close()
     with to.open("a") as out:
         out.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=1))
+    print(json.dumps({name: value for name, value in row.items() if name != "spread all"}, indent=1))
 
 
 def found(index: Index, query: Rows, chosen: Filter | None) -> set[str]:

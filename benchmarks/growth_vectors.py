@@ -112,7 +112,7 @@ class Shopful:
 
     def queries(self, pictures: Rows, count: int) -> tuple[Rows, NDArray[np.int64]]:
         """(count, d) unit rows and the row of the picture that each is a photo of."""
-        chosen = self._rng.choice(len(pictures), count, replace=False)
+        chosen = self._rng.choice(len(pictures), count, replace=len(pictures) < count)
         towards, cosine = pictures[chosen], self._rng.choice(self.cosines, (count, 1))
         aside = self._photo.draw(count, self._rng)
         aside = unit(aside - np.einsum("ij,ij->i", aside, towards)[:, None] * towards)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,12 @@ def test_the_public_names_are_sorted_and_exist():
     assert snapfind.__all__ == sorted(snapfind.__all__)
     for name in snapfind.__all__:
         assert hasattr(snapfind, name), name
+
+
+def test_the_tables_of_scale_are_what_their_command_prints(tmp_path):
+    written = ROOT / "docs" / "scale.md"
+    page = tmp_path / "scale.md"
+    page.write_text(written.read_text())
+    command = [sys.executable, ROOT / "benchmarks" / "scale_plan.py", "--into", page]
+    subprocess.run(command, check=True)
+    assert page.read_text() == written.read_text(), "run benchmarks/scale_plan.py --into docs/scale.md"

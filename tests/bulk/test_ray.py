@@ -4,6 +4,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import tarfile
 from contextlib import suppress
 
@@ -18,6 +20,7 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.filterwarnings("ignore")]  
 from snapfind import bulk  # noqa: E402
 from snapfind.bulk.crew import Crew  # noqa: E402
 from snapfind.bulk.worker import Worker, recipe_of  # noqa: E402
+from snapfind.errors import BadInput, NotFound, NotReady  # noqa: E402
 
 
 class Mortal(Worker):
@@ -83,27 +86,86 @@ def as_bytes(number):
     return written.getvalue()
 
 
+RUN = """
+import sys, snapfind
+from snapfind import bulk
+with snapfind.open(sys.argv[1]) as catalogue:
+    bulk.add(catalogue, sys.argv[2], workers=1, progress=lambda done, total: print(done, flush=True))
+"""
+
+
+def test_a_run_that_was_killed_goes_on_where_it_stopped(shop):
+    files(shop.folder / "many", 60)
+    with shop.open() as catalogue:
+        place = catalogue.folder.path
+    run = subprocess.Popen([sys.executable, "-c", RUN, place, shop.folder / "many"], stdout=subprocess.PIPE, text=True)
+    for line in run.stdout:
+        if int(line) >= 16:
+            run.kill()
+    run.wait()
+    run.stdout.close()
+    with shop.open() as catalogue:
+        stored = len(ids(catalogue))
+        assert 16 <= stored < 60
+        report = bulk.add(catalogue, shop.folder / "many", workers=1)
+        assert (report.unchanged, report.added) == (stored, 60 - stored)
+        assert ids(catalogue) == [f"p{number:03}.png" for number in range(60)]
+
+
+def test_a_worker_that_cannot_begin_is_no_fault_of_the_pictures(shop, monkeypatch):
+    class Unfit(Worker):
+        def __init__(self, recipe):
+            raise RuntimeError("no memory for the encoders")
+
+    monkeypatch.setattr("snapfind.bulk.crew.Worker", Unfit)
+    with shop.open() as catalogue, pytest.raises(NotReady, match="no memory for the encoders"):
+        bulk.add(catalogue, files(shop.folder / "many", 2), workers=1)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nobody_answers_is_said_at_once(shop, address):
+    with shop.open() as catalogue, pytest.raises(NotReady, match=address):
+        bulk.add(catalogue, files(shop.folder / "many", 2), address)
+
+
+def test_what_cannot_be_an_address_or_a_source_is_said_at_once(shop):
+    with shop.open() as catalogue:
+        with pytest.raises(BadInput, match="write local, auto"):
+            bulk.add(catalogue, files(shop.folder / "many", 2), "cluster")
+        with pytest.raises(NotFound, match="neither"):
+            bulk.add(catalogue, shop.folder / "nowhere")
+
+
 def test_parquet_with_pictures_inside_and_tar_shards(shop):
     import pyarrow
     import pyarrow.parquet
 
     table = {
-        "id": ["a", "b"],
-        "title": ["Red tea", "Mug"],
-        "picture": ["a.png", "b.png"],
-        "bytes": [as_bytes(0), as_bytes(1)],
+        "id": ["a", "b", "hollow"],
+        "title": ["Red tea", "Mug", "Nothing"],
+        "picture": ["a.png", "b.png", "c.png"],
+        "bytes": [as_bytes(0), as_bytes(1), None],
     }
     pyarrow.parquet.write_table(pyarrow.table(table), shop.folder / "in.parquet")
     (shop.folder / "shards").mkdir()
     with tarfile.open(shop.folder / "shards" / "0.tar", "w") as shard:
         told = json.dumps({"id": "c", "title": "Pot", "price": 3}).encode()
-        for name, content in (("x.png", as_bytes(2)), ("x.json", told), ("y.png", as_bytes(3))):
+        for name, content in (
+            *(("x.png", as_bytes(2)), ("x.json", told), ("y.png", as_bytes(3))),
+            *(("z.png", as_bytes(4)), ("z.json", b"{")),
+        ):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             shard.addfile(entry, io.BytesIO(content))
     with shop.open() as catalogue:
-        assert bulk.add(catalogue, shop.folder / "in.parquet", workers=1).added == 2
-        assert bulk.add(catalogue, shop.folder / "shards", workers=1).added == 2
+        table = bulk.add(catalogue, shop.folder / "in.parquet", workers=1)
+        assert (table.added, [(one.id, one.code) for one in table.failures]) == (2, [("hollow", "picture_empty")])
+        shards = bulk.add(catalogue, shop.folder / "shards", workers=1)
+        assert (shards.added, [(one.path, one.code) for one in shards.failures]) == (2, [("z.png", "row_bad")])
+        (shop.folder / "shards" / "0.tar").write_bytes((shop.folder / "shards" / "0.tar").read_bytes()[:700])
+        with pytest.raises(BadInput, match="cannot be read"):
+            bulk.add(catalogue, shop.folder / "shards", workers=1)
         assert {product.id for product in catalogue.products()} == {"a", "b", "c", "y"}
         assert catalogue.get("c").price == 3 and catalogue.get("a").title == "Red tea"
         assert catalogue.search(picture(2))[0].product.id == "c"
@@ -112,4 +174,4 @@ def test_parquet_with_pictures_inside_and_tar_shards(shop):
 def test_the_recipe_makes_the_encoders_that_the_catalogue_has(shop):
     with shop.open() as catalogue:
         worker = Worker(recipe_of(catalogue.folder, catalogue.model, catalogue.settings))
-        assert worker._model.spaces() == catalogue.model.spaces()
+        assert worker.spaces() == catalogue.model.spaces()

@@ -4,13 +4,16 @@ import signal
 import subprocess
 import sys
 import uuid
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snapfind.errors import CatalogBroken
 from snapfind.index import edge
-from snapfind.index.exact import Exact
+from snapfind.index.filters import parse
+from snapfind.index.graph import DEFAULT, Graph
 from snapfind.index.port import Ask, Point
 
 WRITER = """
@@ -61,29 +64,59 @@ def test_two_hundred_kills_lose_nothing(tmp_path):
     assert killed_rounds(tmp_path / "index", 200) > 2000
 
 
-def test_the_graph_finds_what_a_full_scan_finds(tmp_path):
+@pytest.fixture(scope="module")
+def crowd():
+    """Pictures of 200 things in 11 MB, for the engine links none below ten; their places, and 60 photos."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(200, 64))
-    vectors = centres[rng.integers(200, size=6000)] + 0.6 * rng.normal(size=(6000, 64))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    points = [
-        Point(str(uuid.UUID(int=n)), {"a": vector}, "", {"_product": str(n), "price": n % 100})
-        for n, vector in enumerate(vectors)
-    ]
-    index, exact = edge.open(tmp_path / "index"), Exact()
-    for one in (index, exact):
-        one.add_space("a", 64)
+    centres = rng.normal(size=(200, 256))
+    vectors = centres[rng.integers(200, size=11_000)] + 0.6 * rng.normal(size=(11_000, 256))
+    queries = vectors[:60] + 0.1 * rng.normal(size=(60, 256))
+    rows = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in (vectors, queries)]
+    return [one.astype(np.float32) for one in rows]
+
+
+def filled(folder, vectors, graph):
+    index = edge.open(folder, graph)
+    index.add_space("a", 256)
     index.declare({"price": "number"})
-    index.upsert(points)
-    exact.upsert(points)
+    for at in range(0, len(vectors), 1000):
+        index.upsert(
+            [
+                Point(str(uuid.UUID(int=n)), {"a": vectors[n]}, "", {"_product": str(n), "price": n % 10})
+                for n in range(at, at + 1000)
+            ]
+        )
     index.optimize()
+    return index
+
+
+def share_found(index, vectors, queries, prices):
+    """Of the ten nearest pictures of these prices, by full scan."""
+    fits = np.isin(np.arange(len(vectors)) % 10, prices)
+    meaning = parse(f"price in ({', '.join(map(str, prices))})", {"price": "number"}) if len(prices) < 10 else None
     shared = 0
-    for query in vectors[:100] + 0.05 * rng.normal(size=(100, 64)).astype(np.float32):
-        ask = Ask("a", (query / np.linalg.norm(query)).astype(np.float32), limit=10)
-        ours = {found.id for found in index.search(ask)}
-        shared += len(ours & {found.id for found in exact.search(ask)})
-    index.close()
-    assert shared / 1000 >= 0.98
+    for query in queries:
+        ours = {found.id for found in index.search(Ask("a", query, limit=10, filter=meaning))}
+        best = np.argsort(np.where(fits, -(vectors @ query), np.inf))[:10]
+        shared += len(ours & {str(uuid.UUID(int=int(n))) for n in best})
+    return shared / (10 * len(queries))
+
+
+def test_the_graph_finds_what_a_full_scan_finds(tmp_path, crowd):
+    vectors, queries = crowd
+    with closing(filled(tmp_path / "index", vectors, replace(DEFAULT, full_scan=1))) as walked:
+        assert share_found(walked, vectors, queries, range(10)) >= 0.98
+        assert share_found(walked, vectors, queries, [3]) >= 0.98
+
+
+def test_what_is_small_is_scanned_and_misses_nothing_whatever_the_graph(tmp_path, crowd):
+    vectors, queries = crowd
+    coarse = Graph(links=2, build=4, breadth=4, full_scan=1)
+    with closing(filled(tmp_path / "walked", vectors, coarse)) as walked:
+        assert share_found(walked, vectors, queries, range(10)) < 0.8
+    with closing(filled(tmp_path / "scanned", vectors, replace(coarse, full_scan=DEFAULT.full_scan))) as scanned:
+        assert share_found(scanned, vectors, queries, range(10)) >= 0.99
+        assert share_found(scanned, vectors, queries, [3]) >= 0.99
 
 
 def test_a_folder_opened_again_has_spaces_fields_and_points(tmp_path):

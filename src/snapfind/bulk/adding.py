@@ -24,6 +24,7 @@ from snapfind.catalog.plan import Held
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure, Item
 from snapfind.encoders.port import Vectors
+from snapfind.errors import NotFound
 from snapfind.types import Picture
 
 __all__ = ["add"]
@@ -42,8 +43,11 @@ def add(
     """Add a table, a folder, Parquet with pictures inside, or tar shards by the workers of a Ray cluster.
 
     `address` is that of Ray, "local" starts it on this machine; `workers` 0 takes one a core. Pictures that stopped two
-    workers are in `report.failures` as `picture_poison`. Raises as `Catalog.add`, ExtraMissing, NotReady.
+    workers are in `report.failures` as `picture_poison`. Raises as `Catalog.add`, ExtraMissing, NotReady; what was
+    added before stays, and the same call goes on from there.
     """
+    if "://" not in str(source) and not Path(source).exists():
+        raise NotFound(f"{source} is neither a file nor a folder")  # before workers are begun, which takes seconds
     crew = Crew(address, recipe_of(catalogue.folder, catalogue.model, catalogue.settings), workers=workers)
     try:
         found = open_bulk(str(source), catalogue.schema, Path(root) if root else None)

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +21,7 @@ from snapfind.types import Kind
 
 __all__ = ["Shards", "open_bulk"]
 
+Rows = Iterator[dict[str, Any] | Failure]
 _LOOKED_AT = 1000  # rows from which the kinds of new columns are settled
 _BYTES = "bytes"
 
@@ -28,12 +30,15 @@ _BYTES = "bytes"
 class Shards(Source):
     """Items whose pictures come as bytes; `read` begins to read the rows anew."""
 
-    read: Callable[[], Iterator[dict[str, Any]]] = lambda: iter(())
+    read: Callable[[], Rows] = lambda: iter(())
 
     def __iter__(self) -> Iterator[Item | Failure]:
         assert self.columns is not None
         for number, row in enumerate(self.read(), 1):
-            content = row.pop(_BYTES)
+            if isinstance(row, Failure):
+                yield row
+                continue
+            content = row.pop(_BYTES) or b""  # nothing in it is one bad picture, and the worker says so
             try:
                 product, names = self.columns.product(row, self.schema), self.columns.pictures(row)
             except SnapfindError as error:
@@ -55,42 +60,69 @@ def open_bulk(source: str, known: Mapping[str, Kind], root: Path | None = None) 
     return open_source(path, known, root)
 
 
-def _shards(source: str, read: Callable[[], Iterator[dict[str, Any]]], known: Mapping[str, Kind]) -> Shards:
-    first = [{k: v for k, v in row.items() if k != _BYTES} for row in itertools.islice(read(), _LOOKED_AT)]
+def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) -> Shards:
+    looked = [row for row in itertools.islice(_said(source, read), _LOOKED_AT) if not isinstance(row, Failure)]
+    first = [{name: value for name, value in row.items() if name != _BYTES} for row in looked]
     if not first:
         raise BadInput(f"{source} holds no pictures; give Parquet with bytes, tar shards, or a folder of pictures")
     columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name)
     schema = {name: known.get(name) or settle({kind_of(row.get(name)) for row in first}) for name in columns.attributes}
-    return Shards(Path(source), Path(), 0, schema, columns, read)
+    return Shards(Path(source), Path(), 0, schema, columns, partial(_said, source, read))
 
 
-def _of_parquet(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+def _said(source: str, read: Callable[[], Rows]) -> Rows:
+    """The rows; raises BadInput with a sentence where Ray cannot read on."""
+    import ray
+
+    try:
+        yield from read()
+    except (OSError, ValueError, ray.exceptions.RayError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BadInput(
+            f"{source} cannot be read ({reason[-1][:200]}); mend it and run again, what is in stays"
+        ) from error
+
+
+def _of_parquet(source: str) -> Callable[[], Rows]:
     import ray.data
 
     return lambda: iter(ray.data.read_parquet(source).iter_rows())
 
 
-def _of_tars(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+def _of_tars(source: str) -> Callable[[], Rows]:
     import ray.data
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows() -> Rows:
         # decoder=None, for False decodes too: pictures are decoded by our workers, within our bounds
         for row in ray.data.read_webdataset(source, decoder=None, file_extensions=["tar"]).iter_rows():
             parts = {name: part for name, part in row.items() if part is not None}  # None: a key without that member
             suffix = next((name for name in parts if f".{name.lower()}" in PICTURE_SUFFIXES), None)
             if suffix:
-                told = dict(json.loads(parts.get("json", "{}")))
-                yield {"id": row["__key__"], **told, "picture": f"{row['__key__']}.{suffix}", _BYTES: parts[suffix]}
+                key, told = row["__key__"], _columns_of(parts.get("json", b"{}"))
+                name = f"{key}.{suffix}"
+                if told is None:
+                    yield Failure(key, "row_bad", name, f"{key}.json is no JSON object; write the columns as one")
+                else:
+                    yield {"id": key, **told, "picture": name, _BYTES: parts[suffix]}
 
     return rows
 
 
-def _of_pictures(source: str) -> Callable[[], Iterator[dict[str, Any]]]:
+def _columns_of(written: bytes | str) -> dict[str, Any] | None:
+    """What a .json beside a picture says of its product; None where it is no object."""
+    try:
+        told = json.loads(written)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _of_pictures(source: str) -> Callable[[], Rows]:
     import ray.data
 
     extensions = sorted(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows() -> Rows:
         read = ray.data.read_binary_files(source, include_paths=True, file_extensions=extensions)
         for row in read.iter_rows():
             name = str(row["path"]).partition(source.partition("://")[2])[2].strip("/")

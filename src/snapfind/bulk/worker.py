@@ -97,6 +97,10 @@ class Worker:
                 encoders.append(loaded(entry, place, threads=1))
         self._model = Model(encoders[0], encoders[1:], recipe.maps)
 
+    def spaces(self) -> Mapping[str, int]:
+        """Space -> dimensions, once the encoders are loaded."""
+        return self._model.spaces()
+
     def see(self, tasks: Sequence[Task]) -> list[Seen | Refused | None]:
         """One outcome a task, in their order; None where the bytes are known."""
         decoded = [self._decoded(task) for task in tasks]

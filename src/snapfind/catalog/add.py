@@ -86,7 +86,7 @@ class Adding:
                     for finished in self._chunk(chunk, pool):
                         done += finished
                         if progress:
-                            progress(min(done, source.total), source.total)
+                            progress(min(done, source.total or done), source.total)  # total 0: not known
         self.report.seconds = time.monotonic() - begin
         return self.report
 

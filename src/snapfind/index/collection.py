@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, SnapfindError
-from snapfind.index import graph
 from snapfind.index.conditions import Conditions
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
+from snapfind.index.graph import DEFAULT as GRAPH
 from snapfind.index.groups import group_of, groups_of, names
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.servers import Servers
@@ -59,10 +59,10 @@ def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -
             space: models.VectorParams(size=dim, distance=models.Distance.DOT) for space, dim in spaces.items()
         },
         sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-        hnsw_config=models.HnswConfigDiff(m=graph.LINKS, ef_construct=graph.BUILD, full_scan_threshold=graph.FULL_SCAN),
+        hnsw_config=models.HnswConfigDiff(m=GRAPH.links, ef_construct=GRAPH.build, full_scan_threshold=GRAPH.full_scan),
         quantization_config=models.ScalarQuantization(
             scalar=models.ScalarQuantizationConfig(
-                type=models.ScalarType.INT8, quantile=graph.QUANTILE, always_ram=True
+                type=models.ScalarType.INT8, quantile=GRAPH.quantile, always_ram=True
             )
         ),
         sharding_method=models.ShardingMethod.CUSTOM if shape.groups else None,
@@ -257,16 +257,17 @@ class Collection:
         return models.RecommendQuery(recommend=told)
 
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
-        models = self._models
+        models, parted = self._models, ask.filter is not None
         reply = self._ask(
             "query_points",
             query=query,
             using=ask.space if ask.vector is not None else WORDS,
             query_filter=self._condition(ask.filter),
             search_params=models.SearchParams(
-                hnsw_ef=max(graph.BREADTH, size),
+                hnsw_ef=max(GRAPH.filtered if parted else GRAPH.breadth, size),
                 exact=ask.exact and ask.vector is not None,
-                quantization=models.QuantizationSearchParams(rescore=True, oversampling=graph.SPARE),
+                quantization=models.QuantizationSearchParams(rescore=True, oversampling=GRAPH.spare),
+                acorn=models.AcornSearchParams(enable=parted and GRAPH.around > 0, max_selectivity=GRAPH.around),
             ),
             limit=size,
             with_payload=True,

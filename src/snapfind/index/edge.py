@@ -17,9 +17,9 @@ import qdrant_edge as engine
 from numpy.typing import NDArray
 
 from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
-from snapfind.index import graph
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path
+from snapfind.index.graph import DEFAULT, Graph
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
 from snapfind.index.stored import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored, tally
@@ -35,23 +35,21 @@ _SCHEMAS: dict[Kind, Any] = {
     "bool": engine.PayloadSchemaType.Keyword,  # of the shadow field
     "date": engine.PayloadSchemaType.Datetime,
 }
-_ROUNDED = engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=graph.QUANTILE, memory=engine.Memory.Cached)
-_SCORED_AGAIN = engine.QuantizationSearchParams(rescore=True, oversampling=graph.SPARE)
 
 
-def open(path: Path) -> "Edge":
+def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
     """Open the index of a folder, or make one. Raises CatalogBroken when its files cannot be read."""
     try:
         if (path / "edge_config.json").exists():
-            return Edge(path, engine.EdgeShard.load(str(path)))
+            return Edge(path, engine.EdgeShard.load(str(path)), graph)
         path.mkdir(parents=True, exist_ok=True)
         words = {WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
-        linked = engine.HnswIndexConfig(graph.LINKS, graph.BUILD, graph.FULL_SCAN)
-        config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=linked, quantization_config=_ROUNDED)
+        linked = engine.HnswIndexConfig(graph.links, graph.build, graph.full_scan)
+        config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=linked, quantization_config=_rounded(graph))
         shard = engine.EdgeShard.create(str(path), config)
     except Exception as error:  # the engine raises plain Exception
         raise CatalogBroken(f"the index in {path} cannot be opened ({error}); restore a snapshot") from error
-    edge = Edge(path, shard)
+    edge = Edge(path, shard, graph)
     edge.declare(SYSTEM)
     return edge
 
@@ -59,8 +57,8 @@ def open(path: Path) -> "Edge":
 class Edge:
     """An Index in a folder. Reads run beside each other; writes one at a time."""
 
-    def __init__(self, path: Path, shard: engine.EdgeShard) -> None:
-        self._path = path
+    def __init__(self, path: Path, shard: engine.EdgeShard, graph: Graph) -> None:
+        self._path, self._graph = path, graph
         self._shard: engine.EdgeShard | None = shard
         self._writing = threading.Lock()
         self._bm25 = bm25()
@@ -183,7 +181,10 @@ class Edge:
 
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
         exact = ask.exact and ask.vector is not None
-        params = engine.SearchParams(max(graph.BREADTH, size), exact, _SCORED_AGAIN)
+        again = engine.QuantizationSearchParams(rescore=True, oversampling=self._graph.spare)
+        around = engine.AcornSearchParams(ask.filter is not None and self._graph.around > 0, self._graph.around)
+        breadth = self._graph.breadth if ask.filter is None else self._graph.filtered
+        params = engine.SearchParams(max(breadth, size), exact, again, acorn=around)
         request = engine.QueryRequest(
             limit=size,
             query=query,
@@ -287,6 +288,13 @@ def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
     right = [vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
     wrong = [(LESS * example).tolist() for example in ask.less]
     return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=ask.space)
+
+
+def _rounded(graph: Graph) -> Any:
+    """A byte a number beside what was stored, kept in memory."""
+    if graph.quantile is None:
+        return None
+    return engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=graph.quantile, memory=engine.Memory.Cached)
 
 
 def _condition(where: Filter | None) -> Any:
