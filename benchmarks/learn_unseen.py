@@ -10,6 +10,8 @@ beside a closed form (learn/steady.py). Photos of `val`; with --choose the fifth
 """
 
 import argparse
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +32,10 @@ from snapfind.learn.judge import features_of
 from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.network import read_network
 from snapfind.learn.recognise import Recogniser, Tail
-from snapfind.learn.steady import steadied
+from snapfind.learn.steady import between, steadied
 from snapfind.learn.training import train
 
-SHARES = (0.0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0)
+SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LEFT_OUT = 27
 Rows = NDArray[np.int64]
 
@@ -79,8 +81,10 @@ class Bench:
         photos, pictures = (features_of(body, self.maps, rows, 0) for rows in (self.asks, self.studio))
         return (photos @ pictures.T).argmax(1) == self.products[self.asks]
 
-    def learnt(self, left: Rows, seed: int, epochs: int) -> dict[float, NDArray[np.bool_]]:
-        """Which photos are answered rightly, by share, after learning from everything but the products `left`."""
+    def learnt(
+        self, left: Rows, seed: int, epochs: int, parts: Sequence[float]
+    ) -> dict[tuple[float, float], NDArray[np.bool_]]:
+        """Which photos are answered rightly, by part and share, after learning from all but the products `left`."""
         photos = self.train[~np.isin(self.products[self.train], left)]
         used = np.concatenate([photos, self.studio[~np.isin(self.products[self.studio], left)]])
         source, body = _Some(self.maps, used), self.body()
@@ -90,13 +94,17 @@ class Bench:
         learner = Recogniser(body, *begin(seen, len(self.studio), step.dim, seed), step.recipe)
         batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
         plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
+        before = copy.deepcopy(learner.state_dict())
         best = train(learner, batch, steps, plan).module
-        assert isinstance(best, Recogniser)
-        heads, now = best.heads, see(best.body, source, again, seen.rows[seen.queries])
         found = {}
-        for share in SHARES:
-            best.heads = steadied(heads, now, share)
-            found[share] = self.right(best)
+        for part in parts:
+            mixed = copy.deepcopy(best)
+            assert isinstance(mixed, Recogniser)
+            between(before, mixed, part)
+            heads, now = mixed.heads, see(mixed.body, source, again, seen.rows[seen.queries])
+            for share in SHARES:
+                mixed.heads = steadied(heads, now, share)
+                found[part, share] = self.right(mixed)
         return found
 
 
@@ -118,24 +126,29 @@ def main() -> None:
     parser.add_argument("--depth", nargs="+", choices=("heads", "blocks"), default=["heads"])
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--parts", type=float, nargs="+", default=[1.0], help="of the way from raw weights to learnt")
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print("| learns | share of the closed form | fine@1, new products | fine@1, known products |\n|---|---|---|---|")
+    print("| learns | part of the way | share of the closed form | fine@1, new products | fine@1, known products |")
+    print("|---" * 5 + "|")
     for depth in given.depth:
         bench = Bench(depth, given.work, choose=given.choose)
         rows: dict[str, list[tuple[float, float]]] = {}
         for seed in range(given.seeds):
             left = np.random.default_rng([8, seed]).permutation(len(bench.studio))[:LEFT_OUT]
             new = np.isin(bench.products[bench.asks], left)
-            found = {"raw": bench.raw()} | {str(k): v for k, v in bench.learnt(left, seed, given.epochs).items()}
+            found = {"raw": bench.raw()} | {
+                f"{part} | {share}": right
+                for (part, share), right in bench.learnt(left, seed, given.epochs, given.parts).items()
+            }
             for name, right in found.items():
                 rows.setdefault(name, []).append((float(right[new].mean()), float(right[~new].mean())))
         for name, values in rows.items():
             told = " | ".join(spread([pair[side] for pair in values]) for side in (0, 1))
-            print(f"| {'nothing (raw) | ' if name == 'raw' else depth + ' | ' + name} | {told} |", flush=True)
+            print(f"| {'nothing (raw) | | ' if name == 'raw' else depth + ' | ' + name} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 from snapfind.encoders.vectors import unit  # noqa: E402
 from snapfind.learn.begin import Seen  # noqa: E402
 from snapfind.learn.heads import Heads, first_matrix  # noqa: E402
-from snapfind.learn.steady import steadied  # noqa: E402
+from snapfind.learn.steady import between, steadied  # noqa: E402
 
 WIDTH, KNOWN, NEW, PHOTOS = 48, 6, 6, 8
 
@@ -87,3 +87,14 @@ def test_the_catalogue_side_keeps_its_own_matrix_and_mean():
     joined = steadied(heads, own)
     assert not torch.allclose(joined.query[:, :KNOWN], joined.catalogue[:, :KNOWN])
     assert torch.equal(joined.catalogue_mean, heads.catalogue_mean)
+
+
+@pytest.mark.parametrize(("part", "wanted"), [(0.0, 1.0), (0.25, 1.5), (1.0, 3.0)])
+def test_weights_stop_a_part_of_the_way(part, wanted):
+    layer = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(layer.weight, 1.0)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    torch.nn.init.constant_(layer.weight, 3.0)
+    between(before, layer, part)
+    assert torch.allclose(layer.weight, torch.full((2, 2), wanted))
+    assert torch.equal(layer.bias, before["bias"])

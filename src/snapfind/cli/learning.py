@@ -48,16 +48,22 @@ def catalogue(
         typer.Option(help="What learns: two heads on frozen features, the last five blocks too, or everything."),
     ] = "blocks",
     minutes: Annotated[float, typer.Option(help="About how long it may take; 0 as long as it needs.")] = 0,
+    part: Annotated[
+        float,
+        typer.Option(help="How far weights move; .6 keeps products findable that come later.", min=0.1, max=1),
+    ] = 1,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
     """Adapt the encoder to the catalogue: its pictures, and photos where there are any; interrupted, it goes on."""
     need_torch()
+    from dataclasses import replace
+
     from snapfind.learn.catalogue import adapt, within
 
-    command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --seed {seed}"
+    command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {part:g} --seed {seed}"
     with lesson_of(shop, photos, root) as lesson:
-        step = within(depth, minutes, len(lesson.shown), seed)
+        step = replace(within(depth, minutes, len(lesson.shown), seed), part=part)
         lesson.offer(
             lambda progress: adapt(
                 *(lesson.shown, lesson.work / depth, lesson.work),

@@ -7,6 +7,7 @@ out: it says which epoch was best, judges against the raw encoder, and calibrate
 beside a closed form that keeps products findable which were not there to learn from (learn/steady.py).
 """
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,7 @@ from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
 from snapfind.learn.course import Adapted, Depth, close_course, open_course
 from snapfind.learn.recognise import Recipe, Recogniser
-from snapfind.learn.steady import steadied
+from snapfind.learn.steady import between, steadied
 from snapfind.learn.training import Plan, Told, train
 from snapfind.learn.views import Shown
 
@@ -29,13 +30,15 @@ _LOOKS = 60  # views a second that the front makes on two cores
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the ladder: views kept of each picture, how to train, the loss."""
+    """A step of the ladder: views kept of each picture, how to train, the loss, and which `part` 0..1 of the way from
+    the weights before to those learnt is kept: less finds new products better and known ones worse."""
 
     views: int
     plan: Plan
     recipe: Recipe
     batch: int = 64
     dim: int = 256
+    part: float = 1.0
 
 
 LADDER: dict[Depth, Step] = {
@@ -79,6 +82,7 @@ def adapt(
     seen = believed(see(body, source, course.again, course.photos))
     photos = seen.rows[seen.queries]
     learner = Recogniser(body, *begin(seen, course.products, step.dim, seed), step.recipe)
+    before = copy.deepcopy(learner.state_dict())
     batch, steps = batches(source, course.again, photos, size=step.batch, seed=seed)
     left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
     plan = replace(step.plan, minutes=left)
@@ -89,6 +93,7 @@ def adapt(
     )
     best = outcome.module
     assert isinstance(best, Recogniser)
+    between(before, best, step.part)
     best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
     facts: dict[str, object] = {
         "command": command,

@@ -1,4 +1,7 @@
-"""Learnt heads beside a discriminant analysis of the same features, so that products never seen stay findable.
+"""What keeps products findable that were not there to learn from: weights half way back, and a closed form beside.
+
+Weights between those before and after fine-tuning see what is new better than those after, and what is known as well
+(Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv 2109.01903, eq. 1, there for CLIP).
 
 A softmax over the shop's products uses up the directions that tell these apart; what is new lies in the others and is
 drawn to the known. The closed form (`first_matrix`) keeps whatever differs between things and not within one. The two
@@ -6,15 +9,27 @@ stand side by side in one affine map, weighted by their mean length: a photo of 
 half, so that there the other half decides. `SHARE` was chosen inside grocery's `train` (benchmarks/learn_unseen.py).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from snapfind.learn.begin import Seen
 from snapfind.learn.heads import Heads, first_matrix
 
-__all__ = ["SHARE", "steadied"]
+__all__ = ["SHARE", "between", "steadied"]
 
 SHARE = 0.7  # of the closed form in a cosine
+
+
+@torch.no_grad()
+def between(before: Mapping[str, Tensor], learnt: nn.Module, part: float) -> None:
+    """Sets `learnt` to `part` 0..1 of the way from the weights `before` to its own; 1 changes nothing."""
+    for name, weight in learnt.state_dict().items():
+        if weight.is_floating_point():
+            weight.lerp_(before[name].to(weight), 1 - part)
 
 
 def steadied(heads: Heads, seen: Seen, share: float = SHARE) -> Heads:
