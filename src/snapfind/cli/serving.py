@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+import snapfind
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.place import Place, at
 from snapfind.cli.printing import err, out, print_json
@@ -40,9 +41,10 @@ def serve(
     if compat not in {"", "imagesearch"}:
         raise BadSetting(f"--compat {compat!r}: there is imagesearch only")
     opened = run.listen(host, port, shop)
+    catalogue = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
     place = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
-    (run.follow if read_only else run.serve)(shop, opened, compat=compat)
+    run.serve(catalogue, opened, compat)
 
 
 def mcp(shop: Place) -> None:

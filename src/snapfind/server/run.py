@@ -6,14 +6,14 @@ from pathlib import Path
 
 import uvicorn
 
-from snapfind.catalog.catalog import Catalog, open_catalog
-from snapfind.catalog.replica import Replica, open_replica
+from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.replica import Replica
 from snapfind.errors import BadSetting
 from snapfind.server.app import build
 from snapfind.server.doorman import is_loopback
 from snapfind.server.keys import KeyStore
 
-__all__ = ["follow", "listen", "serve"]
+__all__ = ["listen", "serve"]
 
 _BACKLOG = 128
 
@@ -41,23 +41,8 @@ def listen(host: str, port: int, shop: Path) -> socket.socket:
     return opened
 
 
-def serve(shop: Path, opened: socket.socket, compat: str = "", **settings: int | float | str) -> None:
-    """Serve a catalogue until SIGTERM or Ctrl-C; requests that were taken are finished first.
-
-    Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly.
-    """
-    _listen(open_catalog(shop, create=False, **settings), opened, compat)
-
-
-def follow(shop: Path, opened: socket.socket, compat: str = "", **settings: int | float | str) -> None:
-    """The same for a catalogue that another process owns; what would change it is refused.
-
-    Raises NotFound, CatalogBroken, ReadOnly, NotReady.
-    """
-    _listen(open_replica(shop, **settings), opened, compat)
-
-
-def _listen(catalogue: Catalog | Replica, opened: socket.socket, compat: str) -> None:
+def serve(catalogue: Catalog | Replica, opened: socket.socket, compat: str = "") -> None:
+    """Serve a catalogue until SIGTERM or Ctrl-C; requests that were taken are finished first, then it is closed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request to index servers
     host = opened.getsockname()[0]
