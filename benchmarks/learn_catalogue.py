@@ -63,7 +63,7 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
     again = [replace(one, how="rephotographed") for one in data.studio] if not photos else []
     shown = [*photos, *data.studio, *again]
     step = within(given.depth, given.minutes, len(shown), given.seed)
-    step = replace(step, part=given.part)
+    step = replace(step, part=given.part or step.part)
     if given.epochs:
         step = replace(step, plan=replace(step.plan, epochs=given.epochs))
     work = given.work / tag
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--depth", choices=LADDER, default="blocks")
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--epochs", type=int, default=0)
-    parser.add_argument("--part", type=float, default=1.0, help="of the way from raw weights to learnt ones")
+    parser.add_argument("--part", type=float, help="of the way from raw weights to learnt ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parent", type=Path, default=SHIPPED, help="artifact that learns; the shipped one by default")
     parser.add_argument("--photos", type=int, nargs="*", default=[], help="photos a product; all by default")

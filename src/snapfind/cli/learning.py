@@ -49,9 +49,13 @@ def catalogue(
     ] = "blocks",
     minutes: Annotated[float, typer.Option(help="About how long it may take; 0 as long as it needs.")] = 0,
     part: Annotated[
-        float,
-        typer.Option(help="How far weights move; .6 keeps products findable that come later.", min=0.1, max=1),
-    ] = 1,
+        float | None,
+        typer.Option(
+            help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.",
+            min=0.1,
+            max=1,
+        ),
+    ] = None,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
@@ -61,9 +65,10 @@ def catalogue(
 
     from snapfind.learn.catalogue import adapt, within
 
-    command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {part:g} --seed {seed}"
     with lesson_of(shop, photos, root) as lesson:
-        step = replace(within(depth, minutes, len(lesson.shown), seed), part=part)
+        step = within(depth, minutes, len(lesson.shown), seed)
+        step = replace(step, part=part or step.part)
+        command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
         lesson.offer(
             lambda progress: adapt(
                 *(lesson.shown, lesson.work / depth, lesson.work),

@@ -3,8 +3,9 @@
 The ladder: `heads` learns the two heads on frozen features (a minute), `blocks` the last five blocks too, on maps that
 the front of the network made once, `network` everything. Products with photos learn from these; a product without any
 has its studio picture photographed again; photos whose label no neighbour shares are left out. One photo in ten is held
-out: it says which epoch was best, judges against the raw encoder, and calibrates the scores. What was learnt stands
-beside a closed form that keeps products findable which were not there to learn from (learn/steady.py).
+out: it says which epoch was best, judges against the raw encoder, and calibrates the scores. So that products stay
+findable which were not there to learn from, the weights go a part of the way only, and what was learnt stands beside a
+closed form (learn/steady.py).
 """
 
 import copy
@@ -43,8 +44,8 @@ class Step:
 
 LADDER: dict[Depth, Step] = {
     "heads": Step(2, Plan(epochs=15, rate=2e-3), Recipe(mixed=0.0)),
-    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe()),
-    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe()),
+    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe(), part=0.6),
+    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe(), part=0.6),
 }
 
 
