@@ -33,13 +33,13 @@ def server(shop):
 
 
 @contextmanager
-def serving(path):
+def serving(path, *options):
     """The address of a server over that catalogue."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = "from snapfind.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(path), "--port", str(port)]
+    command = [sys.executable, "-c", code, "serve", str(path), "--port", str(port), *options]
     running = subprocess.Popen(command, env={**os.environ, "SNAPFIND_THREADS": "1"})
     try:
         yield _ready(f"http://127.0.0.1:{port}", running)
@@ -76,6 +76,12 @@ def browser():
 
 @pytest.fixture
 def page(browser, server):
+    with watched(browser, server) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser, server):
     """A page at the server; a fault in its scripts, or of its content security policy, fails the test."""
     context = browser.new_context(viewport={"width": 1180, "height": 860})
     faults = []

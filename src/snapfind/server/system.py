@@ -30,6 +30,7 @@ class InfoReply(Reply):
     bytes: int
     created: str
     version: str
+    read_only: bool = Field(description="another process owns the catalogue; what changes it is refused here")
     limits: dict[str, float] = Field(description="the settings that bound requests")
 
 
@@ -77,7 +78,7 @@ async def info(service: Serving, trace: Now) -> InfoReply:
         name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
     }
     limits = {name: service.settings.number(name) for name in _LIMITS}
-    return reply(trace, InfoReply, fields=found["schema"], limits=limits, **known)
+    return reply(trace, InfoReply, fields=found["schema"], read_only=service.reads_only, limits=limits, **known)
 
 
 @router.get("/facets/{field}", response_model=FacetReply)

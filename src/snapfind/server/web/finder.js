@@ -33,7 +33,8 @@ export async function start() {
 }
 
 async function describeFields() {
-  const { fields, products, pictures } = await api.info();
+  const { fields, products, pictures, read_only } = await api.info();
+  document.documentElement.toggleAttribute("data-read-only", read_only); // hides what changes the catalogue
   const names = Object.keys(fields);
   by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;
   by("facet").replaceChildren(make("option", { value: "" }, "nothing"), ...names.filter((name) => ["text", "bool", "list"].includes(fields[name]) && !["title", "description"].includes(name)).map((name) => make("option", { value: name }, name)));
