@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--depth", nargs="+", choices=("heads", "blocks"), default=["heads"])
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--parts", type=float, nargs="+", default=[1.0], help="of the way from raw weights to learnt")
+    parser.add_argument("--parts", type=float, nargs="+", help="of the way from raw weights to learnt")
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True)
@@ -136,13 +136,14 @@ def main() -> None:
     print("|---" * 5 + "|")
     for depth in given.depth:
         bench = Bench(depth, given.work, choose=given.choose)
+        parts = given.parts or [bench.step.part]
         rows: dict[str, list[tuple[float, float]]] = {}
         for seed in range(given.seeds):
             left = np.random.default_rng([8, seed]).permutation(len(bench.studio))[:LEFT_OUT]
             new = np.isin(bench.products[bench.asks], left)
             found = {"raw": bench.raw()} | {
                 f"{part} | {share}": right
-                for (part, share), right in bench.learnt(left, seed, given.epochs, given.parts).items()
+                for (part, share), right in bench.learnt(left, seed, given.epochs, parts).items()
             }
             for name, right in found.items():
                 rows.setdefault(name, []).append((float(right[new].mean()), float(right[~new].mean())))

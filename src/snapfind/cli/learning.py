@@ -13,7 +13,6 @@ from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import pretrain, prompts, tell
 from snapfind.cli.printing import err, out, progress_bar
-from snapfind.errors import BadInput
 from snapfind.evaluate.queries import read_queries
 from snapfind.learn.extra import need_torch
 
@@ -199,24 +198,18 @@ def distill(
 def locked(
     shop: Shop,
     queries: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="A CSV with text and product: what shoppers typed, and meant.")
-    ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Learn nothing: go back to ConSE.")] = False,
+        Path, typer.Option(metavar="TABLE", help="A CSV with text and product: what shoppers typed, and meant.")
+    ],
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
     """Learn from titles how a text finds the picture of a product without one, where that serves the queries given."""
+    need_torch()
     with snapfind.open(shop, create=False) as opened:
-        if off:
-            out.print(f"texts reach pictures by {opened.bridge(None)}")
-            return
-        if queries is None:
-            raise BadInput("give --queries TABLE: only what shoppers type tells whether learning serves them")
-        need_torch()
-        _bridge(opened, queries, seed=seed, yes=yes)
+        _bridge(opened, shop, queries, seed=seed, yes=yes)
 
 
-def _bridge(opened: Catalog, table: Path, *, seed: int, yes: bool) -> None:
+def _bridge(opened: Catalog, shop: Path, table: Path, *, seed: int, yes: bool) -> None:
     """Learns, shows both ways, and switches if that is wanted and anything was gained."""
     from snapfind.learn.bridge import bridge_titles
 
@@ -239,9 +232,9 @@ def _bridge(opened: Catalog, table: Path, *, seed: int, yes: bool) -> None:
     elif yes or (sys.stdin.isatty() and typer.confirm("let it answer from now on?", default=True)):
         with progress_bar("building") as progress:
             name = opened.bridge(folder, progress=progress)
-        out.print(f"{name} finds products without a title; go back with: snapfind learn locked SHOP --off")
+        out.print(f"{name} finds products without a title; go back with: snapfind model bridge {shop} conse")
     else:
-        out.print(f"nothing was changed; the space is in {folder}")
+        out.print(f"nothing was changed; let it answer with: snapfind model bridge {shop} {folder}")
 
 
 app.command()(prompts)

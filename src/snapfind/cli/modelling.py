@@ -16,7 +16,7 @@ from snapfind.evaluate.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank; bring your own.",
+    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank, bridge; your own.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -128,6 +128,17 @@ def rerank(
     with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalogue:
         catalogue.rerank(None if method == "none" else method)
     out.print("the first candidates are not reranked" if method == "none" else f"{method} reranks the first candidates")
+
+
+@app.command()
+def bridge(
+    shop: Place, source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="An artifact of learn locked.")]
+) -> None:
+    """Say how a text reaches the picture of a product without a title: by a learnt space, or by ConSE as at first."""
+    folder = folder_of(shop, "model bridge")
+    with snapfind.open(folder, create=False) as catalogue, progress_bar("building") as progress:
+        name = catalogue.bridge(None if source == "conse" else source, progress=progress)
+    out.print(f"texts reach pictures by {name}")
 
 
 for verb in (convert, verify, use):
