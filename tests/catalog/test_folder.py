@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from snapfind.catalog.folder import Folder, write_whole
-from snapfind.errors import CatalogBroken, CatalogBusy, NotFound
+from snapfind.catalog.folder import Folder, drafted, write_whole
+from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
 
 
 def made(path):
@@ -75,3 +75,19 @@ def test_writing_whole_leaves_the_old_content_when_it_fails(tmp_path, monkeypatc
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "artifact" / "heads").mkdir(parents=True)
+    for name in ("a", "heads/b"):
+        (tmp_path / "artifact" / name).write_text(name)
+    draft = drafted(tmp_path / "artifact", ["a", "heads/b", "absent"], tmp_path / "spaces")
+    assert (draft / "heads/b").read_text() == "heads/b" and not (draft / "absent").exists()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(NoRoom, match="free some space"):
+        drafted(tmp_path / "artifact", ["a"], tmp_path / "spaces")
+    assert list((tmp_path / "spaces").iterdir()) == []

@@ -3,10 +3,9 @@
 shop.snap/spaces/locked-…/      the artifact of `snapfind learn locked`, named by its space
 """
 
-import shutil
 from pathlib import Path
 
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, drafted
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Locked
 from snapfind.encoders.text import TextEncoder
@@ -20,17 +19,12 @@ _FILES = ("manifest.json", "weights.safetensors")
 def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> Locked:
     """Copy an artifact into the catalogue, whole or not at all, and open the copy.
 
-    Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders.
+    Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
     """
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
     locked = Locked.load(artifact, text, Builtin.load().raw_id)
     target = folder.space(locked.space.id)
     if not target.exists():
-        draft = target.with_name("draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for name in _FILES:
-            shutil.copyfile(artifact / name, draft / name)
-        draft.rename(target)
+        drafted(artifact, _FILES, target.parent).rename(target)
     return locked

@@ -13,6 +13,7 @@ shop.snap/
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from filelock import FileLock, Timeout
 from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound, ReadOnly
 from snapfind.types import Kind
 
-__all__ = ["FORMAT", "Folder", "Manifest", "write_whole"]
+__all__ = ["FORMAT", "Folder", "Manifest", "drafted", "write_whole"]
 
 FORMAT = 1
 
@@ -141,3 +142,22 @@ class Folder:
         """Give the folder back."""
         (self.path / "owner").unlink(missing_ok=True)
         self._lock.release()
+
+
+def drafted(artifact: Path, names: Iterable[str], place: Path) -> Path:
+    """A draft in `place` with those of the named files that an artifact has; rename it where it is to stand.
+
+    Raises NoRoom, and leaves nothing behind.
+    """
+    draft = place / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        for name in names:
+            if (artifact / name).is_file():
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(artifact / name, draft / name)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise NoRoom(f"{artifact} cannot be copied into the catalogue: {error.strerror}; free some space") from error
+    return draft

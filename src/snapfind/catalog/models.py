@@ -15,7 +15,7 @@ from typing import Any
 from PIL.Image import Image
 
 from snapfind.catalog.calibrating import Learnt, learn, read
-from snapfind.catalog.folder import Folder, write_whole
+from snapfind.catalog.folder import Folder, drafted, write_whole
 from snapfind.catalog.points import points_of
 from snapfind.catalog.towers import keep
 from snapfind.encoders.adapter import Adapter
@@ -136,12 +136,7 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
         return tower
     told = _told(artifact)
     parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
-    draft = folder.path / "spaces" / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    for name in _FILES:
-        if (artifact / name).is_file():
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(artifact / name, draft / name)
+    draft = drafted(artifact, _FILES, folder.path / "spaces")
     threads = settings.whole("threads")
     raw = str(told.get("encoder", "")).rpartition("-")[0]
     try:
@@ -328,11 +323,7 @@ def rank(folder: Folder, artifact: Path | None) -> None:
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
     clickmodel.load(artifact, folder.manifest.active)
-    draft = place.with_name("ranker.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for name in clickmodel.FILES:
-        shutil.copyfile(artifact / name, draft / name)
+    draft = drafted(artifact, clickmodel.FILES, place.parent)
     shutil.rmtree(place, ignore_errors=True)
     draft.rename(place)
 

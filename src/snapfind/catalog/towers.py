@@ -10,9 +10,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, drafted
 from snapfind.encoders.tower import FILES, Tower
-from snapfind.errors import NoRoom
 
 __all__ = ["forget_unused", "keep", "kept_from"]
 
@@ -22,19 +21,7 @@ def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
     tower = Tower.load(artifact, threads=threads)
     target = folder.encoder(tower.raw_id)
     if not target.exists():
-        draft = target.with_name("draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
-            draft.mkdir(parents=True)
-            for name in FILES:
-                if (artifact / name).is_file():
-                    shutil.copyfile(artifact / name, draft / name)
-        except OSError as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise NoRoom(
-                f"{artifact} cannot be copied into the catalogue: {error.strerror}; free some space"
-            ) from error
-        draft.rename(target)
+        drafted(artifact, FILES, target.parent).rename(target)
     return tower
 
 
