@@ -10,6 +10,7 @@ from torch import distributed, multiprocessing, nn  # noqa: E402
 
 from snapfind.learn.contrast import gathered, in_parts, info_nce, sigmoid_loss  # noqa: E402
 from snapfind.learn.training import Plan, train  # noqa: E402
+from tests.learn.leaving import leave  # noqa: E402
 
 
 class Tower(nn.Module):
@@ -75,7 +76,7 @@ def rank(number, ranks, folder):
 
     outcome = train(Towers(), batch, 3, Plan(epochs=2, rate=1e-2, warm=0.0))
     torch.save(outcome.module.state_dict(), f"{folder}/{ranks}-{number}.pt")
-    distributed.destroy_process_group()
+    leave()
 
 
 @pytest.mark.enable_socket

@@ -22,6 +22,7 @@ from snapfind.learn.pretrain import Feed, Recipe, cost, pretrain, save_towers  #
 from snapfind.learn.shards import Shards  # noqa: E402
 from snapfind.learn.towers import ByteText, Sight, Towers, bytes_of, titles_of  # noqa: E402
 from snapfind.learn.training import Plan  # noqa: E402
+from tests.learn.leaving import leave  # noqa: E402
 from tests.learn.test_shards import LIMITS, jpeg, pairs, shard  # noqa: E402
 
 SIDE = 16
@@ -158,7 +159,7 @@ def on_ranks(number, ranks, folder):
         outcome = pretrain(towers(loss, part=3), feed(Shards(files, LIMITS), recipe), recipe)
         save_file(outcome.module.state_dict(), f"{folder}/{loss}-{ranks}-{number}")
     if ranks > 1:
-        distributed.destroy_process_group()
+        leave()
 
 
 @pytest.mark.enable_socket
