@@ -179,9 +179,15 @@ def test_views_follow_from_their_numbers_alone():
     assert view_of(image, "photo", 3, 0, 0) is image
 
 
-def test_fewer_minutes_look_at_fewer_views():
-    assert within("blocks", 0, 2700, 0).views == LADDER["blocks"].views
-    assert 2 <= within("blocks", 5, 2700, 0).views < LADDER["blocks"].views
+def test_fewer_minutes_look_at_fewer_views_and_few_pictures_are_seen_more_often():
+    whole = LADDER["blocks"]
+    many = 400 * shown()
+    assert within("blocks", 0, many, 0) == whole
+    assert 2 <= within("blocks", 5, many, 0).views < whole.views
+    few = within("blocks", 0, shown(), 0)
+    assert few.plan.epochs > whole.plan.epochs and few.views == whole.views
+    made = [replace(one, how="rephotographed") for one in shown(1)]
+    assert within("blocks", 0, made, 0).views > whole.views
 
 
 def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):

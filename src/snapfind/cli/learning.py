@@ -65,7 +65,7 @@ def catalogue(
     from snapfind.learn.catalogue import adapt, within
 
     with lesson_of(shop, photos, root) as lesson:
-        step = within(depth, minutes, len(lesson.shown), seed)
+        step = within(depth, minutes, lesson.shown, seed)
         step = replace(step, part=part or step.part)
         command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
         lesson.offer(

@@ -136,7 +136,7 @@ def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Seq
     from snapfind.learn.gather import gather
 
     shown, _, _ = gather(catalogue, [(one.photo, one.product) for one in log.learnable])
-    step = within(rules.depth, rules.minutes, len(shown), rules.seed + turn.number)
+    step = within(rules.depth, rules.minutes, shown, rules.seed + turn.number)
     with tempfile.TemporaryDirectory(dir=catalogue.folder.path) as work:
         command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
         found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)

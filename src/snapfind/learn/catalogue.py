@@ -27,6 +27,9 @@ __all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "within"]
 
 Progress = Callable[[int, int], None]
 _LOOKS = 60  # views a second that the front makes on two cores
+_STEPS = 200  # batches at the least
+_AGAIN = 32  # views of a picture that is photographed again: these differ more than crops of a photo
+_VIEWS = 12_000  # of all pictures; 44 kB each with blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,21 @@ LADDER: dict[Depth, Step] = {
 }
 
 
-def within(depth: Depth, minutes: float, pictures: int, seed: int) -> Step:
-    """The step of the ladder that fits into so many minutes for so many pictures: fewer views, fewer epochs.
+def within(depth: Depth, minutes: float, shown: Sequence[Shown], seed: int) -> Step:
+    """The step of the ladder that fits these pictures, and into so many minutes; 0 minutes set no limit.
 
-    Two fifths of the time may go into looking at views, at 60 a second; 0 minutes set no limit.
+    Few pictures get more epochs, and more views where all of them are studio pictures photographed again. Two fifths of
+    the minutes may go into looking at views, at 60 a second.
     """
-    step = LADDER[depth]
-    views = round(0.4 * 60 * minutes * _LOOKS / max(1, pictures)) if minutes else step.views
-    plan = replace(step.plan, minutes=minutes, seed=seed)
-    return replace(step, plan=plan, views=max(2, min(views, step.views)))
+    step, count = LADDER[depth], max(1, len(shown))
+    photos = sum(one.role == "query" for one in shown)
+    epochs = max(step.plan.epochs, _STEPS // -(-max(1, photos) // step.batch))
+    views = step.views
+    if views and not any(one.how == "photo" for one in shown):
+        views = max(views, min(_AGAIN, _VIEWS // count))
+    if minutes:
+        views = max(2, min(views, round(0.4 * 60 * minutes * _LOOKS / count)))
+    return replace(step, plan=replace(step.plan, epochs=epochs, minutes=minutes, seed=seed), views=views)
 
 
 def adapt(
@@ -76,7 +85,7 @@ def adapt(
 
     Every product needs a studio picture; photos are best. Raises BadInput on fewer than two products.
     """
-    started, step = time.monotonic(), step or LADDER[depth]
+    started, step = time.monotonic(), step or within(depth, 0, shown, 0)
     seed = step.plan.seed
     course = open_course(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
     source, body = course.source, course.body
