@@ -23,7 +23,7 @@ from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
-from snapfind.encoders.opening import is_tower, open_encoder
+from snapfind.encoders.opening import is_tower, kind_of, open_encoder
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.tower import Tower
@@ -72,9 +72,8 @@ def open_model(folder: Folder, settings: Settings) -> Model:
 
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
     name = settings.text("encoder")
-    if is_tower(Path(name).expanduser()):
-        return keep(folder, Path(name).expanduser(), settings.whole("threads"))
-    return raw_encoder(name, settings)
+    artifact = Path(name).expanduser()
+    return adopt(folder, artifact, settings) if kind_of(artifact) else raw_encoder(name, settings)
 
 
 def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
