@@ -13,7 +13,7 @@ from snapfind.errors import ModelBroken
 __all__ = ["GOLDEN_TOLERANCE", "ROUNDED_TOLERANCE", "check_golden", "golden_pictures"]
 
 GOLDEN_TOLERANCE = 1e-3  # largest difference of a number in a unit row: float16 weights stay below, a flipped bit not
-ROUNDED_TOLERANCE = 0.02  # of a network in whole numbers: processors round a half to either side, and that adds up
+ROUNDED_TOLERANCE = 0.02  # of one in whole numbers: halves rounded to the other side, layer by layer, make .009
 _SIZES = ((320, 240), (180, 300), (224, 224), (97, 61))
 
 
