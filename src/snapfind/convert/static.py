@@ -3,8 +3,8 @@
 ONNX Runtime's static quantisation: weights a channel at a time, activations a tensor at a time, from their least and
 largest value over the pictures (Jacob et al., "Quantization and Training of Neural Networks", arXiv 1712.05877). ReLU6
 then is the range itself and costs nothing. Other ranges, and parts left in float, were measured on photos of `train`:
-benchmarks/results/own_encoders.md. Weights keep all 8 bits: with 7, which older processors would add up without
-overflow, vectors turn four times as far; encoders/session.py has those multiply otherwise.
+benchmarks/results/own_encoders.md. Weights keep all 8 bits: with 7, which every processor adds up without overflow,
+vectors turn twice as far; encoders/session.py has processors without VNNI multiply otherwise.
 """
 
 import tempfile
