@@ -3,7 +3,7 @@
     SNAPFIND_DATA=… python benchmarks/eight_bits.py [--only NAME …]
 
 Ranges come from the 81 studio pictures of `grocery` with two photos made of each; the ways of finding ranges are
-compared on a third of these, since histograms take long. Compared are 165 photos and the 81 pictures: cosines, and
+compared on a quarter of these, since histograms take long. Compared are 165 photos and the 81 pictures: cosines, and
 the studio pictures that a photo finds. Times are processor time of one core.
 """
 
@@ -30,7 +30,7 @@ from snapfind.encoders.vectors import unit
 
 Node = onnx.NodeProto
 SOURCE = artifact_of("lite0") / "model.onnx"
-SOME = 60  # tensors of a third
+SOME = 60  # of 243 pictures
 CHUNK = 15  # that histograms are made of at a time
 
 
@@ -66,10 +66,10 @@ WAYS: dict[str, dict[str, object]] = {
     "first convolution in float": {"kept": convolution("_conv_stem")},
     "last convolution in float": {"kept": convolution("_conv_head")},
     "convolutions of one channel each in float": {"kept": convolution("depthwise")},
-    "a third: least and largest value": {"most": SOME},
-    "a third: 99.99 %": {"most": SOME, "method": CalibrationMethod.Percentile, "percentile": 99.99},
-    "a third: 99.999 %": {"most": SOME, "method": CalibrationMethod.Percentile, "percentile": 99.999},
-    "a third: entropy": {"most": SOME, "method": CalibrationMethod.Entropy},
+    "a quarter: least and largest value": {"most": SOME},
+    "a quarter: 99.99 %": {"most": SOME, "method": CalibrationMethod.Percentile, "percentile": 99.99},
+    "a quarter: 99.999 %": {"most": SOME, "method": CalibrationMethod.Percentile, "percentile": 99.999},
+    "a quarter: entropy": {"most": SOME, "method": CalibrationMethod.Entropy},
 }
 
 

@@ -28,7 +28,7 @@ from tests.pictures import picture, save
 from tests.server.conftest import BASE, Checked, photo64
 
 COUNT = 16
-WITHOUT = ["torch", "torchvision", "transformers", "open_clip", "timm", "huggingface_hub"]
+WITHOUT = ["torch", "torchvision", "transformers", "open_clip", "timm", "huggingface_hub", "onnxscript", "sympy"]
 
 
 @pytest.fixture(scope="module")
