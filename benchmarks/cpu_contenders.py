@@ -135,16 +135,21 @@ def clip_retrieval(models: Path) -> Encode:
     return encode
 
 
-def snapfind_default(models: Path) -> Encode:
+def snapfind_default(models: Path, name: str = "lite0") -> Encode:
     """What `add` does before it stores: decode and fit in threads, encode in batches. EfficientNet-Lite0."""
     from snapfind.encoders.builtin import Builtin
     from snapfind.encoders.preprocess import fitted
 
-    encoder = Builtin.load()
+    encoder = Builtin.load(name)
     side = encoder.preprocessing.side
     return _pooled(
         lambda picture: fitted(picture, encoder.preprocessing), side, lambda some: encoder.images(some, "catalogue")
     )
+
+
+def snapfind_eight_bits(models: Path) -> Encode:
+    """The same in 8 bits, as `snapfind model quantise` makes it."""
+    return snapfind_default(models, str(models / "lite0-int8"))
 
 
 def snapfind_same(models: Path, run: Callable[[Any], Any] | None = None, file: str = "visual.onnx") -> Encode:
@@ -233,6 +238,7 @@ CONTENDERS: dict[str, Callable[[Path], Encode]] = {
     "snapfind-same-openvino": snapfind_openvino,
     "snapfind-same-openvino-f32": snapfind_openvino_f32,
     "snapfind": snapfind_default,
+    "snapfind-int8": snapfind_eight_bits,
 }
 
 

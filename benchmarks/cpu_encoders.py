@@ -1,6 +1,6 @@
 """Photos a second from JPEG files to vectors: what a user would pick instead, and snapfind. Prints Markdown.
 
-    python benchmarks/cpu_encoders.py --prepare --models DIR                      # needs snapfind[turbo]
+    SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --prepare --models DIR        # needs snapfind[turbo,quantise]
     SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --models DIR --python VENV/bin/python [--rounds 3]
 
 VENV holds the programs to compare with (pip install sentence-transformers fastembed rclip imgsearch open_clip_torch
@@ -38,12 +38,13 @@ WHAT = {
     "snapfind-same-openvino-f32": ("snapfind's way", "ViT-B/32", "OpenVINO fp32"),
     "snapfind-same-openvino": ("snapfind's way", "ViT-B/32", "OpenVINO, its default"),
     "snapfind": ("snapfind, its default", "EfficientNet-Lite0", "ONNX Runtime fp32"),
+    "snapfind-int8": ("snapfind, its default in 8 bits", "EfficientNet-Lite0", "ONNX Runtime int8"),
 }
 PACKAGES = ("torch", "open_clip_torch", "sentence-transformers", "clip-retrieval", "rclip", "imgsearch", "fastembed")
 
 
 def prepare(models: Path) -> None:
-    """ViT-B/32 with random weights, as each program keeps it."""
+    """ViT-B/32 with random weights, as each program keeps it, and the default in 8 bits."""
     import open_clip
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -70,6 +71,18 @@ def prepare(models: Path) -> None:
     CLIPModel(CLIPConfig()).save_pretrained(models / "clip")
     processor.save_pretrained(models / "clip")
     words_of(models / "clip")
+    in_eight_bits(models / "lite0-int8")
+
+
+def in_eight_bits(folder: Path) -> None:
+    """As `snapfind model quantise` makes it, of the groceries' studio pictures."""
+    from snapfind.convert.eight_bits import write_eight_bits
+    from snapfind.convert.quantise import photographed
+    from snapfind.encoders.builtin import artifact_of
+
+    studio = sorted((Path(os.environ["SNAPFIND_DATA"]) / "grocery/catalogue").rglob("*_Iconic.jpg"))
+    pictures = [Image.open(file).convert("RGB") for file in studio]
+    write_eight_bits(artifact_of("lite0"), folder, photographed(pictures, 2))
 
 
 def words_of(folder: Path) -> None:

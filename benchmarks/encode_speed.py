@@ -2,6 +2,7 @@
 
     python benchmarks/encode_speed.py                    # lite0, and lite2 where scripts/export_encoder.py made it
     python benchmarks/encode_speed.py --also int8-folder # a further artifact
+    python benchmarks/encode_speed.py --also int8-folder --without-vnni   # multiplying as x86 without VNNI has to
     python benchmarks/encode_speed.py --paired FOLDER    # what a learnt artifact costs beside lite0, run about
 
 Each figure is the median of several runs of at least 32 photos, on as many threads as the process has cores. Run it
@@ -17,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from snapfind.encoders import session
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.preprocess import to_tensor
 from snapfind.errors import NotFound
@@ -47,11 +49,10 @@ def rate(work: Callable[[], object], count: int) -> float:
 def row(label: str, encoder: Builtin) -> str:
     """One line of the table."""
     ready = to_tensor(photos(32, 300), encoder.preprocessing)
-    session = encoder._session
 
     def bare(batch: int) -> None:
         for start in range(0, 32, batch):
-            session.run(["pooled"], {"pictures": ready[start : start + batch]})
+            encoder._session.run(["pooled"], {"pictures": ready[start : start + batch]})
 
     cells = [rate(lambda batch=batch: bare(batch), 32) for batch in BATCHES]
     for side in (384, 1600):
@@ -86,7 +87,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--also", action="append", default=[], help="folder of a further artifact")
     parser.add_argument("--paired", help="folder of a learnt artifact, for this comparison alone")
+    parser.add_argument("--without-vnni", action="store_true", help="8 bits by the exact way of older processors")
     given = parser.parse_args()
+    if given.without_vnni:
+        session._overflows = lambda: True
     print(f"{os.cpu_count()} cores, load before the run {os.getloadavg()[0]:.1f}\n")
     if given.paired:
         print(paired(given.paired))

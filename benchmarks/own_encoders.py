@@ -17,8 +17,9 @@ import torch
 import transformers
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from snapfind.convert.agreement import milliseconds, pictures_by_torch, size_of
+from snapfind.convert.agreement import pictures_by_torch
 from snapfind.convert.convert import convert
+from snapfind.convert.cost import milliseconds, size_of
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.session import open_session

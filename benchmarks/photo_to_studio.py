@@ -6,7 +6,7 @@
 Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
 coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
 photo except the row marked so, which shows what the photos' own mean (no labels) would add. Lite2 has a row where
-scripts/export_encoder.py has made it, an int8 model where --int8 names its artifact.
+scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+import snapfind
+from snapfind.catalog.models import enlisted
 from snapfind.encoders.adapter import Adapter, fit
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.port import Vectors
@@ -142,6 +144,16 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     yield name, there.project(whole, "query"), there.project(studio, "catalogue")
 
 
+def rows_of(shop: Path, data: Grocery) -> Rows:
+    """The models of a catalogue, whichever answers, built to the end or not."""
+    with snapfind.open(shop, create=False) as opened:
+        for name, told in opened.folder.manifest.models.items():
+            encoder = enlisted(opened.folder, name, opened.settings)
+            kind = "learnt" if "learnt" in encoder.name else "fitted" if told["adapted"] else "raw"
+            seen = encoder.images(data.photos, "query"), encoder.images(data.studio, "catalogue")
+            yield f"{kind}, {told.get('precision', 'fp32')} ({name})", *seen
+
+
 def report(data: Grocery, rows: Rows) -> None:
     """One line a variant."""
     draws = np.random.default_rng(0).integers(len(data.fine), size=(2000, len(data.fine)))
@@ -164,27 +176,26 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=["val", "train"], default="val")
-    parser.add_argument("--int8", type=Path, help="folder of an int8 artifact")
+    parser.add_argument("--shop", type=Path, help="a catalogue: its models as they stand, and nothing else")
     parser.add_argument("--others", action="store_true", help="only the rows of other encoders than lite0")
     given = parser.parse_args()
     data = Grocery(given.split)
     print(f"n = {len(data.photos)} photos of `{given.split}`, {len(np.unique(data.fine))} classes among 81\n")
     print("| variant | fine@1 | fine@5 | coarse@1 |\n|---|---|---|---|")
+    if given.shop:
+        report(data, rows_of(given.shop, data))
+        return
     if not given.others:
         encoder = Builtin.load("lite0")
         report(data, raw_rows(data, encoder))
         report(data, fitted_rows(data, encoder))
-    for name in ["lite2", *([str(given.int8)] if given.int8 else [])]:
-        try:
-            other = Builtin.load(name)
-        except NotFound as missing:
-            print(f"| {name} | {missing} | | |")
-            continue
-        label = other.name if name == "lite2" else f"{other.name} int8"
-        report(
-            data, iter([(f"{label} raw", other.images(data.photos, "query"), other.images(data.studio, "catalogue"))])
-        )
-        report(data, fitted_rows(data, other))
+    try:
+        other = Builtin.load("lite2")
+    except NotFound as missing:
+        print(f"| lite2 | {missing} | | |")
+        return
+    report(data, iter([("lite2 raw", other.images(data.photos, "query"), other.images(data.studio, "catalogue"))]))
+    report(data, fitted_rows(data, other))
 
 
 if __name__ == "__main__":

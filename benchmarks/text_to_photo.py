@@ -50,7 +50,7 @@ NOT = {
 }
 
 
-def seen(split: str) -> tuple[np.ndarray, np.ndarray]:
+def seen(split: str, encoder: str) -> tuple[np.ndarray, np.ndarray]:
     """(n,) product names and (n, 1000) class probabilities of the photos."""
     folder = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
     with (folder / "classes.csv").open() as table:
@@ -58,7 +58,7 @@ def seen(split: str) -> tuple[np.ndarray, np.ndarray]:
     lines = [line.split(", ") for line in (folder / f"{split}.txt").read_text().splitlines()]
     lines = lines[:: 4 if split == "train" else 1]
     photos = [load(folder / path, Limits.of(Settings())) for path, _, _ in lines]
-    return np.array([names[int(fine)] for _, fine, _ in lines]), Builtin.load().look(photos).posterior
+    return np.array([names[int(fine)] for _, fine, _ in lines]), Builtin.load(encoder).look(photos).posterior
 
 
 def precisions(similar: np.ndarray, products: np.ndarray, wanted: list[str]) -> str:
@@ -75,7 +75,9 @@ def main() -> None:
     """Reads, ranks, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("val", "train"), default="val")
-    products, posterior = seen(parser.parse_args().split)
+    parser.add_argument("--encoder", default="lite0", help="or the folder of an artifact, such as one in 8 bits")
+    given = parser.parse_args()
+    products, posterior = seen(given.split, given.encoder)
     text = TextEncoder()
     names = text.texts(class_names(), role="catalogue")
     print(f"| bridge | products | {' | '.join(LANGUAGES)} |\n|---|---|---|---|---|")

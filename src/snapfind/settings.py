@@ -44,7 +44,9 @@ def _article(default: object) -> str:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("encoder", "lite0", "name", "Image encoder of a new catalogue: lite0, lite2, or a converted one's folder."),
+    Setting(
+        "encoder", "lite0", "name", "Image encoder of a new catalogue: lite0, lite2, or the folder of an artifact."
+    ),
     Setting("threads", 0, "threads", "Threads for encoding; 0 takes one for each core.", 0, 256),
     Setting("batch", 16, "pictures", "Pictures that go through the encoder at a time while adding.", 1, 1024),
     Setting("limit", 10, "products", "Hits of a search when nothing else is asked for.", 1, 1000),

@@ -130,6 +130,8 @@ def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
     shop.close()
     code, _, err = run("learn", "catalogue", path)
     assert code == 2 and "snapfind model fit" in err
+    code, _, err = run("model", "quantise", path)
+    assert code == 2 and "model convert --precision int8" in err
 
 
 def test_the_verbs_convert_verify_use_list(shop, dino, run, tmp_path):

@@ -23,7 +23,7 @@ from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
-from snapfind.encoders.opening import is_tower, open_encoder
+from snapfind.encoders.opening import is_tower, kind_of, open_encoder
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.tower import Tower
@@ -72,9 +72,8 @@ def open_model(folder: Folder, settings: Settings) -> Model:
 
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
     name = settings.text("encoder")
-    if is_tower(Path(name).expanduser()):
-        return keep(folder, Path(name).expanduser(), settings.whole("threads"))
-    return raw_encoder(name, settings)
+    artifact = Path(name).expanduser()
+    return adopt(folder, artifact, settings) if kind_of(artifact) else raw_encoder(name, settings)
 
 
 def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
@@ -105,9 +104,13 @@ def loaded(model: Mapping[str, Any], place: Path, threads: int) -> Builtin:
 
 
 def enlist(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, ready: bool, parent: str = "") -> None:
-    """Write a model into the manifest; `parent` is the shipped encoder that a learnt network began as."""
+    """Write a model into the manifest; `parent` is the shipped encoder that a network of its own began as."""
     entry = {"encoder": parent or encoder.name, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
-    kind = {"tower": encoder.raw_id} if isinstance(encoder, Tower) else {"learnt": True} if parent else {}
+    kind: dict[str, object] = {"tower": encoder.raw_id} if isinstance(encoder, Tower) else {}
+    if parent:
+        kind = {"learnt": True}
+    if isinstance(encoder, Builtin) and encoder.precision != "fp32":
+        kind["precision"] = encoder.precision
     folder.save(models={**folder.manifest.models, encoder.space.id: entry | kind})
 
 
@@ -125,7 +128,7 @@ def made_ready(folder: Folder, name: str) -> None:
 
 def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
     """Copy an artifact into the catalogue and enlist it: one of `snapfind learn` (a network with heads, or heads
-    alone) or of `snapfind model convert`.
+    alone), of `snapfind model quantise` (a network, perhaps with heads) or of `snapfind model convert`.
 
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
     """
@@ -150,13 +153,15 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
     else:
         draft.rename(target)
     if encoder.space.id not in folder.manifest.models:
-        enlist(folder, encoder, adapted=True, ready=False, parent=parent)
+        adapted = encoder.space.id != encoder.raw_id
+        enlist(folder, encoder, adapted=adapted, ready=False, parent=parent)
     return encoder
 
 
+_NETWORK = ("manifest.json", "model.onnx", "golden.safetensors")
 _FILES = (
-    *("manifest.json", "model.onnx", "golden.safetensors", "weights.safetensors"),
-    *("heads/manifest.json", "heads/weights.safetensors"),
+    *(*_NETWORK, "weights.safetensors", "heads/manifest.json", "heads/weights.safetensors"),
+    *("calibration.json", "categories.safetensors"),
 )
 
 
@@ -186,15 +191,30 @@ def fit(
     if len(sample) < 2:
         raise BadInput("there are fewer than two pictures; add the catalogue first")
     told = folder.manifest.models[model.photo.space.id]
+    if told.get("precision") == "int8":
+        return _fit_within(folder, model.photo.space.id, sample, progress)
     raw = enlisted(folder, told["tower"], settings) if "tower" in told else raw_encoder(told["encoder"], settings)
     adapter = fit_adapter(sample, raw, progress=progress)
     draft = folder.path / "spaces" / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
     adapter.save(draft)
     encoder = raw.adapted(Adapter.load(draft))
     target = folder.space(encoder.space.id)
     if not target.exists():
         draft.rename(target)
     enlist(folder, encoder, adapted=True, ready=False)
+    return encoder
+
+
+def _fit_within(folder: Folder, name: str, sample: Sequence[Image], progress: Progress | None) -> PhotoEncoder:
+    """The same on the network of a model in 8 bits, which no package ships: the fitted model keeps its own copy."""
+    draft = drafted(folder.space(name), _NETWORK, folder.path / "spaces")
+    fit_adapter(sample, Builtin.load(str(draft)), progress=progress).save(draft / "heads")
+    encoder = Builtin.load(str(draft))
+    target = folder.space(encoder.space.id)
+    if not target.exists():
+        draft.rename(target)
+    enlist(folder, encoder, adapted=True, ready=False, parent=folder.manifest.models[name]["encoder"])
     return encoder
 
 

@@ -55,8 +55,11 @@ class Opened:
         self.model = models.open_model(self.folder, self.settings)
         if not self.folder.manifest.active:
             self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
-            models.enlist(self.folder, self.model.photo, adapted=False, ready=True)
-            self.folder.save(active=self.model.photo.space.id)
+            name = self.model.photo.space.id
+            if name not in self.folder.manifest.models:  # an artifact was enlisted when it was copied
+                models.enlist(self.folder, self.model.photo, adapted=False, ready=False)
+            models.made_ready(self.folder, name)
+            self.folder.save(active=name)
         # long texts need no index of their own: words find them
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         self.index.declare(SYSTEM | indexed | self.schema)

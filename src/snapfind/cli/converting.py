@@ -16,8 +16,9 @@ from snapfind.catalog.models import copied
 from snapfind.catalog.towers import kept_from
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.printing import err, out, print_json, progress_bar
-from snapfind.encoders.opening import is_tower
-from snapfind.encoders.tower import Tower
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.opening import kind_of
+from snapfind.encoders.tower import KIND, Tower
 from snapfind.errors import NotFound
 
 if TYPE_CHECKING:
@@ -77,29 +78,34 @@ def _pictures(shop: Path) -> list[Image]:
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An artifact of snapfind model convert.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An artifact of model convert, quantise or learn.")],
 ) -> None:
     """Check an artifact: files against their sums, preprocessing, and the answers to drawn pictures and texts."""
-    if not is_tower(folder):
-        raise NotFound(f"{folder} is no artifact of snapfind model convert: it has no manifest.json of one")
-    tower = Tower.load(folder, checked=4)
+    kind = kind_of(folder)
+    if kind not in {KIND, "encoder"}:
+        raise NotFound(f"{folder} is no artifact of an encoder: it has no manifest.json of one")
+    encoder = Tower.load(folder, checked=4) if kind == KIND else Builtin.load(str(folder), checked=4)
     told = json_.loads((folder / "manifest.json").read_bytes())
-    said = "pictures and texts" if tower.words else "pictures only"
-    out.print(f"{folder} is whole: {tower.name}, {said}, {tower.space.dim} numbers, from {told['source']['kind']}")
-    own = tower.preprocessing
+    said = "pictures and texts" if encoder.words else "pictures only"
+    origin = told["source"]["kind"] if kind == KIND else told["parent"]
+    out.print(f"{folder} is whole: {encoder.name}, {said}, {encoder.space.dim} numbers, from {origin}")
+    own = encoder.preprocessing
     out.print(f"pictures are prepared as then: {own.resize} to {own.scaled or own.side}, {own.side} pixels a side")
 
 
 def use(
     shop: Shop,
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="An artifact of model convert, or what model convert takes.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="An artifact of model convert, quantise or learn, or what model convert takes."
+        ),
     ],
     precision: Precision = "fp16",
 ) -> None:
     """Let your own model answer: convert it where needed, build its space beside, switch; run again to go on."""
     with snapfind.open(shop, create=False) as catalogue, progress_bar("building") as progress:
-        if is_tower(Path(source)):
+        if kind_of(Path(source)):
             name = catalogue.use(source, progress=progress)
         else:
             name = _converted(catalogue, source, precision, progress)

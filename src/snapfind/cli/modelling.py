@@ -11,12 +11,13 @@ from snapfind.cli.converting import convert, use, verify
 from snapfind.cli.options import Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.cli.quantising import quantise
 from snapfind.evaluate.queries import read_queries
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, calibrate, build, switch, rollback, try, drop, rerank, bridge; your own.",
+    help="Models of a catalogue: list, fit, quantise, calibrate, build, switch, rollback, try, drop, rerank, bridge.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -141,5 +142,5 @@ def bridge(
     out.print(f"texts reach pictures by {name}")
 
 
-for verb in (convert, verify, use):
+for verb in (quantise, convert, verify, use):
     app.command()(verb)

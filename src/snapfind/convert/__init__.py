@@ -1,1 +1,1 @@
-"""PyTorch: a shop's own model, read as its library reads it, becomes an artifact that serves without PyTorch."""
+"""Encoders in other forms: a shop's own model as an artifact (PyTorch, once), and what answers in 8 bits (onnx)."""

@@ -1,9 +1,7 @@
-"""How the converted towers answer beside PyTorch: cosines, bytes, milliseconds, and the neighbours that they find."""
+"""How the converted towers answer beside PyTorch: least cosines of pictures and of texts."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,10 +14,9 @@ from snapfind.encoders.port import Vectors
 from snapfind.encoders.tower import Tower
 from snapfind.encoders.vectors import unit
 
-__all__ = ["Agreement", "agreement", "milliseconds", "pictures_by_torch", "same_neighbours", "size_of"]
+__all__ = ["Agreement", "agreement", "pictures_by_torch"]
 
 Progress = Callable[[int, int], None]
-_RUNS = 5
 _BATCH = 8
 
 
@@ -66,38 +63,6 @@ def _texts_by_torch(original: Original, texts: Sequence[str]) -> Vectors:
     )
     with torch.inference_mode():
         return unit((words.module(ids, mask.long()) if words.masked else words.module(ids)).numpy())
-
-
-def same_neighbours(one: Vectors, other: Vectors, count: int = 10) -> float:
-    """Part of the `count` nearest of each row of `one` that are among the nearest of the same row of `other`."""
-    count = min(count, len(one) - 1)
-    if count < 1:
-        return 1.0
-    nearest = [_nearest(rows, count) for rows in (one, other)]
-    return float(np.mean([len(set(a) & set(b)) / count for a, b in zip(*nearest)]))
-
-
-def _nearest(rows: Vectors, count: int) -> list[list[int]]:
-    scores = rows @ rows.T
-    np.fill_diagonal(scores, -np.inf)
-    found: list[list[int]] = np.argsort(-scores, axis=1, kind="stable")[:, :count].tolist()
-    return found
-
-
-def milliseconds(run: Callable[[], object]) -> float:
-    """The median of five runs, after one to warm up."""
-    run()
-    taken = []
-    for _ in range(_RUNS):
-        begin = time.perf_counter()
-        run()
-        taken.append((time.perf_counter() - begin) * 1000)
-    return float(np.median(taken))
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of an artifact."""
-    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _least(one: Vectors, other: Vectors) -> float:

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.convert.agreement import milliseconds, pictures_by_torch, same_neighbours, size_of
+from snapfind.convert.agreement import pictures_by_torch
 from snapfind.convert.artifact import write_tower
+from snapfind.convert.cost import milliseconds, size_of
 from snapfind.convert.hub import found
+from snapfind.convert.nearest import same_neighbours
 from snapfind.convert.original import Original
 from snapfind.convert.reading import fingerprint, read_original
 from snapfind.encoders.golden import golden_pictures

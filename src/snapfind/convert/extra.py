@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from snapfind.errors import ExtraMissing
 
-__all__ = ["need_convert", "need_package"]
+__all__ = ["need_convert", "need_onnx", "need_package"]
 
 _NEEDED = ("torch", "torchvision", "transformers", "tokenizers", "onnx", "onnxscript")
 
@@ -14,6 +14,12 @@ def need_convert() -> None:
     missing = [name for name in _NEEDED if not find_spec(name)]
     if missing:
         raise ExtraMissing(f"converting a model needs {', '.join(missing)}: pip install 'snapfind[convert]'")
+
+
+def need_onnx() -> None:
+    """Raises ExtraMissing where onnx, which writes the files of eight bits, is not installed."""
+    if not find_spec("onnx"):
+        raise ExtraMissing("an encoder in 8 bits is written with onnx: pip install 'snapfind[quantise]'")
 
 
 def need_package(name: str, what: str) -> None:

@@ -2,8 +2,8 @@
 
 fp16 halves the file; ONNX Runtime widens the weights when it loads them and computes in fp32, so it is as fast. int8
 multiplies in whole numbers, with scales found for each batch: what a model loses by it agreement.py tells. Scales fixed
-beforehand on pictures were no faster (benchmarks/own_encoders.py). What int8 leaves as it is (embeddings, the first
-convolution) is stored in half precision.
+beforehand on pictures were no faster for transformers (benchmarks/own_encoders.py); for convolutions they are, and
+static.py fixes them. What int8 leaves as it is (embeddings, the first convolution) is stored in half precision.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ from onnx import TensorProto, numpy_helper
 from snapfind.convert.quiet import quiet
 from snapfind.errors import BadInput
 
-__all__ = ["PRECISIONS", "Precision", "in_precision"]
+__all__ = ["PRECISIONS", "Precision", "halved", "in_precision"]
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -30,10 +30,10 @@ def in_precision(model: bytes, precision: str) -> bytes:
         raise BadInput(f"precision {precision!r}: give one of {', '.join(PRECISIONS)}", field="precision")
     if precision == "fp32":
         return model
-    return _halved(_quantised(model) if precision == "int8" else model)
+    return halved(_quantised(model) if precision == "int8" else model)
 
 
-def _halved(model: bytes) -> bytes:
+def halved(model: bytes) -> bytes:
     """Large fp32 constants as float16 and a cast, which ONNX Runtime folds when it loads the file."""
     proto = onnx.load_from_string(model)
     casts = []

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from snapfind.encoders.adapted import Adapted
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.golden import check_golden, golden_pictures
+from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
 from snapfind.encoders.inner import CELLS, with_cells
 from snapfind.encoders.photo import Closely, Look
 from snapfind.encoders.port import Encoder, Role, Space, Vectors, space_id
@@ -27,7 +27,7 @@ from snapfind.errors import ModelBroken, NoText, NotFound
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Builtin", "Closely", "Look"]
+__all__ = ["Builtin", "Closely", "Look", "artifact_of"]
 
 _SHIPPED = Path(__file__).parent / "weights"
 _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts what is not shipped
@@ -54,6 +54,7 @@ class Builtin(Adapted):
     ) -> None:
         self._session, self._manifest = session, manifest
         self.name = str(manifest["name"])
+        self.precision = str(manifest.get("precision", "fp32"))
         self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
@@ -62,14 +63,15 @@ class Builtin(Adapted):
         super().__init__(Space(raw, 1280, self.name, (), described), adapter, manifest["model_sha256"], described)
 
     @classmethod
-    def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0) -> "Builtin":
+    def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0, checked: int = 1) -> "Builtin":
         """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
 
         A learnt artifact has its own heads for the two roles, an Adapter in its subfolder `heads`.
-        `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use. Raises
-        NotFound where there is no such artifact and ModelBroken where files or golden vectors do not agree.
+        `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use; `checked`
+        golden rows are held against what it answers, at most 4. Raises NotFound where there is no such artifact and
+        ModelBroken where files or golden vectors do not agree.
         """
-        folder = _find(name)
+        folder = artifact_of(name)
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             preprocessing = Preprocessing.parse(manifest["preprocessing"])
@@ -83,7 +85,8 @@ class Builtin(Adapted):
                 f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
             )
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
-        check_golden(unit(encoder.look(golden_pictures(1)).pooled), golden, name)
+        tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
+        check_golden(unit(encoder.look(golden_pictures(checked)).pooled), golden, name, tolerance)
         if adapter is None and (folder / "heads").is_dir():
             adapter = folder / "heads"
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
@@ -119,7 +122,8 @@ class Builtin(Adapted):
         raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
 
 
-def _find(name: str) -> Path:
+def artifact_of(name: str) -> Path:
+    """The folder of an encoder by its name or path. Raises NotFound."""
     for folder in (_SHIPPED / name, (_MADE / name).expanduser(), Path(name).expanduser()):
         if (folder / "manifest.json").is_file():
             return folder

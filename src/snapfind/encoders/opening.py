@@ -7,7 +7,7 @@ from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.tower import KIND, Tower
 
-__all__ = ["is_tower", "open_encoder"]
+__all__ = ["is_tower", "kind_of", "open_encoder"]
 
 
 def open_encoder(name: str, *, threads: int = 0) -> PhotoEncoder:
@@ -21,7 +21,12 @@ def open_encoder(name: str, *, threads: int = 0) -> PhotoEncoder:
 
 def is_tower(folder: Path) -> bool:
     """Whether the folder holds an artifact of `snapfind model convert`."""
+    return kind_of(folder) == KIND
+
+
+def kind_of(folder: Path) -> str:
+    """What an artifact's manifest calls it: "tower", "encoder" (learnt, or in 8 bits), "adapter"; "" of no artifact."""
     try:
-        return bool(json.loads((folder / "manifest.json").read_bytes())["kind"] == KIND)
+        return str(json.loads((folder / "manifest.json").read_bytes())["kind"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return ""

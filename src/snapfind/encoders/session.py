@@ -1,6 +1,9 @@
 """ONNX Runtime as every encoder here runs it: on the processor, its threads asleep while they wait."""
 
 import os
+import platform
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapfind.errors import ModelBroken
@@ -24,10 +27,21 @@ def open_session(model: bytes, threads: int) -> "InferenceSession":
     # Spinning threads gain nothing for one query and take the cores from the index and from other queries
     # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if _overflows():  # another way, exact and slower
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as problem:
         raise ModelBroken(f"ONNX Runtime cannot load the model: {problem}") from problem
+
+
+@cache
+def _overflows() -> bool:
+    """Whether sums of products of 8 bits overflow: on x86 without VNNI, and where nothing tells that it has it."""
+    if platform.machine().lower() not in {"x86_64", "amd64", "i386", "i686"}:
+        return False
+    told = Path("/proc/cpuinfo")
+    return not told.exists() or "vnni" not in told.read_text()
 
 
 def _cores() -> int:
