@@ -13,8 +13,10 @@ from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import pretrain, prompts, tell
 from snapfind.cli.printing import err, out, progress_bar
+from snapfind.errors import BadInput
 from snapfind.evaluate.queries import read_queries
 from snapfind.learn.extra import need_torch
+from snapfind.learn.ranks import ranks
 
 __all__ = ["app"]
 
@@ -35,6 +37,16 @@ Depth = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")]
+
+
+@app.callback()
+def alone(context: typer.Context) -> None:
+    """Refuses to learn one catalogue in several processes. Raises BadInput."""
+    verb = context.invoked_subcommand
+    if verb != "pretrain":
+        with ranks("cpu") as place:
+            if place.count > 1:
+                raise BadInput(f"learn {verb} learns in one process; start it without torchrun")
 
 
 @app.command()
