@@ -35,6 +35,12 @@ Depth = Annotated[
     Literal["heads", "blocks"],
     typer.Option(help="What learns: two heads on frozen features, or the last five blocks too."),
 ]
+Part = Annotated[
+    float | None,
+    typer.Option(
+        help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.", min=0.1, max=1
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")]
 
@@ -59,14 +65,7 @@ def catalogue(
         typer.Option(help="What learns: two heads on frozen features, the last five blocks too, or everything."),
     ] = "blocks",
     minutes: Annotated[float, typer.Option(help="About how long it may take; 0 as long as it needs.")] = 0,
-    part: Annotated[
-        float | None,
-        typer.Option(
-            help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.",
-            min=0.1,
-            max=1,
-        ),
-    ] = None,
+    part: Part = None,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
@@ -95,19 +94,28 @@ def catalogue(
 
 @app.command()
 def identity(
-    shop: Shop, photos: Photos = None, root: Root = None, depth: Depth = "heads", seed: Seed = 0, yes: Yes = False
+    shop: Shop,
+    photos: Photos = None,
+    root: Root = None,
+    depth: Depth = "heads",
+    part: Part = None,
+    seed: Seed = 0,
+    yes: Yes = False,
 ) -> None:
     """Make every product a class of its own, in three stages: contrast, prototypes, angles."""
     need_torch()
+    from snapfind.learn.catalogue import LADDER
     from snapfind.learn.identify import identify
 
-    command = f"snapfind learn identity --depth {depth} --seed {seed}"
+    part = part or LADDER[depth].part
+    command = f"snapfind learn identity --depth {depth} --part {part:g} --seed {seed}"
     with lesson_of(shop, photos, root) as lesson:
         folder = lesson.work / f"identity-{depth}"
         lesson.offer(
             lambda progress: identify(
                 *(lesson.shown, folder, lesson.work / f"views-{depth}"),
                 depth=depth,
+                part=part,
                 seed=seed,
                 command=command,
                 progress=progress,
