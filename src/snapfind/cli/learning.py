@@ -159,7 +159,7 @@ def clicks(
     yes: Yes = False,
 ) -> None:
     """Learn from what shoppers clicked, as the event log has it; no session and no text is read."""
-    need_torch()
+    need_torch("sklearn")
     from dataclasses import replace
 
     from snapfind.learn.log import PLAN, from_log, searches_of
@@ -167,7 +167,8 @@ def clicks(
     with lesson_of(shop, photos, root) as lesson:
         numbers = {product: number for number, product in enumerate(lesson.products)}
         searches = searches_of(lesson.opened.events.read(), numbers)
-        err.print(f"{len(searches):,} searches with a click on a product that is still there")
+        clicked = sum(len(search.clicked) for search in searches)
+        err.print(f"{len(searches):,} searches with {clicked:,} clicks on products that are still there")
         lesson.offer(
             lambda progress: from_log(
                 *(lesson.shown, searches, lesson.work / "clicks", lesson.work / "views-heads"),
