@@ -58,12 +58,29 @@ def test_two_ranks_learn_what_one_learns_and_the_first_alone_speaks(tmp_path):
 
 FAILING = """
 import sys
+from pathlib import Path
+import torch
 from snapfind.cli.printing import fail
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.learn.ranks import ranks
+from snapfind.learn.training import Plan, train
 from torch import distributed
+
+class Square(torch.nn.Linear):
+    def forward(self, rows):
+        return super().forward(rows).square().mean()
+
+def learn(epochs):
+    train(Square(2, 1), lambda epoch, step: (torch.ones(2, 2),), 1, Plan(epochs), kept=kept)
+
 try:
     with ranks("cpu") as place:
+        kept = Path(sys.argv[1]) / str(place.number)  # no folder that both see
+        learn(1)
+        try:
+            learn(1)
+        except BadInput as problem:
+            print(problem.message)
         if place.number == 1:
             raise BadInput("the shards of rank 1 are gone")
         distributed.barrier()
@@ -73,10 +90,10 @@ except SnapfindError as error:
 """
 
 
-def test_an_error_on_one_rank_ends_all_with_one_sentence(tmp_path):
+def test_checkpoints_that_differ_are_refused_and_an_error_on_one_rank_ends_all_with_one_sentence(tmp_path):
     (tmp_path / "failing.py").write_text(FAILING)
-    done = launched(tmp_path / "failing.py")
-    assert done.returncode != 0
+    done = launched(tmp_path / "failing.py", tmp_path)
+    assert done.returncode != 0 and done.stdout.count("some ranks found a checkpoint of epoch 1, others of 0") == 2
     assert done.stderr.count("error: ") == done.stderr.count("the shards of rank 1 are gone") == 1, done.stderr
     assert "gloo" not in done.stderr and 'failing.py", line' not in done.stderr
 
