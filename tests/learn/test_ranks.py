@@ -18,7 +18,16 @@ from snapfind.learn.ranks import Ranks, ranks  # noqa: E402
 from tests.learn.test_shards import pairs, shard  # noqa: E402
 from tests.learn.test_verbs import run  # noqa: E402
 
-LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+LAUNCHER = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--local-addr",
+    "127.0.0.1",
+    "--nproc-per-node",
+    "2",
+]
 
 
 def launched(*words):
