@@ -1,11 +1,13 @@
 """Distillation on grocery: Lite2, and Lite2 with learnt heads, teach Lite0. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR --learnt ARTIFACT
 
 The pupil learns from the photos of `train` and the 81 studio pictures without a label, heads only, each as it is.
 fine@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos where nothing
 is drawn, mean and deviation over seeds where something is. The teacher with learnt heads has seen the labels of
-`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself.
+`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself. `--learnt`
+takes an artifact of benchmarks/learn_catalogue.py as the teacher instead: a network that learnt from these labels.
 """
 
 import argparse
@@ -55,17 +57,16 @@ def joined(train: Maps, studio: Maps) -> Maps:
 class Bench:
     """Features of every picture by both networks, and who is right."""
 
-    def __init__(self, work: Path) -> None:
-        data = grocery()
+    def __init__(self, work: Path, teacher: Builtin, name: str) -> None:
+        data, self.teacher = grocery(), teacher
         self.studio, self.labels = data.studio, labels_of(data.val)
         self.pupil = joined(first(frozen(data.train, work, "train", 2)), first(frozen(data.studio, work, "studio", 2)))
         self.asked = frozen(data.val, work, "val")
-        self.teacher = Builtin.load("lite2", threads=torch.get_num_threads())
         seen = (
-            self._by_teacher(data.train, work / "lite2-train.f16", 1),
-            self._by_teacher(data.studio, work / "lite2-studio.f16", 1),
+            self._by_teacher(data.train, work / f"{name}-train.f16", 1),
+            self._by_teacher(data.studio, work / f"{name}-studio.f16", 1),
         )
-        self.taught, self.taught_val = joined(*seen), self._by_teacher(data.val, work / "lite2-val.f16", 1)
+        self.taught, self.taught_val = joined(*seen), self._by_teacher(data.val, work / f"{name}-val.f16", 1)
 
     def _by_teacher(self, shown: list[Shown], file: Path, views: int) -> Maps:
         front, preprocessing = teacher_front(self.teacher), self.teacher.preprocessing
@@ -125,20 +126,15 @@ def spread_of(bench: Bench, teacher: Callable[[int], Builtin], pull: Pull | None
     return spread([float(bench.of_module(one, bench.pupil, bench.asked).mean()) for one in found])
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    bench, seeds = Bench(given.work), range(given.seeds)
-    print(
-        f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n| encoder | labels | fine@1 |\n|---|---|---|"
+def of_labels(bench: Bench, seeds: range) -> str:
+    """fine@1 of heads that learn from the labels themselves."""
+    return spread(
+        [float(bench.of_module(by_labels(bench.pupil, seed), bench.pupil, bench.asked).mean()) for seed in seeds]
     )
-    raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
-    print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")
+
+
+def by_raw(bench: Bench, seeds: range) -> None:
+    """Rows of the teacher as it is, and of the teacher with heads that learnt from labels."""
     found = bench.right(*(unit(rows) for rows in bench.rows(bench.taught, bench.taught_val)))
     print(f"| teacher: Lite2, raw | none | {figure(found)} |", flush=True)
     print(
@@ -154,8 +150,35 @@ def main() -> None:
     for how, pull in {"closed form": None, "features and relations": Pull()}.items():
         cell = spread_of(bench, lambda seed: learnt[seed], pull, seeds)
         print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
-    own = [float(bench.of_module(by_labels(bench.pupil, seed), bench.pupil, bench.asked).mean()) for seed in seeds]
-    print(f"| Lite0, heads learnt from labels, no teacher | of `train` | {spread(own)} |")
+
+
+def by_learnt(bench: Bench, seeds: range) -> None:
+    """Rows of a teacher that learnt from labels."""
+    name = bench.teacher.name
+    print(f"| teacher: {name} | of `train` | {figure(bench.of_encoder(bench.teacher))} |", flush=True)
+    for how, pull in {"closed form": None, "features and relations": Pull()}.items():
+        cell = spread_of(bench, lambda seed: bench.teacher, pull, seeds)
+        print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--learnt", type=Path, help="an artifact that teaches in place of Lite2")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    teacher = Builtin.load(str(given.learnt or "lite2"), threads=given.threads)
+    bench, seeds = Bench(given.work, teacher, "learnt" if given.learnt else "lite2"), range(given.seeds)
+    print(
+        f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n| encoder | labels | fine@1 |\n|---|---|---|"
+    )
+    raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
+    print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")
+    (by_learnt if given.learnt else by_raw)(bench, seeds)
+    print(f"| Lite0, heads learnt from labels, no teacher | of `train` | {of_labels(bench, seeds)} |")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
     SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks
     SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks --choose
+    SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth blocks --parts 1 .6 --identity
 
 Of 27 products of grocery's 81, drawn, neither photos nor studio picture is learnt from. Photos then ask for all 81
 studio pictures: those of the 27 (`new`) and those of the other 54 (`known`), by heads alone (share 0) and by heads
 beside a closed form (learn/steady.py). Photos of `val`; with --choose the fifth of `train` that is least like the rest
 (benchmarks/learn_choice.py), which is not learnt from then. Mean and deviation over seeds. `--work` keeps maps.
+With --identity the three stages of identity learning stand in the place of adaptation, on four views as in the verb.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
 from snapfind.learn.catalogue import LADDER
 from snapfind.learn.course import Depth, first_block
+from snapfind.learn.identity import Identity, Stages, learn_identity
 from snapfind.learn.judge import features_of
 from snapfind.learn.maps import Maps, front_of, make_maps
 from snapfind.learn.network import read_network
@@ -38,17 +41,19 @@ from snapfind.learn.training import train
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LEFT_OUT = 27
 Rows = NDArray[np.int64]
+Weights = dict[str, torch.Tensor]
 
 
 class Bench:
     """Views of all pictures at one depth, and which photos ask."""
 
-    def __init__(self, depth: Depth, work: Path, *, choose: bool) -> None:
-        data, self.step = grocery(), LADDER[depth]
+    def __init__(self, depth: Depth, work: Path, *, choose: bool, identity: bool) -> None:
+        data, step, self.identity = grocery(), LADDER[depth], identity
+        self.step = replace(step, views=min(step.views, 4)) if identity else step
         self.first = first_block(depth, read_network(SHIPPED))
         front = front_of(SHIPPED / "model.onnx", self.first, torch.get_num_threads())
         asks = [] if choose else data.val
-        file = work / f"unseen-{depth}{'-choose' if choose else ''}.f16"
+        file = work / f"unseen-{depth}-{self.step.views}{'-choose' if choose else ''}.f16"
         work.mkdir(parents=True, exist_ok=True)
         shown = [*data.train, *asks, *data.studio]
         self.maps = make_maps(shown, front, Builtin.load().preprocessing, file, views=self.step.views, seed=0)
@@ -67,7 +72,7 @@ class Bench:
         network = read_network(SHIPPED)
         return Tail(network, network.names.index(self.first)) if self.first else torch.nn.Identity()
 
-    def right(self, learner: Recogniser) -> NDArray[np.bool_]:
+    def right(self, learner: Recogniser | Identity) -> NDArray[np.bool_]:
         """Which of the photos that ask are answered by their product first."""
         sides = []
         for rows, query in ((self.asks, True), (self.studio, False)):
@@ -87,25 +92,43 @@ class Bench:
         """Which photos are answered rightly, by part and share, after learning from all but the products `left`."""
         photos = self.train[~np.isin(self.products[self.train], left)]
         used = np.concatenate([photos, self.studio[~np.isin(self.products[self.studio], left)]])
-        source, body = _Some(self.maps, used), self.body()
-        places, again = np.arange(len(photos)), np.zeros(len(used), bool)
-        seen = believed(see(body, source, again, places))
-        step = self.step
-        learner = Recogniser(body, *begin(seen, len(self.studio), step.dim, seed), step.recipe)
-        batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
-        plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
-        before = copy.deepcopy(learner.state_dict())
-        best = train(learner, batch, steps, plan).module
+        source = _Some(self.maps, used)
+        learn = self._identity if self.identity else self._adapted
+        before, best, kept = learn(source, np.arange(len(photos)), seed, epochs)
         found = {}
         for part in parts:
             mixed = copy.deepcopy(best)
-            assert isinstance(mixed, Recogniser)
             between(before, mixed, part)
-            heads, now = mixed.heads, see(mixed.body, source, again, seen.rows[seen.queries])
+            heads, now = mixed.heads, see(mixed.body, source, np.zeros(len(used), bool), kept)
             for share in SHARES:
                 mixed.heads = steadied(heads, now, share)
                 found[part, share] = self.right(mixed)
         return found
+
+    def _adapted(self, source: Maps, places: Rows, seed: int, epochs: int) -> tuple[Weights, Recogniser, Rows]:
+        """Weights before, what catalogue adaptation learnt, and the photos that it believed."""
+        body, again = self.body(), np.zeros(len(source.products), bool)
+        seen = believed(see(body, source, again, places))
+        step = self.step
+        learner = Recogniser(body, *begin(seen, len(self.studio), step.dim, seed), step.recipe)
+        before = copy.deepcopy(learner.state_dict())
+        batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
+        plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
+        best = train(learner, batch, steps, plan).module
+        assert isinstance(best, Recogniser)
+        return before, best, seen.rows[seen.queries]
+
+    def _identity(self, source: Maps, places: Rows, seed: int, epochs: int) -> tuple[Weights, Identity, Rows]:
+        """The same of the three stages; `epochs` shortens the last."""
+        body, again, stages = self.body(), np.zeros(len(source.products), bool), Stages()
+        heads, _ = begin(see(body, source, again, places), len(self.studio), self.step.dim, seed)
+        plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
+        plans["angles"] = replace(plans["angles"], epochs=epochs or stages.angles.epochs)
+        start = {"body": body.state_dict(), "heads": heads.state_dict()}
+        before = copy.deepcopy({f"{side}.{name}": own for side, held in start.items() for name, own in held.items()})
+        best, kept = learn_identity(body, heads, source, places, len(self.studio), replace(stages, **plans))
+        before["prototypes.weight"] = best.prototypes.weight.detach()
+        return before, best, kept
 
 
 class _Some(Maps):
@@ -125,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depth", nargs="+", choices=("heads", "blocks"), default=["heads"])
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--identity", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parts", type=float, nargs="+", help="of the way from raw weights to learnt")
     parser.add_argument("--epochs", type=int, default=0)
@@ -135,8 +159,8 @@ def main() -> None:
     print("| learns | part of the way | share of the closed form | fine@1, new products | fine@1, known products |")
     print("|---" * 5 + "|")
     for depth in given.depth:
-        bench = Bench(depth, given.work, choose=given.choose)
-        parts = given.parts or [bench.step.part]
+        bench = Bench(depth, given.work, choose=given.choose, identity=given.identity)
+        parts, learns = given.parts or [bench.step.part], f"{depth}, identity" if given.identity else depth
         rows: dict[str, list[tuple[float, float]]] = {}
         for seed in range(given.seeds):
             left = np.random.default_rng([8, seed]).permutation(len(bench.studio))[:LEFT_OUT]
@@ -149,7 +173,7 @@ def main() -> None:
                 rows.setdefault(name, []).append((float(right[new].mean()), float(right[~new].mean())))
         for name, values in rows.items():
             told = " | ".join(spread([pair[side] for pair in values]) for side in (0, 1))
-            print(f"| {'nothing (raw) | | ' if name == 'raw' else depth + ' | ' + name} | {told} |", flush=True)
+            print(f"| {'nothing (raw) | | ' if name == 'raw' else f'{learns} | {name}'} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,33 @@ def test_words_find_titles_brands_ids_and_other_languages(catalogue):
     assert ids(catalogue.search("en blå mugg"))[0] == "mug-1"
 
 
+NUMBERS = ["8056020", "3b1f8a0c-77de-4c1b-9abc-0123456789ab", "deadbeef01", "4006381333931"]
+NAMES = ["red-runner", "cafe-2", "茶-7"]
+
+
+def test_an_id_that_says_nothing_has_no_dense_text_and_is_found_by_itself(shop):
+    shop.rows[1:] = [[name, "", "1", "", "", "", "", "a.png"] for name in [*NUMBERS, *NAMES]]
+    shop.rows += [["sku-1", "Blue mug", "1", "", "", "", "", "c.png"]]
+    with shop.open() as catalogue:
+        catalogue.add(shop.write())
+        dense = {hit.product.id for hit in catalogue.search("something to drink", limit=20) if "text" in hit.parts}
+        assert dense == {*NAMES, "sku-1"}
+        assert [ids(catalogue.search(name))[0] for name in [*NUMBERS, *NAMES]] == [*NUMBERS, *NAMES]
+
+
+def test_dense_text_comes_and_goes_with_the_title(shop):
+    shop.rows[1][0] = "8056020"
+    with shop.open() as catalogue:
+        catalogue.add(shop.write())
+        for name in ("title", "brand", "category", "tags"):
+            catalogue.update("8056020", {name: None})
+        hits = {hit.product.id: hit.parts for hit in catalogue.search("red tea")}
+        assert "text" not in hits["8056020"] and "text" in hits["tea-2"]
+        assert ids(catalogue.search("8056020"))[0] == "8056020" and catalogue.search(picture(0))[0].parts["photo"] > 0.9
+        catalogue.update("8056020", {"title": "Red tea"})
+        assert "text" in {hit.product.id: hit.parts for hit in catalogue.search("red tea")}["8056020"]
+
+
 def test_photo_and_words_together_with_negatives(catalogue):
     assert ids(catalogue.search([Like(photo=picture(0)), Like(text="red tea")]))[0] == "tea-1"
     less = catalogue.search([Like(photo=picture(0)), Like(photo=picture(1), weight=-0.5)])

@@ -11,11 +11,7 @@ from snapfind.index.servers import connect
 from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
-pytestmark = [
-    pytest.mark.allow_hosts(["127.0.0.1"]),
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
 @pytest.fixture

@@ -204,13 +204,14 @@ def test_delete_by_id_by_filter_and_all(index):
 
 def test_words_find_by_rare_word_code_accent_and_script(index):
     texts = ["red tea", "green tea", "crème brûlée", "苹果汁 果汁", "havremjölk ekologisk", "mug-1", "mug-2"]
+    texts += ["jam 4006381333931", "jam 4006381333932"]
     index.upsert([point(number, words=text) for number, text in enumerate(texts)])
 
     def first(words):
         return products(index.search(Ask(words=words)))[:1]
 
-    asked = ["GREEN tea", "creme", "苹果", "havremjolk", "mug-2"]
-    assert [first(words) for words in asked] == [["p1"], ["p2"], ["p3"], ["p4"], ["p6"]]
+    asked = ["GREEN tea", "creme", "苹果", "havremjolk", "mug-2", "4006381333932"]
+    assert [first(words) for words in asked] == [["p1"], ["p2"], ["p3"], ["p4"], ["p6"], ["p8"]]
     assert first("nothing like it") == [] and first("!?") == []
     assert products(index.search(Ask(words="tea", filter=parse("id = 'p0'", SCHEMA)))) == ["p0"]
 

@@ -152,7 +152,7 @@ def test_first_clicks_tell_leaves_and_changed_tabs_tell_tabs():
 
     assert right(Shares(virtual=0, switch=0))[0] > 0.8
     none, switch = right(Shares(0, 0, 0)), right(Shares(virtual=0, first=0, switch=1))
-    assert switch[1] > none[1] + 0.1
+    assert switch[1] > max(none[1], 0.6), "of two tabs; directions that learn nothing lie about .5, as they were drawn"
 
 
 def test_the_loss_of_categories_is_the_sum_over_leaves():

@@ -1,5 +1,6 @@
 """Purity finds wrong labels, the three stages learn identities."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,15 @@ pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 from torch import nn  # noqa: E402
 
 from snapfind.encoders.vectors import unit  # noqa: E402
+from snapfind.learn.artifact import SHIPPED  # noqa: E402
 from snapfind.learn.heads import Heads, first_matrix  # noqa: E402
+from snapfind.learn.identify import identify  # noqa: E402
 from snapfind.learn.identity import Stages, learn_identity  # noqa: E402
 from snapfind.learn.maps import Maps  # noqa: E402
+from snapfind.learn.network import read_network  # noqa: E402
 from snapfind.learn.purity import pure  # noqa: E402
 from snapfind.learn.training import Plan  # noqa: E402
+from tests.learn.test_catalogue import shown  # noqa: E402
 
 CLASSES, EACH, WIDTH = 12, 20, 24
 
@@ -74,3 +79,16 @@ def test_three_stages_find_more_than_the_raw_features():
 def test_with_wrong_labels_the_filter_drops_photos_and_still_learns():
     found, raw, used = learnt(0.3, purify=True)
     assert found > raw and 0.4 < used < 0.95
+
+
+def test_the_blocks_go_a_part_of_the_way(tmp_path):
+    short, raw = Plan(epochs=1), read_network(SHIPPED).state_dict()
+    stages, moved = Stages(short, short, short, batch=16), {}
+    for part in (1.0, None):  # the first learns, the other finds its checkpoints
+        folder = tmp_path / str(part)
+        identify(shown(5), folder, tmp_path / "work", depth="blocks", part=part, stages=stages, views=2, dim=16)
+        now = read_network(folder).state_dict()
+        moved[part] = sum(float((now[name] - old).square().sum()) for name, old in raw.items()) ** 0.5
+    assert moved[None] == pytest.approx(0.6 * moved[1.0], rel=0.05) and moved[1.0] > 0, "as catalogue adaptation goes"
+    told = json.loads((tmp_path / "None" / "manifest.json").read_text())
+    assert told["recipe"]["part_of_the_way"] == 0.6

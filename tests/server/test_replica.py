@@ -23,11 +23,7 @@ pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
 
 from tests.index.stand_in import StandIn, serving
 
-pytestmark = [
-    pytest.mark.allow_hosts(["127.0.0.1"]),
-    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
-    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
-]
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
 @pytest.fixture(scope="module")

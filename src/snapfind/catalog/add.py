@@ -200,9 +200,5 @@ class Adding:
 
 def _titled(points: Sequence[Point], model: Model) -> list[Point]:
     titles = title_vectors(points, model)
-    return [
-        replace(point, vectors={**point.vectors, **{space: rows[point.id] for space, rows in titles.items()}})
-        if point.words
-        else point
-        for point in points
-    ]
+    own = {point.id: {space: rows[point.id] for space, rows in titles.items() if point.id in rows} for point in points}
+    return [replace(point, vectors={**point.vectors, **own[point.id]}) for point in points]

@@ -1,5 +1,6 @@
 """Walking the points of an index, as rows of a table, and keeping one point of each product its primary."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,12 @@ from snapfind.index.port import Index, Point
 from snapfind.types import Kind
 
 __all__ = ["points_of", "promote", "rewrite", "row_of", "title_vectors"]
+
+# UUIDs, and pieces that are hexadecimal with a digit among them
+_HEX = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![^\W_])(?=[a-f]*\d)[0-9a-f]+(?![^\W_])", re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W\d_]{3}|[\u3040-\u9fff\uac00-\ud7a3]")  # three letters; one sign of Chinese, Japanese, Korean
 
 
 def points_of(index: Index, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
@@ -37,8 +44,11 @@ def row_of(point: Point, *, vectors: bool) -> dict[str, Any]:
 
 
 def title_vectors(points: Iterable[Point], model: Model) -> dict[str, dict[str, Vectors]]:
-    """Space -> point id -> vector of its words, for the points that speak for their product."""
-    speaking = [point for point in points if point.words]
+    """Space -> point id -> vector of its words, for the points that speak for their product.
+
+    A product of which nothing is known but a number has none: its vector would lie anywhere. BM25 finds the number.
+    """
+    speaking = [point for point in points if _says_something(point)]
     if not speaking:
         return {}
     spaces = model.titles([point.words for point in speaking])
@@ -51,6 +61,27 @@ def rewrite(index: Index, points: Sequence[Point], model: Model) -> None:
         index.put_payload([point.id], point.payload, point.words)
     for space, rows in title_vectors(points, model).items():
         index.put_vectors(space, rows)
+    _silence(index, [point for point in points if point.words and not _says_something(point)], model.text.space.id)
+
+
+def _silence(index: Index, points: Sequence[Point], space: str) -> None:
+    """Takes the vector of a title that went from the points that had one."""
+    if not points:
+        return
+    words = {point.id: point.words for point in points}
+    stored = (point for point in index.get(list(words), vectors=True) if space in point.vectors)
+    told = [
+        Point(one.id, {name: row for name, row in one.vectors.items() if name != space}, words[one.id], one.payload)
+        for one in stored
+    ]
+    index.upsert(told)
+
+
+def _says_something(point: Point) -> bool:
+    """Whether its words hold more than an id of digits, or a hash."""
+    if point.words != str(point.payload["_product"]):
+        return bool(point.words)
+    return bool(_WORD.search(_HEX.sub(" ", point.words)))
 
 
 def promote(index: Index, products: Sequence[str], model: Model, schema: dict[str, Kind]) -> None:

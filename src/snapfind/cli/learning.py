@@ -13,8 +13,10 @@ from snapfind.cli.lesson import lesson_of
 from snapfind.cli.options import Shop
 from snapfind.cli.pretraining import pretrain, prompts, tell
 from snapfind.cli.printing import err, out, progress_bar
+from snapfind.errors import BadInput
 from snapfind.evaluate.queries import read_queries
 from snapfind.learn.extra import need_torch
+from snapfind.learn.ranks import ranks
 
 __all__ = ["app"]
 
@@ -33,8 +35,24 @@ Depth = Annotated[
     Literal["heads", "blocks"],
     typer.Option(help="What learns: two heads on frozen features, or the last five blocks too."),
 ]
+Part = Annotated[
+    float | None,
+    typer.Option(
+        help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.", min=0.1, max=1
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")]
+
+
+@app.callback()
+def alone(context: typer.Context) -> None:
+    """Refuses to learn one catalogue in several processes. Raises BadInput."""
+    verb = context.invoked_subcommand
+    if verb != "pretrain":
+        with ranks("cpu") as place:
+            if place.count > 1:
+                raise BadInput(f"learn {verb} learns in one process; start it without torchrun")
 
 
 @app.command()
@@ -47,14 +65,7 @@ def catalogue(
         typer.Option(help="What learns: two heads on frozen features, the last five blocks too, or everything."),
     ] = "blocks",
     minutes: Annotated[float, typer.Option(help="About how long it may take; 0 as long as it needs.")] = 0,
-    part: Annotated[
-        float | None,
-        typer.Option(
-            help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.",
-            min=0.1,
-            max=1,
-        ),
-    ] = None,
+    part: Part = None,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
@@ -83,19 +94,28 @@ def catalogue(
 
 @app.command()
 def identity(
-    shop: Shop, photos: Photos = None, root: Root = None, depth: Depth = "heads", seed: Seed = 0, yes: Yes = False
+    shop: Shop,
+    photos: Photos = None,
+    root: Root = None,
+    depth: Depth = "heads",
+    part: Part = None,
+    seed: Seed = 0,
+    yes: Yes = False,
 ) -> None:
     """Make every product a class of its own, in three stages: contrast, prototypes, angles."""
     need_torch()
+    from snapfind.learn.catalogue import LADDER
     from snapfind.learn.identify import identify
 
-    command = f"snapfind learn identity --depth {depth} --seed {seed}"
+    part = part or LADDER[depth].part
+    command = f"snapfind learn identity --depth {depth} --part {part:g} --seed {seed}"
     with lesson_of(shop, photos, root) as lesson:
         folder = lesson.work / f"identity-{depth}"
         lesson.offer(
             lambda progress: identify(
                 *(lesson.shown, folder, lesson.work / f"views-{depth}"),
                 depth=depth,
+                part=part,
                 seed=seed,
                 command=command,
                 progress=progress,
@@ -139,7 +159,7 @@ def clicks(
     yes: Yes = False,
 ) -> None:
     """Learn from what shoppers clicked, as the event log has it; no session and no text is read."""
-    need_torch()
+    need_torch("sklearn")
     from dataclasses import replace
 
     from snapfind.learn.log import PLAN, from_log, searches_of
@@ -147,7 +167,8 @@ def clicks(
     with lesson_of(shop, photos, root) as lesson:
         numbers = {product: number for number, product in enumerate(lesson.products)}
         searches = searches_of(lesson.opened.events.read(), numbers)
-        err.print(f"{len(searches):,} searches with a click on a product that is still there")
+        clicked = sum(len(search.clicked) for search in searches)
+        err.print(f"{len(searches):,} searches with {clicked:,} clicks on products that are still there")
         lesson.offer(
             lambda progress: from_log(
                 *(lesson.shown, searches, lesson.work / "clicks", lesson.work / "views-heads"),

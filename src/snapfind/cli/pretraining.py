@@ -1,18 +1,24 @@
 """Verbs that learn without a catalogue: pairs of picture and title in shards, class names with a user's CLIP."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from snapfind.cli.printing import err, out, progress_bar
+from snapfind.cli.printing import err, hushed, out, progress_bar
+from snapfind.errors import BadInput
 from snapfind.evaluate.queries import read_queries
 from snapfind.learn.extra import need_torch
+from snapfind.learn.ranks import ranks
 from snapfind.media.images import Limits
 from snapfind.settings import Settings
 
 if TYPE_CHECKING:
+    from snapfind.learn.pretrain import Recipe
+    from snapfind.learn.ranks import Ranks
     from snapfind.learn.shards import Shards
     from snapfind.learn.training import Told
 
@@ -38,37 +44,31 @@ def pretrain(
     held: Annotated[int, typer.Option(min=0, help="Pairs held out to judge.")] = 256,
     target: Annotated[float, typer.Option(help="Pairs whose cost is told.")] = 1e10,
     price: Annotated[float, typer.Option(help="Of a machine like this one, an hour.")] = 1.0,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the towers learn.")] = "cpu",
     seed: Seed = 0,
 ) -> None:
-    """Learn a space of pictures and texts from pairs in tar shards; interrupted, it goes on."""
+    """Learn a space of pictures and texts from pairs in tar shards; interrupted, it goes on.
+
+    On several ranks: torchrun --nproc-per-node 2 -m snapfind learn pretrain ... Each takes its part of the batch.
+    """
     need_torch()
-    from snapfind.learn.shards import Shards
+    with ranks(device) as place, hushed() if place.number else nullcontext():
+        if locked and place.count > 1:
+            raise BadInput("--locked learns in one process; start it without torchrun")
+        from snapfind.learn.pretrain import Recipe, cost
+        from snapfind.learn.shards import Shards
+        from snapfind.learn.training import Plan
 
-    pairs = Shards(shards, Limits.of(Settings()))
-    err.print(f"{len(pairs):,} pairs in {len(shards):,} shards")
-    _left_out(pairs.left_out)
-    if locked:
-        _lock(pairs, into, loss, seed, held)
-        return
-    from snapfind.learn.pretrain import Feed, Recipe, cost, new_towers, recall_of, save_towers
-    from snapfind.learn.pretrain import pretrain as learn
-    from snapfind.learn.training import Plan
-
-    recipe = Recipe(Plan(rounds, rate, decay=0.1, seed=seed), loss, batch, part, hard, steps, held)
-    towers, preprocessing = new_towers(recipe)
-    feed = Feed(pairs, preprocessing, recipe)
-    judged = feed.read(feed.held)
-    before = recall_of(towers, judged) if held else (0.0, 0.0)
-    done = learn(towers, feed, recipe, kept=into.with_name(into.name + ".work"), told=tell)
-    best = done.module
-    assert isinstance(best, type(towers))
-    after = recall_of(best, judged) if held else (0.0, 0.0)
-    facts: dict[str, object] = {"seed": seed, "metrics": {"recall_at_1": after, "before": before, "pairs": held}}
-    save_towers(into, best, recipe, facts)
-    _recalls(held, {"before": before, "after": after})
-    _left_out(feed.unread)
-    out.print(cost(target, done.history[-1].speed, price))
-    out.print(f"both towers are in {into}; a catalogue adopts the picture's: shop.adopt('{into / 'encoder'}')")
+        pairs = Shards(shards, Limits.of(Settings()))
+        err.print(f"{len(pairs):,} pairs in {len(shards):,} shards")
+        _left_out(pairs.left_out)
+        if locked:
+            _lock(pairs, into, loss, seed, held)
+            return
+        plan = Plan(rounds, rate, decay=0.1, seed=seed, device=device)
+        recipe = Recipe(plan, loss, batch, part, hard, steps, held)
+        speed = _towers(pairs, into, recipe, place)
+        out.print(cost(target, speed / place.machines, price))
 
 
 def prompts(
@@ -119,6 +119,29 @@ def tell(told: "Told") -> None:
     """An epoch, or a round, on stderr."""
     score = "" if told.score is None else f"  right at once {told.score:.3f} on what is held out"
     err.print(f"epoch {told.epoch}/{told.epochs}  loss {told.loss:.3f}  {told.speed:,.0f} pictures/s{score}")
+
+
+def _towers(pairs: "Shards", into: Path, recipe: "Recipe", place: "Ranks") -> float:
+    """Both towers, learnt by all ranks and written by the first; returns how many pairs a second all of them saw."""
+    from snapfind.learn.pretrain import Feed, new_towers, pretrain, recall_of, save_towers
+
+    own = replace(recipe, batch=place.share(recipe.batch))
+    towers, preprocessing = new_towers(own)
+    feed = Feed(pairs, preprocessing, own)
+    judged = feed.read(feed.held) if recipe.held else None
+    before = recall_of(towers, judged) if judged else (0.0, 0.0)
+    done = pretrain(towers, feed, own, kept=into.with_name(into.name + ".work"), told=tell)
+    best = done.module.cpu()
+    assert isinstance(best, type(towers))
+    after = recall_of(best, judged) if judged else (0.0, 0.0)
+    metrics = {"recall_at_1": after, "before": before, "pairs": recipe.held}
+    if not place.number:
+        save_towers(into, best, recipe, {"seed": recipe.plan.seed, "ranks": place.count, "metrics": metrics})
+    if judged:
+        _recalls(recipe.held, {"before": before, "after": after})
+    _left_out(feed.unread)
+    out.print(f"both towers are in {into}; a catalogue adopts the picture's: shop.adopt('{into / 'encoder'}')")
+    return done.history[-1].speed
 
 
 def _lock(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nce"], seed: int, held: int) -> None:

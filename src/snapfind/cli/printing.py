@@ -13,7 +13,7 @@ from rich.text import Text
 
 from snapfind.types import Answer, Hit, Region
 
-__all__ = ["answer_json", "explained", "fail", "hits_table", "out", "print_json", "progress_bar"]
+__all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "out", "print_json", "progress_bar"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -22,6 +22,16 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def fail(sentence: str) -> None:
     """One sentence on stderr."""
     err.print(Text("error: ", style="bold red") + Text(sentence))
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing is printed by the block: one of several ranks speaks for all."""
+    out.quiet = err.quiet = True
+    try:
+        yield
+    finally:
+        out.quiet = err.quiet = False
 
 
 def print_json(value: Any) -> None:

@@ -6,6 +6,7 @@ is the client's own local mode, a full scan for one thread: for trials and tests
 """
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ __all__ = ["Servers", "connect"]
 
 T = TypeVar("T")
 _PORT, _TIMEOUT = 6333, 60  # seconds
+_LOCAL = ("Payload indexes have no effect", "Local mode performs exact")  # what the client says of its local mode
 
 
 def connect(address: str) -> tuple["Servers", str]:
@@ -32,6 +34,8 @@ def connect(address: str) -> tuple["Servers", str]:
     except ImportError:
         raise ExtraMissing("a cluster needs qdrant-client: pip install 'snapfind[cluster]'") from None
     if local:
+        for said in _LOCAL:
+            warnings.filterwarnings("ignore", said)
         return Servers([QdrantClient(path=hosts)]), name
     key = os.environ.get("SNAPFIND_QDRANT_KEY") or None
     urls = [_url(scheme, host, address) for host in hosts.split(",")]

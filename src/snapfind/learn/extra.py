@@ -7,7 +7,8 @@ from snapfind.errors import ExtraMissing
 __all__ = ["need_torch"]
 
 
-def need_torch() -> None:
-    """Raises ExtraMissing where PyTorch or onnx is not installed."""
-    if not (find_spec("torch") and find_spec("onnx")):
-        raise ExtraMissing("learning needs PyTorch and onnx: pip install 'snapfind[learn]'")
+def need_torch(*also: str) -> None:
+    """Raises ExtraMissing where PyTorch, onnx or a module of `also` is not installed."""
+    missing = [name for name in ("torch", "onnx", *also) if not find_spec(name)]
+    if missing:
+        raise ExtraMissing(f"learning needs {', '.join(missing)}: pip install 'snapfind[learn]'")

@@ -1,5 +1,10 @@
-"""Identity learning (learn/identity.py) on a shop's own pictures, from looking at them to the artifact."""
+"""Identity learning (learn/identity.py) on a shop's own pictures, from looking at them to the artifact.
 
+As in catalogue adaptation the weights go a part of the way only, so that products that come later stay findable
+(learn/steady.py).
+"""
+
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -7,9 +12,10 @@ from typing import Literal
 
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
+from snapfind.learn.catalogue import LADDER
 from snapfind.learn.course import Adapted, close_course, open_course
 from snapfind.learn.identity import Stages, learn_identity
-from snapfind.learn.steady import steadied
+from snapfind.learn.steady import between, steadied
 from snapfind.learn.training import Told
 from snapfind.learn.views import Shown
 
@@ -24,6 +30,7 @@ def identify(
     work: Path,
     *,
     depth: Literal["heads", "blocks"] = "heads",
+    part: float | None = None,
     stages: Stages | None = None,
     seed: int = 0,
     views: int = _VIEWS,
@@ -35,24 +42,28 @@ def identify(
 ) -> Adapted:
     """The three stages on `shown`; writes the artifact into `folder`, keeps maps and checkpoints in `work`.
 
-    Raises BadInput as `open_course` does.
+    `part` 0..1 is how far the weights go from those before to those learnt, by default as far as catalogue adaptation
+    lets them at that depth. Raises BadInput as `open_course` does.
     """
-    stages = stages or Stages()
+    stages, part = stages or Stages(), LADDER[depth].part if part is None else part
     plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
     stages = replace(stages, **plans)
     course = open_course(shown, work, depth=depth, views=views, seed=seed, parent=parent, progress=progress)
     heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, seed)
+    before = [copy.deepcopy(own.state_dict()) for own in (course.body, heads)]
     learner, used = learn_identity(
         *(course.body, heads, course.source, course.photos, course.products, stages),
         again=course.again,
         kept=work / f"checkpoint-identity-{depth}",
         told=told,
     )
+    for weights, own in zip(before, (learner.body, learner.heads)):
+        between(weights, own, part)
     learner.heads = steadied(learner.heads, see(learner.body, course.source, course.again, used))
     facts = {
         "command": command,
         "seed": seed,
-        "recipe": asdict(stages),
+        "recipe": {"depth": depth, "part_of_the_way": part, **asdict(stages)},
         "photos": {"held_out": int(course.held.sum()), "not_believed": len(course.photos) - len(used)},
     }
     return close_course(course, learner, learner.heads, learner.body, None, folder, facts)

@@ -1,9 +1,10 @@
 """The catalogue's event log as searches to learn from, and learning from it to the artifact.
 
-What is read: ids of searches and of products, order and kind of what happened. What is not: sessions, texts, filters;
-searches of one shopper are not joined. Most photos are not kept, so in place of the photo of a search stands a photo of
-the product that it clicked first: a labelled one where the shop has any, else its picture photographed again. The
-artifact holds weights and counts, no search.
+What is read: ids of searches and of products, order and kind of what happened. What is not: sessions, texts, filters,
+categories and switches of them (docs/methods/virtual-ids.md says why); searches of one shopper are not joined. Most
+photos are not kept, so in place of the photo of a search stands a photo of the product that it clicked first: a
+labelled one where the shop has any, else its picture photographed again. The artifact holds weights and counts, no
+search.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

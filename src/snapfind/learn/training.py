@@ -83,7 +83,8 @@ def train(
     `batch(epoch, step)` depends on nothing else. Where the score is a part of so many photos (`judged`), the latest
     epoch within one standard error of the best is kept (Breiman et al., Classification and Regression Trees, 1984),
     else the best one. `kept` is a folder for checkpoints; what is there is gone on from.
-    Raises BadInput on a checkpoint of another plan or version, and when a loss is no longer a number.
+    Raises BadInput on a checkpoint of another plan or version, or that not every process sees, and when a loss is no
+    longer a number.
     """
     run = _Run(module, steps, plan, judged, kept)
     while run.goes_on():
@@ -111,6 +112,8 @@ class _Run:
         parallel = distributed.is_available() and distributed.is_initialized()
         self.outer: nn.Module = DistributedDataParallel(self.module) if parallel else self.module
         self._load()
+        if parallel:
+            _agree(self.done, self.device)
 
     def _groups(self) -> list[dict[str, object]]:
         groups: dict[float, list[nn.Parameter]] = {}
@@ -242,6 +245,15 @@ def _warm_cosine(step: int, steps: int, warm: float) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+
+
+def _agree(done: int, device: torch.device) -> None:
+    """Raises BadInput where the ranks would go on from different epochs."""
+    ends = torch.tensor([done, -done], device=device)
+    distributed.all_reduce(ends, distributed.ReduceOp.MAX)
+    most, least = int(ends[0]), -int(ends[1])
+    if most != least:
+        raise BadInput(f"some ranks found a checkpoint of epoch {most}, others of {least}; all must see one folder")
 
 
 def _rank() -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 
 from snapfind.learn.searches import Search
 
@@ -75,20 +76,9 @@ def embed(graph: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     return found
 
 
-def cluster(points: NDArray[np.float32], count: int, seed: int, rounds: int = 40) -> NDArray[np.int64]:
-    """(n, d) -> (n,) cluster of each, 0..count-1: spherical k-means, begun by k-means++."""
-    rng = np.random.default_rng(seed)
+def cluster(points: NDArray[np.float32], count: int, seed: int) -> NDArray[np.int64]:
+    """(n, d) -> (n,) cluster of each, 0..count-1: k-means of directions, since lengths say how often was clicked."""
     rows = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
-    centres = rows[rng.integers(len(rows), size=1)]
-    for _ in range(1, count):
-        far = np.clip(1 - (rows @ centres.T).max(axis=1), 1e-9, None)
-        centres = np.vstack([centres, rows[rng.choice(len(rows), p=far / far.sum())]])
-    for _ in range(rounds):
-        own = (rows @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, own, rows)
-        empty = np.linalg.norm(sums, axis=1) < 1e-6
-        sums[empty] = rows[rng.integers(len(rows), size=int(empty.sum()))]
-        centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    found: NDArray[np.int64] = (rows @ centres.T).argmax(axis=1)
+    count = min(count, len(np.unique(rows.round(6), axis=0)))
+    found: NDArray[np.int64] = KMeans(count, random_state=seed).fit_predict(rows).astype(np.int64)
     return found
