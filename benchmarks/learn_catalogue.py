@@ -4,11 +4,12 @@
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --minutes 5 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --photos 1 2 5 10 --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --studio-only --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --studio-only --choose --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --studio-only --asked third --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --parent FOLDER --work DIR
 
 fine@1, fine@5, coarse@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`, by the
-query side. `--choose` asks with every third photo of `train` that was not learnt from, and leaves `val` alone.
+query side. Where not all of `train` was learnt from, `--asked third` asks with every third of its other photos, to
+choose by, and `--asked rest` with those that are left.
 Intervals are 95 % bootstrap over the photos. `--work` keeps maps and checkpoints: a run that was stopped goes on.
 Seconds are of the wall and of the processor, which differ on a machine that does other work too.
 """
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from learn_data import Grocery, cells, figure, grocery, labels_of
 
+from snapfind.encoders.adapter import fit
 from snapfind.encoders.builtin import Builtin
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.catalogue import LADDER, adapt, within
@@ -84,13 +86,15 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
     )
     wall, processor = time.monotonic() - begin, time.process_time() - used
     name = f"{name}, {len(found.outcome.history)} epochs, {wall / 60:.1f} min (processor {processor / 60:.1f})"
-    row(name, found.encoder, data, asked(data, photos, given.choose), data.train if given.neighbours else [])
+    row(name, found.encoder, data, asked(data, photos, given.asked), data.train if given.neighbours else [])
 
 
-def asked(data: Grocery, learnt: list[Shown], choose: bool) -> list[Shown]:
-    """`val`, or photos of `train` to choose by."""
+def asked(data: Grocery, learnt: list[Shown], which: str) -> list[Shown]:
+    """`val`, or photos of `train` that were not learnt from: a third to choose by, the rest to report."""
     used = {id(one) for one in learnt}
-    return [one for one in data.train if id(one) not in used][::3] if choose else data.val
+    others = [one for one in data.train if id(one) not in used]
+    third = others[::3]
+    return {"val": data.val, "third": third, "rest": [one for place, one in enumerate(others) if place % 3]}[which]
 
 
 def main() -> None:
@@ -105,7 +109,7 @@ def main() -> None:
     parser.add_argument("--parent", type=Path, default=SHIPPED, help="artifact that learns; the shipped one by default")
     parser.add_argument("--photos", type=int, nargs="*", default=[], help="photos a product; all by default")
     parser.add_argument("--studio-only", action="store_true")
-    parser.add_argument("--choose", action="store_true", help="asks with photos of train that were not learnt from")
+    parser.add_argument("--asked", choices=("val", "third", "rest"), default="val", help="photos that judge")
     parser.add_argument("--raw", action="store_true", help="the shipped encoder's line too")
     parser.add_argument("--neighbours", action="store_true", help="kNN over the photos of train too")
     parser.add_argument("--threads", type=int, default=2)
@@ -113,10 +117,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     data = grocery()
-    by = asked(data, [], given.choose)
+    by = asked(data, [], given.asked)
     print(f"n = {len(by)} photos\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|")
     if given.raw:
-        row("raw", Builtin.load(str(given.parent)), data, by, data.train if given.neighbours else [])
+        encoder, against = Builtin.load(str(given.parent)), data.train if given.neighbours else []
+        row("raw", encoder, data, by, against)
+        if given.studio_only:
+            row("`model fit`", encoder.adapted(fit([one.load() for one in data.studio], encoder)), data, by, against)
     tag = f"{given.depth}-{given.minutes:g}-{given.seed}" + (f"-{given.epochs}" if given.epochs else "")
     if given.studio_only:
         learn(f"{given.depth}, studio pictures only", data, [], given, tag + "-studio")
