@@ -9,6 +9,8 @@ knows them.
 import os
 import posixpath
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,61 +60,48 @@ class Store:
                 return bytes(opened.read())
         except FileNotFoundError:
             raise BadPicture("there is no such object", code="picture_missing") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             problem = told(error, self.address)
             if isinstance(problem, NotReady):
                 raise problem from error
             raise BadPicture(f"the object cannot be read: {_reason(error)}", code="picture_missing") from error
 
     def found(self) -> list[Any]:
-        """Everything under the path, as FileInfo of pyarrow, by name. Raises as `told` says."""
+        """Everything under the path, as FileInfo of pyarrow, by name. Raises as `told` says; so do those below."""
         from pyarrow.fs import FileSelector
 
-        try:
+        with _answering(self.address):
             return sorted(self.files.get_file_info(FileSelector(self.path, recursive=True)), key=lambda one: one.path)
-        except OSError as error:
-            raise told(error, self.address) from error
 
     def is_file(self) -> bool:
-        """Whether an object lies at the path itself. Raises NotFound where there is nothing, else as `told` says."""
-        try:
+        """Whether an object lies at the path itself. Raises NotFound where there is nothing."""
+        with _answering(self.address):
             info = self.files.get_file_info(self.path)
-        except OSError as error:
-            raise told(error, self.address) from error
         if info.type.name == "NotFound":
             raise NotFound(f"{self.address} is not there; look at the name, and at the bucket in {_endpoint()}")
         return bool(info.is_file)
 
     def suffixes(self) -> set[str]:
-        """Of the objects directly under the path. Raises as `told` says."""
+        """Of the objects directly under the path, in small letters."""
         from pyarrow.fs import FileSelector
 
-        try:
-            return {
-                posixpath.splitext(info.path)[1].lower() for info in self.files.get_file_info(FileSelector(self.path))
-            }
-        except OSError as error:
-            raise told(error, self.address) from error
+        with _answering(self.address):
+            directly = self.files.get_file_info(FileSelector(self.path))
+        return {posixpath.splitext(info.path)[1].lower() for info in directly}
 
     def columns(self) -> list[str]:
-        """Of the Parquet file at the path. Raises as `told` says."""
-        from pyarrow import ArrowInvalid
+        """Of the Parquet file at the path."""
         from pyarrow.parquet import read_schema
 
-        try:
+        with _answering(self.address):
             return list(read_schema(self.path, filesystem=self.files).names)
-        except (OSError, ArrowInvalid) as error:
-            raise told(error, self.address) from error
 
     def fetch(self, folder: Path) -> Path:
-        """A copy of the object at the path, in `folder`. Raises as `told` says."""
+        """A copy of the object at the path, in `folder`."""
         target = folder / posixpath.basename(self.path)
-        try:
-            with self.files.open_input_stream(self.path) as came, target.open("wb") as written:
-                while part := came.read(2**20):
-                    written.write(part)
-        except OSError as error:
-            raise told(error, self.address) from error
+        with _answering(self.address), self.files.open_input_stream(self.path) as came, target.open("wb") as written:
+            while part := came.read(2**20):
+                written.write(part)
         return target
 
     def parent(self) -> "Store":
@@ -128,7 +117,7 @@ def open_store(address: str) -> Store:
     from pyarrow.fs import FileSystem
 
     parts = urlsplit(address)
-    try:
+    with _answering(address):
         if parts.scheme != "s3":
             files, path = FileSystem.from_uri(address)
             return Store(address, files, str(path).rstrip("/"))
@@ -137,6 +126,13 @@ def open_store(address: str) -> Store:
                 "write s3://BUCKET/FOLDER; keys are taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only"
             )
         return Store(address, _s3(parts.netloc), address.removeprefix("s3://").strip("/"))
+
+
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
+    """What pyarrow raises, as `told` says it."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise told(error, address) from error
 
