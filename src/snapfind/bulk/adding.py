@@ -5,8 +5,10 @@ or on any worker, goes on where it stopped.
 """
 
 import io
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import PIL.Image
 
 from snapfind.bulk.crew import BATCH, Crew
 from snapfind.bulk.sources import open_bulk
-from snapfind.bulk.worker import Refused, Task, recipe_of
+from snapfind.bulk.stored import store_of
+from snapfind.bulk.worker import Refused, Task, Unreached, recipe_of
 from snapfind.catalog.add import Adding, Progress, Ready
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.hiding import hidden_hash
@@ -24,7 +27,7 @@ from snapfind.catalog.plan import Held
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure, Item
 from snapfind.encoders.port import Vectors
-from snapfind.errors import NotFound
+from snapfind.errors import NotFound, NotReady
 from snapfind.types import Picture
 
 __all__ = ["add"]
@@ -42,16 +45,20 @@ def add(
 ) -> AddReport:
     """Add a table, a folder, Parquet with pictures inside, or tar shards by the workers of a Ray cluster.
 
-    `address` is that of Ray, "local" starts it on this machine; `workers` 0 takes one a core. Pictures that stopped two
-    workers are in `report.failures` as `picture_poison`. Raises as `Catalog.add`, ExtraMissing, NotReady; what was
-    added before stays, and the same call goes on from there.
+    `address` is that of Ray, "local" starts it on this machine; `workers` 0 takes one a core. `source` and `root`, from
+    which a table names its pictures, may be in object storage (`s3://BUCKET/…`, see `bulk/objects.py`). Pictures that
+    stopped two workers are in `report.failures` as `picture_poison`. Raises as `Catalog.add`, ExtraMissing, NotReady;
+    what was added before stays, and the same call goes on from there.
     """
     if "://" not in str(source) and not Path(source).exists():
         raise NotFound(f"{source} is neither a file nor a folder")  # before workers are begun, which takes seconds
-    crew = Crew(address, recipe_of(catalogue.folder, catalogue.model, catalogue.settings), workers=workers)
+    store = store_of(str(source), str(root or ""))
+    recipe = replace(recipe_of(catalogue.folder, catalogue.model, catalogue.settings), store=store)
+    crew = Crew(address, recipe, workers=workers)
     try:
-        found = open_bulk(str(source), catalogue.schema, Path(root) if root else None)
-        return catalogue.add(found, sync=sync, progress=progress, by=partial(Spread, crew))
+        with tempfile.TemporaryDirectory() as spare:
+            found = open_bulk(str(source), catalogue.schema, root, store, Path(spare))
+            return catalogue.add(found, sync=sync, progress=progress, by=partial(Spread, crew))
     finally:
         crew.close()
 
@@ -75,6 +82,8 @@ class Spread(Adding):
         for task, seen in self._crew.see(tasks):
             if seen is None:
                 yield task.point, None
+            elif isinstance(seen, Unreached):
+                raise NotReady(seen.reason)
             elif isinstance(seen, Refused):
                 yield task.point, Failure(task.item.product.id, seen.code, task.item.picture, seen.reason)
             else:

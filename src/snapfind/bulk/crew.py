@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from snapfind.bulk.worker import Recipe, Refused, Seen, Task, Worker
+from snapfind.bulk.worker import Outcome, Recipe, Refused, Task, Worker
 from snapfind.errors import BadInput, ExtraMissing, NotReady
 
 __all__ = ["Crew"]
@@ -90,7 +90,7 @@ class Crew:
                 f"{len(standing)} of {len(begun)} workers began in {_BEGUN} s; free cores there, or ask for fewer"
             )
 
-    def see(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Seen | Refused | None]]:
+    def see(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome]]:
         """Each task with its outcome, once, in the order in which they are done. Raises NotReady."""
         coming, again = iter(tasks), deque[list[Task]]()
         free = deque(list(range(len(self.workers))) * _AHEAD)
@@ -124,10 +124,10 @@ class Crew:
                         raise NotReady(f"workers died {barren} times in a row and gave nothing; look at their machines")
                     yield from self._blamed(batch, deaths, again)
 
-    def _outcomes(self, done: Any) -> list[Seen | Refused | None] | None:
+    def _outcomes(self, done: Any) -> list[Outcome] | None:
         """Those of a batch; None where its worker died, or the machine on which they lay."""
         try:
-            outcomes: list[Seen | Refused | None] = self._ray.get(done)
+            outcomes: list[Outcome] = self._ray.get(done)
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError):
             return None
         return outcomes

@@ -1,8 +1,8 @@
-"""Sources for millions of pictures, read by Ray Data: Parquet with the pictures inside, tar shards, object storage.
+"""Sources for millions of pictures: Parquet with the pictures inside and tar shards, read by Ray Data; and all others.
 
-Local tables and folders are read as `add` reads them; workers must then see the same files. Parquet with a column
-`bytes` needs `id` and `picture` (a name) beside it. A tar shard has, for each key, a picture and, if it has one, a
-`.json` with the columns of the product; without it the key is the product. Addresses (`s3://…`) are those of pyarrow.
+Local tables and folders are read as `add` reads them; workers must then see the same files. Those of object storage
+are in `stored.py`. Parquet with a column `bytes` needs `id` and `picture` (a name) beside it. A tar shard has, for each
+key, a picture and, if it has one, a `.json` with the columns of the product; without it the key is the product.
 """
 
 import itertools
@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from snapfind.bulk.objects import Store, open_store, told
+from snapfind.bulk.stored import far_folder, far_table
 from snapfind.catalog.columns import Columns, kind_of, settle
 from snapfind.catalog.sources import PICTURE_SUFFIXES, Failure, Item, Source, open_source
-from snapfind.catalog.tables import header
+from snapfind.catalog.tables import TABLES, header
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.types import Kind
 
@@ -47,17 +49,36 @@ class Shards(Source):
             yield Item(product, names[0], Path(names[0]), bytes(content))
 
 
-def open_bulk(source: str, known: Mapping[str, Kind], root: Path | None = None) -> Source:
-    """What a source holds; `known` kinds of the catalogue win. Raises NotFound, BadInput."""
-    path = Path(source)
-    if source.endswith(".tar") or (path.is_dir() and any(path.glob("*.tar"))):
-        return _shards(source, _of_tars(source), known)
+def open_bulk(
+    source: str, known: Mapping[str, Kind], root: str | Path | None, store: Store | None, spare: Path
+) -> Source:
+    """What a source holds; `known` kinds of the catalogue win. `store` is where its pictures lie, if not on this
+    machine; a table that is not either is fetched into `spare`. Raises NotFound, BadInput, NotReady."""
     if "://" in source:
-        read = _of_parquet(source) if source.endswith(".parquet") else _of_pictures(source)
-        return _shards(source, read, known)
+        return _far(source, known, store, spare)
+    path = Path(source)
+    if path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
+        return _shards(source, _of_tars(source), known)
     if path.suffix == ".parquet" and path.is_file() and _BYTES in header(path):
         return _shards(source, _of_parquet(source), known)
-    return open_source(path, known, root)
+    if store:
+        return far_table(path, known, store)
+    return open_source(path, known, Path(root) if root else None)
+
+
+def _far(source: str, known: Mapping[str, Kind], store: Store | None, spare: Path) -> Source:
+    own = open_store(source)
+    suffix, one = PurePosixPath(own.path).suffix.lower(), own.is_file()
+    inside = {suffix} if one else own.suffixes()
+    if ".tar" in inside:
+        return _shards(source, _of_tars(own.path, own.files), known)
+    if ".parquet" in inside and not (one and _BYTES not in own.columns()):
+        return _shards(source, _of_parquet(own.path, own.files), known)
+    if one and suffix in TABLES:
+        return far_table(own.fetch(spare), known, store or own.parent())
+    if one:
+        raise BadInput(f"{source}: give a folder of pictures, tar shards, or a table that ends in {', '.join(TABLES)}")
+    return far_folder(own)
 
 
 def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) -> Shards:
@@ -77,24 +98,27 @@ def _said(source: str, read: Callable[[], Rows]) -> Rows:
     try:
         yield from read()
     except (OSError, ValueError, ray.exceptions.RayError) as error:
+        if "://" in source:
+            raise told(error, source) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInput(
             f"{source} cannot be read ({reason[-1][:200]}); mend it and run again, what is in stays"
         ) from error
 
 
-def _of_parquet(source: str) -> Callable[[], Rows]:
+def _of_parquet(source: str, files: Any = None) -> Callable[[], Rows]:
     import ray.data
 
-    return lambda: iter(ray.data.read_parquet(source).iter_rows())
+    return lambda: iter(ray.data.read_parquet(source, filesystem=files).iter_rows())
 
 
-def _of_tars(source: str) -> Callable[[], Rows]:
+def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
     import ray.data
 
     def rows() -> Rows:
         # decoder=None, for False decodes too: pictures are decoded by our workers, within our bounds
-        for row in ray.data.read_webdataset(source, decoder=None, file_extensions=["tar"]).iter_rows():
+        read = ray.data.read_webdataset(source, filesystem=files, decoder=None, file_extensions=["tar"])
+        for row in read.iter_rows():
             parts = {name: part for name, part in row.items() if part is not None}  # None: a key without that member
             suffix = next((name for name in parts if f".{name.lower()}" in PICTURE_SUFFIXES), None)
             if suffix:
@@ -115,17 +139,3 @@ def _columns_of(written: bytes | str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return told if isinstance(told, dict) else None
-
-
-def _of_pictures(source: str) -> Callable[[], Rows]:
-    import ray.data
-
-    extensions = sorted(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
-
-    def rows() -> Rows:
-        read = ray.data.read_binary_files(source, include_paths=True, file_extensions=extensions)
-        for row in read.iter_rows():
-            name = str(row["path"]).partition(source.partition("://")[2])[2].strip("/")
-            yield {"id": str(PurePosixPath(name).with_suffix("")), "picture": name, _BYTES: row["bytes"]}
-
-    return rows

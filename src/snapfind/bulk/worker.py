@@ -6,12 +6,15 @@ the files of what was fitted. Nothing is unpickled but plain values of our own.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
+from snapfind.bulk.objects import Store
+from snapfind.bulk.stored import Far
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.models import loaded
 from snapfind.catalog.plan import read_bytes
@@ -19,25 +22,27 @@ from snapfind.catalog.sources import Item
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
 from snapfind.encoders.port import Vectors
-from snapfind.errors import BadInput, BadPicture
+from snapfind.errors import BadInput, BadPicture, NotReady
 from snapfind.media.copies import thumbnail
 from snapfind.media.images import Limits, load
 from snapfind.settings import Settings
 
-__all__ = ["Recipe", "Refused", "Seen", "Task", "Worker", "recipe_of"]
+__all__ = ["Outcome", "Recipe", "Refused", "Seen", "Task", "Unreached", "Worker", "recipe_of"]
 
 _LARGEST = 2**30  # bytes of a fitted model that are sent
+_READERS = 8  # of a worker: an object of a storage takes longer to come than to encode
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name; `maps` of
-    the learnt bridge from texts to pictures."""
+    the learnt bridge from texts to pictures; where the objects lie that tasks name."""
 
     entries: Sequence[tuple[Mapping[str, Any], Mapping[str, bytes]]]
     keep_side: int
     limits: Limits
     maps: Maps | None
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,16 @@ class Refused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A picture that may be sound: the storage did not answer, and would not for the next one either."""
+
+    reason: str
+
+
+Outcome = Seen | Refused | Unreached | None  # None: the bytes are known
+
+
 def recipe_of(folder: Folder, model: Model, settings: Settings) -> Recipe:
     """The recipe of the encoders that a catalogue keeps up to date. Raises BadInput where one is the shop's own."""
     entries = []
@@ -86,7 +101,7 @@ class Worker:
     """A pair of eyes on some machine, on one core."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+        self._recipe, self._readers = recipe, ThreadPoolExecutor(_READERS)
         with tempfile.TemporaryDirectory() as spare:
             encoders = []
             for number, (entry, files) in enumerate(recipe.entries):
@@ -101,9 +116,9 @@ class Worker:
         """Space -> dimensions, once the encoders are loaded."""
         return self._model.spaces()
 
-    def see(self, tasks: Sequence[Task]) -> list[Seen | Refused | None]:
-        """One outcome a task, in their order; None where the bytes are known."""
-        decoded = [self._decoded(task) for task in tasks]
+    def see(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """One outcome a task, in their order."""
+        decoded = [self._decoded(task, read) for task, read in zip(tasks, self._readers.map(self._read, tasks))]
         images = [one[2] for one in decoded if isinstance(one, tuple)]
         rows = self._model.pictures(images) if images else {}
         vectors = iter(range(len(images)))
@@ -113,13 +128,29 @@ class Worker:
         copy = thumbnail(image, self._recipe.keep_side)
         return Seen(digest, image.size, copy, {space: matrix[row] for space, matrix in rows.items()})
 
-    def _decoded(self, task: Task) -> tuple[str, Image, Image] | Refused | None:
-        """Hash, picture, and the picture as the encoders want it."""
+    def _read(self, task: Task) -> tuple[bytes, str] | Refused | Unreached:
+        """The bytes of a picture and their hash."""
+        item, most = task.item, self._recipe.limits.max_bytes
         try:
-            content, digest = read_bytes(task.item, self._recipe.limits.max_bytes)
-            if digest in task.known:
-                return None
-            side = max(self._recipe.keep_side, self._model.photo.preprocessing.source_side)
+            if isinstance(item, Far) and self._recipe.store:
+                item = replace(item, content=self._recipe.store.read(item.key, most))
+            return read_bytes(item, most)
+        except BadPicture as error:
+            return Refused(error.code, error.message)
+        except NotReady as error:
+            return Unreached(error.message)
+
+    def _decoded(
+        self, task: Task, read: tuple[bytes, str] | Refused | Unreached
+    ) -> tuple[str, Image, Image] | Refused | Unreached | None:
+        """Hash, picture, and the picture as the encoders want it."""
+        if not isinstance(read, tuple):
+            return read
+        content, digest = read
+        if digest in task.known:
+            return None
+        side = max(self._recipe.keep_side, self._model.photo.preprocessing.source_side)
+        try:
             image = load(content, self._recipe.limits, side=side)
         except BadPicture as error:
             return Refused(error.code, error.message)

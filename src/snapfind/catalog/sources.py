@@ -8,14 +8,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from snapfind.catalog.columns import Columns, kind_of, settle
 from snapfind.catalog.tables import TABLES, header, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
-__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source"]
+__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source", "product_at"]
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -55,6 +55,10 @@ class Source:
     def __iter__(self) -> Iterator[Item | Failure]:
         return _from_table(self) if self.columns else _from_folder(self.path)
 
+    def item(self, product: Product, name: str) -> Item:
+        """The picture that a row names. Raises BadRow where it is not to be had."""
+        return Item(product, name, _inside(self.root, name))
+
 
 def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None) -> Source:
     """Look a table or a folder over once: count its rows, settle the kind of each column.
@@ -81,12 +85,12 @@ def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None)
             for name in new:
                 found[name].add(kind_of(row.get(name)))
     schema |= {name.strip(): settle(kinds) for name, kinds in found.items()}
-    return Source(path, root or path.parent, total, schema, columns)
+    return Source(path, (root or path.parent).resolve(), total, schema, columns)
 
 
 def _from_table(source: Source) -> Iterator[Item | Failure]:
     assert source.columns is not None
-    columns, root = source.columns, source.root.resolve()
+    columns = source.columns
     for number, row in rows(source.path):
         where = f"{source.path.name} line {number}"
         if isinstance(row, BadRow):
@@ -101,7 +105,7 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
             continue
         for name in names:
             try:
-                yield Item(product, name, _inside(root, name))
+                yield source.item(product, name)
             except BadRow as error:
                 yield Failure(given, error.code, name[:200], error.message)
 
@@ -140,15 +144,19 @@ def _from_folder(folder: Path) -> Iterator[Item | Failure]:
             reason = "the link leads out of the folder; copy the file"
             yield Failure(relative.stem, "picture_outside", str(relative), reason)
             continue
-        own = relative.with_suffix("") if len(relative.parts) == 1 else relative.parent
-        try:
-            product = Product(
-                id=own.as_posix(), title=_title(own.name), category=" / ".join(_title(part) for part in own.parts[:-1])
-            )
-        except BadInput as error:
-            yield Failure(own.as_posix()[:256], error.code, str(relative), error.message)
-            continue
-        yield Item(product, relative.as_posix(), path)
+        product = product_at(relative)
+        yield product if isinstance(product, Failure) else Item(product, relative.as_posix(), path)
+
+
+def product_at(relative: PurePath) -> Product | Failure:
+    """What a picture there is of: `shoes/red-runner/front.jpg` is of red-runner in shoes, `mug.jpg` of mug."""
+    own = relative.with_suffix("") if len(relative.parts) == 1 else relative.parent
+    try:
+        return Product(
+            id=own.as_posix(), title=_title(own.name), category=" / ".join(_title(part) for part in own.parts[:-1])
+        )
+    except BadInput as error:
+        return Failure(own.as_posix()[:256], error.code, str(relative), error.message)
 
 
 _MADE_UP = r"(img|dsc|dscn|dscf|pxl|mvi|wp|p|photo|image|picture)?[\W_]*\d[\d\W_]*|(?=.*\d)[\da-f]{8,}(-[\da-f]+)*"

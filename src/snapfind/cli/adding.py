@@ -24,7 +24,10 @@ _SHOWN = 10
 def add(
     shop: Place,
     source: Annotated[
-        str, typer.Argument(help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product.")
+        str,
+        typer.Argument(
+            help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product; s3://… with --ray."
+        ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
     sync: Annotated[bool, typer.Option("--sync", help="Remove what the source no longer has.")] = False,
@@ -32,8 +35,8 @@ def add(
         Path | None, typer.Option(metavar="FILE", help="Write rows that failed: id, code, path, reason.")
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Folder that picture names start from; the table's own by default.")
-    ] = None,
+        str, typer.Option(help="Folder that picture names start from; the table's own by default; s3://… with --ray.")
+    ] = "",
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one.")
     ] = "",
@@ -42,13 +45,18 @@ def add(
     """Add products, or bring them up to date: what is stored already is left alone. Stop and run it again at will."""
     if ray and dry_run:
         raise BadInput("--ray writes what it reads; try with --dry-run on this machine, without --ray")
+    if "://" in source + root and not ray:
+        raise BadInput(
+            "what is in object storage is read by the workers of --ray; add --ray local, or a cluster's address"
+        )
+    folder = Path(root) if root else None
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
         with at(shop) as server, progress_bar("sending") as progress:
-            report, hint = server.add(Path(source), root=root, progress=progress), False
+            report, hint = server.add(Path(source), root=folder, progress=progress), False
     else:
-        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, root)
+        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, folder)
     if errors is not None:
         _write_failures(errors, report)
     if json:
@@ -69,7 +77,7 @@ def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, root: Path | 
         return report, bool(report.embedded) and not dry_run and not catalogue.fitted
 
 
-def _add_spread(shop: Path, source: str, address: str, sync: bool, root: Path | None) -> AddReport:
+def _add_spread(shop: Path, source: str, address: str, sync: bool, root: str) -> AddReport:
     """Add to a folder by the workers of a Ray cluster."""
     from snapfind import bulk
 
