@@ -34,7 +34,7 @@ from snapfind.media.rephotograph import rephotograph
 if TYPE_CHECKING:
     from snapfind.encoders.photo import PhotoEncoder
 
-__all__ = ["Adapter", "fit"]
+__all__ = ["Adapter", "fit", "solve"]
 
 Progress = Callable[[int, int], None]
 _ROLES: tuple[Role, Role] = ("query", "catalogue")
@@ -119,7 +119,7 @@ def fit(
     views = max(4, min(views, _PHOTOS // len(chosen)))
     studio, photos, data = _look(pictures, chosen, encoder, views=views, seed=seed, progress=progress)
     kept = views // 4
-    solved = _solve(studio, photos[:, kept:])
+    solved = solve(studio, photos[:, kept:])
     raw = Adapter(encoder.raw_id, _identity(studio.shape[1]))
     adapted = Adapter(encoder.raw_id, solved)
     recalls = [_recall(adapter, studio, photos[:, :kept]) for adapter in (raw, adapted)]
@@ -159,8 +159,8 @@ def _look(
     return np.stack(studio), np.stack(photos), digest.hexdigest()
 
 
-def _solve(studio: Vectors, photos: Vectors) -> dict[str, Vectors]:
-    """Unit features (n, d) of pictures and (n, v, d) of their photos -> the weights."""
+def solve(studio: Vectors, photos: Vectors) -> dict[str, Vectors]:
+    """Unit features (n, d) of pictures and (n, v, d) of their photos -> the weights of an Adapter."""
     n, d = studio.shape
     trust = n / (n + _FEW)
     centres = photos.mean(axis=1, dtype=np.float64)

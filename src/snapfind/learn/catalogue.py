@@ -5,7 +5,8 @@ the front of the network made once, `network` everything. Products with photos l
 has its studio picture photographed again; photos whose label no neighbour shares are left out. One photo in ten is held
 out: it says which epoch was best, judges against the raw encoder, and calibrates the scores. So that products stay
 findable which were not there to learn from, the weights go a part of the way only, and what was learnt stands beside a
-closed form (learn/steady.py).
+closed form (learn/steady.py). Where there is no photo at all the closed form of `model fit` takes the place of the
+learnt heads (learn/refit.py).
 """
 
 import copy
@@ -19,6 +20,7 @@ from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
 from snapfind.learn.course import Adapted, Depth, close_course, open_course
 from snapfind.learn.recognise import Recipe, Recogniser
+from snapfind.learn.refit import refitted
 from snapfind.learn.steady import between, steadied
 from snapfind.learn.training import Plan, Told, train
 from snapfind.learn.views import Shown
@@ -104,7 +106,10 @@ def adapt(
     best = outcome.module
     assert isinstance(best, Recogniser)
     between(before, best, step.part)
-    best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
+    if course.again[source.queries].all():
+        best.heads = refitted(best.body, source, course.again)
+    else:
+        best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
     facts: dict[str, object] = {
         "command": command,
         "seed": seed,
