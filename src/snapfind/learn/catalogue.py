@@ -57,8 +57,9 @@ LADDER: dict[Depth, Step] = {
 def within(depth: Depth, minutes: float, shown: Sequence[Shown], seed: int) -> Step:
     """The step of the ladder that fits these pictures, and into so many minutes; 0 minutes set no limit.
 
-    Few pictures get more epochs, and more views where all of them are studio pictures photographed again. Two fifths of
-    the minutes may go into looking at views, at 60 a second.
+    Few pictures get more epochs, and more views where all of them are studio pictures photographed again; heads do not
+    learn from these, since a closed form takes their place. Two fifths of the minutes may go into looking at views, at
+    60 a second.
     """
     step, count = LADDER[depth], max(1, len(shown))
     photos = sum(one.role == "query" for one in shown)
@@ -66,6 +67,7 @@ def within(depth: Depth, minutes: float, shown: Sequence[Shown], seed: int) -> S
     views = step.views
     if views and not any(one.how == "photo" for one in shown):
         views = max(views, min(_AGAIN, _VIEWS // count))
+        epochs = 0 if depth == "heads" else epochs
     if minutes:
         views = max(2, min(views, round(0.4 * 60 * minutes * _LOOKS / count)))
     return replace(step, plan=replace(step.plan, epochs=epochs, minutes=minutes, seed=seed), views=views)
