@@ -29,7 +29,7 @@ __all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "within"]
 
 Progress = Callable[[int, int], None]
 _LOOKS = 60  # views a second that the front makes on two cores
-_STEPS = 200  # batches at the least
+_STEPS = 200  # batches at the least, where there are photos
 _AGAIN = 32  # views of a picture that is photographed again: these differ more than crops of a photo
 _VIEWS = 12_000  # of all pictures; 44 kB each with blocks
 
@@ -57,17 +57,19 @@ LADDER: dict[Depth, Step] = {
 def within(depth: Depth, minutes: float, shown: Sequence[Shown], seed: int) -> Step:
     """The step of the ladder that fits these pictures, and into so many minutes; 0 minutes set no limit.
 
-    Few pictures get more epochs, and more views where all of them are studio pictures photographed again; heads do not
-    learn from these, since a closed form takes their place. Two fifths of the minutes may go into looking at views, at
-    60 a second.
+    Few photos get more epochs, studio pictures photographed again more views; where there are no others heads do not
+    learn, since a closed form takes their place. Two fifths of the minutes may go into looking at views, at 60 a
+    second.
     """
     step, count = LADDER[depth], max(1, len(shown))
-    photos = sum(one.role == "query" for one in shown)
-    epochs = max(step.plan.epochs, _STEPS // -(-max(1, photos) // step.batch))
-    views = step.views
-    if views and not any(one.how == "photo" for one in shown):
-        views = max(views, min(_AGAIN, _VIEWS // count))
+    photos = sum(one.how == "photo" for one in shown)
+    epochs, views = step.plan.epochs, step.views
+    if photos:
+        made = sum(one.how == "rephotographed" for one in shown)
+        epochs = max(epochs, _STEPS // -(-(photos + made) // step.batch))
+    else:
         epochs = 0 if depth == "heads" else epochs
+        views = max(views, min(_AGAIN, _VIEWS // count)) if views else views
     if minutes:
         views = max(2, min(views, round(0.4 * 60 * minutes * _LOOKS / count)))
     return replace(step, plan=replace(step.plan, epochs=epochs, minutes=minutes, seed=seed), views=views)
