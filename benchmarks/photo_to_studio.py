@@ -5,8 +5,8 @@
 
 Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
 coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
-photo except the row marked so, which shows what the photos' own mean (no labels) would add. Lite2 has a row where
-scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
+photo except the rows marked so, which show what the mean of photos (no labels) would add: of these, or of others. Lite2
+has a row where scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
 """
 
 import argparse
@@ -36,7 +36,7 @@ class Grocery:
     """Photos with their fine class, studio pictures by class, coarse class by fine class."""
 
     def __init__(self, split: str) -> None:
-        self.folder = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
+        self.folder, self.split = Path(os.environ["SNAPFIND_DATA"]) / "grocery", split
         with (self.folder / "classes.csv").open() as table:
             classes = list(csv.reader(table))[1:]
         self.studio = [self.open(row[4]) for row in classes]
@@ -142,6 +142,15 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     there = Adapter(encoder.raw_id, moved)
     name = f"{encoder.name} + adapter with the mean of these photos (fitted on these photos, no labels)"
     yield name, there.project(whole, "query"), there.project(studio, "catalogue")
+    if data.split == "val":
+        others = Grocery("train").photos
+        drawn = [others[int(place)] for place in np.random.default_rng(0).permutation(len(others))[:100]]
+        seen = unit(encoder.look(drawn).pooled)
+        for count in (10, 30, 100):
+            moved = adapter.weights | {"query_mean": seen[:count].mean(axis=0)}
+            there = Adapter(encoder.raw_id, moved)
+            name = f"{encoder.name} + adapter with the mean of {count} photos of `train` (no labels)"
+            yield name, there.project(whole, "query"), there.project(studio, "catalogue")
 
 
 def rows_of(shop: Path, data: Grocery) -> Rows:
