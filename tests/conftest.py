@@ -1,9 +1,13 @@
 """Fixtures and flags for all tests: --slow, SNAPFIND_DATA, and small pictures made on the spot."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from snapfind.cli import main
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,3 +29,17 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("SNAPFIND_DATA is not set: no real data on this machine")
     return Path(folder)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line in this process: words -> exit code, stdout, stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["snapfind", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return call

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from snapfind.cli import main
 from tests.catalog.conftest import Shop
 from tests.pictures import save
 
@@ -17,18 +16,6 @@ from tests.pictures import save
 def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Shop(tmp_path)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["snapfind", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return call
 
 
 @pytest.fixture

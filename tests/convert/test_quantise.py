@@ -13,7 +13,6 @@ import torch
 import snapfind
 from snapfind.bulk.worker import Worker, recipe_of
 from snapfind.catalog.calibrating import Learnt
-from snapfind.cli import main
 from snapfind.convert.nearest import same_answers, same_neighbours
 from snapfind.convert.quantise import quantise
 from snapfind.encoders.adapter import fit
@@ -50,18 +49,6 @@ def made(tmp_path_factory):
 def shop(made, tmp_path):
     with snapfind.open(shutil.copytree(made[0], tmp_path / "shop.snap")) as catalogue:
         yield catalogue
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["snapfind", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return call
 
 
 def pictures(count, folder):

@@ -9,22 +9,9 @@ import numpy as np
 import pytest
 
 import snapfind
-from snapfind.cli import main
 from snapfind.encoders.tower import Tower
 from snapfind.errors import BadInput
 from tests.pictures import picture, save
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["snapfind", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
-
-    return call
 
 
 def bridged(answer):

@@ -5,7 +5,6 @@ What is checked: pixels and ids against the library's own, then every row of the
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from snapfind.convert.original import Original
 from snapfind.convert.pixels import check_pixels
 from snapfind.convert.precision import in_precision
 from snapfind.convert.tokens import check_ids
+from snapfind.convert.whole import whole
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.port import Space
 from snapfind.encoders.preprocess import to_tensor
@@ -27,7 +27,7 @@ from snapfind.encoders.session import open_session
 from snapfind.encoders.tower import GOLDEN_TEXTS, KIND, Tower
 from snapfind.encoders.vectors import unit
 from snapfind.encoders.words import WordTower
-from snapfind.errors import ModelBroken, NoRoom
+from snapfind.errors import ModelBroken
 
 __all__ = ["LEAST", "write_tower"]
 
@@ -48,8 +48,6 @@ def write_tower(
     `source` goes into the manifest; `told` hears what is being done. Raises BadInput where the model cannot be carried
     over, ModelBroken where the written files answer otherwise than PyTorch.
     """
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
     told("comparing pixels and ids with the library's own")
     pixels_off = check_pixels(original.pixels)
     if original.words is not None:
@@ -72,8 +70,7 @@ def write_tower(
         "source": {"kind": original.kind, **source},
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    try:
-        draft.mkdir(parents=True)
+    with whole(folder) as draft:
         for name, content in files.items():
             (draft / name).write_bytes(content)
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -84,12 +81,6 @@ def write_tower(
                 f"{original.name} answers otherwise in {precision} than in PyTorch (cosine {found.pictures:.4f} of"
                 f" pictures, {found.texts:.4f} of texts, at least {LEAST[precision]}); take another precision"
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    except OSError as error:
-        raise NoRoom(f"{folder} cannot be written: {error.strerror}; free some space") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return tower, found
 
 

@@ -11,7 +11,6 @@ Needs onnx and no PyTorch.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from PIL.Image import Image
 from safetensors.numpy import save
 
 from snapfind.convert.static import in_whole_numbers
+from snapfind.convert.whole import whole
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.golden import golden_pictures
@@ -26,7 +26,6 @@ from snapfind.encoders.inner import CELLS
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.session import open_session
 from snapfind.encoders.vectors import unit
-from snapfind.errors import NoRoom
 
 __all__ = ["write_eight_bits"]
 
@@ -60,20 +59,11 @@ def write_eight_bits(
         "made_of": {"name": before["name"], "model_sha256": before["model_sha256"]},
         "model_sha256": hashlib.sha256(model).hexdigest(),
     }
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(parents=True)
+    with whole(folder) as draft:
         (draft / "model.onnx").write_bytes(model)
         (draft / "golden.safetensors").write_bytes(save({"golden": unit(answers)}))
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         raw = Builtin.load(str(draft), checked=len(golden_pictures()))
         if heads is not None:
             Adapter(raw.raw_id, heads.weights, {"part_of": manifest["name"]}).save(draft / "heads")
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    except OSError as error:
-        raise NoRoom(f"{folder} cannot be written: {error.strerror}; free some space") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Builtin.load(str(folder))
