@@ -24,8 +24,10 @@ _DROP = """([encoded, name]) => {
 
 
 def drop(page, content):
-    page.evaluate(_DROP, [base64.b64encode(content).decode(), "IMG_0001.png"])
-    page.wait_for_selector(".card")
+    """Drops a photo and waits for its hits: cards of another view, or of an earlier search, are not them."""
+    with page.expect_response("**/v1/search"):
+        page.evaluate(_DROP, [base64.b64encode(content).decode(), "IMG_0001.png"])
+    page.wait_for_selector("#hits .card")
 
 
 def titles(page):
@@ -85,7 +87,7 @@ def test_another_box_gives_other_hits_and_a_click_is_an_event(page, server):
 def test_words_find_and_a_filter_narrows(page):
     page.fill("#text", "green tea")
     page.press("#text", "Enter")
-    page.wait_for_selector(".card")
+    page.wait_for_selector("#hits .card")
     assert titles(page)[0] == "Green tea"
     page.click("summary")
     page.select_option("#facet", "category")
