@@ -45,6 +45,7 @@ class Catalog(Writing):
     def fit(
         self,
         photos: Sequence[Photo] = (),
+        confirmed: Sequence[tuple[Photo, str]] = (),
         *,
         kept: bool = False,
         refused: Refused | None = None,
@@ -52,15 +53,17 @@ class Catalog(Writing):
     ) -> str:
         """Fit the encoder to the catalogue's own pictures, build the new space beside the old one, and switch.
 
-        Photos of shoppers make it better, and need no label: `photos` are files, bytes or images, `kept` takes those of
-        searches that the setting `keep_photos` kept; of many, 2,048 are drawn. `refused` is told why one could not be
-        read. Returns the model's name. Raises BadInput with too few pictures, or where no photo can be read.
+        Photos of shoppers make it better: `photos` (files, bytes or images) need no label, `confirmed` are (photo,
+        product id) pairs, `kept` takes those of searches that the setting `keep_photos` kept. Of many, 4,096 are drawn.
+        `refused` is told why one could not be used. Returns the model's name. Raises BadInput with too few pictures, or
+        where no photo can be used.
         """
-        seen = [*photos, *(sorted(self.asked) if kept else ())]
-        if kept and not seen:
+        asked = [*confirmed, *((photo, "") for photo in photos)]
+        asked += [(photo, "") for photo in sorted(self.asked)] if kept else []
+        if kept and not asked:
             raise BadInput("no photo of a search was kept; give the setting keep_photos (0 to 1) to the server")
         parts = (self.folder, self.index, self.model, self.settings)
-        encoder = fit(*parts, photos=seen, refused=refused, progress=progress)
+        encoder = fit(*parts, photos=asked, refused=refused, progress=progress)
         self._build(encoder, progress)
         self.switch(encoder.space.id)
         with suppress(BadInput):  # of a single product there is nothing to learn
