@@ -106,6 +106,12 @@ def main() -> None:
             ways = (settle(studio, made, photos[fitted][some], told[some]), settle(studio, made, photos[fitted], told))
             name = f"{count:,}" if count < 1000 else "all"
             labelled.add(name, [figures(way, studio, photos[asked], fine[asked]) for way in ways])
+        for part in (0.2, 0.4):
+            told = np.eye(81)[
+                np.where(rng.random(len(fitted)) < part, rng.integers(81, size=len(fitted)), fine[fitted])
+            ]
+            way = settle(studio, made, photos[fitted], told)
+            labelled.add(f"all, {part:.0%} drawn at random", [figures(way, studio, photos[asked], fine[asked])] * 2)
     unlabelled.show("photos without a label", "raw", "`model fit`", "with the photos")
     labelled.show("labelled photos a product", "these alone", "the others beside, without a label")
 
