@@ -182,3 +182,18 @@ def test_what_is_no_source_says_what_is(tmp_path):
         open_source(tmp_path, {}, None)
     with pytest.raises(BadInput, match=r"\.csv"):
         open_source(table(tmp_path, "x", "products.xlsx"), {}, None)
+
+
+def test_a_name_that_is_not_utf8_is_one_failure(tmp_path):
+    save(1, tmp_path / "mug.png")
+    (tmp_path / "mug.png").with_name(b"gr\xf6n.png".decode("utf-8", "surrogateescape")).write_bytes(b"x")
+    failure, item = sorted(entries(tmp_path), key=lambda entry: isinstance(entry, Item))
+    assert item.product.id == "mug"
+    assert failure.path == "gr�n.png" and "rename" in failure.reason
+    failure.path.encode()
+
+
+def test_half_of_a_character_is_one_failure(tmp_path):
+    lines = table(tmp_path, '{"id": "1", "title": "\\ud83d", "picture": "a"}\n{"id": "2", "picture": "b"}\n', "p.jsonl")
+    failure, item = entries(lines)
+    assert isinstance(failure, Failure) and item.product.id == "2"

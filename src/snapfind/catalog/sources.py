@@ -140,6 +140,9 @@ def _is_catalogue(parent: str, name: str) -> bool:
 def _from_folder(folder: Path) -> Iterator[Item | Failure]:
     for path in _picture_files(folder):
         relative = path.relative_to(folder)
+        if (readable := os.fsencode(relative).decode("utf-8", "replace")) != str(relative):
+            yield Failure("", "row_bad", readable, "the name is not UTF-8, as old archives have it; rename the file")
+            continue
         if not path.resolve().is_relative_to(folder.resolve()):
             reason = "the link leads out of the folder; copy the file"
             yield Failure(relative.stem, "picture_outside", str(relative), reason)

@@ -71,6 +71,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line)
+                json.dumps(row, ensure_ascii=False).encode()  # half of a character (\ud83d alone) can be stored nowhere
             except (ValueError, RecursionError) as error:
                 yield number, BadRow(f"the line is not JSON ({str(error)[:80]})")
                 continue
