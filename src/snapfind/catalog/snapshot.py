@@ -4,12 +4,15 @@ A snapshot is for the same version of snapfind and is fast; an export is for any
 its own: it is flushed and closed first, and the files are read while the folder's lock is held.
 """
 
+import gzip
 import hashlib
 import io
 import json
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +43,8 @@ def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None
     """
     if target.exists():
         raise BadInput(f"{target} is there already; give another name or remove it")
+    if target.resolve().is_relative_to(catalogue.resolve()):
+        raise BadInput(f"{target} lies in the catalogue itself; give a place outside of it")
     draft = target.with_name(target.name + ".new")
     try:
         files = {path.relative_to(catalogue).as_posix(): path for path in _files(catalogue)}
@@ -47,7 +52,7 @@ def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None
             files = {known: path for known, path in files.items() if known not in {f"{name}-wal", f"{name}-shm"}}
             files[name] = copy
         sums = {name: _sum(path) for name, path in sorted(files.items())}
-        with tarfile.open(draft, "w") as tar:
+        with _made(draft, target) as tar:
             content = json.dumps({"snapfind": __version__, "files": sums}).encode()
             entry = tarfile.TarInfo(_SUMS)
             entry.size = len(content)
@@ -60,6 +65,13 @@ def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None
     finally:
         draft.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _made(draft: Path, target: Path) -> tarfile.TarFile:
+    """A tar, packed where the target's name ends like one: most of an engine's files of a small shop are zeros."""
+    if target.suffix in {".gz", ".tgz"}:
+        return tarfile.open(draft, "w:gz", compresslevel=1)
+    return tarfile.open(draft, "w")
 
 
 def _files(catalogue: Path) -> Iterator[Path]:
@@ -108,13 +120,15 @@ def verify(source: Path) -> int:
     return len(sums)
 
 
-def _opened(source: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(source: Path) -> Iterator[tarfile.TarFile]:
     if not source.is_file():
         raise NotFound(f"there is no snapshot {source}")
     try:
-        return tarfile.open(source, "r:")
-    except tarfile.TarError as error:
-        raise CatalogBroken(f"{source} is not a snapshot of snapfind ({error})") from error
+        with tarfile.open(source) as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CatalogBroken(f"{source} is not a snapshot of snapfind, or is cut off ({error}); take another") from error
 
 
 def _sums(path: Path, source: Path) -> dict[str, str]:
