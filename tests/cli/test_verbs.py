@@ -203,3 +203,18 @@ def test_every_verb_has_help(run):
     for verb in ("add", "search", "eval", "export", "delete", "info", "doctor", "snapshot", "restore", "model"):
         assert verb in out
     assert run("--version")[1].startswith("snapfind ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "shop.snap", "a.png", "--sheet", "nowhere/sheet.html"),
+        ("add", "shop.snap", "products.csv", "--errors", "nowhere/errors.csv"),
+        ("add", "a.png/new.snap", "products.csv"),
+        ("eval", "shop.snap", "queries.csv", "--json", "x" * 300),
+    ],
+)
+def test_what_the_disk_refuses_is_one_sentence(added, run, words):
+    (added.folder / "queries.csv").write_text("picture,product\na.png,tea-1\n")
+    code, _, err = run(*words)
+    assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1

@@ -1,5 +1,6 @@
 """The typer application: its verbs, and how an error becomes one sentence and an exit code."""
 
+import errno
 import sys
 from typing import Annotated
 
@@ -72,6 +73,18 @@ def snapfind(
 
 
 _CTRL_C = 130  # what typer ends with
+_ELSEWHERE = "give a place that you may write to, or run as its owner"
+_MENDS = {  # what the machine says no to, wherever it comes up, and what a person can do about it
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some of your quota and run it again",
+    errno.ENOENT: "make that folder first, or give another name",
+    errno.ENOTDIR: "give a place in a folder",
+    errno.EISDIR: "give a file",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 
 
 def main() -> None:
@@ -89,3 +102,9 @@ def main() -> None:
     except BrokenPipeError:  # `snapfind … | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _MENDS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        fail(f"{place}{error.strerror}; {_MENDS[error.errno]}")
+        sys.exit(2)
