@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime
 from typing import Any
 
+from snapfind.catalog.numbers import PLAIN, Numbers
 from snapfind.errors import BadInput, BadRow
 from snapfind.types import Attribute, Kind, Product
 
@@ -22,7 +23,6 @@ _ALIASES = {
     "picture": ("picture", "pictures", "image", "images", "photo", "photos", "file", "path"),
 }
 _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
 class Columns:
@@ -41,8 +41,10 @@ class Columns:
                 raise BadInput(f"{table} has no column {meaning!r}{_near(meaning, lower)}", field=meaning)
         self.attributes = tuple(name for name in given if name not in self.fixed.values())
 
-    def product(self, row: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
-        """One row as a product without pictures. Raises BadRow."""
+    def product(
+        self, row: Mapping[str, Any], schema: Mapping[str, Kind], numbers: Mapping[str, Numbers] = {}
+    ) -> Product:
+        """One row as a product without pictures; `numbers` says how a column writes them. Raises BadRow."""
         texts = {
             meaning: _text(row.get(self.fixed[meaning]))
             for meaning in ("id", "title", "brand", "category", "description")
@@ -50,14 +52,15 @@ class Columns:
         }
         if not texts["id"]:
             raise BadRow("the id is empty; give each product one", field="id")
-        price = value_of(row.get(self.fixed["price"]), "number", "price") if "price" in self.fixed else None
+        price = self.fixed.get("price", "")
+        cost = value_of(row.get(price), "number", "price", numbers.get(price, Numbers()))
         attributes = {
             name.strip(): value
             for name in self.attributes
-            if (value := value_of(row.get(name), schema.get(name.strip(), "text"), name)) is not None
+            if (value := value_of(row.get(name), schema.get(name.strip(), "text"), name, numbers.get(name))) is not None
         }
         try:
-            return Product(price=None if price is None else float(price), attributes=attributes, **texts)  # type: ignore[arg-type]
+            return Product(price=None if cost is None else float(cost), attributes=attributes, **texts)  # type: ignore[arg-type]
         except BadInput as error:
             raise BadRow(error.message, field=error.field) from error
 
@@ -82,8 +85,11 @@ def settle(kinds: Set[Kind | None]) -> Kind:
     return filled[0] if len(filled) == 1 else "text"
 
 
-def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
-    """A cell as a value of that kind, None when empty. Raises BadRow naming the column and the mend."""
+def value_of(value: Any, kind: Kind, name: str, numbers: Numbers | None = None) -> Attribute | None:
+    """A cell as a value of that kind, None when empty; `numbers` reads more than plain ones.
+
+    Raises BadRow naming the column and the mend.
+    """
     if _empty(value):
         return None
     if kind == "list":
@@ -91,6 +97,8 @@ def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
         return tuple(str(item).strip() for item in items if str(item).strip()) or None
     if kind == "text":
         return _text(value)
+    if kind == "number" and numbers and isinstance(value, str):
+        value = _read(value, name, numbers)
     if _kind(value) != kind:
         raise BadRow(f"{name}: {str(value)[:40]!r} is not a {kind}; {_MEND[kind]}", field=name)
     if kind == "bool":
@@ -99,6 +107,13 @@ def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
         return value if isinstance(value, date) else _date(str(value))
     number = value if isinstance(value, (int, float)) else float(str(value).strip())
     return int(number) if float(number).is_integer() else float(number)
+
+
+def _read(text: str, name: str, numbers: Numbers) -> float:
+    try:
+        return numbers.read(text)
+    except ValueError as error:
+        raise BadRow(f"{name}: {text[:40]!r} is not a number; {error}", field=name) from None
 
 
 _MEND = {
@@ -118,7 +133,7 @@ def _kind(value: Any) -> Kind:
     if isinstance(value, (list, tuple)):
         return "list"
     text = str(value).strip()
-    if _NUMBER.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return "number" if math.isfinite(float(text)) else "text"
     if text.lower() in _TRUE | _FALSE:
         return "bool"

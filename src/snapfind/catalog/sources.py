@@ -7,11 +7,12 @@ one product named like that sub-folder, and the folders above it are its categor
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from snapfind.catalog.columns import Columns, kind_of, settle
-from snapfind.catalog.tables import TABLES, header, rows
+from snapfind.catalog.numbers import Numbers
+from snapfind.catalog.tables import TABLES, header, leaves_commas, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
@@ -51,6 +52,7 @@ class Source:
     total: int
     schema: Mapping[str, Kind]
     columns: Columns | None = None
+    numbers: Mapping[str, Numbers] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Item | Failure]:
         return _from_table(self) if self.columns else _from_folder(self.path)
@@ -78,14 +80,29 @@ def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None)
     schema = {name.strip(): known[name.strip()] for name in columns.attributes if name.strip() in known}
     new = [name for name in columns.attributes if name.strip() not in known]
     found: dict[str, set[Kind | None]] = {name: set() for name in new}
+    numbers = {name: Numbers() for name in _numeric(path, columns, schema)}
     total = 0
     for _, row in rows(path):
         total += 1
         if isinstance(row, dict):
             for name in new:
                 found[name].add(kind_of(row.get(name)))
-    schema |= {name.strip(): settle(kinds) for name, kinds in found.items()}
-    return Source(path, (root or path.parent).resolve(), total, schema, columns)
+            for name, seen in numbers.items():
+                seen.look(str(row.get(name) or ""))
+    commas = {name for name, seen in numbers.items() if seen.have_commas}
+    schema |= {name.strip(): "number" if name in commas else settle(kinds) for name, kinds in found.items()}
+    return Source(path, (root or path.parent).resolve(), total, schema, columns, numbers)
+
+
+def _numeric(path: Path, columns: Columns, schema: Mapping[str, Kind]) -> list[str]:
+    """Columns that may write a number in more than the plain way.
+
+    Of the shop's own those of a table whose cells commas do not part: elsewhere `38,39` is more often two sizes.
+    """
+    own = columns.attributes if leaves_commas(path) else ()
+    return [columns.fixed[name] for name in ("price",) if name in columns.fixed] + [
+        name for name in own if schema.get(name.strip(), "number") == "number"
+    ]
 
 
 def _from_table(source: Source) -> Iterator[Item | Failure]:
@@ -98,7 +115,7 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
             continue
         given = str(row.get(columns.fixed["id"]) or "").strip()
         try:
-            product = columns.product(row, source.schema)
+            product = columns.product(row, source.schema, source.numbers)
             names = columns.pictures(row)
         except SnapfindError as error:
             yield Failure(given, error.code, where, error.message)

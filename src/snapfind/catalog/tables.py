@@ -8,9 +8,10 @@ from typing import Any
 
 from snapfind.errors import BadInput, BadRow
 
-__all__ = ["TABLES", "header", "rows"]
+__all__ = ["TABLES", "header", "leaves_commas", "rows"]
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_SAMPLE = 64 * 1024  # characters in which the mark between cells is looked for
 Row = tuple[int, dict[str, Any] | BadRow]
 
 
@@ -34,10 +35,18 @@ def header(path: Path) -> list[str]:
     return list(names)
 
 
+def leaves_commas(path: Path) -> bool:
+    """Whether a CSV parts its cells by something else, as spreadsheets do where the comma is the mark of decimals."""
+    if path.suffix.lower() not in {".csv", ".tsv"}:
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return _delimiter(file.read(_SAMPLE), path) != ","
+
+
 def _csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            sample = file.read(64 * 1024)
+            sample = file.read(_SAMPLE)
             file.seek(0)
             reader = csv.reader(file, delimiter=_delimiter(sample, path))
             names = [name.strip() for name in next(reader, [])]
@@ -52,7 +61,9 @@ def _csv(path: Path) -> Iterator[Row]:
                 else:
                     yield reader.line_num, dict(zip(names, cells))
         except UnicodeDecodeError as error:
-            raise BadInput(f"{path.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+            raise BadInput(
+                f"{path.name} is not UTF-8 (byte {error.start}); save it as UTF-8, in Excel: CSV UTF-8"
+            ) from error
         except csv.Error as error:
             raise BadInput(f"{path.name} is not CSV: {error}") from error
 
