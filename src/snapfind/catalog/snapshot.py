@@ -43,7 +43,7 @@ def pack(catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None
     """
     if target.exists():
         raise BadInput(f"{target} is there already; give another name or remove it")
-    if target.resolve().is_relative_to(catalogue.resolve()):
+    if _belongs(target.resolve(), catalogue.resolve()):
         raise BadInput(f"{target} lies in the catalogue itself; give a place outside of it")
     draft = target.with_name(target.name + ".new")
     try:
@@ -76,9 +76,12 @@ def _made(draft: Path, target: Path) -> tarfile.TarFile:
 
 def _files(catalogue: Path) -> Iterator[Path]:
     """What belongs to the catalogue: jobs of a server and photos of shoppers are no part of it."""
-    for path in catalogue.rglob("*"):
-        if path.name not in _SKIPPED and path.relative_to(catalogue).parts[0] not in _APART and path.is_file():
-            yield path
+    return (path for path in catalogue.rglob("*") if _belongs(path, catalogue) and path.is_file())
+
+
+def _belongs(path: Path, catalogue: Path) -> bool:
+    inside = path.is_relative_to(catalogue) and path.name not in _SKIPPED
+    return inside and path.relative_to(catalogue).parts[0] not in _APART
 
 
 def restore(source: Path, catalogue: Path) -> int:

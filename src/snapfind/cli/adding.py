@@ -145,7 +145,7 @@ def delete(
 
 def export(
     shop: Place,
-    target: Annotated[Path, typer.Argument(help="The table to write: .jsonl or .parquet.")],
+    target: Annotated[Path, typer.Argument(help="The table to write: .csv, .jsonl or .parquet.")],
     filter: Filter = None,
     vectors: Annotated[bool, typer.Option("--vectors", help="With the vectors of every space.")] = False,
     pictures: Annotated[
