@@ -197,3 +197,48 @@ def test_half_of_a_character_is_one_failure(tmp_path):
     lines = table(tmp_path, '{"id": "1", "title": "\\ud83d", "picture": "a"}\n{"id": "2", "picture": "b"}\n', "p.jsonl")
     failure, item = entries(lines)
     assert isinstance(failure, Failure) and item.product.id == "2"
+
+
+def test_columns_may_have_their_own_names(tmp_path):
+    path = table(tmp_path, "Handle,Title,Variant Price,Image Src,id\nmug,Mug,4,a.jpg,77\n")
+    named = {"id": "Handle", "price": "variant price", "picture": "Image Src"}
+    (item,) = open_source(path, {}, columns=named)
+    assert (item.product.id, item.product.price, item.picture) == ("mug", 4, "a.jpg")
+    assert item.product.attributes == {"id": 77}
+    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "there are: id, title")):
+        with pytest.raises(BadInput, match=said):
+            open_source(path, {}, columns=wrong)
+
+
+def test_a_table_without_an_id_names_its_columns_and_the_way_out(tmp_path):
+    path = table(tmp_path, "Artikelnummer;Bild\n1;a.jpg\n")
+    with pytest.raises(BadInput, match=r"Artikelnummer, Bild.*--column id=NAME"):
+        open_source(path, {})
+
+
+def test_folders_may_be_categories_of_single_pictures(tmp_path):
+    (tmp_path / "shoes" / "boots").mkdir(parents=True)
+    save(1, tmp_path / "shoes" / "boots" / "red.png")
+    save(2, tmp_path / "mug.png")
+    mug, red = open_source(tmp_path, {}, folders="category")
+    assert (mug.product.id, mug.product.category) == ("mug", "")
+    assert (red.product.id, red.product.title, red.product.category) == ("shoes/boots/red", "red", "shoes / boots")
+
+
+def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
+    (tmp_path / "shirts").mkdir()
+    for number in range(30):
+        (tmp_path / "shirts" / f"{number}.png").write_bytes(b"x")
+    (note,) = open_source(tmp_path, {}).notes
+    assert "shirts holds 30 pictures" in note and "--folders category" in note
+    assert open_source(tmp_path, {}, folders="category").notes == ()
+    assert open_source(tmp_path / "shirts", {}).notes == ()
+
+
+def test_a_table_made_on_windows_finds_its_pictures(tmp_path):
+    (tmp_path / "images").mkdir()
+    save(1, tmp_path / "images" / "a.png")
+    (item,) = entries(table(tmp_path, "id,picture\n1,images\\a.png\n"))
+    assert item.path == (tmp_path / "images" / "a.png").resolve()
+    (failure,) = entries(table(tmp_path, "id,picture\n1,..\\..\\secret.png\n"))
+    assert failure.code == "picture_outside" or failure.code == "picture_missing"

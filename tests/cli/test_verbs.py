@@ -128,7 +128,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["search", "shop.snap", "a.png", "--box", "1,2,3"], "four fractions"),
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
-        (["export", "shop.snap", "out.xlsx"], ".jsonl or .parquet"),
+        (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
         (["delete", "shop.snap"], "one of the two"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),
         (["restore", "missing.tar", "x.snap"], "no snapshot"),
@@ -218,3 +218,22 @@ def test_what_the_disk_refuses_is_one_sentence(added, run, words):
     (added.folder / "queries.csv").write_text("picture,product\na.png,tea-1\n")
     code, _, err = run(*words)
     assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1
+
+
+def test_a_table_with_its_own_names_is_added(shop, run):
+    (shop.folder / "export.csv").write_text("Handle,Image Src\nmug,c.png\n")
+    code, _, err = run("add", "new.snap", "export.csv")
+    assert code == 2 and "--column id=NAME" in err and not (shop.folder / "new.snap").exists()
+    named = ("--column", "id=Handle", "--column", "picture=Image Src")
+    assert run("add", "new.snap", "export.csv", *named)[0] == 0
+    assert run("add", "new.snap", "export.csv", "--column", "Handle")[0] == 2
+
+
+def test_a_hit_is_a_line_whatever_its_title(shop, run):
+    shop.rows[1][1:3] = ["Red tea " * 30, "1250000"]
+    shop.rows[2][2] = "12.5"
+    shop.write()
+    run("add", "shop.snap", "products.csv")
+    out = run("search", "shop.snap", "a.png")[1]
+    assert len(out.splitlines()) == 4
+    assert "1,250,000 " in out and "12.50 " in out and "Red tea " * 29 in out

@@ -26,19 +26,31 @@ _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 
 
 class Columns:
-    """The columns of one table, by meaning. Raises BadInput when id or picture is missing."""
+    """The columns of one table, by meaning; `chosen` names those that are called otherwise: {"id": "Handle"}.
 
-    def __init__(self, names: Iterable[str], table: str) -> None:
+    Raises BadInput when id or picture is missing, or a chosen one.
+    """
+
+    def __init__(self, names: Iterable[str], table: str, chosen: Mapping[str, str] = {}) -> None:
         given = [name for name in names if name and not name.startswith("_")]
         lower = {name.strip().lower(): name for name in reversed(given)}
+        for meaning, name in chosen.items():
+            if meaning not in _ALIASES:
+                raise BadInput(f"{meaning!r} is no meaning of a column; there are: {', '.join(_ALIASES)}")
+            if name.strip().lower() not in lower:
+                raise BadInput(f"{table} has no column {name!r}{_near(name, given)}", field=meaning)
+        known = {**_ALIASES, **{meaning: (name.strip().lower(),) for meaning, name in chosen.items()}}
         self.fixed = {
             meaning: lower[found]
-            for meaning, aliases in _ALIASES.items()
+            for meaning, aliases in known.items()
             if (found := next((alias for alias in aliases if alias in lower), None))
         }
         for meaning in ("id", "picture"):
             if meaning not in self.fixed:
-                raise BadInput(f"{table} has no column {meaning!r}{_near(meaning, lower)}", field=meaning)
+                near = _near(meaning, given)
+                raise BadInput(
+                    f"{table} has no column {meaning!r}{near}, or say --column {meaning}=NAME", field=meaning
+                )
         self.attributes = tuple(name for name in given if name not in self.fixed.values())
 
     def product(
@@ -160,6 +172,11 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _near(meaning: str, lower: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(meaning, lower, n=1)
-    return f"; did you mean {near[0]!r}? Rename it" if near else f"; its columns are: {', '.join(lower) or 'none'}"
+def _near(wanted: str, given: Iterable[str]) -> str:
+    lower = {name.lower(): name for name in given}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+    return (
+        f"; did you mean {lower[near[0]]!r}? Rename it"
+        if near
+        else f"; its columns are: {', '.join(lower.values()) or 'none'}; rename one"
+    )

@@ -1,14 +1,17 @@
 """What a shop gives us, as one stream of items: a table of products, a folder of pictures, a folder per product.
 
 In a folder, a picture that lies directly in it is a product of its own; pictures in a sub-folder are the pictures of
-one product named like that sub-folder, and the folders above it are its category. Names never lead out of the root.
+one product named like that sub-folder, and the folders above it are its category. Or every picture is a product, and
+all folders above it are its category. Names never lead out of the root.
 """
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Literal
 
 from snapfind.catalog.columns import Columns, kind_of, settle
 from snapfind.catalog.numbers import Numbers
@@ -16,11 +19,14 @@ from snapfind.catalog.tables import TABLES, header, leaves_commas, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
-__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source", "product_at"]
+__all__ = ["PICTURE_SUFFIXES", "Failure", "Folders", "Item", "Source", "open_source", "product_at"]
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
+
+Folders = Literal["product", "category"]  # what a sub-folder is
+_MANY = 24  # pictures of one product; more are more often products
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +59,54 @@ class Source:
     schema: Mapping[str, Kind]
     columns: Columns | None = None
     numbers: Mapping[str, Numbers] = field(default_factory=dict)
+    folders: Folders = "product"
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Item | Failure]:
-        return _from_table(self) if self.columns else _from_folder(self.path)
+        return _from_table(self) if self.columns else _from_folder(self.path, self.folders)
 
     def item(self, product: Product, name: str) -> Item:
         """The picture that a row names. Raises BadRow where it is not to be had."""
         return Item(product, name, _inside(self.root, name))
 
 
-def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None) -> Source:
+def open_source(
+    path: Path,
+    known: Mapping[str, Kind],
+    root: Path | None = None,
+    *,
+    columns: Mapping[str, str] = {},
+    folders: Folders = "product",
+) -> Source:
     """Look a table or a folder over once: count its rows, settle the kind of each column.
 
-    `known` kinds of the catalogue win over what the column looks like. Raises NotFound and BadInput.
+    `known` kinds of the catalogue win over what the column looks like; `columns` names those of a table that are called
+    otherwise than here; `folders` says what a sub-folder is. Raises NotFound and BadInput.
     """
     if path.is_dir():
-        total = sum(1 for _ in _picture_files(path))
-        if not total:
-            raise BadInput(f"{path} holds no pictures; give a folder with JPEG, PNG, WebP … files or a table")
-        return Source(path, path, total, {})
+        return _open_folder(path, folders)
     if not path.is_file():
         raise NotFound(f"{path} is neither a file nor a folder")
     if path.suffix.lower() not in TABLES:
-        raise BadInput(f"{path.name}: give a folder of pictures or a table that ends in {', '.join(TABLES)}")
-    columns = Columns(header(path), path.name)
+        mend = "; save the sheet as CSV UTF-8" if path.suffix.lower() in {".xlsx", ".xls", ".ods"} else ""
+        raise BadInput(f"{path.name}: give a folder of pictures or a table that ends in {', '.join(TABLES)}{mend}")
+    return _open_table(path, known, root, Columns(header(path), path.name, columns))
+
+
+def _open_folder(path: Path, folders: Folders) -> Source:
+    counts = Counter(file.parent for file in _picture_files(path))
+    if not counts:
+        raise BadInput(f"{path} holds no pictures; give a folder with JPEG, PNG, WebP … files or a table")
+    large = [parent for parent in counts if counts[parent] > _MANY and parent != path and folders == "product"]
+    notes = tuple(
+        f"{parent.relative_to(path)} holds {counts[parent]:,} pictures and is one product; "
+        "if each picture is one, add it anew with --folders category"
+        for parent in sorted(large, key=lambda parent: -counts[parent])[:1]
+    )
+    return Source(path, path, counts.total(), {}, folders=folders, notes=notes)
+
+
+def _open_table(path: Path, known: Mapping[str, Kind], root: Path | None, columns: Columns) -> Source:
     schema = {name.strip(): known[name.strip()] for name in columns.attributes if name.strip() in known}
     new = [name for name in columns.attributes if name.strip() not in known]
     found: dict[str, set[Kind | None]] = {name: set() for name in new}
@@ -133,6 +163,8 @@ def _inside(root: Path, name: str) -> Path:
         raise BadRow(reason, code="picture_url")
     try:
         path = (root / name).resolve()
+        if "\\" in name and not path.exists():  # a table that was made on Windows
+            path = (root / name.replace("\\", "/")).resolve()
     except (OSError, ValueError) as error:
         raise BadRow(f"not a file name: {error}", code="picture_missing") from error
     if not path.is_relative_to(root):
@@ -154,7 +186,7 @@ def _is_catalogue(parent: str, name: str) -> bool:
     return Path(parent, name, "manifest.json").is_file() and Path(parent, name, "lock").is_file()
 
 
-def _from_folder(folder: Path) -> Iterator[Item | Failure]:
+def _from_folder(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
     for path in _picture_files(folder):
         relative = path.relative_to(folder)
         if (readable := os.fsencode(relative).decode("utf-8", "replace")) != str(relative):
@@ -164,13 +196,17 @@ def _from_folder(folder: Path) -> Iterator[Item | Failure]:
             reason = "the link leads out of the folder; copy the file"
             yield Failure(relative.stem, "picture_outside", str(relative), reason)
             continue
-        product = product_at(relative)
+        product = product_at(relative, folders)
         yield product if isinstance(product, Failure) else Item(product, relative.as_posix(), path)
 
 
-def product_at(relative: PurePath) -> Product | Failure:
-    """What a picture there is of: `shoes/red-runner/front.jpg` is of red-runner in shoes, `mug.jpg` of mug."""
-    own = relative.with_suffix("") if len(relative.parts) == 1 else relative.parent
+def product_at(relative: PurePath, folders: Folders = "product") -> Product | Failure:
+    """What a picture there is of: `shoes/red-runner/front.jpg` is of red-runner in shoes, `mug.jpg` of mug.
+
+    Where all folders are categories, the first is of front in shoes / red-runner.
+    """
+    alone = folders == "category" or len(relative.parts) == 1
+    own = relative.with_suffix("") if alone else relative.parent
     try:
         return Product(
             id=own.as_posix(), title=_title(own.name), category=" / ".join(_title(part) for part in own.parts[:-1])

@@ -1,6 +1,7 @@
 """Verbs that change what the catalogue holds, and the one that writes it out: add, delete, export."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 import snapfind
 from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.sources import Folders, open_source
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
@@ -37,6 +39,13 @@ def add(
     root: Annotated[
         str, typer.Option(help="Folder that picture names start from; the table's own by default; s3://… with --ray.")
     ] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="id=NAME", help="What a column of the table is, where it has its own name."),
+    ] = None,
+    folders: Annotated[
+        Folders, typer.Option(help="What a sub-folder is: a product, or a category where each picture is a product.")
+    ] = "product",
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one.")
     ] = "",
@@ -49,14 +58,16 @@ def add(
         raise BadInput(
             "what is in object storage is read by the workers of --ray; add --ray local, or a cluster's address"
         )
-    folder = Path(root) if root else None
+    if ray and (column or folders != "product"):
+        raise BadInput("--column and --folders go with what this machine reads, without --ray")
+    read: dict[str, Any] = {"root": root or None, "columns": dict(map(_named, column or ())), "folders": folders}
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
         with at(shop) as server, progress_bar("sending") as progress:
-            report, hint = server.add(Path(source), root=folder, progress=progress), False
+            report, hint = server.add(Path(source), progress=progress, **read), False
     else:
-        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, folder)
+        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, read)
     if errors is not None:
         _write_failures(errors, report)
     if json:
@@ -68,10 +79,20 @@ def add(
     raise typer.Exit(report.exit_code)
 
 
-def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, root: Path | None) -> tuple[AddReport, bool]:
+def _named(text: str) -> tuple[str, str]:
+    """`id=Handle` as what it means and the column's name. Raises BadInput."""
+    meaning, equals, name = text.partition("=")
+    if not equals or not name.strip():
+        raise BadInput(f"--column {text!r}: write what it is and its name, such as id=Handle")
+    return meaning.strip(), name
+
+
+def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, read: Mapping[str, Any]) -> tuple[AddReport, bool]:
     """Add to a folder; whether a fit would help."""
+    if not shop.exists():  # what cannot be read leaves no empty catalogue behind
+        open_source(source, {}, columns=read["columns"], folders=read["folders"])
     with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
-        report = catalogue.add(source, sync=sync, dry_run=dry_run, root=root, progress=progress)
+        report = catalogue.add(source, sync=sync, dry_run=dry_run, progress=progress, **read)
         if not dry_run and report.embedded:
             catalogue.optimize()
         return report, bool(report.embedded) and not dry_run and not catalogue.fitted
