@@ -1,13 +1,20 @@
 """Tables and folders become items; what is broken becomes a failure in its place."""
 
 import json
+import threading
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+from typing import ClassVar
 
 import duckdb
 import pytest
 
+import snapfind
 from snapfind.catalog.sources import Failure, Item, open_source
 from snapfind.errors import BadInput, NotFound
+from snapfind.media.fetch import Fetching
+from tests.media.pictures import scene, written
 from tests.pictures import save
 
 
@@ -233,6 +240,40 @@ def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
     assert "shirts holds 30 pictures" in note and "--folders category" in note
     assert open_source(tmp_path, {}, folders="category").notes == ()
     assert open_source(tmp_path / "shirts", {}).notes == ()
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """One picture; everything else is not there."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(200 if self.path == "/mug.png" else 404)
+        self.end_headers()
+        self.wfile.write(written(scene(), "PNG") if self.path == "/mug.png" else b"")
+
+    def log_message(self, *_):
+        """Quiet."""
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_addresses_are_fetched_once_where_that_is_allowed(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        path = table(tmp_path, f"id,picture\nmug,{url}/mug.png\ncup,{url}/cup.png\n")
+        allowed = Fetching(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}))
+        with snapfind.open(tmp_path / "shop.snap") as shop:
+            report = shop.add(open_source(path, {}, fetching=allowed))
+            assert (report.added, [failure.code for failure in report.failures]) == (1, ["picture_url"])
+            assert shop.search(written(scene(), "PNG"))[0].product.id == "mug"
+            assert shop.add(open_source(path, {}, fetching=allowed)).unchanged == 1
+            assert [failure.code for failure in shop.add(path).failures] == ["picture_url", "picture_url"]
+        server.shutdown()
+        thread.join()
+    assert Pictures.asked.count("/mug.png") == 1
 
 
 def test_a_table_made_on_windows_finds_its_pictures(tmp_path):

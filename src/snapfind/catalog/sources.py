@@ -9,9 +9,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from snapfind.catalog.columns import Columns, kind_of, settle
 from snapfind.catalog.numbers import Numbers
@@ -19,7 +19,10 @@ from snapfind.catalog.tables import TABLES, header, leaves_commas, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
-__all__ = ["PICTURE_SUFFIXES", "Failure", "Folders", "Item", "Source", "open_source", "product_at"]
+if TYPE_CHECKING:
+    from snapfind.media.fetch import Fetching
+
+__all__ = ["PICTURE_SUFFIXES", "Failure", "Folders", "Item", "Remote", "Source", "open_source", "product_at"]
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -50,6 +53,13 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote(Item):
+    """One whose picture is named by its address: fetched once, and not again while the catalogue has it."""
+
+    allowed: "Fetching | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Items to add: how many rows there are, the kinds of the shop's own attributes, and the items when iterated."""
 
@@ -61,13 +71,19 @@ class Source:
     numbers: Mapping[str, Numbers] = field(default_factory=dict)
     folders: Folders = "product"
     notes: tuple[str, ...] = ()
+    fetching: "Fetching | None" = None
 
     def __iter__(self) -> Iterator[Item | Failure]:
         return _from_table(self) if self.columns else _from_folder(self.path, self.folders)
 
     def item(self, product: Product, name: str) -> Item:
         """The picture that a row names. Raises BadRow where it is not to be had."""
-        return Item(product, name, _inside(self.root, name))
+        if "://" not in name:
+            return Item(product, name, _inside(self.root, name))
+        if self.fetching is None:
+            reason = "addresses are fetched only where you allow it: set SNAPFIND_FETCH=public, or to names of hosts"
+            raise BadRow(reason, code="picture_url")
+        return Remote(product, name, Path(name), allowed=self.fetching)
 
 
 def open_source(
@@ -77,11 +93,13 @@ def open_source(
     *,
     columns: Mapping[str, str] = {},
     folders: Folders = "product",
+    fetching: "Fetching | None" = None,
 ) -> Source:
     """Look a table or a folder over once: count its rows, settle the kind of each column.
 
     `known` kinds of the catalogue win over what the column looks like; `columns` names those of a table that are called
-    otherwise than here; `folders` says what a sub-folder is. Raises NotFound and BadInput.
+    otherwise than here; `folders` says what a sub-folder is; `fetching` what pictures may be fetched by address.
+    Raises NotFound and BadInput.
     """
     if path.is_dir():
         return _open_folder(path, folders)
@@ -90,7 +108,7 @@ def open_source(
     if path.suffix.lower() not in TABLES:
         mend = "; save the sheet as CSV UTF-8" if path.suffix.lower() in {".xlsx", ".xls", ".ods"} else ""
         raise BadInput(f"{path.name}: give a folder of pictures or a table that ends in {', '.join(TABLES)}{mend}")
-    return _open_table(path, known, root, Columns(header(path), path.name, columns))
+    return replace(_open_table(path, known, root, Columns(header(path), path.name, columns)), fetching=fetching)
 
 
 def _open_folder(path: Path, folders: Folders) -> Source:
@@ -158,9 +176,6 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
 
 
 def _inside(root: Path, name: str) -> Path:
-    if "://" in name:
-        reason = "addresses are not fetched; download the picture and give its file name"
-        raise BadRow(reason, code="picture_url")
     try:
         path = (root / name).resolve()
         if "\\" in name and not path.exists():  # a table that was made on Windows

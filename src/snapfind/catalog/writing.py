@@ -47,8 +47,11 @@ class Writing(Reading):
         Raises BadInput, NoRoom.
         """
         if isinstance(source, (str, Path)):
+            from snapfind.media.fetch import Fetching
+
             within = Path(root) if root else None
-            source = open_source(Path(source), self.schema, within, columns=columns, folders=folders)
+            allowed = Fetching.of(self.settings)
+            source = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:

@@ -18,6 +18,7 @@ from snapfind.client.values import ServedAnswer, answer_of, base64_of, product_o
 from snapfind.errors import BadInput, Forbidden, SnapfindError
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
+from snapfind.media.fetch import Fetching
 from snapfind.settings import Settings
 from snapfind.types import Box, Kind, Order, Product, Region, Regions
 
@@ -154,7 +155,8 @@ class Client:
         """
         begin, report = time.monotonic(), AddReport()
         within = Path(root) if root else None
-        found = open_source(Path(source), self.schema, within, columns=columns, folders=folders)
+        allowed = Fetching.of(Settings())
+        found = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
         report.notes += found.notes
         for done, total, batch, failures in batches(found):
             report.failures += failures
