@@ -130,6 +130,8 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["add", "shop.snap", "a.png"], "give a folder"),
         (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
         (["delete", "shop.snap"], "one of the two"),
+        (["info", "localhost:8000"], "http://localhost:8000"),
+        (["add", "localhost:8000", "products.csv"], "http://localhost:8000"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),
         (["restore", "missing.tar", "x.snap"], "no snapshot"),
     ],
@@ -205,19 +207,16 @@ def test_every_verb_has_help(run):
     assert run("--version")[1].startswith("snapfind ")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_what_the_disk_refuses_is_one_sentence(added, run):
+    (added.folder / "queries.csv").write_text("picture,product\na.png,tea-1\n")
+    for words in (
         ("search", "shop.snap", "a.png", "--sheet", "nowhere/sheet.html"),
         ("add", "shop.snap", "products.csv", "--errors", "nowhere/errors.csv"),
         ("add", "a.png/new.snap", "products.csv"),
         ("eval", "shop.snap", "queries.csv", "--json", "x" * 300),
-    ],
-)
-def test_what_the_disk_refuses_is_one_sentence(added, run, words):
-    (added.folder / "queries.csv").write_text("picture,product\na.png,tea-1\n")
-    code, _, err = run(*words)
-    assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1
+    ):
+        code, _, err = run(*words)
+        assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1
 
 
 def test_a_table_with_its_own_names_is_added(shop, run):
@@ -237,3 +236,15 @@ def test_a_hit_is_a_line_whatever_its_title(shop, run):
     out = run("search", "shop.snap", "a.png")[1]
     assert len(out.splitlines()) == 4
     assert "1,250,000 " in out and "12.50 " in out and "Red tea " * 29 in out
+
+
+def test_the_words_of_a_shell_are_completed():
+    asked = {"_SNAPFIND_COMPLETE": "complete_bash", "COMP_WORDS": "snapfind mo", "COMP_CWORD": "1"}
+    started = "import sys; sys.argv[0] = 'snapfind'; from snapfind.cli import main; main()"
+    told = subprocess.check_output([sys.executable, "-c", started], env={**os.environ, **asked}, text=True, timeout=60)
+    assert told.split() == ["model"]
+
+
+def test_nothing_to_apply_is_said(added, run):
+    run("curate", "shop.snap")
+    assert "nothing is applied" in run("curate", "undo", "shop.snap", "--all")[1]

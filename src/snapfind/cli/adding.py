@@ -160,7 +160,7 @@ def delete(
             count = sum(1 for _ in catalogue.products(filter=filter))
             typer.confirm(f"Delete {count:,} products?", abort=True, err=True)
         gone = catalogue.delete(products or (), filter=filter)
-    out.print(f"{gone:,} pictures deleted")
+    out.print(f"{gone:,} {'picture' if gone == 1 else 'pictures'} deleted")
     raise typer.Exit(0 if gone else 2)
 
 

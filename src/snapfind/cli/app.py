@@ -28,7 +28,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="snapfind",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
