@@ -200,6 +200,14 @@ def test_a_name_that_is_not_utf8_is_one_failure(tmp_path):
     failure.path.encode()
 
 
+def test_a_list_in_json_is_a_table(tmp_path):
+    one, failure = entries(table(tmp_path, '[{"id": 7, "title": "茶", "picture": "a.jpg"}, 3]', "p.json"))
+    assert (one.product.id, one.product.title, failure.code) == ("7", "茶", "row_bad")
+    for text in ('{"products": []}', "[1,", ""):
+        with pytest.raises(BadInput, match=r"p\.json is"):
+            entries(table(tmp_path, text, "p.json"))
+
+
 def test_half_of_a_character_is_one_failure(tmp_path):
     lines = table(tmp_path, '{"id": "1", "title": "\\ud83d", "picture": "a"}\n{"id": "2", "picture": "b"}\n', "p.jsonl")
     failure, item = entries(lines)

@@ -248,3 +248,14 @@ def test_the_words_of_a_shell_are_completed():
 def test_nothing_to_apply_is_said(added, run):
     run("curate", "shop.snap")
     assert "nothing is applied" in run("curate", "undo", "shop.snap", "--all")[1]
+
+
+def test_a_stream_that_takes_few_letters_is_no_fault(shop, run):
+    shop.rows[1][1] = "红茶 é"
+    shop.write()
+    run("add", "shop.snap", "products.csv")
+    narrow = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    searching = [sys.executable, "-m", "snapfind", "search", "shop.snap", "a.png"]
+    assert "\\u7ea2" in subprocess.check_output(searching, env=narrow, text=True, timeout=60)
+    told = subprocess.check_output([*searching, "--json"], env=narrow, text=True, timeout=60)
+    assert json.loads(told)["hits"][0]["title"] == "红茶 é"

@@ -38,7 +38,7 @@ class Writing(Reading):
         progress: Progress | None = None,
         by: type[Adding] | Callable[..., Adding] = Adding,
     ) -> AddReport:
-        """Upsert a table (CSV, JSONL, Parquet), a folder of pictures, or a folder per product.
+        """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
 
         What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
         called otherwise: {"id": "Handle"}; `folders` says what a sub-folder is: a product with its pictures, or a

@@ -28,7 +28,7 @@ def add(
     source: Annotated[
         str,
         typer.Argument(
-            help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product; s3://… with --ray."
+            help="A table (.csv, .json, .jsonl, .parquet), a folder of pictures or of folders; s3://… with --ray."
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
@@ -134,12 +134,12 @@ def _print_report(report: AddReport, errors: Path | None) -> None:
     out.print(
         f"{'would be: ' if report.dry_run else ''}{said} ({report.seconds:.1f} s{'' if report.dry_run else rate})"
     )
+    for note in report.notes:
+        err.print(note, markup=False)
     for twin in report.duplicates[:_SHOWN]:
         err.print(f"  {twin.id}  {twin.picture}: {twin.grade} as {twin.of_picture} of {twin.of_id}", markup=False)
     if len(report.duplicates) > _SHOWN:
         err.print(f"  … and {len(report.duplicates) - _SHOWN:,} more duplicates; --json lists them all")
-    for note in report.notes:
-        err.print(note)
     for failure in report.failures[: 0 if errors else _SHOWN]:
         err.print(f"  {failure.id or '?'}  {failure.code}  {failure.path}: {failure.reason}", markup=False)
     if errors and report.failures:

@@ -1,6 +1,7 @@
 """The typer application: its verbs, and how an error becomes one sentence and an exit code."""
 
 import errno
+import io
 import sys
 from typing import Annotated
 
@@ -88,6 +89,9 @@ _MENDS = {  # what the machine says no to, wherever it comes up, and what a pers
 
 def main() -> None:
     """Run the command line; never shows a traceback for what the user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or a pipe of few letters gets the others as escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(at_server(sys.argv[1:]))
     except SnapfindError as error:

@@ -36,8 +36,9 @@ def hushed() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document on stdout, in letters that it takes."""
+    narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, indent=2) + "\n")
 
 
 class _Rate(ProgressColumn):

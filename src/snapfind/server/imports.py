@@ -25,7 +25,11 @@ router = APIRouter(prefix="/v1", tags=["jobs"], dependencies=[needs("write")], r
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "table": {"type": "string", "format": "binary", "description": "CSV, TSV, JSONL or Parquet, by its file name"},
+        "table": {
+            "type": "string",
+            "format": "binary",
+            "description": "CSV, TSV, JSON, JSONL or Parquet, by its file name",
+        },
         "pictures": {
             "type": "array",
             "items": {"type": "string", "format": "binary"},
