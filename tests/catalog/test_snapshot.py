@@ -5,6 +5,7 @@ import random
 import pytest
 
 from snapfind.catalog.doctor import examine
+from snapfind.catalog.folder import Folder
 from snapfind.catalog.snapshot import pack, restore, snapshot, verify
 from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NotFound
 from tests.pictures import picture
@@ -85,6 +86,7 @@ def test_a_packed_snapshot_is_small_and_restores(shop, tmp_path):
         assert catalogue.info()["bytes"] < 20 * 2**20  # files of the engine are long and hardly written
     assert snapshot(shop.path, tmp_path / "shop.tar.gz") < 5 * 2**20
     assert verify(tmp_path / "shop.tar.gz") == restore(tmp_path / "shop.tar.gz", tmp_path / "back.snap")
+    assert Folder(tmp_path / "back.snap", create=False).size() < 20 * 2**20
 
 
 def test_a_snapshot_does_not_go_into_the_catalogue(shop):

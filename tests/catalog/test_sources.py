@@ -291,3 +291,25 @@ def test_a_table_made_on_windows_finds_its_pictures(tmp_path):
     assert item.path == (tmp_path / "images" / "a.png").resolve()
     (failure,) = entries(table(tmp_path, "id,picture\n1,..\\..\\secret.png\n"))
     assert failure.code == "picture_outside" or failure.code == "picture_missing"
+
+
+def test_further_rows_of_a_product_need_not_say_again_what_it_is(tmp_path):
+    path = table(
+        tmp_path,
+        "Handle,Title,Vendor,Variant Price,Colour,Image Src\n"
+        "mug,Red mug,Kiln,12.50,red,a.jpg\nmug,,,13,,\nmug,,,,,b.jpg\n"
+        "cup,Cup,,,,c.jpg\ncup,Blue cup,,,blue,d.jpg\nhat,Hat,,1,,\n",
+    )
+    named = {"id": "Handle", "price": "Variant Price", "brand": "Vendor", "picture": "Image Src"}
+    *items, failure = open_source(path, {}, columns=named)
+    assert [item.picture for item in items] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    second, last = items[1].product, items[3].product
+    assert (second.title, second.price, second.brand, second.attributes) == ("Red mug", 12.5, "Kiln", {"Colour": "red"})
+    assert (last.title, last.brand, last.attributes) == ("Blue cup", "", {"Colour": "blue"})
+    assert (failure.id, failure.code) == ("hat", "picture_missing")
+
+
+def test_addresses_of_one_cell_may_be_parted_by_commas(tmp_path):
+    path = table(tmp_path, 'id,images\n1,"https://a.example/x.jpg, https://a.example/y,z.jpg"\n2,"a, b.jpg"\n')
+    found = [item.picture for item in open_source(path, {}, fetching=Fetching(None))]
+    assert found == ["https://a.example/x.jpg", "https://a.example/y,z.jpg", "a, b.jpg"]

@@ -22,6 +22,7 @@ _ALIASES = {
     "description": ("description", "text"),
     "picture": ("picture", "pictures", "image", "images", "photo", "photos", "file", "path"),
 }
+_BETWEEN = re.compile(r"\||[,;]\s*(?=https?://)")
 _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 
 
@@ -77,13 +78,20 @@ class Columns:
             raise BadRow(error.message, field=error.field) from error
 
     def pictures(self, row: Mapping[str, Any]) -> tuple[str, ...]:
-        """The picture names of a row: a list, or texts parted by `|`. Raises BadRow when there is none."""
+        """The picture names of a row: a list, or texts parted by `|`, or addresses parted by commas.
+
+        Raises BadRow when there is none.
+        """
         value = row.get(self.fixed["picture"])
-        names = value if isinstance(value, (list, tuple)) else str(value or "").split("|")
+        names = value if isinstance(value, (list, tuple)) else _BETWEEN.split(str(value or ""))
         found = tuple(dict.fromkeys(str(name).strip() for name in names if name and str(name).strip()))
         if not found:
             raise BadRow("the row names no picture; fill in that column", code="picture_missing", field="picture")
         return found
+
+    def names_none(self, row: Mapping[str, Any]) -> bool:
+        """Whether the cell of the pictures is empty."""
+        return not row.get(self.fixed["picture"])
 
 
 def kind_of(value: Any) -> Kind | None:

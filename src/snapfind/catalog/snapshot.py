@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,7 @@ from snapfind.errors import BadInput, CatalogBroken, NoRoom, NotFound
 __all__ = ["pack", "restore", "snapshot", "verify"]
 
 _SUMS = "SNAPSHOT.json"
+_ZEROS = bytes(1 << 16)
 _SKIPPED = frozenset({"lock", "owner", "trial.jsonl"})
 _APART = frozenset({"jobs", "asked"})
 
@@ -123,12 +125,27 @@ def verify(source: Path) -> int:
     return len(sums)
 
 
+class _Sparse(tarfile.TarFile):
+    """Leaves holes where a file has zeros, as the engine did: a small shop takes 3 MB again, and not 280."""
+
+    def makefile(self, tarinfo: tarfile.TarInfo, targetpath: str | PathLike[str]) -> None:  # type: ignore[override]
+        source = self.extractfile(tarinfo)
+        assert source is not None
+        with Path(targetpath).open("wb") as target:
+            while piece := source.read(len(_ZEROS)):
+                if piece == _ZEROS[: len(piece)]:
+                    target.seek(len(piece), 1)
+                else:
+                    target.write(piece)
+            target.truncate()
+
+
 @contextmanager
 def _opened(source: Path) -> Iterator[tarfile.TarFile]:
     if not source.is_file():
         raise NotFound(f"there is no snapshot {source}")
     try:
-        with tarfile.open(source) as tar:
+        with _Sparse.open(source) as tar:
             yield tar
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CatalogBroken(f"{source} is not a snapshot of snapfind, or is cut off ({error}); take another") from error

@@ -156,6 +156,7 @@ def _numeric(path: Path, columns: Columns, schema: Mapping[str, Kind]) -> list[s
 def _from_table(source: Source) -> Iterator[Item | Failure]:
     assert source.columns is not None
     columns = source.columns
+    before: Product | None = None
     for number, row in rows(source.path):
         where = f"{source.path.name} line {number}"
         if isinstance(row, BadRow):
@@ -164,7 +165,11 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
         given = str(row.get(columns.fixed["id"]) or "").strip()
         try:
             product = columns.product(row, source.schema, source.numbers)
-            names = columns.pictures(row)
+            if before and before.id == product.id:
+                if columns.names_none(row):  # a size or a colour of what has its pictures
+                    continue
+                product = _filled(product, before)
+            names, before = columns.pictures(row), product
         except SnapfindError as error:
             yield Failure(given, error.code, where, error.message)
             continue
@@ -173,6 +178,19 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
                 yield source.item(product, name)
             except BadRow as error:
                 yield Failure(given, error.code, name[:200], error.message)
+
+
+def _filled(product: Product, before: Product) -> Product:
+    """A further row of the same product: what it leaves empty is as before (many shops write the picture alone)."""
+    return Product(
+        id=product.id,
+        title=product.title or before.title,
+        price=before.price if product.price is None else product.price,
+        brand=product.brand or before.brand,
+        category=product.category or before.category,
+        description=product.description or before.description,
+        attributes={**before.attributes, **product.attributes},
+    )
 
 
 def _inside(root: Path, name: str) -> Path:
