@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,7 +63,7 @@ def test_add_lists_failures_and_ends_with_one_or_two(shop, run):
 def test_add_dry_run_leaves_no_folder(shop, run):
     code, out, _ = run("add", "shop.snap", "products.csv", "--dry-run", "--json")
     assert code == 0 and json.loads(out)["added"] == 4
-    assert run("info", "shop.snap", "--json")[0] in (0, 2)
+    assert not (shop.folder / "shop.snap").exists()
     assert run("add", "shop.snap", "products.csv")[1].startswith("4 new")
 
 
@@ -248,6 +250,20 @@ def test_the_words_of_a_shell_are_completed():
 def test_nothing_to_apply_is_said(added, run):
     run("curate", "shop.snap")
     assert "nothing is applied" in run("curate", "undo", "shop.snap", "--all")[1]
+
+
+def test_a_server_is_stopped_without_a_fault(added):
+    started = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv[1:] = ['serve', 'shop.snap', '--port', '0']\nfrom snapfind.cli import main; main()"
+    )
+    serving = [sys.executable, "-c", started]
+    with subprocess.Popen(serving, stderr=subprocess.PIPE, text=True) as server:
+        assert "serves shop.snap at" in server.stderr.readline()
+        time.sleep(1)
+        server.send_signal(signal.SIGINT)
+        assert "error" not in server.stderr.read()
+    assert server.returncode == 0
 
 
 def test_a_stream_that_takes_few_letters_is_no_fault(shop, run):

@@ -1,7 +1,9 @@
 """Verbs that change what the catalogue holds, and the one that writes it out: add, delete, export."""
 
 import csv
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,11 +93,21 @@ def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, read: Mapping
     """Add to a folder; whether a fit would help."""
     if not shop.exists():  # what cannot be read leaves no empty catalogue behind
         open_source(source, {}, columns=read["columns"], folders=read["folders"])
-    with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
+    with _tried(shop, dry_run) as place, snapfind.open(place) as catalogue, progress_bar("adding") as progress:
         report = catalogue.add(source, sync=sync, dry_run=dry_run, progress=progress, **read)
         if not dry_run and report.embedded:
             catalogue.optimize()
         return report, bool(report.embedded) and not dry_run and not catalogue.fitted
+
+
+@contextmanager
+def _tried(shop: Path, dry_run: bool) -> Iterator[Path]:
+    """The folder to work in: a passing one where a catalogue that is not there yet is only tried."""
+    if shop.exists() or not dry_run:
+        yield shop
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / shop.name
 
 
 def _add_spread(shop: Path, source: str, address: str, sync: bool, root: str) -> AddReport:
