@@ -11,7 +11,7 @@ from snapfind.catalog.numbers import PLAIN, Numbers
 from snapfind.errors import BadInput, BadRow
 from snapfind.types import Attribute, Kind, Product
 
-__all__ = ["Columns", "kind_of", "settle", "value_of"]
+__all__ = ["Columns", "kind_of", "meant", "settle", "value_of"]
 
 _ALIASES = {
     "id": ("id", "product_id", "product", "sku"),
@@ -50,7 +50,8 @@ class Columns:
             if meaning not in self.fixed:
                 near = _near(meaning, given)
                 raise BadInput(
-                    f"{table} has no column {meaning!r}{near}, or say --column {meaning}=NAME", field=meaning
+                    f"{table} has no column {meaning!r}{near}, or say which it is: --column {meaning}=NAME",
+                    field=meaning,
                 )
         self.attributes = tuple(name for name in given if name not in self.fixed.values())
 
@@ -92,6 +93,14 @@ class Columns:
     def names_none(self, row: Mapping[str, Any]) -> bool:
         """Whether the cell of the pictures is empty."""
         return not row.get(self.fixed["picture"])
+
+
+def meant(text: str) -> tuple[str, str]:
+    """`id=Handle` as a meaning and the column that has it. Raises BadInput."""
+    meaning, equals, name = text.partition("=")
+    if not equals or not name.strip():
+        raise BadInput(f"column {text!r}: write what it is and its name, such as id=Handle", field="column")
+    return meaning.strip(), name.strip()
 
 
 def kind_of(value: Any) -> Kind | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import snapfind
+from snapfind.catalog.columns import meant
 from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Folders, open_source
@@ -62,7 +63,7 @@ def add(
         )
     if ray and (column or folders != "product"):
         raise BadInput("--column and --folders go with what this machine reads, without --ray")
-    read: dict[str, Any] = {"root": root or None, "columns": dict(map(_named, column or ())), "folders": folders}
+    read: dict[str, Any] = {"root": root or None, "columns": dict(map(meant, column or ())), "folders": folders}
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
@@ -79,14 +80,6 @@ def add(
         if hint:
             out.print(f"For better photo search, fit the encoder to these pictures: snapfind model fit {shop}")
     raise typer.Exit(report.exit_code)
-
-
-def _named(text: str) -> tuple[str, str]:
-    """`id=Handle` as what it means and the column's name. Raises BadInput."""
-    meaning, equals, name = text.partition("=")
-    if not equals or not name.strip():
-        raise BadInput(f"--column {text!r}: write what it is and its name, such as id=Handle")
-    return meaning.strip(), name
 
 
 def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, read: Mapping[str, Any]) -> tuple[AddReport, bool]:
