@@ -245,7 +245,7 @@ def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
     for number in range(30):
         (tmp_path / "shirts" / f"{number}.png").write_bytes(b"x")
     (note,) = open_source(tmp_path, {}).notes
-    assert "shirts holds 30 pictures" in note and "--folders category" in note
+    assert "shirts holds 30 pictures" in note and "--folders category --sync" in note
     assert open_source(tmp_path, {}, folders="category").notes == ()
     assert open_source(tmp_path / "shirts", {}).notes == ()
 

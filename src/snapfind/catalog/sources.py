@@ -118,7 +118,7 @@ def _open_folder(path: Path, folders: Folders) -> Source:
     large = [parent for parent in counts if counts[parent] > _MANY and parent != path and folders == "product"]
     notes = tuple(
         f"{parent.relative_to(path)} holds {counts[parent]:,} pictures and is one product; "
-        "if each picture is one, add it anew with --folders category"
+        "if each picture is one, add it again with --folders category --sync"
         for parent in sorted(large, key=lambda parent: -counts[parent])[:1]
     )
     return Source(path, path, counts.total(), {}, folders=folders, notes=notes)
@@ -201,7 +201,8 @@ def _inside(root: Path, name: str) -> Path:
     except (OSError, ValueError) as error:
         raise BadRow(f"not a file name: {error}", code="picture_missing") from error
     if not path.is_relative_to(root):
-        raise BadRow("the path leads out of the folder of the table; give --root", code="picture_outside")
+        reason = "the path leads out of the folder of the table; give --root, the folder that holds all pictures"
+        raise BadRow(reason, code="picture_outside")
     return path
 
 
