@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.encoders.adapter import fit
+from snapfind.encoders.fitting import fit
 from snapfind.types import Like
 from tests.pictures import picture, save
 

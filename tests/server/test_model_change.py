@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.encoders.adapter import fit
+from snapfind.encoders.fitting import fit
 from snapfind.server import build
 from tests.pictures import picture
 from tests.server.conftest import BASE, Checked, photo64

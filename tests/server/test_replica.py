@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import snapfind
-from snapfind.encoders.adapter import fit
+from snapfind.encoders.fitting import fit
 from snapfind.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop

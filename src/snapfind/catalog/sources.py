@@ -22,7 +22,17 @@ from snapfind.types import Kind, Product
 if TYPE_CHECKING:
     from snapfind.media.fetch import Fetching
 
-__all__ = ["PICTURE_SUFFIXES", "Failure", "Folders", "Item", "Remote", "Source", "open_source", "product_at"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "Failure",
+    "Folders",
+    "Item",
+    "Remote",
+    "Source",
+    "open_source",
+    "pictures_in",
+    "product_at",
+]
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -112,7 +122,7 @@ def open_source(
 
 
 def _open_folder(path: Path, folders: Folders) -> Source:
-    counts = Counter(file.parent for file in _picture_files(path))
+    counts = Counter(file.parent for file in pictures_in(path))
     if not counts:
         raise BadInput(f"{path} holds no pictures; give a folder with JPEG, PNG, WebP … files or a table")
     large = [parent for parent in counts if counts[parent] > _MANY and parent != path and folders == "product"]
@@ -206,9 +216,9 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _picture_files(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """The picture files of a folder and its sub-folders, in a stable order; hidden ones and catalogues are left out."""
     for parent, folders, files in os.walk(folder):
-        # hidden folders, and catalogues with their copies, are not the shop's pictures
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_catalogue(parent, name))
         for name in sorted(files):
             path = Path(parent, name)
@@ -221,7 +231,7 @@ def _is_catalogue(parent: str, name: str) -> bool:
 
 
 def _from_folder(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
-    for path in _picture_files(folder):
+    for path in pictures_in(folder):
         relative = path.relative_to(folder)
         if (readable := os.fsencode(relative).decode("utf-8", "replace")) != str(relative):
             yield Failure("", "row_bad", readable, "the name is not UTF-8, as old archives have it; rename the file")
