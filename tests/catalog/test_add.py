@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,6 +159,19 @@ def test_a_full_disk_is_one_clear_error_and_the_store_goes_on(shop, catalogue, m
         patched.setattr("pathlib.Path.write_bytes", full)
         catalogue.add(shop.table)
     assert len(catalogue) == 3
+    assert catalogue.add(shop.table).changed == 1
+
+
+def test_a_disk_that_is_nearly_full_is_said_before_the_engine_dies_of_it(shop, catalogue, monkeypatch):
+    left = SimpleNamespace(total=2**40, used=2**40, free=2**20)
+    save(9, shop.folder / "a.png")
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _: left)
+        with pytest.raises(NoRoom, match="free some space"):
+            catalogue.add(shop.table)
+        with pytest.raises(NoRoom, match="free some space"):
+            snapfind.open(shop.folder / "other.snap")
+        assert len(catalogue) == 3
     assert catalogue.add(shop.table).changed == 1
 
 

@@ -44,7 +44,7 @@ def test_vectors_go_out_with_the_name_of_their_space(tmp_path, catalogue):
 
 def test_a_filter_chooses_rows_and_a_wrong_ending_is_refused(tmp_path, catalogue):
     assert {row["id"] for row in catalogue.export(filter="category = 'tea'")} == {"tea-1", "tea-2"}
-    with pytest.raises(BadInput, match=r"\.jsonl or \.parquet"):
+    with pytest.raises(BadInput, match=r"\.csv, \.jsonl, \.parquet"):
         write_table([], tmp_path / "out.xlsx", {}, vectors=False)
 
 
@@ -56,3 +56,14 @@ def test_an_export_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError):
         write_table(rows(), tmp_path / "out.jsonl", {}, vectors=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spreadsheet_takes_a_csv_and_gives_it_back(tmp_path, shop, catalogue):
+    catalogue.update("tea-1", {"title": "Röd te; “stark”", "attributes": {"tags": ["hot", "røyk"]}})
+    target = exported(catalogue, shop.folder / "out.csv")
+    assert target.read_bytes().startswith("\ufeffid,title,price".encode())
+    assert b"_hash" not in target.read_bytes()
+    report = catalogue.add(target, dry_run=True)
+    assert report.failures == [] and report.updated == 0
+    with pytest.raises(BadInput, match="vectors"):
+        exported(catalogue, shop.folder / "out.csv", vectors=True)

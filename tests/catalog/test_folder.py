@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+import snapfind
 from snapfind.catalog.folder import Folder, drafted, write_whole
 from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
 
@@ -91,3 +93,10 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(NoRoom, match="free some space"):
         drafted(tmp_path / "artifact", ["a"], tmp_path / "spaces")
     assert list((tmp_path / "spaces").iterdir()) == []
+
+
+def test_a_catalogue_without_its_index_is_broken_and_not_empty(tmp_path):
+    snapfind.open(tmp_path / "shop.snap").close()
+    shutil.rmtree(tmp_path / "shop.snap" / "index")
+    with pytest.raises(CatalogBroken, match="restore a snapshot"):
+        snapfind.open(tmp_path / "shop.snap")

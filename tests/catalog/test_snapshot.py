@@ -1,9 +1,12 @@
 """A snapshot restores bit for bit; damage is found, by verify and by restore, and nothing half-made is left."""
 
+import random
+
 import pytest
 
 from snapfind.catalog.doctor import examine
-from snapfind.catalog.snapshot import restore, snapshot, verify
+from snapfind.catalog.folder import Folder
+from snapfind.catalog.snapshot import pack, restore, snapshot, verify
 from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NotFound
 from tests.pictures import picture
 
@@ -62,3 +65,31 @@ def test_the_doctor_finds_a_well_catalogue_well_and_names_what_is_missing(shop):
     assert found["copies"].state == "warning" and "1 copies" in found["copies"].said
     (shop.path / "manifest.json").write_text("{")
     assert "broken" in {check.state for check in examine(shop.path)}
+
+
+@pytest.mark.parametrize("name", ["cut.tar", "cut.tar.gz"])
+def test_a_snapshot_that_is_cut_off_is_said_to_be_so(tmp_path, name):
+    (tmp_path / "shop.snap").mkdir()
+    (tmp_path / "shop.snap" / "manifest.json").write_bytes(random.randbytes(50_000))
+    pack(tmp_path / "shop.snap", tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    for act in (verify, lambda source: restore(source, tmp_path / "back.snap")):
+        with pytest.raises(CatalogBroken, match="cut off"):
+            act(tmp_path / name)
+    assert not list(tmp_path.glob("back*"))
+
+
+def test_a_packed_snapshot_is_small_and_restores(shop, tmp_path):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        assert catalogue.info()["bytes"] < 20 * 2**20  # files of the engine are long and hardly written
+    assert snapshot(shop.path, tmp_path / "shop.tar.gz") < 5 * 2**20
+    assert verify(tmp_path / "shop.tar.gz") == restore(tmp_path / "shop.tar.gz", tmp_path / "back.snap")
+    assert Folder(tmp_path / "back.snap", create=False).size() < 20 * 2**20
+
+
+def test_a_snapshot_does_not_go_into_the_catalogue(shop):
+    shop.open().close()
+    with pytest.raises(BadInput, match="outside"):
+        snapshot(shop.path, shop.path / "backup.tar")

@@ -1,13 +1,20 @@
 """Tables and folders become items; what is broken becomes a failure in its place."""
 
 import json
+import threading
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+from typing import ClassVar
 
 import duckdb
 import pytest
 
+import snapfind
 from snapfind.catalog.sources import Failure, Item, open_source
 from snapfind.errors import BadInput, NotFound
+from snapfind.media.fetch import Fetching
+from tests.media.pictures import scene, written
 from tests.pictures import save
 
 
@@ -182,3 +189,127 @@ def test_what_is_no_source_says_what_is(tmp_path):
         open_source(tmp_path, {}, None)
     with pytest.raises(BadInput, match=r"\.csv"):
         open_source(table(tmp_path, "x", "products.xlsx"), {}, None)
+
+
+def test_a_name_that_is_not_utf8_is_one_failure(tmp_path):
+    save(1, tmp_path / "mug.png")
+    (tmp_path / "mug.png").with_name(b"gr\xf6n.png".decode("utf-8", "surrogateescape")).write_bytes(b"x")
+    failure, item = sorted(entries(tmp_path), key=lambda entry: isinstance(entry, Item))
+    assert item.product.id == "mug"
+    assert failure.path == "gr�n.png" and "rename" in failure.reason
+    failure.path.encode()
+
+
+def test_a_list_in_json_is_a_table(tmp_path):
+    one, failure = entries(table(tmp_path, '[{"id": 7, "title": "茶", "picture": "a.jpg"}, 3]', "p.json"))
+    assert (one.product.id, one.product.title, failure.code) == ("7", "茶", "row_bad")
+    for text in ('{"products": []}', "[1,", ""):
+        with pytest.raises(BadInput, match=r"p\.json is"):
+            entries(table(tmp_path, text, "p.json"))
+
+
+def test_half_of_a_character_is_one_failure(tmp_path):
+    lines = table(tmp_path, '{"id": "1", "title": "\\ud83d", "picture": "a"}\n{"id": "2", "picture": "b"}\n', "p.jsonl")
+    failure, item = entries(lines)
+    assert isinstance(failure, Failure) and item.product.id == "2"
+
+
+def test_columns_may_have_their_own_names(tmp_path):
+    path = table(tmp_path, "Handle,Title,Variant Price,Image Src,id\nmug,Mug,4,a.jpg,77\n")
+    named = {"id": "Handle", "price": "variant price", "picture": "Image Src"}
+    (item,) = open_source(path, {}, columns=named)
+    assert (item.product.id, item.product.price, item.picture) == ("mug", 4, "a.jpg")
+    assert item.product.attributes == {"id": 77}
+    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "there are: id, title")):
+        with pytest.raises(BadInput, match=said):
+            open_source(path, {}, columns=wrong)
+
+
+def test_a_table_without_an_id_names_its_columns_and_the_way_out(tmp_path):
+    path = table(tmp_path, "Artikelnummer;Bild\n1;a.jpg\n")
+    with pytest.raises(BadInput, match=r"Artikelnummer, Bild.*--column id=NAME"):
+        open_source(path, {})
+
+
+def test_folders_may_be_categories_of_single_pictures(tmp_path):
+    (tmp_path / "shoes" / "boots").mkdir(parents=True)
+    save(1, tmp_path / "shoes" / "boots" / "red.png")
+    save(2, tmp_path / "mug.png")
+    mug, red = open_source(tmp_path, {}, folders="category")
+    assert (mug.product.id, mug.product.category) == ("mug", "")
+    assert (red.product.id, red.product.title, red.product.category) == ("shoes/boots/red", "red", "shoes / boots")
+
+
+def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
+    (tmp_path / "shirts").mkdir()
+    for number in range(30):
+        (tmp_path / "shirts" / f"{number}.png").write_bytes(b"x")
+    (note,) = open_source(tmp_path, {}).notes
+    assert "shirts holds 30 pictures" in note and "--folders category --sync" in note
+    assert open_source(tmp_path, {}, folders="category").notes == ()
+    assert open_source(tmp_path / "shirts", {}).notes == ()
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """One picture; everything else is not there."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(200 if self.path == "/mug.png" else 404)
+        self.end_headers()
+        self.wfile.write(written(scene(), "PNG") if self.path == "/mug.png" else b"")
+
+    def log_message(self, *_):
+        """Quiet."""
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_addresses_are_fetched_once_where_that_is_allowed(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        path = table(tmp_path, f"id,picture\nmug,{url}/mug.png\ncup,{url}/cup.png\n")
+        allowed = Fetching(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}))
+        with snapfind.open(tmp_path / "shop.snap") as shop:
+            report = shop.add(open_source(path, {}, fetching=allowed))
+            assert (report.added, [failure.code for failure in report.failures]) == (1, ["picture_url"])
+            assert shop.search(written(scene(), "PNG"))[0].product.id == "mug"
+            assert shop.add(open_source(path, {}, fetching=allowed)).unchanged == 1
+            assert [failure.code for failure in shop.add(path).failures] == ["picture_url", "picture_url"]
+        server.shutdown()
+        thread.join()
+    assert Pictures.asked.count("/mug.png") == 1
+
+
+def test_a_table_made_on_windows_finds_its_pictures(tmp_path):
+    (tmp_path / "images").mkdir()
+    save(1, tmp_path / "images" / "a.png")
+    (item,) = entries(table(tmp_path, "id,picture\n1,images\\a.png\n"))
+    assert item.path == (tmp_path / "images" / "a.png").resolve()
+    (failure,) = entries(table(tmp_path, "id,picture\n1,..\\..\\secret.png\n"))
+    assert failure.code == "picture_outside" or failure.code == "picture_missing"
+
+
+def test_further_rows_of_a_product_need_not_say_again_what_it_is(tmp_path):
+    path = table(
+        tmp_path,
+        "Handle,Title,Vendor,Variant Price,Colour,Image Src\n"
+        "mug,Red mug,Kiln,12.50,red,a.jpg\nmug,,,13,,\nmug,,,,,b.jpg\n"
+        "cup,Cup,,,,c.jpg\ncup,Blue cup,,,blue,d.jpg\nhat,Hat,,1,,\n",
+    )
+    named = {"id": "Handle", "price": "Variant Price", "brand": "Vendor", "picture": "Image Src"}
+    *items, failure = open_source(path, {}, columns=named)
+    assert [item.picture for item in items] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    second, last = items[1].product, items[3].product
+    assert (second.title, second.price, second.brand, second.attributes) == ("Red mug", 12.5, "Kiln", {"Colour": "red"})
+    assert (last.title, last.brand, last.attributes) == ("Blue cup", "", {"Colour": "blue"})
+    assert (failure.id, failure.code) == ("hat", "picture_missing")
+
+
+def test_addresses_of_one_cell_may_be_parted_by_commas(tmp_path):
+    path = table(tmp_path, 'id,images\n1,"https://a.example/x.jpg, https://a.example/y,z.jpg"\n2,"a, b.jpg"\n')
+    found = [item.picture for item in open_source(path, {}, fetching=Fetching(None))]
+    assert found == ["https://a.example/x.jpg", "https://a.example/y,z.jpg", "a, b.jpg"]

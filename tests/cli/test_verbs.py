@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,7 +63,7 @@ def test_add_lists_failures_and_ends_with_one_or_two(shop, run):
 def test_add_dry_run_leaves_no_folder(shop, run):
     code, out, _ = run("add", "shop.snap", "products.csv", "--dry-run", "--json")
     assert code == 0 and json.loads(out)["added"] == 4
-    assert run("info", "shop.snap", "--json")[0] in (0, 2)
+    assert not (shop.folder / "shop.snap").exists()
     assert run("add", "shop.snap", "products.csv")[1].startswith("4 new")
 
 
@@ -128,8 +130,10 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["search", "shop.snap", "a.png", "--box", "1,2,3"], "four fractions"),
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
-        (["export", "shop.snap", "out.xlsx"], ".jsonl or .parquet"),
+        (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
         (["delete", "shop.snap"], "one of the two"),
+        (["info", "localhost:8000"], "http://localhost:8000"),
+        (["add", "localhost:8000", "products.csv"], "http://localhost:8000"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),
         (["restore", "missing.tar", "x.snap"], "no snapshot"),
     ],
@@ -223,3 +227,71 @@ def test_every_verb_has_help(run):
     for verb in ("add", "search", "eval", "export", "delete", "info", "doctor", "snapshot", "restore", "model"):
         assert verb in out
     assert run("--version")[1].startswith("snapfind ")
+
+
+def test_what_the_disk_refuses_is_one_sentence(added, run):
+    (added.folder / "queries.csv").write_text("picture,product\na.png,tea-1\n")
+    for words in (
+        ("search", "shop.snap", "a.png", "--sheet", "nowhere/sheet.html"),
+        ("add", "shop.snap", "products.csv", "--errors", "nowhere/errors.csv"),
+        ("add", "a.png/new.snap", "products.csv"),
+        ("eval", "shop.snap", "queries.csv", "--json", "x" * 300),
+    ):
+        code, _, err = run(*words)
+        assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1
+
+
+def test_a_table_with_its_own_names_is_added(shop, run):
+    (shop.folder / "export.csv").write_text("Handle,Image Src\nmug,c.png\n")
+    code, _, err = run("add", "new.snap", "export.csv")
+    assert code == 2 and "--column id=NAME" in err and not (shop.folder / "new.snap").exists()
+    named = ("--column", "id=Handle", "--column", "picture=Image Src")
+    assert run("add", "new.snap", "export.csv", *named)[0] == 0
+    assert run("add", "new.snap", "export.csv", "--column", "Handle")[0] == 2
+
+
+def test_a_hit_is_a_line_whatever_its_title(shop, run):
+    shop.rows[1][1:3] = ["Red tea " * 30, "1250000"]
+    shop.rows[2][2] = "12.5"
+    shop.write()
+    run("add", "shop.snap", "products.csv")
+    out = run("search", "shop.snap", "a.png")[1]
+    assert len(out.splitlines()) == 4
+    assert "1,250,000 " in out and "12.50 " in out and "Red tea " * 29 in out
+
+
+def test_the_words_of_a_shell_are_completed():
+    asked = {"_SNAPFIND_COMPLETE": "complete_bash", "COMP_WORDS": "snapfind mo", "COMP_CWORD": "1"}
+    started = "import sys; sys.argv[0] = 'snapfind'; from snapfind.cli import main; main()"
+    told = subprocess.check_output([sys.executable, "-c", started], env={**os.environ, **asked}, text=True, timeout=60)
+    assert told.split() == ["model"]
+
+
+def test_nothing_to_apply_is_said(added, run):
+    run("curate", "shop.snap")
+    assert "nothing is applied" in run("curate", "undo", "shop.snap", "--all")[1]
+
+
+def test_a_server_is_stopped_without_a_fault(added):
+    started = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv[1:] = ['serve', 'shop.snap', '--port', '0']\nfrom snapfind.cli import main; main()"
+    )
+    serving = [sys.executable, "-c", started]
+    with subprocess.Popen(serving, stderr=subprocess.PIPE, text=True) as server:
+        assert "serves shop.snap at" in server.stderr.readline()
+        time.sleep(1)
+        server.send_signal(signal.SIGINT)
+        assert "error" not in server.stderr.read()
+    assert server.returncode == 0
+
+
+def test_a_stream_that_takes_few_letters_is_no_fault(shop, run):
+    shop.rows[1][1] = "红茶 é"
+    shop.write()
+    run("add", "shop.snap", "products.csv")
+    narrow = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    searching = [sys.executable, "-m", "snapfind", "search", "shop.snap", "a.png"]
+    assert "\\u7ea2" in subprocess.check_output(searching, env=narrow, text=True, timeout=60)
+    told = subprocess.check_output([*searching, "--json"], env=narrow, text=True, timeout=60)
+    assert json.loads(told)["hits"][0]["title"] == "红茶 é"

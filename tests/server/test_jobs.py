@@ -67,6 +67,14 @@ def test_an_import_reports_and_lists_what_failed(fresh):
     assert fresh.get("/v1/jobs").json()["jobs"][0]["id"] == job["id"]
 
 
+def test_a_table_may_have_column_names_of_its_own(fresh):
+    files = {"table": ("export.csv", b"Handle,Bild\nmug-7,a.png\n"), "pictures": ("a.png", photo(51))}
+    sent = fresh.post("/v1/imports", files=files, data={"column": ["id=Handle", "picture=Bild"]})
+    assert over(fresh, sent.json()["job"])["report"]["added"] == 1
+    files = {"table": ("export.csv", b"Handle,Bild\nmug-7,a.png\n")}
+    assert fresh.post("/v1/imports", files=files, data={"column": "Handle"}).status_code == 400
+
+
 def test_the_same_idempotency_key_gives_the_same_job(fresh):
     body, pictures = table(["cup-1", "Cup", 3, "a.png"]), zipped(a_png=photo(50))
     first = start(fresh, body, pictures, **{"idempotency-key": "monday"}).json()["job"]

@@ -37,6 +37,7 @@ def test_metrics_have_a_histogram_per_step(client):
         ("GET", "/nowhere", None, 404, "not_found"),
         ("GET", "/v1/nowhere", None, 404, "not_found"),
         ("PUT", "/v1/search", None, 405, "method_wrong"),
+        ("GET", "/v1/search", None, 405, "method_wrong"),
         ("POST", "/v1/search", {}, 400, "query_bad"),
         ("POST", "/v1/search", {"text": " "}, 400, "query_bad"),
         ("POST", "/v1/search", {"text": "tea", "limit": 0}, 422, "request_bad"),

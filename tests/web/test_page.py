@@ -67,6 +67,17 @@ def test_a_dropped_photo_finds_its_product_and_says_how_sure(page):
     assert "hits in" in page.inner_text("#status") or "No confident match" in page.inner_text("#status")
 
 
+def test_a_file_that_is_no_picture_is_said_and_leaves_no_hits_of_another_photo(browser, server):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server)
+        drop(page, photo(0))
+        with page.expect_response("**/v1/search"):
+            page.evaluate(_DROP.replace("image/png", ""), [base64.b64encode(b"%PDF-1.7").decode(), "mug.pdf"])
+        expect(page.locator("#status")).to_contain_text("give one of")
+        expect(page.locator("#hits .card")).to_have_count(0)
+
+
 def test_another_box_gives_other_hits_and_a_click_is_an_event(page, server):
     before = counts(server)
     drop(page, two_products())

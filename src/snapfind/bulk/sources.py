@@ -88,7 +88,7 @@ def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) ->
         raise BadInput(f"{source} holds no pictures; give Parquet with bytes, tar shards, or a folder of pictures")
     columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name)
     schema = {name: known.get(name) or settle({kind_of(row.get(name)) for row in first}) for name in columns.attributes}
-    return Shards(Path(source), Path(), 0, schema, columns, partial(_said, source, read))
+    return Shards(Path(source), Path(), 0, schema, columns, read=partial(_said, source, read))
 
 
 def _said(source: str, read: Callable[[], Rows]) -> Rows:

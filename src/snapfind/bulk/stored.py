@@ -67,7 +67,7 @@ def store_of(source: str, root: str) -> Store | None:
 def far_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
     """A table of this machine whose pictures are objects. Raises as `open_source`."""
     table = open_source(path, known)
-    return _Table(table.path, table.root, table.total, table.schema, table.columns, store=store)
+    return _Table(table.path, table.root, table.total, table.schema, table.columns, table.numbers, store=store)
 
 
 def far_folder(store: Store) -> Source:

@@ -21,7 +21,7 @@ from snapfind.catalog.hiding import hidden_hash
 from snapfind.catalog.plan import Held, held, read_bytes, refreshed
 from snapfind.catalog.points import rewrite, title_vectors
 from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import Failure, Item, Source
+from snapfind.catalog.sources import Failure, Item, Remote, Source
 from snapfind.catalog.uploads import Uploads
 from snapfind.encoders.model import Model
 from snapfind.encoders.port import Vectors
@@ -151,9 +151,12 @@ class Adding:
 
     def _prepare(self, entry: tuple[str, Item], stored: Held) -> Ready | Failure | None:
         point, item = entry
+        known = {stored.hash_of(point), hidden_hash(self.folder, point)} - {""}
+        if known and isinstance(item, Remote):
+            return None
         try:
             content, digest = read_bytes(item, self.limits.max_bytes)
-            if digest in (stored.hash_of(point), hidden_hash(self.folder, point)):
+            if digest in known:
                 return None
             side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.source_side)
             image = self._decode(content, self.limits, side=side)

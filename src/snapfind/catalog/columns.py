@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import date, datetime
 from typing import Any
 
+from snapfind.catalog.numbers import PLAIN, Numbers
 from snapfind.errors import BadInput, BadRow
 from snapfind.types import Attribute, Kind, Product
 
-__all__ = ["Columns", "kind_of", "settle", "value_of"]
+__all__ = ["Columns", "kind_of", "meant", "settle", "value_of"]
 
 _ALIASES = {
     "id": ("id", "product_id", "product", "sku"),
@@ -21,28 +22,43 @@ _ALIASES = {
     "description": ("description", "text"),
     "picture": ("picture", "pictures", "image", "images", "photo", "photos", "file", "path"),
 }
+_BETWEEN = re.compile(r"\||[,;]\s*(?=https?://)")
 _TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
-_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
 class Columns:
-    """The columns of one table, by meaning. Raises BadInput when id or picture is missing."""
+    """The columns of one table, by meaning; `chosen` names those that are called otherwise: {"id": "Handle"}.
 
-    def __init__(self, names: Iterable[str], table: str) -> None:
+    Raises BadInput when id or picture is missing, or a chosen one.
+    """
+
+    def __init__(self, names: Iterable[str], table: str, chosen: Mapping[str, str] = {}) -> None:
         given = [name for name in names if name and not name.startswith("_")]
         lower = {name.strip().lower(): name for name in reversed(given)}
+        for meaning, name in chosen.items():
+            if meaning not in _ALIASES:
+                raise BadInput(f"{meaning!r} is no meaning of a column; there are: {', '.join(_ALIASES)}")
+            if name.strip().lower() not in lower:
+                raise BadInput(f"{table} has no column {name!r}{_near(name, given)}", field=meaning)
+        known = {**_ALIASES, **{meaning: (name.strip().lower(),) for meaning, name in chosen.items()}}
         self.fixed = {
             meaning: lower[found]
-            for meaning, aliases in _ALIASES.items()
+            for meaning, aliases in known.items()
             if (found := next((alias for alias in aliases if alias in lower), None))
         }
         for meaning in ("id", "picture"):
             if meaning not in self.fixed:
-                raise BadInput(f"{table} has no column {meaning!r}{_near(meaning, lower)}", field=meaning)
+                near = _near(meaning, given)
+                raise BadInput(
+                    f"{table} has no column {meaning!r}{near}, or say which it is: --column {meaning}=NAME",
+                    field=meaning,
+                )
         self.attributes = tuple(name for name in given if name not in self.fixed.values())
 
-    def product(self, row: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
-        """One row as a product without pictures. Raises BadRow."""
+    def product(
+        self, row: Mapping[str, Any], schema: Mapping[str, Kind], numbers: Mapping[str, Numbers] = {}
+    ) -> Product:
+        """One row as a product without pictures; `numbers` says how a column writes them. Raises BadRow."""
         texts = {
             meaning: _text(row.get(self.fixed[meaning]))
             for meaning in ("id", "title", "brand", "category", "description")
@@ -50,25 +66,41 @@ class Columns:
         }
         if not texts["id"]:
             raise BadRow("the id is empty; give each product one", field="id")
-        price = value_of(row.get(self.fixed["price"]), "number", "price") if "price" in self.fixed else None
+        price = self.fixed.get("price", "")
+        cost = value_of(row.get(price), "number", "price", numbers.get(price, Numbers()))
         attributes = {
             name.strip(): value
             for name in self.attributes
-            if (value := value_of(row.get(name), schema.get(name.strip(), "text"), name)) is not None
+            if (value := value_of(row.get(name), schema.get(name.strip(), "text"), name, numbers.get(name))) is not None
         }
         try:
-            return Product(price=None if price is None else float(price), attributes=attributes, **texts)  # type: ignore[arg-type]
+            return Product(price=None if cost is None else float(cost), attributes=attributes, **texts)  # type: ignore[arg-type]
         except BadInput as error:
             raise BadRow(error.message, field=error.field) from error
 
     def pictures(self, row: Mapping[str, Any]) -> tuple[str, ...]:
-        """The picture names of a row: a list, or texts parted by `|`. Raises BadRow when there is none."""
+        """The picture names of a row: a list, or texts parted by `|`, or addresses parted by commas.
+
+        Raises BadRow when there is none.
+        """
         value = row.get(self.fixed["picture"])
-        names = value if isinstance(value, (list, tuple)) else str(value or "").split("|")
+        names = value if isinstance(value, (list, tuple)) else _BETWEEN.split(str(value or ""))
         found = tuple(dict.fromkeys(str(name).strip() for name in names if name and str(name).strip()))
         if not found:
             raise BadRow("the row names no picture; fill in that column", code="picture_missing", field="picture")
         return found
+
+    def names_none(self, row: Mapping[str, Any]) -> bool:
+        """Whether the cell of the pictures is empty."""
+        return not row.get(self.fixed["picture"])
+
+
+def meant(text: str) -> tuple[str, str]:
+    """`id=Handle` as a meaning and the column that has it. Raises BadInput."""
+    meaning, equals, name = text.partition("=")
+    if not equals or not name.strip():
+        raise BadInput(f"column {text!r}: write what it is and its name, such as id=Handle", field="column")
+    return meaning.strip(), name.strip()
 
 
 def kind_of(value: Any) -> Kind | None:
@@ -82,8 +114,11 @@ def settle(kinds: Set[Kind | None]) -> Kind:
     return filled[0] if len(filled) == 1 else "text"
 
 
-def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
-    """A cell as a value of that kind, None when empty. Raises BadRow naming the column and the mend."""
+def value_of(value: Any, kind: Kind, name: str, numbers: Numbers | None = None) -> Attribute | None:
+    """A cell as a value of that kind, None when empty; `numbers` reads more than plain ones.
+
+    Raises BadRow naming the column and the mend.
+    """
     if _empty(value):
         return None
     if kind == "list":
@@ -91,6 +126,8 @@ def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
         return tuple(str(item).strip() for item in items if str(item).strip()) or None
     if kind == "text":
         return _text(value)
+    if kind == "number" and numbers and isinstance(value, str):
+        value = _read(value, name, numbers)
     if _kind(value) != kind:
         raise BadRow(f"{name}: {str(value)[:40]!r} is not a {kind}; {_MEND[kind]}", field=name)
     if kind == "bool":
@@ -99,6 +136,13 @@ def value_of(value: Any, kind: Kind, name: str) -> Attribute | None:
         return value if isinstance(value, date) else _date(str(value))
     number = value if isinstance(value, (int, float)) else float(str(value).strip())
     return int(number) if float(number).is_integer() else float(number)
+
+
+def _read(text: str, name: str, numbers: Numbers) -> float:
+    try:
+        return numbers.read(text)
+    except ValueError as error:
+        raise BadRow(f"{name}: {text[:40]!r} is not a number; {error}", field=name) from None
 
 
 _MEND = {
@@ -118,7 +162,7 @@ def _kind(value: Any) -> Kind:
     if isinstance(value, (list, tuple)):
         return "list"
     text = str(value).strip()
-    if _NUMBER.fullmatch(text):
+    if PLAIN.fullmatch(text):
         return "number" if math.isfinite(float(text)) else "text"
     if text.lower() in _TRUE | _FALSE:
         return "bool"
@@ -145,6 +189,11 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _near(meaning: str, lower: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(meaning, lower, n=1)
-    return f"; did you mean {near[0]!r}? Rename it" if near else f"; its columns are: {', '.join(lower) or 'none'}"
+def _near(wanted: str, given: Iterable[str]) -> str:
+    lower = {name.lower(): name for name in given}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+    return (
+        f"; did you mean {lower[near[0]]!r}? Rename it"
+        if near
+        else f"; its columns are: {', '.join(lower.values()) or 'none'}; rename one"
+    )

@@ -1,5 +1,9 @@
-"""A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures."""
+"""A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures.
 
+CSV is for spreadsheets: without vectors and without our own columns, lists parted by bars.
+"""
+
+import csv
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +16,7 @@ from snapfind.types import Kind
 
 __all__ = ["FORMATS", "with_copies", "write_table"]
 
-FORMATS = (".jsonl", ".parquet")
+FORMATS = (".csv", ".jsonl", ".parquet")
 _SQL: dict[Kind, str] = {
     "text": "varchar",
     "number": "double",
@@ -26,7 +30,9 @@ _OWN = {"_primary": "boolean", "_hash": "varchar", "_width": "integer", "_height
 def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> int:
     """Write the rows; the file is there when it is whole, and not before. Returns how many. Raises BadInput."""
     if target.suffix.lower() not in FORMATS:
-        raise BadInput(f"{target.name}: an export ends in {' or '.join(FORMATS)}")
+        raise BadInput(f"{target.name}: an export ends in {', '.join(FORMATS)}")
+    if vectors and target.suffix.lower() == ".csv":
+        raise BadInput(f"{target.name}: vectors go into JSONL or Parquet; leave them out or give such a name")
     if not target.parent.is_dir():
         raise BadInput(f"{target.parent} is not a folder; make it first")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
@@ -38,6 +44,8 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
                 count += 1
         if target.suffix.lower() == ".parquet":
             lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
+        elif target.suffix.lower() == ".csv":
+            lines = _csv(lines, Path(folder) / "rows.csv", schema)
         lines.replace(target)
     return count
 
@@ -51,6 +59,22 @@ def with_copies(
         name = point_id(row["id"], row["picture"]) + ".jpg"
         (folder / name).write_bytes(copy_of(row["id"], row["picture"]))
         yield {**row, "picture": f"{folder.name}/{name}"}
+
+
+def _csv(lines: Path, target: Path, schema: Mapping[str, Kind]) -> Path:
+    # with a byte order mark: without it Excel takes UTF-8 for the code page of its machine
+    with lines.open(encoding="utf-8") as rows, target.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, ["id", *schema, "picture"], extrasaction="ignore")
+        writer.writeheader()
+        for row in map(json.loads, rows):
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+    return target
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "|".join(value) if isinstance(value, list) else value
 
 
 def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:

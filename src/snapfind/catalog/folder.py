@@ -11,9 +11,11 @@ shop.snap/
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be taken away either
+            draft.unlink(missing_ok=True)
         if error.errno == 28:  # ENOSPC
             raise NoRoom(f"no room on the disk for {path.name}; free some space and run again") from error
         raise
@@ -92,7 +95,9 @@ class Folder:
             self._lock.acquire(timeout=0)
         except Timeout:
             pid = owner.read_text().strip() if owner.exists() else "unknown"
-            raise CatalogBusy(f"{self.path} is open in process {pid}; close it there, then try again") from None
+            raise CatalogBusy(
+                f"{self.path} is open in process {pid}; close it there, or ask it with --server URL where it serves"
+            ) from None
         owner.write_text(str(os.getpid()))
 
     def _read(self) -> Manifest:
@@ -131,8 +136,8 @@ class Folder:
         return self.path / "pictures" / point[:2] / f"{point}.jpg"
 
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """Bytes on disk; the engine's files are longer than what of them is written, and only that counts."""
+        return sum(_written(file.stat()) for file in self.path.rglob("*") if file.is_file())
 
     def free(self) -> int:
         """Bytes free on the disk."""
@@ -142,6 +147,10 @@ class Folder:
         """Give the folder back."""
         (self.path / "owner").unlink(missing_ok=True)
         self._lock.release()
+
+
+def _written(found: os.stat_result) -> int:
+    return int(getattr(found, "st_blocks", math.ceil(found.st_size / 512))) * 512  # POSIX counts in 512 bytes
 
 
 def drafted(artifact: Path, names: Iterable[str], place: Path) -> Path:

@@ -38,6 +38,8 @@ class Moved:
 def open_index(folder: Folder) -> Index:
     """The index that the manifest names. Raises CatalogBroken, NotReady where no server answers, ExtraMissing."""
     address = folder.manifest.index
+    if not address and folder.manifest.active and not (folder.index / "edge_config.json").exists():
+        raise CatalogBroken(f"{folder.path} has lost its folder index; put it back, or restore a snapshot")
     return cluster.open(*connect(address)) if address else edge.open(folder.index)
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from snapfind.catalog.sources import Item
+from snapfind.catalog.sources import Item, Remote
 from snapfind.errors import BadPicture
 from snapfind.index.filters import where
 from snapfind.index.payload import picture_of, to_payload, words_of
@@ -43,7 +43,12 @@ def held(index: Index, products: Sequence[str]) -> Held:
 
 
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
-    """The bytes of an item's file and their sha256. Raises BadPicture when it is missing, empty or too large."""
+    """The bytes of an item's picture and their sha256. Raises BadPicture when it is missing, empty or too large."""
+    if isinstance(item, Remote):
+        from snapfind.media.fetch import fetch
+
+        content = fetch(item.picture, item.allowed)
+        return content, hashlib.sha256(content).hexdigest()
     try:
         size = item.path.stat().st_size if item.content is None else len(item.content)
         if size > most:

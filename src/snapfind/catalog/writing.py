@@ -12,7 +12,7 @@ from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import promote, rewrite
 from snapfind.catalog.reading import Reading
 from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import Source, open_source
+from snapfind.catalog.sources import Folders, Source, open_source
 from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, NotFound
@@ -33,22 +33,31 @@ class Writing(Reading):
         sync: bool = False,
         dry_run: bool = False,
         root: str | Path | None = None,
+        columns: Mapping[str, str] = {},
+        folders: Folders = "product",
         progress: Progress | None = None,
         by: type[Adding] | Callable[..., Adding] = Adding,
     ) -> AddReport:
-        """Upsert a table (CSV, JSONL, Parquet), a folder of pictures, or a folder per product.
+        """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
 
-        What is stored already with the same bytes and fields is left alone; `sync` removes what the source no longer
-        has; `dry_run` reads and reports only; `by` is what reads and encodes (`snapfind.bulk`). Rows that fail are in
-        `report.failures`. Raises BadInput, NoRoom.
+        What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
+        called otherwise: {"id": "Handle"}; `folders` says what a sub-folder is: a product with its pictures, or a
+        category in which each picture is a product. `sync` removes what the source no longer has; `dry_run` reads and
+        reports only; `by` is what reads and encodes (`snapfind.bulk`). Rows that fail are in `report.failures`.
+        Raises BadInput, NoRoom.
         """
         if isinstance(source, (str, Path)):
-            source = open_source(Path(source), self.schema, Path(root) if root else None)
+            from snapfind.media.fetch import Fetching
+
+            within = Path(root) if root else None
+            allowed = Fetching.of(self.settings)
+            source = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:
                 self._prepare(source.schema)
         report = adding.run(source, progress)
+        report.notes += source.notes
         if sync:
             with self._writing:
                 self._sync(adding, report)

@@ -1,6 +1,9 @@
 """Verbs that change what the catalogue holds, and the one that writes it out: add, delete, export."""
 
 import csv
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +11,10 @@ from typing import Annotated, Any
 import typer
 
 import snapfind
+from snapfind.catalog.columns import meant
 from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.sources import Folders, open_source
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
@@ -26,7 +31,7 @@ def add(
     source: Annotated[
         str,
         typer.Argument(
-            help="A table (.csv, .jsonl, .parquet), a folder of pictures, or a folder per product; s3://… with --ray."
+            help="A table (.csv, .json, .jsonl, .parquet), a folder of pictures or of folders; s3://… with --ray."
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
@@ -37,6 +42,13 @@ def add(
     root: Annotated[
         str, typer.Option(help="Folder that picture names start from; the table's own by default; s3://… with --ray.")
     ] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="id=NAME", help="What a column of the table is, where it has its own name."),
+    ] = None,
+    folders: Annotated[
+        Folders, typer.Option(help="What a sub-folder is: a product, or a category where each picture is a product.")
+    ] = "product",
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one.")
     ] = "",
@@ -49,14 +61,16 @@ def add(
         raise BadInput(
             "what is in object storage is read by the workers of --ray; add --ray local, or a cluster's address"
         )
-    folder = Path(root) if root else None
+    if ray and (column or folders != "product"):
+        raise BadInput("--column and --folders go with what this machine reads, without --ray")
+    read: dict[str, Any] = {"root": root or None, "columns": dict(map(meant, column or ())), "folders": folders}
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
         with at(shop) as server, progress_bar("sending") as progress:
-            report, hint = server.add(Path(source), root=folder, progress=progress), False
+            report, hint = server.add(Path(source), progress=progress, **read), False
     else:
-        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, folder)
+        report, hint = _add_here(folder_of(shop, "add --dry-run or --sync"), Path(source), sync, dry_run, read)
     if errors is not None:
         _write_failures(errors, report)
     if json:
@@ -68,13 +82,25 @@ def add(
     raise typer.Exit(report.exit_code)
 
 
-def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, root: Path | None) -> tuple[AddReport, bool]:
+def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, read: Mapping[str, Any]) -> tuple[AddReport, bool]:
     """Add to a folder; whether a fit would help."""
-    with snapfind.open(shop, create=not dry_run or not shop.exists()) as catalogue, progress_bar("adding") as progress:
-        report = catalogue.add(source, sync=sync, dry_run=dry_run, root=root, progress=progress)
+    if not shop.exists():  # what cannot be read leaves no empty catalogue behind
+        open_source(source, {}, columns=read["columns"], folders=read["folders"])
+    with _tried(shop, dry_run) as place, snapfind.open(place) as catalogue, progress_bar("adding") as progress:
+        report = catalogue.add(source, sync=sync, dry_run=dry_run, progress=progress, **read)
         if not dry_run and report.embedded:
             catalogue.optimize()
         return report, bool(report.embedded) and not dry_run and not catalogue.fitted
+
+
+@contextmanager
+def _tried(shop: Path, dry_run: bool) -> Iterator[Path]:
+    """The folder to work in: a passing one where a catalogue that is not there yet is only tried."""
+    if shop.exists() or not dry_run:
+        yield shop
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / shop.name
 
 
 def _add_spread(shop: Path, source: str, address: str, sync: bool, root: str) -> AddReport:
@@ -113,12 +139,12 @@ def _print_report(report: AddReport, errors: Path | None) -> None:
     out.print(
         f"{'would be: ' if report.dry_run else ''}{said} ({report.seconds:.1f} s{'' if report.dry_run else rate})"
     )
+    for note in report.notes:
+        err.print(note, markup=False)
     for twin in report.duplicates[:_SHOWN]:
         err.print(f"  {twin.id}  {twin.picture}: {twin.grade} as {twin.of_picture} of {twin.of_id}", markup=False)
     if len(report.duplicates) > _SHOWN:
         err.print(f"  … and {len(report.duplicates) - _SHOWN:,} more duplicates; --json lists them all")
-    for note in report.notes:
-        err.print(note)
     for failure in report.failures[: 0 if errors else _SHOWN]:
         err.print(f"  {failure.id or '?'}  {failure.code}  {failure.path}: {failure.reason}", markup=False)
     if errors and report.failures:
@@ -139,13 +165,13 @@ def delete(
             count = sum(1 for _ in catalogue.products(filter=filter))
             typer.confirm(f"Delete {count:,} products?", abort=True, err=True)
         gone = catalogue.delete(products or (), filter=filter)
-    out.print(f"{gone:,} pictures deleted")
+    out.print(f"{gone:,} {'picture' if gone == 1 else 'pictures'} deleted")
     raise typer.Exit(0 if gone else 2)
 
 
 def export(
     shop: Place,
-    target: Annotated[Path, typer.Argument(help="The table to write: .jsonl or .parquet.")],
+    target: Annotated[Path, typer.Argument(help="The table to write: .csv, .jsonl or .parquet.")],
     filter: Filter = None,
     vectors: Annotated[bool, typer.Option("--vectors", help="With the vectors of every space.")] = False,
     pictures: Annotated[

@@ -1,5 +1,7 @@
 """The typer application: its verbs, and how an error becomes one sentence and an exit code."""
 
+import errno
+import io
 import sys
 from typing import Annotated
 
@@ -27,7 +29,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="snapfind",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -72,10 +73,25 @@ def snapfind(
 
 
 _CTRL_C = 130  # what typer ends with
+_ELSEWHERE = "give a place that you may write to, or run as its owner"
+_MENDS = {  # what the machine says no to, wherever it comes up, and what a person can do about it
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOSPC: "free some space and run it again",
+    errno.EDQUOT: "free some of your quota and run it again",
+    errno.ENOENT: "make that folder first, or give another name",
+    errno.ENOTDIR: "give a place in a folder",
+    errno.EISDIR: "give a file",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 
 
 def main() -> None:
     """Run the command line; never shows a traceback for what the user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or a pipe of few letters gets the others as escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(at_server(sys.argv[1:]))
     except SnapfindError as error:
@@ -89,3 +105,9 @@ def main() -> None:
     except BrokenPipeError:  # `snapfind … | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _MENDS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        fail(f"{place}{error.strerror}; {_MENDS[error.errno]}")
+        sys.exit(2)

@@ -85,7 +85,7 @@ def look(
 def apply(shop: Shop, ids: Ids = None) -> None:
     """Apply findings of the last look: those named, else those that are safe unseen. `undo` takes them back."""
     with snapfind.open(shop, create=False) as opened:
-        _end(journal.apply(opened, ids or None))
+        _end(journal.apply(opened, ids or None), "nothing is safe to apply unseen; name findings by the id before them")
 
 
 @app.command()
@@ -98,7 +98,7 @@ def undo(
     if bool(ids) == every:
         raise BadInput("name the findings to take back, or give --all")
     with snapfind.open(shop, create=False) as opened:
-        _end(journal.undo(opened, None if every else ids))
+        _end(journal.undo(opened, None if every else ids), "nothing is applied, so nothing was taken back")
 
 
 def _small(opened: Catalog, shown: Shown) -> bytes | None:
@@ -140,7 +140,10 @@ def _csv(found: Sequence[Finding]) -> str:
     return file.getvalue()
 
 
-def _end(outcomes: Sequence[Outcome]) -> None:
+def _end(outcomes: Sequence[Outcome], nothing: str) -> None:
+    if not outcomes:
+        out.print(nothing)
+        raise typer.Exit
     for one in outcomes:
         (out if one.done else err).print(Text(f"{one.id}  {one.said}"))
     done = sum(one.done for one in outcomes)

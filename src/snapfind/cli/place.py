@@ -1,6 +1,7 @@
 """Where a verb works: in a folder, or at a running server with `--server URL`."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,11 +55,18 @@ def at(shop: str, *, create: bool = False) -> "Catalog | Client":
     """The catalogue in that folder, or the client of that server, whose key is in SNAPFIND_KEY."""
     if shop.startswith(("http://", "https://")):
         return snapfind.Client(shop, os.environ.get("SNAPFIND_KEY", ""))
-    return snapfind.open(shop, create=create)
+    return snapfind.open(_no_address(shop), create=create)
 
 
 def folder_of(shop: str, verb: str) -> Path:
     """The folder, for what a server cannot do. Raises BadInput."""
     if shop.startswith(("http://", "https://")):
         raise BadInput(f"{verb} needs the folder of the catalogue; run it on the machine of the server")
+    return _no_address(shop)
+
+
+def _no_address(shop: str) -> Path:
+    """A folder; `localhost:8000` is none, unless it is there. Raises BadInput."""
+    if re.fullmatch(r"[\w.-]+:\d+/?", shop) and not Path(shop).exists():
+        raise BadInput(f"{shop} looks like the address of a server; write http://{shop}")
     return Path(shop)

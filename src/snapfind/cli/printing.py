@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -15,7 +15,8 @@ from snapfind.types import Answer, Hit, Region
 
 __all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "out", "print_json", "progress_bar"]
 
-out = Console(highlight=False, soft_wrap=True)
+_WIDE = 10_000  # columns of a file or a pipe: a row is a line there, whatever its length
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -35,8 +36,9 @@ def hushed() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document on stdout, in letters that it takes."""
+    narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, indent=2) + "\n")
 
 
 class _Rate(ProgressColumn):
@@ -61,17 +63,23 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def hits_table(answer: Answer) -> Table:
-    """Hits as a table for the terminal."""
+    """Hits as a table, a line each: in a terminal long titles and categories are cut, elsewhere nothing is."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("score", "right"), ("verdict", "left"), ("id", "left"), ("title", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("price", justify="right")
-    table.add_column("category")
+    for name in ("score", "verdict", "id", "title", "price", "category"):
+        justify: Literal["left", "right"] = "right" if name in {"score", "price"} else "left"
+        table.add_column(name, justify=justify, no_wrap=name not in {"title", "category"})
     for hit in answer:
-        price = "" if hit.product.price is None else f"{hit.product.price:g}"
-        cells = (f"{hit.score:.0%}", hit.verdict, hit.product.id, hit.product.title, price, hit.product.category)
-        table.add_row(*map(Text, cells))
+        product = hit.product
+        long = (Text(text, no_wrap=True, overflow="ellipsis") for text in (product.title, product.category))
+        table.add_row(f"{hit.score:.0%}", hit.verdict, Text(product.id), next(long), _price(product.price), next(long))
     return table
+
+
+def _price(price: float | None) -> str:
+    """Whole where it is, else with two decimals or as many as it has."""
+    if price is None:
+        return ""
+    return f"{price:,.0f}" if price.is_integer() else max(f"{price:,.2f}", f"{price:,}", key=len)
 
 
 def explained(answer: Answer) -> Table:

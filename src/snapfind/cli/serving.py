@@ -1,5 +1,6 @@
 """Verbs of the server: serve, and the keys by which it knows its callers."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +45,8 @@ def serve(
     catalogue = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
     place = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{place}:{opened.getsockname()[1]}")
-    run.serve(catalogue, opened, compat)
+    with suppress(KeyboardInterrupt):  # how a person stops it; what was taken is finished by then
+        run.serve(catalogue, opened, compat)
 
 
 def mcp(shop: Place) -> None:

@@ -11,13 +11,14 @@ from urllib.parse import quote
 
 from snapfind.catalog.asking import Wanted, as_query
 from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import Failure
+from snapfind.catalog.sources import Failure, Folders, open_source
 from snapfind.client.sending import batches
 from snapfind.client.transport import Transport
 from snapfind.client.values import ServedAnswer, answer_of, base64_of, product_of, query_json
 from snapfind.errors import BadInput, Forbidden, SnapfindError
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
+from snapfind.media.fetch import Fetching
 from snapfind.settings import Settings
 from snapfind.types import Box, Kind, Order, Product, Region, Regions
 
@@ -138,13 +139,26 @@ class Client:
         counts = {name: found[name] for name in ("added", "changed", "updated", "unchanged")}
         return AddReport(**counts, failures=[Failure(**failure) for failure in found["failures"]])
 
-    def add(self, source: str | Path, *, root: str | Path | None = None, progress: Progress | None = None) -> AddReport:
+    def add(
+        self,
+        source: str | Path,
+        *,
+        root: str | Path | None = None,
+        columns: Mapping[str, str] = {},
+        folders: Folders = "product",
+        progress: Progress | None = None,
+    ) -> AddReport:
         """Send a table or a folder of this machine, some products at a time; run again, it goes on.
 
-        A request that fails is listed for its products, the rest goes on. Raises BadInput, NotReady.
+        `columns` and `folders` as in `Catalog.add`. A request that fails is listed for its products, the rest goes on.
+        Raises BadInput, NotReady.
         """
         begin, report = time.monotonic(), AddReport()
-        for done, total, batch, failures in batches(Path(source), self.schema, Path(root) if root else None):
+        within = Path(root) if root else None
+        allowed = Fetching.of(Settings())
+        found = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
+        report.notes += found.notes
+        for done, total, batch, failures in batches(found):
             report.failures += failures
             try:
                 sent = self.put(batch) if batch else AddReport()

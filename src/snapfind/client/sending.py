@@ -1,12 +1,11 @@
 """A table or a folder of this machine, in pieces that one request can carry."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from snapfind.catalog.plan import read_bytes
-from snapfind.catalog.sources import Failure, Item, open_source
+from snapfind.catalog.sources import Failure, Item, Source
 from snapfind.errors import BadPicture
-from snapfind.types import Kind, Product
+from snapfind.types import Product
 
 __all__ = ["batches"]
 
@@ -16,18 +15,12 @@ _MOST_EACH = 32 * 2**20
 Batch = list[tuple[Product, Mapping[str, bytes]]]
 
 
-def batches(
-    source: Path, known: Mapping[str, Kind], root: Path | None
-) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
-    """`(rows read, rows in all, products with their pictures, what failed)`, until the source is read.
-
-    Raises NotFound, BadInput.
-    """
-    found = open_source(source, known, root)
+def batches(source: Source) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
+    """`(rows read, rows in all, products with their pictures, what failed)`, until the source is read."""
     batch: dict[str, tuple[Product, dict[str, bytes]]] = {}
     failures: list[Failure] = []
     done = size = 0
-    for done, entry in enumerate(found, 1):
+    for done, entry in enumerate(source, 1):
         if isinstance(entry, Failure):
             failures.append(entry)
             continue
@@ -37,11 +30,11 @@ def batches(
             failures.append(Failure(entry.product.id, error.code, entry.picture, error.message))
             continue
         if _is_full(batch, entry, size + len(content)):
-            yield done - 1, found.total, list(batch.values()), failures
+            yield done - 1, source.total, list(batch.values()), failures
             batch, failures, size = {}, [], 0
         batch.setdefault(entry.product.id, (entry.product, {}))[1][entry.picture] = content
         size += len(content)
-    yield done, found.total, list(batch.values()), failures
+    yield done, source.total, list(batch.values()), failures
 
 
 def _is_full(batch: Mapping[str, tuple[Product, Mapping[str, bytes]]], entry: Item, size: int) -> bool:

@@ -67,6 +67,8 @@ def _error(found: httpx.Response) -> SnapfindError:
     kind = _leaves().get(code) or _of_status(code, found.status_code)
     error = kind(message)
     error.code, error.field = code, field
+    if code == "key_missing":
+        error.message = "this server wants a key: give it as SNAPFIND_KEY, or as `key` of the client"
     if isinstance(error, Busy):
         error.retry_after = float(found.headers.get("retry-after", "1"))
     return error

@@ -7,6 +7,7 @@ returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it surv
 """
 
 import json
+import shutil
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from snapfind.types import Kind
 
 __all__ = ["Edge", "open"]
 
+OPENING, WRITING = 16 * 2**20, 64 * 2**20  # bytes that must be free: what a batch and its log take, many times over
 _SCHEMAS: dict[Kind, Any] = {
     "text": engine.PayloadSchemaType.Keyword,
     "list": engine.PayloadSchemaType.Keyword,
@@ -39,6 +41,7 @@ _SCHEMAS: dict[Kind, Any] = {
 
 def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
     """Open the index of a folder, or make one. Raises CatalogBroken when its files cannot be read."""
+    _room(path, OPENING)
     try:
         if (path / "edge_config.json").exists():
             return Edge(path, engine.EdgeShard.load(str(path)), graph)
@@ -52,6 +55,14 @@ def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
     edge = Edge(path, shard, graph)
     edge.declare(SYSTEM)
     return edge
+
+
+def _room(path: Path, least: int) -> None:
+    """Raises NoRoom before the disk is full: the engine writes through memory maps, where a full disk is no error but
+    the end of the process (SIGBUS), even while it only reads."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    if shutil.disk_usage(there).free < least:
+        raise NoRoom(f"less than {least >> 20} MB are free on the disk of {path}; free some space and run again")
 
 
 class Edge:
@@ -149,6 +160,7 @@ class Edge:
 
     def _update(self, operation: Any) -> None:
         """Raises NoRoom when the disk is full."""
+        _room(self._path, WRITING)
         try:
             self._open().update(operation)
         except Exception as error:
@@ -236,6 +248,7 @@ class Edge:
     # ── the folder ───────────────────────────────────────────────────────────────
 
     def optimize(self) -> None:
+        _room(self._path, WRITING)
         self._open().optimize()
         self.flush()
 

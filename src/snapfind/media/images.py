@@ -185,7 +185,7 @@ def _refuse(name: str, head: bytes) -> NoReturn:
         message = f"{name} begins as {kind} but cannot be read; send the picture again"
         raise BadPicture(message, code="picture_broken")
     taken = ", ".join(sorted(named(known) for known in FORMATS))
-    raise BadPicture(f"{name} is not a picture that is taken here; give one of {taken}", code="picture_format")
+    raise BadPicture(f"{name} is of no kind that is taken here; give one of {taken}", code="picture_format")
 
 
 def _name(source: Source) -> str:

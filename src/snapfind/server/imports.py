@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from snapfind.catalog.columns import meant
 from snapfind.catalog.sources import PICTURE_SUFFIXES
 from snapfind.catalog.tables import TABLES
 from snapfind.errors import BadRequest
@@ -25,13 +26,22 @@ router = APIRouter(prefix="/v1", tags=["jobs"], dependencies=[needs("write")], r
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "table": {"type": "string", "format": "binary", "description": "CSV, TSV, JSONL or Parquet, by its file name"},
+        "table": {
+            "type": "string",
+            "format": "binary",
+            "description": "CSV, TSV, JSON, JSONL or Parquet, by its file name",
+        },
         "pictures": {
             "type": "array",
             "items": {"type": "string", "format": "binary"},
             "description": "zip files, or picture files by the names that the table uses",
         },
         "sync": {"type": "boolean", "description": "remove what the source no longer has"},
+        "column": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "what a column of the table is, where it has its own name: id=Handle",
+        },
     },
 }
 
@@ -80,14 +90,15 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
         raise BadRequest("sync is true or false", field="sync")
     if len(tables) > 1 or not (tables or pictures):
         raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
+    columns = dict(meant(str(text)) for text in form.getlist("column"))
     place = service.jobs.room()
     try:
-        digest = hashlib.sha256(sync.encode())
+        digest = hashlib.sha256(sync.encode() + repr(sorted(columns.items())).encode() * bool(columns))
         table = _keep_table(tables[0], place / "given", digest) if tables else ""
         (place / "given" / "pictures").mkdir(parents=True)
         for number, file in enumerate(pictures):
             _keep_picture(file, number, place / "given", digest)
-        spec = {"table": table, "sync": sync == "true"}
+        spec = {"table": table, "sync": sync == "true", "columns": columns}
         return service.jobs.submit(place, "import", spec, key=key, digest=digest.hexdigest())
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
@@ -97,7 +108,8 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
 def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:
     suffix = Path(file.filename or "").suffix.lower()
     if suffix not in TABLES:
-        raise BadRequest(f"the table's file name must end in {', '.join(TABLES)}", field="table")
+        mend = "; save a spreadsheet as CSV UTF-8"
+        raise BadRequest(f"the table's file name must end in {', '.join(TABLES)}{mend}", field="table")
     given.mkdir(parents=True)
     _copy(file, given / f"table{suffix}", digest)
     return f"table{suffix}"

@@ -49,12 +49,12 @@ class JobsReply(Reply):
 class ExportBody(Given):
     """What to write out, and how."""
 
-    format: Literal["jsonl", "parquet"] = "jsonl"
+    format: Literal["csv", "jsonl", "parquet"] = "jsonl"
     filter: str | None = None
     vectors: bool = Field(False, description="with the vectors of every space")
 
 
-assert {f".{name}" for name in ("jsonl", "parquet")} == set(FORMATS)
+assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 
 def job_shape(job: Job) -> JobShape:

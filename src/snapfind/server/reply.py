@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TimedOut, TooLarge
 from snapfind.server.trace import Trace, trace_of
@@ -117,7 +118,9 @@ def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     trace, path = trace_of(request), request.url.path[:100]
     known: SnapfindError
-    match error.status_code:
+    # the page is mounted at / and takes every GET, so what is there for other methods only comes here as a 404
+    elsewhere = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.routes)
+    match 405 if error.status_code == 404 and elsewhere else error.status_code:
         case 404:
             known = NotFound(f"there is nothing at {path}; see /openapi.json")
         case 405:

@@ -35,7 +35,10 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
             archive.unlink()
         table = job.spec["table"]
         source = given / table if table else given / "pictures"
-        report = catalogue.add(source, root=given / "pictures", sync=job.spec["sync"], progress=progress)
+        columns = job.spec.get("columns", {})  # jobs of an older version have none
+        report = catalogue.add(
+            source, root=given / "pictures", sync=job.spec["sync"], columns=columns, progress=progress
+        )
         _write_failures(place / ERROR_FILE, report)
         catalogue.index.flush()
         counts = ("added", "changed", "updated", "unchanged", "removed")

@@ -85,10 +85,11 @@ export function put(fields, pictures) {
   return json("/v1/products", { method: "POST", body: form });
 }
 
-export function startImport(table, pictures, sync) {
+export function startImport(table, pictures, columns, sync) {
   const form = new FormData();
   if (table) form.append("table", table);
   for (const picture of pictures) form.append("pictures", picture);
+  for (const column of columns) form.append("column", column);
   form.append("sync", String(sync));
   return json("/v1/imports", { method: "POST", body: form, headers: { "Idempotency-Key": crypto.randomUUID() } });
 }

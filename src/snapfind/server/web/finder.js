@@ -78,7 +78,10 @@ export async function run(changes = {}) {
     show();
     tellShown(answer, 0);
   } catch (fault) {
-    if (fault.name !== "AbortError") by("status").textContent = fault.message;
+    if (fault.name === "AbortError") return;
+    answer = null; // hits of another question are no answer to this one
+    show();
+    by("status").textContent = fault.message;
   }
 }
 

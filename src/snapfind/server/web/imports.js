@@ -20,7 +20,8 @@ async function send(event) {
   }
   by("import-status").textContent = "Sending …";
   try {
-    await api.startImport(table, pictures, by("sync").checked);
+    const columns = by("columns").value.split(",").map((one) => one.trim()).filter(Boolean);
+    await api.startImport(table, pictures, columns, by("sync").checked);
     by("import-status").textContent = "Taken; it goes on when you close this page.";
     by("import").reset();
     watch();

@@ -37,7 +37,7 @@ export function takePhotos(taken) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     by("drop").classList.remove("over");
-    const file = first(event.dataTransfer.files);
+    const file = first(event.dataTransfer.files) ?? event.dataTransfer.files[0]; // browsers give HEIC no type: the server says what it takes
     if (file) taken(file);
   });
   document.addEventListener("paste", (event) => {
