@@ -1,17 +1,12 @@
 """A model on trial over HTTP: one interleaved list, a log of both answers, photos kept where asked."""
 
-import time
-
-from tests.server.conftest import photo64
+from tests.server.conftest import over, photo64
 
 
 def fitted(client):
     """Two models, the fitted one answers; the name of the raw one."""
     raw = client.get("/v1/models").json()["active"]
-    job = client.post("/v1/models/fit").json()["job"]
-    while job["state"] not in ("done", "failed"):
-        time.sleep(0.2)
-        job = client.get(f"/v1/jobs/{job['id']}").json()["job"]
+    job = over(client, client.post("/v1/models/fit").json()["job"])
     assert job["state"] == "done", job
     return raw
 
