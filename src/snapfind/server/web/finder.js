@@ -20,6 +20,7 @@ export async function start() {
     if (matchMedia("(max-width: 56rem)").matches) by("status").scrollIntoView(); // on a phone the hits are below
   });
   by("clear").addEventListener("click", () => {
+    photoTurn(); // nor is one wanted that is still made ready
     by("photo").hidden = true;
     by("drop").hidden = false;
     by("file").focus();
