@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 import snapfind
-from snapfind.encoders.adapter import fit
 from snapfind.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop
 from tests.catalog.test_bridging import maps_of
 from tests.pictures import picture
+from tests.second_model import second_model
 from tests.served import served
 from tests.server.conftest import BASE, Checked, photo64
 
@@ -32,8 +32,7 @@ def moved(tmp_path_factory):
         with shop.open() as owner:
             owner.add(shop.table)
             owner.migrate(f"qdrant://{host}/shop")
-            fit([picture(number) for number in range(3)], owner.model.photo).save(shop.folder / "artifact")
-            owner.adopt(shop.folder / "artifact")
+            second_model(owner, shop.folder / "artifact")
         yield shop, state
 
 
