@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit as fit_adapter
 from snapfind.media.images import Limits, load
 from snapfind.search.calibrate import Calibration, fit
 from snapfind.settings import Settings

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from learn_data import Grocery, cells, figure, grocery, labels_of
 
-from snapfind.encoders.adapter import fit
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.catalogue import LADDER, adapt, within
 from snapfind.learn.training import Told

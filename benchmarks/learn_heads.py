@@ -17,8 +17,8 @@ from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit as fit_adapter
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.vectors import unit
 from snapfind.learn.batches import batches

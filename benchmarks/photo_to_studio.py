@@ -5,8 +5,8 @@
 
 Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
 coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
-photo except the rows marked so, which show what the mean of photos (no labels) would add: of these, or of others. Lite2
-has a row where scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
+photo except the row marked so (what photos without a label add: benchmarks/unlabelled.py). Lite2 has a row where
+scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
 """
 
 import argparse
@@ -21,8 +21,9 @@ from PIL import Image, ImageOps
 
 import snapfind
 from snapfind.catalog.models import enlisted
-from snapfind.encoders.adapter import Adapter, fit
+from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.vectors import unit
@@ -35,14 +36,14 @@ Rows = Iterator[tuple[str, Vectors, Vectors]]
 class Grocery:
     """Photos with their fine class, studio pictures by class, coarse class by fine class."""
 
-    def __init__(self, split: str) -> None:
+    def __init__(self, split: str, *, every: int | None = None) -> None:
         self.folder, self.split = Path(os.environ["SNAPFIND_DATA"]) / "grocery", split
         with (self.folder / "classes.csv").open() as table:
             classes = list(csv.reader(table))[1:]
         self.studio = [self.open(row[4]) for row in classes]
         self.coarse = np.array([int(row[3]) for row in classes])
         lines = [line.split(", ") for line in (self.folder / f"{split}.txt").read_text().splitlines()]
-        lines = lines[:: 4 if split == "train" else 1]
+        lines = lines[:: every or (4 if split == "train" else 1)]
         self.photos = [self.open(path) for path, _, _ in lines]
         self.fine = np.array([int(fine) for _, fine, _ in lines])
 
@@ -138,19 +139,6 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     yield f"{encoder.name} + adapter, centre 80 % only", crops, catalogue_rows
     yield f"{encoder.name} + adapter, whole and centre 80 % (2 looks)", unit(whole_rows + crops), catalogue_rows
     yield f"{encoder.name} + adapter, whole and mirrored (2 looks)", unit(whole_rows + turned), catalogue_rows
-    moved = adapter.weights | {"query_mean": unit(whole).mean(axis=0)}
-    there = Adapter(encoder.raw_id, moved)
-    name = f"{encoder.name} + adapter with the mean of these photos (fitted on these photos, no labels)"
-    yield name, there.project(whole, "query"), there.project(studio, "catalogue")
-    if data.split == "val":
-        others = Grocery("train").photos
-        drawn = [others[int(place)] for place in np.random.default_rng(0).permutation(len(others))[:100]]
-        seen = unit(encoder.look(drawn).pooled)
-        for count in (10, 30, 100):
-            moved = adapter.weights | {"query_mean": seen[:count].mean(axis=0)}
-            there = Adapter(encoder.raw_id, moved)
-            name = f"{encoder.name} + adapter with the mean of {count} photos of `train` (no labels)"
-            yield name, there.project(whole, "query"), there.project(studio, "catalogue")
 
 
 def rows_of(shop: Path, data: Grocery) -> Rows:

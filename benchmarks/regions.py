@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scenes import DATA, scenes, studio
 
-from snapfind.encoders.adapter import fit
 from snapfind.encoders.builtin import Builtin, Closely
+from snapfind.encoders.fitting import fit
 from snapfind.evaluate.report import Figure
 from snapfind.media.tighten import Mask
 from snapfind.search import regions

@@ -21,8 +21,8 @@ from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
 
 from snapfind.catalog.calibrating import learn_from, looks
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin, Look
+from snapfind.encoders.fitting import fit as fit_adapter
 from snapfind.encoders.text import TextEncoder
 from snapfind.evaluate.reliability import auroc, calibration_error, reliability_svg
 from snapfind.evaluate.report import Figure

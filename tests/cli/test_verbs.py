@@ -170,6 +170,19 @@ def test_models_are_listed_fitted_and_rolled_back(added, run):
     assert "model fit" not in run("add", "shop.snap", "products.csv")[1]
 
 
+def test_a_model_is_fitted_to_a_folder_of_photos(added, run, tmp_path):
+    for number in range(3):
+        save(number, tmp_path / "photos" / "of a day" / f"{number}.png")
+    (tmp_path / "photos" / "cut.jpg").write_bytes(b"no picture")
+    code, out, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "photos"))
+    assert code == 0 and "answers now" in out
+    assert "cut.jpg" in err and "1 photos could not be read" in err
+    code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
+    assert code == 2 and "there is no folder" in err
+    code, _, err = run("model", "fit", "shop.snap", "--kept")
+    assert code == 2 and "keep_photos" in err
+
+
 def test_a_catalogue_in_use_names_the_process(added, run):
     with added.open():
         code, _, err = run("search", "shop.snap", "tea")

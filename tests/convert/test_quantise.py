@@ -15,8 +15,8 @@ from snapfind.bulk.worker import Worker, recipe_of
 from snapfind.catalog.calibrating import Learnt
 from snapfind.convert.nearest import same_answers, same_neighbours
 from snapfind.convert.quantise import quantise
-from snapfind.encoders.adapter import fit
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.learn.artifact import SHIPPED, write_artifact
 from snapfind.learn.heads import Heads

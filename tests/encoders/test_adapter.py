@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snapfind.encoders.adapter import Adapter, fit
+from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit
 from snapfind.errors import BadInput, ModelBroken
 
 
@@ -66,7 +67,7 @@ def test_twice_the_same_picture_does_no_harm(encoder, pictures):
 
 
 def test_a_large_catalogue_is_sampled(encoder, pictures, monkeypatch):
-    monkeypatch.setattr("snapfind.encoders.adapter._PICTURES", 3)
+    monkeypatch.setattr("snapfind.encoders.fitting._PICTURES", 3)
 
     asked = set()
 

@@ -11,8 +11,8 @@ import pytest
 
 import snapfind
 from snapfind.catalog.snapshot import restore
-from snapfind.encoders.adapter import fit
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import fit
 from snapfind.errors import BadInput, Conflict, TooLarge
 from snapfind.server.jobs import Jobs
 from snapfind.server.unpack import unpack
@@ -215,6 +215,8 @@ def test_models_are_fitted_switched_and_rolled_back(fresh):
     after = fresh.get("/v1/models").json()
     assert after["active"] == job["report"]["model"] and after["previous"] == before["active"]
     assert fresh.post("/v1/search", json={"photo": photo64(3)}).json()["space"] == after["active"]
+    kept = over(fresh, fresh.post("/v1/models/fit", json={"kept": True}).json()["job"])
+    assert kept["state"] == "failed" and "keep_photos" in str(kept), kept
     assert fresh.post("/v1/models/rollback").json()["active"] == before["active"]
     assert fresh.post("/v1/models/switch", json={"model": after["active"]}).json()["active"] == after["active"]
     assert fresh.post("/v1/models/switch", json={"model": "x"}).status_code == 404

@@ -12,6 +12,7 @@ from snapfind.catalog import models
 from snapfind.catalog.add import Progress
 from snapfind.catalog.bridging import keep_bridge
 from snapfind.catalog.calibrating import refit
+from snapfind.catalog.fitting import Refused, fit
 from snapfind.catalog.folder import Folder
 from snapfind.catalog.migrate import Moved, move, open_index
 from snapfind.catalog.snapshot import pack
@@ -41,12 +42,25 @@ def open_catalog(path: str | Path, *, create: bool = True, **settings: int | flo
 class Catalog(Writing):
     """An open catalogue; any thread may call it. Close it, or use it in a `with` block, to give the folder back."""
 
-    def fit(self, *, progress: Progress | None = None) -> str:
+    def fit(
+        self,
+        photos: Sequence[Photo] = (),
+        *,
+        kept: bool = False,
+        refused: Refused | None = None,
+        progress: Progress | None = None,
+    ) -> str:
         """Fit the encoder to the catalogue's own pictures, build the new space beside the old one, and switch.
 
-        No photo of a shopper and no label is used. Returns the model's name. Raises BadInput with too few pictures.
+        Photos of shoppers make it better, and need no label: `photos` are files, bytes or images, `kept` takes those of
+        searches that the setting `keep_photos` kept; of many, 2,048 are drawn. `refused` is told why one could not be
+        read. Returns the model's name. Raises BadInput with too few pictures, or where no photo can be read.
         """
-        encoder = models.fit(self.folder, self.index, self.model, self.settings, progress)
+        seen = [*photos, *(sorted(self.asked) if kept else ())]
+        if kept and not seen:
+            raise BadInput("no photo of a search was kept; give the setting keep_photos (0 to 1) to the server")
+        parts = (self.folder, self.index, self.model, self.settings)
+        encoder = fit(*parts, photos=seen, refused=refused, progress=progress)
         self._build(encoder, progress)
         self.switch(encoder.space.id)
         with suppress(BadInput):  # of a single product there is nothing to learn

@@ -19,7 +19,6 @@ from snapfind.catalog.folder import Folder, drafted, write_whole
 from snapfind.catalog.points import points_of
 from snapfind.catalog.towers import keep
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.adapter import fit as fit_adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
@@ -36,13 +35,15 @@ from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 
 __all__ = [
+    "MOST",
+    "NETWORK",
     "adopt",
     "build",
     "calibrate",
     "copied",
     "enlist",
     "enlisted",
-    "fit",
+    "kept_pictures",
     "loaded",
     "made_ready",
     "open_model",
@@ -56,6 +57,7 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
+MOST = 512  # pictures that fitting and calibration look at
 
 
 def open_model(folder: Folder, settings: Settings) -> Model:
@@ -158,9 +160,9 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
     return encoder
 
 
-_NETWORK = ("manifest.json", "model.onnx", "golden.safetensors")
+NETWORK = ("manifest.json", "model.onnx", "golden.safetensors")
 _FILES = (
-    *(*_NETWORK, "weights.safetensors", "heads/manifest.json", "heads/weights.safetensors"),
+    *(*NETWORK, "weights.safetensors", "heads/manifest.json", "heads/weights.safetensors"),
     *("calibration.json", "categories.safetensors"),
 )
 
@@ -178,47 +180,6 @@ def _told(artifact: Path) -> dict[str, Any]:
             f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew"
         ) from problem
     return dict(told)
-
-
-def fit(
-    folder: Folder, index: Index, model: Model, settings: Settings, progress: Progress | None = None
-) -> PhotoEncoder:
-    """Fit an adapter to the catalogue's own pictures (no shopper's photo, no label) and keep it in the folder.
-
-    Raises BadInput with fewer than two products.
-    """
-    sample = [image for _, image in _pictures(folder, index, settings, most=_FIT_MOST)]
-    if len(sample) < 2:
-        raise BadInput("there are fewer than two pictures; add the catalogue first")
-    told = folder.manifest.models[model.photo.space.id]
-    if told.get("precision") == "int8":
-        return _fit_within(folder, model.photo.space.id, sample, progress)
-    raw = enlisted(folder, told["tower"], settings) if "tower" in told else raw_encoder(told["encoder"], settings)
-    adapter = fit_adapter(sample, raw, progress=progress)
-    draft = folder.path / "spaces" / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    adapter.save(draft)
-    encoder = raw.adapted(Adapter.load(draft))
-    target = folder.space(encoder.space.id)
-    if not target.exists():
-        draft.rename(target)
-    enlist(folder, encoder, adapted=True, ready=False)
-    return encoder
-
-
-def _fit_within(folder: Folder, name: str, sample: Sequence[Image], progress: Progress | None) -> PhotoEncoder:
-    """The same on the network of a model in 8 bits, which no package ships: the fitted model keeps its own copy."""
-    draft = drafted(folder.space(name), _NETWORK, folder.path / "spaces")
-    fit_adapter(sample, Builtin.load(str(draft)), progress=progress).save(draft / "heads")
-    encoder = Builtin.load(str(draft))
-    target = folder.space(encoder.space.id)
-    if not target.exists():
-        draft.rename(target)
-    enlist(folder, encoder, adapted=True, ready=False, parent=folder.manifest.models[name]["encoder"])
-    return encoder
-
-
-_FIT_MOST = 512  # what the closed form samples at most
 
 
 def build(
@@ -267,8 +228,8 @@ def build(
     return missing
 
 
-def _pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
-    """The kept copies of up to `most` points, in order of point id, which is as good as drawn at random."""
+def kept_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
+    """The kept copies of up to `most` pictures, in order of point id, which is as good as drawn at random."""
     given = 0
     for point in points_of(index, vectors=True):
         if given == most:
@@ -350,7 +311,7 @@ def rank(folder: Folder, artifact: Path | None) -> None:
 
 def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
     """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
-    found = learn(_pictures(folder, shelf.index, shelf.settings, most=_FIT_MOST), shelf, progress)
+    found = learn(kept_pictures(folder, shelf.index, shelf.settings, most=MOST), shelf, progress)
     found.save(folder.space(folder.manifest.active))
     return found
 

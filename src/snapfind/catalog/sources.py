@@ -15,7 +15,7 @@ from snapfind.catalog.tables import TABLES, header, rows
 from snapfind.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.types import Kind, Product
 
-__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source", "product_at"]
+__all__ = ["PICTURE_SUFFIXES", "Failure", "Item", "Source", "open_source", "pictures_in", "product_at"]
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
@@ -66,7 +66,7 @@ def open_source(path: Path, known: Mapping[str, Kind], root: Path | None = None)
     `known` kinds of the catalogue win over what the column looks like. Raises NotFound and BadInput.
     """
     if path.is_dir():
-        total = sum(1 for _ in _picture_files(path))
+        total = sum(1 for _ in pictures_in(path))
         if not total:
             raise BadInput(f"{path} holds no pictures; give a folder with JPEG, PNG, WebP … files or a table")
         return Source(path, path, total, {})
@@ -123,9 +123,9 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _picture_files(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """The picture files of a folder and its sub-folders, in a stable order; hidden ones and catalogues are left out."""
     for parent, folders, files in os.walk(folder):
-        # hidden folders, and catalogues with their copies, are not the shop's pictures
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is_catalogue(parent, name))
         for name in sorted(files):
             path = Path(parent, name)
@@ -138,7 +138,7 @@ def _is_catalogue(parent: str, name: str) -> bool:
 
 
 def _from_folder(folder: Path) -> Iterator[Item | Failure]:
-    for path in _picture_files(folder):
+    for path in pictures_in(folder):
         relative = path.relative_to(folder)
         if not path.resolve().is_relative_to(folder.resolve()):
             reason = "the link leads out of the folder; copy the file"

@@ -7,11 +7,13 @@ import typer
 from rich.table import Table
 
 import snapfind
+from snapfind.catalog.sources import pictures_in
 from snapfind.cli.converting import convert, use, verify
 from snapfind.cli.options import Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
 from snapfind.cli.quantising import quantise
+from snapfind.errors import BadInput, NotFound
 from snapfind.evaluate.queries import read_queries
 
 __all__ = ["app"]
@@ -41,11 +43,40 @@ def list_(shop: Place, json: Json = False) -> None:
 
 
 @app.command()
-def fit(shop: Place) -> None:
-    """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch."""
-    with at(shop) as catalogue, progress_bar("fitting") as progress:
-        name = catalogue.fit(progress=progress)
+def fit(
+    shop: Place,
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Photos of shoppers, of which nobody need say what they show."),
+    ] = None,
+    kept: Annotated[bool, typer.Option("--kept", help="Fit to the photos of searches that were kept, too.")] = False,
+) -> None:
+    """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch.
+
+    Photos of shoppers make it better, thirty already; they need no label.
+    """
+    if photos is None:
+        with at(shop) as catalogue, progress_bar("fitting") as progress:
+            name = catalogue.fit(kept=kept, progress=progress)
+    else:
+        name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
     out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
+
+
+def _fit_to(photos: Path, shop: Path, kept: bool) -> str:
+    if not photos.is_dir():
+        raise NotFound(f"there is no folder {photos}; give the one of shoppers' photos")
+    given = list(pictures_in(photos))
+    if not given:
+        raise BadInput(f"{photos} holds no pictures; give the folder of shoppers' photos")
+    refused: list[str] = []
+    with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
+        name = catalogue.fit(given, kept=kept, refused=refused.append, progress=progress)
+    for sentence in refused[:10]:
+        err.print(sentence, markup=False)
+    if refused:
+        err.print(f"{len(refused):,} photos could not be read; fitted without them")
+    return name
 
 
 @app.command()

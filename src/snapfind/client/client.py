@@ -185,9 +185,13 @@ class Client:
 
     # ── long work ────────────────────────────────────────────────────────────────
 
-    def fit(self, *, progress: Progress | None = None) -> str:
-        """Fit the encoder to the catalogue's pictures and switch; returns the model's name."""
-        return str(self._wait(self._ask.ask("POST", "/v1/models/fit"), progress)["report"]["model"])
+    def fit(self, *, kept: bool = False, progress: Progress | None = None) -> str:
+        """Fit the encoder to the catalogue's pictures, and to the photos that searches `kept`, and switch.
+
+        Returns the model's name.
+        """
+        job = self._wait(self._ask.ask("POST", "/v1/models/fit", json={"kept": kept}), progress)
+        return str(job["report"]["model"])
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another encoder beside the active one; returns the model's name."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.adapter import solve
+from snapfind.encoders.closed_form import solve
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import features_of
 from snapfind.learn.maps import Live, Maps

@@ -44,6 +44,12 @@ class ModelsReply(Reply):
     trial: TrialShape | None = Field(description="the model on trial")
 
 
+class FitBody(Given):
+    """What to fit to besides the catalogue's pictures."""
+
+    kept: bool = Field(default=False, description="photos of searches that were kept, too")
+
+
 class BuildBody(Given):
     """Which encoder to build beside the active one."""
 
@@ -81,14 +87,17 @@ async def list_models(service: Serving, trace: Now) -> ModelsReply:
 
 
 @router.post("/fit", response_model=JobReply, status_code=202)
-async def fit(service: Serving, trace: Now) -> JobReply:
+async def fit(service: Serving, trace: Now, body: FitBody | None = None) -> JobReply:
     """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch: a job.
+
+    With `kept` also to the photos of searches that the setting `keep_photos` kept, without a label: much better.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/models/fit
+    curl --json '{"kept": true}' http://127.0.0.1:8000/v1/models/fit
     ```
     """
-    return reply(trace, JobReply, job=submit(service, "fit", {}))
+    return reply(trace, JobReply, job=submit(service, "fit", {"kept": body is not None and body.kept}))
 
 
 @router.post("/build", response_model=JobReply, status_code=202)

@@ -43,7 +43,7 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         return told | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalogue.fit(progress=progress)}
+        return {"model": catalogue.fit(kept=job.spec.get("kept", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         return {"model": catalogue.build(job.spec["encoder"], progress=progress)}

@@ -1,0 +1,105 @@
+"""What do photos bring that nobody labelled, and what if they are of other products? Prints Markdown.
+
+    SNAPFIND_DATA=... python benchmarks/unlabelled.py        # thirds of train, two fitted to, one asks: for choosing
+    SNAPFIND_DATA=... python benchmarks/unlabelled.py --val  # fitted to photos of train, asked with val; reported
+
+Gallery: the 81 studio pictures of `grocery`. Photos of one product that follow each other are nearly the same, so each
+product's photos are cut into thirds as they stand. "few asked for": 500 photos of which some products have nearly all.
+"54 of 81": 27 products are taken out of the gallery and not out of the photos. "new": the photos are of 54 products,
+the other 27 are asked for, all 81 stand in the gallery. Three drawings each; means and deviations.
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from photo_to_studio import Grocery
+
+from snapfind.encoders.adapter import Adapter
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.closed_form import solve
+from snapfind.encoders.fitting import _look
+from snapfind.encoders.port import Vectors
+from snapfind.encoders.unlabelled import settle
+from snapfind.encoders.vectors import unit
+
+Rows = NDArray[np.int64]
+COUNTS = (10, 30, 100, 300, 1000)
+
+
+class Case(NamedTuple):
+    """Rows of photos to fit to, products of the gallery, and rows of photos to ask with, by the name of the case."""
+
+    name: str
+    fitted: Rows
+    gallery: Rows
+    asked: Rows
+
+
+def cases(fine: Rows, fitted: Rows, asked: Rows, rng: np.random.Generator) -> Iterator[Case]:
+    """One drawing of each case; `fitted` and `asked` are rows of `fine`."""
+    every = np.arange(81)
+    drawn = rng.permutation(fitted)
+    for count in COUNTS:
+        yield Case(f"{count:,} photos", drawn[:count], every, asked)
+    yield Case("all photos", fitted, every, asked)
+    wanted = 1 / (1 + rng.permutation(81)) / np.maximum(np.bincount(fine[fitted], minlength=81), 1)
+    chance = wanted[fine[fitted]] / wanted[fine[fitted]].sum()
+    yield Case("few asked for", rng.choice(fitted, 500, replace=False, p=chance), every, asked)
+    known = np.sort(rng.permutation(81)[:54])
+    yield Case("54 of 81", drawn[:600], known, asked[np.isin(fine[asked], known)])
+    seen = drawn[np.isin(fine[drawn], known)]
+    yield Case("new", seen[:600], every, asked[~np.isin(fine[asked], known)])
+
+
+def figures(weights: dict[str, Vectors], studio: Vectors, photos: Vectors, wanted: Rows) -> tuple[float, float]:
+    """fine@1 and fine@5 of those photos against those pictures."""
+    adapter = Adapter("", weights)
+    order = np.argsort(-(adapter.project(photos, "query") @ adapter.project(studio, "catalogue").T), axis=1)
+    return float((order[:, 0] == wanted).mean()), float((order[:, :5] == wanted[:, None]).any(axis=1).mean())
+
+
+def folds(fine: Rows, val: bool, count: int) -> Iterator[tuple[Rows, Rows]]:
+    """Rows to fit to and rows to ask with: of train and val, or thirds of train. `count` rows are of train."""
+    if val:
+        yield from [(np.arange(count), np.arange(count, len(fine)))] * 3
+        return
+    third = np.zeros(count, np.int64)
+    for product in range(81):
+        own = np.flatnonzero(fine[:count] == product)
+        third[own] = np.arange(len(own)) * 3 // max(len(own), 1)
+    for place in range(3):
+        yield np.flatnonzero(third != place), np.flatnonzero(third == place)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--val", action="store_true", help="ask with the photos that are reported on")
+    given = parser.parse_args()
+    encoder = Builtin.load("lite0")
+    train = Grocery("train", every=1)
+    sets = [train, Grocery("val")] if given.val else [train]
+    photos = np.concatenate([unit(encoder.look(one.photos).pooled) for one in sets])
+    fine = np.concatenate([one.fine for one in sets])
+    studio, made, _ = _look(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for seed, (fitted, asked) in enumerate(folds(fine, given.val, len(train.fine))):
+        for case in cases(fine, fitted, asked, np.random.default_rng(seed)):
+            own, own_made = studio[case.gallery], made[case.gallery]
+            wanted = np.searchsorted(case.gallery, fine[case.asked])
+            nothing = Adapter.nothing("", studio.shape[1]).weights
+            ways = (nothing, solve(own, own_made), settle(own, own_made, photos[case.fitted]))
+            row = [part for way in ways for part in figures(way, own, photos[case.asked], wanted)]
+            found.setdefault(case.name, []).append(tuple(row))
+    print("| photos without a label | raw | fine@5 | `model fit` | fine@5 | with the photos | fine@5 |")
+    print("|---|---|---|---|---|---|---|")
+    for name, rows in found.items():
+        cells = (f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in zip(np.mean(rows, 0), np.std(rows, 0, ddof=1)))
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
