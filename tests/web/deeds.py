@@ -32,6 +32,9 @@ def drop(page, content):
 
 def drag(page, x0, y0, x1, y1):
     """Draws a box over the photo, in 0..1 of it, and waits for its hits."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#shown")).to_have_js_property("complete", True)  # before, the stage has no height
     around = page.locator("#stage").bounding_box()
     page.mouse.move(around["x"] + x0 * around["width"], around["y"] + y0 * around["height"])
     page.mouse.down()

@@ -47,6 +47,7 @@ def asked(address, **options):
 
 def test_a_look_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
     page.click("nav a[href='#quality']")
+    expect(page.locator("#look")).to_be_visible()  # what is hidden takes no focus
     page.focus("#look")
     page.keyboard.press("Enter")  # it cannot be pressed again before the look is over
     expect(page.locator("#look")).to_be_enabled()
