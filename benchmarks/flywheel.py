@@ -114,7 +114,7 @@ def simulate(catalogue: Catalog, data: Path, given: argparse.Namespace) -> None:
     order = rng.permutation(len(train))
     frozen, street = [train[at] for at in order[:FROZEN]], [train[at] for at in order[FROZEN:]]
     kinds = {product.id: product.category for product in catalogue.products()}
-    rules = Rules(share=1, slice_loss=0.2, slice_least=20, loss=0.0, seed=given.seed)
+    rules = Rules(depth=given.depth, share=1, slice_loss=0.2, slice_least=20, loss=0.0, seed=given.seed)
     print("| turn | searches with a click | on the first hit | trial | labels | decision | `val` fine@1 |")
     print("|---|---|---|---|---|---|---|")
     print(f"| before | | | | | | {fine_at_1(catalogue, val)} |", flush=True)
@@ -140,6 +140,7 @@ def simulate(catalogue: Catalog, data: Path, given: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", choices=["fit", "heads", "blocks"], default="fit", help="what learns")
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--photos", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)

@@ -5,7 +5,7 @@
 
 Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
 coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
-photo except the row marked so (what photos without a label add: benchmarks/unlabelled.py). Lite2 has a row where
+photo except the row marked so (what photos of shoppers add: benchmarks/fit_photos.py). Lite2 has a row where
 scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
 """
 

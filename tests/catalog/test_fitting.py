@@ -1,4 +1,4 @@
-"""A catalogue is fitted to photos of shoppers that nobody labelled: files, kept photos, and what cannot be read."""
+"""A catalogue is fitted to photos of shoppers, labelled or not: files, kept photos, and what cannot be used."""
 
 import json
 
@@ -42,12 +42,22 @@ def test_photos_without_a_label_make_another_model_and_what_cannot_be_read_is_sa
     assert found == [f"m{number}" for number in range(COUNT)]
 
 
+def test_photos_with_a_label_are_told_from_those_without_and_of_products_that_are_not_here(larger):
+    sentences = []
+    confirmed = [(photographed(number), f"m{number}") for number in range(COUNT)]
+    fitted = larger.fit([picture(0)], [*confirmed, (picture(1), "gone")], refused=sentences.append)
+    facts = told(larger, fitted)
+    assert (facts["labelled_photos"], facts["unlabelled_photos"]) == (COUNT, 1)
+    assert len(sentences) == 1 and "'gone'" in sentences[0]
+    assert larger.search(photographed(3))[0].product.id == "m3"
+
+
 def test_photos_of_which_none_can_be_read_change_nothing(larger, tmp_path):
     before = larger.info()["model"]
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
-    with pytest.raises(BadInput, match="none of the 1 photos"):
-        larger.fit([broken])
+    with pytest.raises(BadInput, match="none of the 2 photos"):
+        larger.fit([broken], [(photographed(1), "no such product")])
     assert larger.info()["model"] == before and len(larger.info()["models"]) == 1
 
 
@@ -59,14 +69,14 @@ def test_kept_photos_of_searches_are_taken_and_their_absence_is_said(larger):
     assert told(larger, larger.fit(kept=True))["unlabelled_photos"] == 4
 
 
-def test_a_large_catalogue_is_fitted_to_what_photos_are_near_to(larger, monkeypatch):
+def test_a_large_catalogue_is_fitted_to_what_photos_are_of_or_near_to(larger, monkeypatch):
     monkeypatch.setattr("snapfind.catalog.fitting.MOST", 3)
-    near = {larger.search(picture(number), limit=1)[0].product.id for number in (1, 2)}
+    assert larger.search(picture(1), limit=1)[0].product.id == "m1"
     seen = []
     real = larger.folder.copy_of
     monkeypatch.setattr(type(larger.folder), "copy_of", lambda self, point: seen.append(point) or real(point))
     monkeypatch.setattr("snapfind.catalog.fitting._NEAREST", 1)
-    name = larger.fit([picture(1), picture(2)])
+    name = larger.fit([picture(1)], [(picture(0), "m2")])
     assert told(larger, name)["pictures"] == 3
     first = {str(point.payload["_product"]) for point in larger.index.get(seen[:2])}
-    assert first == near == {"m1", "m2"}
+    assert first == {"m1", "m2"}

@@ -170,15 +170,22 @@ def test_models_are_listed_fitted_and_rolled_back(added, run):
     assert "model fit" not in run("add", "shop.snap", "products.csv")[1]
 
 
-def test_a_model_is_fitted_to_a_folder_of_photos(added, run, tmp_path):
+def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path):
     for number in range(3):
         save(number, tmp_path / "photos" / "of a day" / f"{number}.png")
     (tmp_path / "photos" / "cut.jpg").write_bytes(b"no picture")
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "photos"))
     assert code == 0 and "answers now" in out
-    assert "cut.jpg" in err and "1 photos could not be read" in err
+    assert "cut.jpg" in err and "1 photos could not be used" in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "empty"))
+    assert code == 2 and "names no pictures" in err
+    table = tmp_path / "photos" / "table.csv"
+    table.write_text("picture,product\nof a day/0.png,tea-1\nof a day/1.png,gone\n")
+    code, out, err = run("model", "fit", "shop.snap", "--photos", str(table))
+    assert code == 0 and "answers now" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
-    assert code == 2 and "there is no folder" in err
+    assert code == 2 and "there is no" in err
     code, _, err = run("model", "fit", "shop.snap", "--kept")
     assert code == 2 and "keep_photos" in err
 

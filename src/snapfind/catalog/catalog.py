@@ -45,6 +45,7 @@ class Catalog(Writing):
     def fit(
         self,
         photos: Sequence[Photo] = (),
+        confirmed: Sequence[tuple[Photo, str]] = (),
         *,
         kept: bool = False,
         refused: Refused | None = None,
@@ -52,35 +53,55 @@ class Catalog(Writing):
     ) -> str:
         """Fit the encoder to the catalogue's own pictures, build the new space beside the old one, and switch.
 
-        Photos of shoppers make it better, and need no label: `photos` are files, bytes or images, `kept` takes those of
-        searches that the setting `keep_photos` kept; of many, 2,048 are drawn. `refused` is told why one could not be
-        read. Returns the model's name. Raises BadInput with too few pictures, or where no photo can be read.
+        Photos of shoppers make it better: `photos` (files, bytes or images) need no label, `confirmed` are (photo,
+        product id) pairs, `kept` takes those of searches that the setting `keep_photos` kept. Of many, 4,096 are drawn.
+        `refused` is told why one could not be used. Returns the model's name. Raises BadInput with too few pictures, or
+        where no photo can be used.
         """
-        seen = [*photos, *(sorted(self.asked) if kept else ())]
-        if kept and not seen:
+        name = self.fit_beside(photos, confirmed, kept=kept, refused=refused, progress=progress)
+        self.switch(name)
+        return name
+
+    def fit_beside(
+        self,
+        photos: Sequence[Photo] = (),
+        confirmed: Sequence[tuple[Photo, str]] = (),
+        *,
+        kept: bool = False,
+        refused: Refused | None = None,
+        progress: Progress | None = None,
+    ) -> str:
+        """As `fit`, but the model that answered goes on answering."""
+        asked = [*confirmed, *((photo, "") for photo in photos)]
+        asked += [(photo, "") for photo in sorted(self.asked)] if kept else []
+        if kept and not asked:
             raise BadInput("no photo of a search was kept; give the setting keep_photos (0 to 1) to the server")
         parts = (self.folder, self.index, self.model, self.settings)
-        encoder = fit(*parts, photos=seen, refused=refused, progress=progress)
+        encoder = fit(*parts, photos=asked, refused=refused, progress=progress)
         self._build(encoder, progress)
-        self.switch(encoder.space.id)
         with suppress(BadInput):  # of a single product there is nothing to learn
-            self.calibrate(progress=progress)
+            self.calibrate(model=encoder.space.id, progress=progress)
         return encoder.space.id
 
     def calibrate(
-        self, confirmed: Sequence[tuple[Photo, str]] | None = None, *, progress: Progress | None = None
+        self,
+        confirmed: Sequence[tuple[Photo, str]] | None = None,
+        *,
+        model: str | None = None,
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Fit the scores of the active model, and its picture of the categories, to this catalogue.
+        """Fit the scores of a model, and its picture of the categories, to this catalogue; None: the active model.
 
         Without a label from its own pictures; with `confirmed` (photo, product id) pairs from those: 30 or more.
-        Returns what was learnt and from what. Raises BadInput, BadPicture.
+        Returns what was learnt and from what. Raises BadInput, BadPicture, NotFound.
         """
+        shelf = self.shelf_of(model)
         if confirmed is None:
-            found = models.calibrate(self.folder, self.shelf, progress)
+            found = models.calibrate(self.folder, shelf, progress)
         else:
-            limits, side = Limits.of(self.settings), self.model.photo.preprocessing.source_side
-            found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], self.shelf)
-            found.save(self.folder.space(self.folder.manifest.active))
+            limits, side = Limits.of(self.settings), shelf.model.photo.preprocessing.source_side
+            found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], shelf)
+            found.save(self.folder.space(shelf.model.photo.space.id))
         self._retold()
         return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
 

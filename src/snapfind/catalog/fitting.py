@@ -2,29 +2,34 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 from snapfind.catalog.folder import Folder, drafted
 from snapfind.catalog.models import MOST, NETWORK, copied, enlist, enlisted, kept_pictures, raw_encoder
+from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.fitting import Photos
 from snapfind.encoders.fitting import fit as fit_adapter
 from snapfind.encoders.model import Model
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, BadPicture
+from snapfind.index.filters import where
 from snapfind.index.port import Ask, Index
 from snapfind.media.images import Limits, Source, load
 from snapfind.settings import Settings
 
-__all__ = ["Refused", "fit"]
+__all__ = ["Named", "Refused", "fit"]
 
 Progress = Callable[[int, int], None]
 Refused = Callable[[str], None]
-_PHOTOS = 2048  # at most; of more, so many are drawn
+Named = tuple[Source, str]  # a photo, and the id of the product it shows; "" where nobody said
+_PHOTOS = 4096  # at most; of more, so many are drawn
 _BATCH = 32
 _NEAREST = 5  # pictures that a photo may be of, where the catalogue is too large to ask about all
 
@@ -35,30 +40,33 @@ def fit(
     model: Model,
     settings: Settings,
     *,
-    photos: Sequence[Source] = (),
+    photos: Sequence[Named] = (),
     refused: Refused | None = None,
     progress: Progress | None = None,
 ) -> PhotoEncoder:
-    """Fit an adapter to the catalogue's own pictures, and to photos without a label, and keep it in the folder.
+    """Fit an adapter to the catalogue's own pictures, and to photos of shoppers, and keep it in the folder.
 
-    `refused` is told of each photo that cannot be read. Raises BadInput with fewer than two pictures, or where not
-    one photo of those given can be read.
+    `refused` is told of each photo that cannot be read or is of no product here. Raises BadInput with fewer than two
+    pictures, or where not one photo of those given can be used.
     """
     raw = _network(folder, model, settings)
+    shown = _pictures_of(index, {product for _, product in photos if product})
     near: Counter[str] = Counter()
-    seen = []
-    for batch in _batches(_read(photos, raw.preprocessing.source_side, settings, refused)):
-        seen.append(raw.look(batch).pooled)
+    looks, products = [], []
+    for batch in _batches(_read(photos, shown, raw.preprocessing.source_side, settings, refused)):
+        looks.append(raw.look([image for image, _ in batch]).pooled)
+        products += [product for _, product in batch]
         if index.count() > MOST:
-            near.update(_nearest(batch, model, index))
+            near.update(_near(batch, shown, model, index))
         if progress:
-            progress(sum(map(len, seen)), min(len(photos), _PHOTOS))
-    if photos and not seen:
-        raise BadInput(f"none of the {len(photos):,} photos can be read; give JPEG, PNG or WebP files")
+            progress(len(products), min(len(photos), _PHOTOS))
+    if photos and not looks:
+        raise BadInput(f"none of the {len(photos):,} photos can be used; give pictures of products that are here")
     sample = _sample(folder, index, settings, near)
     if len(sample) < 2:
         raise BadInput("there are fewer than two pictures; add the catalogue first")
-    adapter = fit_adapter(sample, raw, photos=np.concatenate(seen) if seen else None, progress=progress)
+    given = Photos(np.concatenate(looks), _told(products, [product for product, _ in sample])) if looks else None
+    adapter = fit_adapter([image for _, image in sample], raw, photos=given, progress=progress)
     return _keep(folder, model.photo.space.id, raw, adapter)
 
 
@@ -71,35 +79,65 @@ def _network(folder: Folder, model: Model, settings: Settings) -> PhotoEncoder:
     return enlisted(folder, told["tower"], settings) if "tower" in told else raw_encoder(told["encoder"], settings)
 
 
-def _read(photos: Sequence[Source], side: int, settings: Settings, refused: Refused | None) -> Iterator[Image]:
-    """Those of the photos that can be read; of many, so many as are drawn."""
+def _pictures_of(index: Index, products: set[str]) -> dict[str, list[str]]:
+    """The points of those products that the catalogue has."""
+    found: dict[str, list[str]] = {}
+    for point in points_of(index, where("_product", sorted(products))) if products else ():
+        found.setdefault(str(point.payload["_product"]), []).append(point.id)
+    return found
+
+
+def _read(
+    photos: Sequence[Named], shown: Container[str], side: int, settings: Settings, refused: Refused | None
+) -> Iterator[tuple[Image, str]]:
+    """Those of the photos that can be read and are of a product here; of many, so many as are drawn."""
     drawn = random.Random(0).sample(photos, _PHOTOS) if len(photos) > _PHOTOS else photos  # noqa: S311 (no secret)
     limits = Limits.of(settings)
-    for photo in drawn:
+    for photo, product in drawn:
         try:
-            yield load(photo, limits, side=side)
-        except BadPicture as problem:
+            if product and product not in shown:
+                raise BadInput(f"there is no product {product!r} in the catalogue; its photo was left out")
+            yield load(photo, limits, side=side), product
+        except (BadPicture, BadInput) as problem:
             if refused:
                 refused(str(problem))
 
 
-def _batches(images: Iterator[Image]) -> Iterator[list[Image]]:
+def _batches(images: Iterator[tuple[Image, str]]) -> Iterator[list[tuple[Image, str]]]:
     while batch := list(islice(images, _BATCH)):
         yield batch
 
 
-def _nearest(photos: Sequence[Image], model: Model, index: Index) -> Iterator[str]:
-    """The pictures that each photo may be of, by the model that answers."""
-    for vector in model.photo.images(photos, "query"):
+def _near(
+    batch: Sequence[tuple[Image, str]], shown: Mapping[str, list[str]], model: Model, index: Index
+) -> Iterator[str]:
+    """The points that photos are of, or may be of by the model that answers."""
+    vectors = model.photo.images([image for image, _ in batch], "query")
+    for vector, (_, product) in zip(vectors, batch):
         ask = Ask(model.photo.space.id, vector, limit=_NEAREST, group=None)
-        yield from (found.id for found in index.search(ask))
+        yield from shown[product] if product else (found.id for found in index.search(ask))
 
 
-def _sample(folder: Folder, index: Index, settings: Settings, near: Counter[str]) -> list[Image]:
-    """Pictures to fit to: first those that photos are near to, the commonest first, then any."""
-    first = [image for point, _ in near.most_common(MOST) if (image := copied(folder, point, settings))]
-    others = (image for point, image in kept_pictures(folder, index, settings, most=MOST) if point.id not in near)
+def _sample(folder: Folder, index: Index, settings: Settings, near: Counter[str]) -> list[tuple[str, Image]]:
+    """Products and pictures to fit to: first those that photos are near to, the commonest first, then any."""
+    first = [
+        (str(point.payload["_product"]), image)
+        for point in index.get([point for point, _ in near.most_common(MOST)])
+        if (image := copied(folder, point.id, settings))
+    ]
+    others = (
+        (str(point.payload["_product"]), image)
+        for point, image in kept_pictures(folder, index, settings, most=MOST)
+        if point.id not in near
+    )
     return [*first, *islice(others, MOST - len(first))]
+
+
+def _told(products: Sequence[str], pictures: Sequence[str]) -> NDArray[np.float64]:
+    """(m, n): a photo's label shared out among the pictures of its product; 0 without a label."""
+    same = np.array(products)[:, None] == np.array(pictures)[None]
+    shares: NDArray[np.float64] = same / np.maximum(same.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def _keep(folder: Folder, name: str, raw: PhotoEncoder, adapter: Adapter) -> PhotoEncoder:

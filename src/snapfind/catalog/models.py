@@ -312,7 +312,7 @@ def rank(folder: Folder, artifact: Path | None) -> None:
 def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
     """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
     found = learn(kept_pictures(folder, shelf.index, shelf.settings, most=MOST), shelf, progress)
-    found.save(folder.space(folder.manifest.active))
+    found.save(folder.space(shelf.model.photo.space.id))
     return found
 
 

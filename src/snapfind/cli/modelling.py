@@ -1,5 +1,6 @@
 """Verbs about models: list, fit to the catalogue, build another or use your own, try it out, switch, roll back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from snapfind.cli.options import Json
 from snapfind.cli.place import Place, at, folder_of
 from snapfind.cli.printing import err, out, print_json, progress_bar
 from snapfind.cli.quantising import quantise
-from snapfind.errors import BadInput, NotFound
+from snapfind.errors import BadInput
 from snapfind.evaluate.queries import read_queries
 
 __all__ = ["app"]
@@ -46,36 +47,42 @@ def list_(shop: Place, json: Json = False) -> None:
 def fit(
     shop: Place,
     photos: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Photos of shoppers, of which nobody need say what they show."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER|TABLE",
+            help="Photos of shoppers: a folder, without labels, or a CSV with picture and product; may be repeated.",
+        ),
     ] = None,
     kept: Annotated[bool, typer.Option("--kept", help="Fit to the photos of searches that were kept, too.")] = False,
 ) -> None:
     """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch.
 
-    Photos of shoppers make it better, thirty already; they need no label.
+    Photos of shoppers make it better, ten without a label already; labelled ones much better.
     """
-    if photos is None:
+    if photos:
+        name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
+    else:
         with at(shop) as catalogue, progress_bar("fitting") as progress:
             name = catalogue.fit(kept=kept, progress=progress)
-    else:
-        name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
     out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
 
 
-def _fit_to(photos: Path, shop: Path, kept: bool) -> str:
-    if not photos.is_dir():
-        raise NotFound(f"there is no folder {photos}; give the one of shoppers' photos")
-    given = list(pictures_in(photos))
-    if not given:
-        raise BadInput(f"{photos} holds no pictures; give the folder of shoppers' photos")
+def _fit_to(places: Sequence[Path], shop: Path, kept: bool) -> str:
+    photos: list[Path] = []
+    confirmed: list[tuple[Path, str]] = []
+    for place in places:
+        found = list(pictures_in(place)) if place.is_dir() else _confirmed(place)
+        if not found:
+            raise BadInput(f"{place} names no pictures; give a folder of shoppers' photos, or a table of labelled ones")
+        photos += (one for one in found if isinstance(one, Path))
+        confirmed += (one for one in found if not isinstance(one, Path))
     refused: list[str] = []
     with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
-        name = catalogue.fit(given, kept=kept, refused=refused.append, progress=progress)
+        name = catalogue.fit(photos, confirmed, kept=kept, refused=refused.append, progress=progress)
     for sentence in refused[:10]:
         err.print(sentence, markup=False)
     if refused:
-        err.print(f"{len(refused):,} photos could not be read; fitted without them")
+        err.print(f"{len(refused):,} photos could not be used; fitted without them")
     return name
 
 

@@ -26,7 +26,12 @@ def run(
     frozen: Annotated[
         Path | None, typer.Option(metavar="TABLE", help="Labelled photos that never change: columns picture, product.")
     ] = None,
-    depth: Annotated[Literal["heads", "blocks", "network"], typer.Option(help="What learns.")] = "heads",
+    depth: Annotated[
+        Literal["fit", "heads", "blocks", "network"],
+        typer.Option(
+            help="What learns: a closed form in a minute, or (extra learn) heads, the last blocks, everything."
+        ),
+    ] = "fit",
     minutes: Annotated[float, typer.Option(help="About how long learning may take; 0 as long as it needs.")] = 0,
     least: Annotated[int, typer.Option(help="Labelled photos that are needed.")] = 50,
     slice_loss: Annotated[float, typer.Option(help="What a slice may lose of precision@1, 0 to 1.")] = 0.1,

@@ -5,7 +5,7 @@
     catalogue  (I + k B) M  moves a studio picture half way to its photos: B is the ridge regression from one to the
                             other, k balances the two
 
-benchmarks/photo_to_studio.py measures it, and what real photos add (encoders/unlabelled.py).
+benchmarks/photo_to_studio.py measures it, and what real photos add (encoders/settling.py).
 """
 
 from typing import NamedTuple

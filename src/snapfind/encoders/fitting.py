@@ -1,12 +1,13 @@
 """An adapter fitted on a catalogue's own pictures, so that shopper photos land near them.
 
 No shopper photo is needed: each picture is photographed again (media/rephotograph.py), and a closed form follows from
-how the network sees the two. Photos of shoppers, without a label, make it better.
+how the network sees the two. Photos of shoppers make it better, without a label already (encoders/settling.py).
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,33 +17,40 @@ from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.closed_form import solve
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.port import Vectors
-from snapfind.encoders.unlabelled import settle
+from snapfind.encoders.settling import settle
 from snapfind.encoders.vectors import unit
 from snapfind.errors import BadInput
 from snapfind.media.cutout import cutout
 from snapfind.media.rephotograph import rephotograph
 
-__all__ = ["fit"]
+__all__ = ["Photos", "fit"]
 
 Progress = Callable[[int, int], None]
 _PICTURES, _PHOTOS = 512, 2048  # at most; a larger catalogue is sampled: the closed form needs no more
+
+
+class Photos(NamedTuple):
+    """Shoppers' photos: looks (m, d) at them, and `told` (m, n), which of n pictures show the product that each is of:
+    rows sum to 1, or are 0 of a photo without a label."""
+
+    looks: Vectors
+    told: NDArray[np.float64]
 
 
 def fit(
     pictures: Sequence[Image],
     encoder: PhotoEncoder,
     *,
-    photos: Vectors | None = None,
+    photos: Photos | None = None,
     views: int = 24,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Adapter:
     """Studio pictures, one a product -> their adapter, about 30 ms a photo; at most 512 pictures and 2,048 photos.
 
-    `pictures` may load lazily: only those sampled are asked for, each twice at most. `photos` are looks (m, d) at what
-    shoppers sent, of products among the pictures. `progress` gets (pictures done, of how many). A quarter of the photos
-    made is kept aside: where the adapter finds fewer of these than the raw encoder it becomes the identity. Raises
-    BadInput on fewer than two pictures.
+    `pictures` may load lazily: only those sampled are asked for, each twice at most. `photos` are of products among
+    them. `progress` gets (pictures done, of how many). A quarter of the photos made is kept aside: where the adapter
+    finds fewer of these than the raw encoder it becomes the identity. Raises BadInput on fewer than two pictures.
     """
     if len(pictures) < 2:
         raise BadInput(f"an adapter is fitted on two pictures or more, not {len(pictures)}: add products first")
@@ -62,10 +70,13 @@ def fit(
     }
     if recalls[1] < recalls[0]:
         return Adapter(encoder.raw_id, raw.weights, told)
-    if photos is None or not len(photos):
+    if photos is None or not len(photos.looks):
         return Adapter(encoder.raw_id, solved.weights, told)
-    settled = settle(studio, made[:, kept:], unit(photos))
-    return Adapter(encoder.raw_id, settled, told | {"unlabelled_photos": len(photos)})
+    labels = photos.told[:, chosen]
+    settled = settle(studio, made[:, kept:], unit(photos.looks), labels)
+    labelled = int(labels.any(axis=1).sum())
+    counts = {"unlabelled_photos": len(labels) - labelled, "labelled_photos": labelled}
+    return Adapter(encoder.raw_id, settled, told | counts)
 
 
 def _look(

@@ -5,13 +5,16 @@ from typing import Literal
 
 from snapfind.errors import BadInput
 
-__all__ = ["Rules"]
+__all__ = ["Depth", "Rules"]
+
+Depth = Literal["fit", "heads", "blocks", "network"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Limits of a turn.
 
+    `depth` says what learns: "fit" the closed form of `snapfind model fit`, the others of `snapfind learn catalogue`.
     `least` labelled photos are needed; one session gives at most `a_session` and one product takes at most `a_product`
     of them, the newest; every `fresh`th session is held out. The new model may lose `slice_loss` (0..1 of precision@1)
     in a slice of `slice_least` photos or more, and `loss` on the whole; `gain` is what it must gain at the least, with
@@ -23,7 +26,7 @@ class Rules:
     a_session: int = 20
     a_product: int = 200
     fresh: int = 5
-    depth: Literal["heads", "blocks", "network"] = "heads"
+    depth: Depth = "fit"
     minutes: float = 0.0
     seed: int = 0
     loss: float = 0.0

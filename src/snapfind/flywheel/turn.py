@@ -50,9 +50,10 @@ def folder_of(catalogue: Reading) -> Path:
 def run(catalogue: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Tell = lambda _: None) -> Turn:
     """One turn, recorded. `frozen` are labelled photos that never change; without them only fresh ones judge.
 
-    Raises BadInput while a trial is under way, ExtraMissing without PyTorch.
+    Raises BadInput while a trial is under way, ExtraMissing without PyTorch where a network learns.
     """
-    need_torch()
+    if rules.depth != "fit":
+        need_torch()
     if catalogue.trial is not None:
         raise BadInput(f"{catalogue.trial.model} is on trial; conclude that first")
     began, before = _now(), catalogue.folder.manifest.active
@@ -132,16 +133,7 @@ def _read(catalogue: Catalog, rules: Rules) -> _Log:
 
 def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell) -> Turn:
     """The turn with its model, built beside the old one, and what the two give on both sets."""
-    from snapfind.learn.catalogue import adapt, within
-    from snapfind.learn.gather import gather
-
-    shown, _, _ = gather(catalogue, [(one.photo, one.product) for one in log.learnable])
-    step = within(rules.depth, rules.minutes, shown, rules.seed + turn.number)
-    with tempfile.TemporaryDirectory(dir=catalogue.folder.path) as work:
-        command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
-        found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)
-        tell(f"learnt: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
-        name = catalogue.adopt(found.folder)
+    name = _fitted(catalogue, log) if rules.depth == "fit" else _taught(catalogue, rules, log, turn.number, tell)
     fresh = [Asked(one.search, one.photo, None, frozenset({one.product})) for one in log.held]
     checks, metrics = list(turn.guards), {}
     for kind, asked in (("fresh", fresh), ("frozen", frozen)):
@@ -156,6 +148,28 @@ def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Seq
     if not metrics:
         checks.append(Guard("judged", False, "no photo was held out and no frozen set was given"))
     return replace(turn, model=name, metrics=metrics, guards=checks)
+
+
+def _fitted(catalogue: Catalog, log: _Log) -> str:
+    """A model in closed form, of the labels and of the kept photos that settled nothing."""
+    spoken = {one.photo for one in (*log.learnable, *log.held)}
+    others = [photo for photo in sorted(catalogue.asked) if photo not in spoken]
+    return catalogue.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
+
+
+def _taught(catalogue: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) -> str:
+    """A model that learnt from the labels by gradient descent."""
+    from snapfind.learn.catalogue import adapt, within
+    from snapfind.learn.gather import gather
+
+    assert rules.depth != "fit"
+    shown, _, _ = gather(catalogue, [(one.photo, one.product) for one in log.learnable])
+    step = within(rules.depth, rules.minutes, shown, rules.seed + number)
+    with tempfile.TemporaryDirectory(dir=catalogue.folder.path) as work:
+        command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
+        found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)
+        tell(f"learnt: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
+        return catalogue.adopt(found.folder)
 
 
 def _figures(report: Report) -> dict[str, float]:

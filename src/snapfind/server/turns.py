@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from snapfind.flywheel.lineage import Turn, turns
+from snapfind.flywheel.rules import Depth
 from snapfind.flywheel.turn import conclude, folder_of
 from snapfind.server.auth import needs
 from snapfind.server.jobs_api import JobReply, submit
@@ -55,7 +56,7 @@ class TurnBody(Given):
     """How to turn; what is left out has the value of docs/how-to/flywheel.md."""
 
     least: int = Field(50, ge=2, le=1_000_000)
-    depth: Literal["heads", "blocks", "network"] = "heads"
+    depth: Depth = "fit"
     minutes: float = Field(0, ge=0, le=10_000)
     slice_loss: float = Field(0.1, ge=0, le=1)
     gain: float = Field(0, ge=0, le=1)
@@ -94,7 +95,8 @@ async def list_turns(service: Serving, trace: Now) -> TurnsReply:
 async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
     """One turn as a job: labels from clicks, a model learnt, judged, and put on trial when every guard holds.
 
-    It needs the extra `learn` and photos that were kept (`keep_photos`). Searches go on, more slowly.
+    It needs photos that were kept (`keep_photos`), and the extra `learn` where a network learns, at any `depth` but
+    `fit`. Searches go on, more slowly.
 
     ```sh
     curl --json '{"least": 200, "share": 0.1}' http://127.0.0.1:8000/v1/flywheel/turns

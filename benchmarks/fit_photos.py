@@ -1,12 +1,13 @@
-"""What do photos bring that nobody labelled, and what if they are of other products? Prints Markdown.
+"""What do shoppers' photos bring to `model fit`, without labels and with some? Prints two tables in Markdown.
 
-    SNAPFIND_DATA=... python benchmarks/unlabelled.py        # thirds of train, two fitted to, one asks: for choosing
-    SNAPFIND_DATA=... python benchmarks/unlabelled.py --val  # fitted to photos of train, asked with val; reported
+    SNAPFIND_DATA=... python benchmarks/fit_photos.py        # thirds of train, two fitted to, one asks: for choosing
+    SNAPFIND_DATA=... python benchmarks/fit_photos.py --val  # fitted to photos of train, asked with val; reported
 
 Gallery: the 81 studio pictures of `grocery`. Photos of one product that follow each other are nearly the same, so each
 product's photos are cut into thirds as they stand. "few asked for": 500 photos of which some products have nearly all.
 "54 of 81": 27 products are taken out of the gallery and not out of the photos. "new": the photos are of 54 products,
-the other 27 are asked for, all 81 stand in the gallery. Three drawings each; means and deviations.
+the other 27 are asked for, all 81 stand in the gallery. Labels are of photos drawn from each product. Three drawings
+each; means and deviations.
 """
 
 import argparse
@@ -22,11 +23,12 @@ from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.closed_form import solve
 from snapfind.encoders.fitting import _look
 from snapfind.encoders.port import Vectors
-from snapfind.encoders.unlabelled import settle
+from snapfind.encoders.settling import settle
 from snapfind.encoders.vectors import unit
 
 Rows = NDArray[np.int64]
 COUNTS = (10, 30, 100, 300, 1000)
+LABELS = (1, 2, 5, 10, 1000)
 
 
 class Case(NamedTuple):
@@ -85,20 +87,59 @@ def main() -> None:
     photos = np.concatenate([unit(encoder.look(one.photos).pooled) for one in sets])
     fine = np.concatenate([one.fine for one in sets])
     studio, made, _ = _look(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
-    found: dict[str, list[tuple[float, ...]]] = {}
+    unlabelled, labelled = Table(), Table()
     for seed, (fitted, asked) in enumerate(folds(fine, given.val, len(train.fine))):
-        for case in cases(fine, fitted, asked, np.random.default_rng(seed)):
-            own, own_made = studio[case.gallery], made[case.gallery]
+        rng = np.random.default_rng(seed)
+        for case in cases(fine, fitted, asked, rng):
+            own, own_made, nobody = (
+                studio[case.gallery],
+                made[case.gallery],
+                np.zeros((len(case.fitted), len(case.gallery))),
+            )
             wanted = np.searchsorted(case.gallery, fine[case.asked])
             nothing = Adapter.nothing("", studio.shape[1]).weights
-            ways = (nothing, solve(own, own_made), settle(own, own_made, photos[case.fitted]))
-            row = [part for way in ways for part in figures(way, own, photos[case.asked], wanted)]
-            found.setdefault(case.name, []).append(tuple(row))
-    print("| photos without a label | raw | fine@5 | `model fit` | fine@5 | with the photos | fine@5 |")
-    print("|---|---|---|---|---|---|---|")
-    for name, rows in found.items():
-        cells = (f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in zip(np.mean(rows, 0), np.std(rows, 0, ddof=1)))
-        print(f"| {name} | {' | '.join(cells)} |")
+            ways = (nothing, solve(own, own_made), settle(own, own_made, photos[case.fitted], nobody))
+            unlabelled.add(case.name, [figures(way, own, photos[case.asked], wanted) for way in ways])
+        for count in LABELS:
+            told = np.eye(81)[fine[fitted]] * first(fine[fitted], count, rng)[:, None]
+            some = told.any(axis=1)
+            ways = (settle(studio, made, photos[fitted][some], told[some]), settle(studio, made, photos[fitted], told))
+            name = f"{count:,}" if count < 1000 else "all"
+            labelled.add(name, [figures(way, studio, photos[asked], fine[asked]) for way in ways])
+        for part in (0.2, 0.4):
+            told = np.eye(81)[
+                np.where(rng.random(len(fitted)) < part, rng.integers(81, size=len(fitted)), fine[fitted])
+            ]
+            way = settle(studio, made, photos[fitted], told)
+            labelled.add(f"all, {part:.0%} drawn at random", [figures(way, studio, photos[asked], fine[asked])] * 2)
+    unlabelled.show("photos without a label", "raw", "`model fit`", "with the photos")
+    labelled.show("labelled photos a product", "these alone", "the others beside, without a label")
+
+
+def first(fine: Rows, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(m,) True for so many photos of each product, drawn."""
+    chosen = np.zeros(len(fine), bool)
+    for product in range(81):
+        chosen[rng.permutation(np.flatnonzero(fine == product))[:count]] = True
+    return chosen
+
+
+class Table:
+    """Rows by name, each of several drawings."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[list[float]]] = {}
+
+    def add(self, name: str, figures: list[tuple[float, float]]) -> None:
+        """One drawing: fine@1 and fine@5 of each way."""
+        self.rows.setdefault(name, []).append([part for way in figures for part in way])
+
+    def show(self, head: str, *ways: str) -> None:
+        """Means and deviations."""
+        print(f"\n| {head} | {' | '.join(f'{way} | fine@5' for way in ways)} |\n|{'---|' * (2 * len(ways) + 1)}")
+        for name, rows in self.rows.items():
+            means, deviations = np.mean(rows, 0), np.std(rows, 0, ddof=1)
+            print(f"| {name} | {' | '.join(f'{m:.3f} ± {d:.3f}' for m, d in zip(means, deviations))} |")
 
 
 if __name__ == "__main__":

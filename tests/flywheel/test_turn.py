@@ -1,27 +1,24 @@
 """A whole turn on a small shop: clicks make a model, a trial proves it, and a poisoned log is stopped."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
-
-from typer.testing import CliRunner  # noqa: E402
-
-import snapfind  # noqa: E402
-from snapfind.cli.app import app  # noqa: E402
-from snapfind.errors import BadInput, NotFound  # noqa: E402
-from snapfind.evaluate.queries import Asked  # noqa: E402
-from snapfind.events.event import Event  # noqa: E402
-from snapfind.flywheel.lineage import turns  # noqa: E402
-from snapfind.flywheel.rules import Rules  # noqa: E402
-from snapfind.flywheel.turn import conclude, folder_of, run  # noqa: E402
-from snapfind.media.cutout import cutout  # noqa: E402
-from snapfind.media.rephotograph import rephotograph  # noqa: E402
-from tests.pictures import picture, save  # noqa: E402
+import snapfind
+from snapfind.cli.app import app
+from snapfind.errors import BadInput, NotFound
+from snapfind.evaluate.queries import Asked
+from snapfind.events.event import Event
+from snapfind.flywheel.lineage import turns
+from snapfind.flywheel.rules import Rules
+from snapfind.flywheel.turn import conclude, folder_of, run
+from snapfind.media.cutout import cutout
+from snapfind.media.rephotograph import rephotograph
+from tests.pictures import picture, save
 
 PRODUCTS, PHOTOS = 6, 10
 RULES = Rules(least=20, minutes=0.2, share=1, slice_loss=1, loss=1)
@@ -60,14 +57,19 @@ def frozen(tmp_path):
     return found
 
 
-def test_a_turn_learns_is_tried_and_goes_live(shop, frozen):
+@pytest.mark.parametrize("depth", ["fit", "heads"])
+def test_a_turn_learns_is_tried_and_goes_live(shop, frozen, depth):
+    if depth == "heads":
+        pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+        pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+    rules = replace(RULES, depth=depth)
     old = shop.info()["model"]
-    turn = run(shop, RULES, frozen)
+    turn = run(shop, rules, frozen)
     assert turn.decision == "trial" and turn.model == shop.trial.model != old == shop.info()["model"]
     assert turn.data["photos"] + turn.data["held_out"] == PRODUCTS * PHOTOS and len(turn.data["sha256"]) == 64
     assert set(turn.metrics) == {"fresh", "frozen"} and all(guard.holds for guard in turn.guards)
     with pytest.raises(BadInput, match="on trial"):
-        run(shop, RULES, frozen)
+        run(shop, rules, frozen)
     waiting = conclude(shop, votes=5)
     assert waiting.decision == "trial" and "5 votes decide" in waiting.why
     for number in range(12):  # shoppers who click what the new model put there
