@@ -6,8 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from snapfind.cli import main
+
+# The same examples each time, and no clock: a busy machine must not fail a test, nor luck. Others are drawn with
+# `scripts/test --hypothesis-profile=drawn`.
+_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, database=None, **_UNTIMED)
+settings.register_profile("drawn", max_examples=300, **_UNTIMED)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

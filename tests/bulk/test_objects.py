@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.pictures import picture
+from tests.ports import held
 
 ray = pytest.importorskip("ray", reason="needs the extra snapfind[ray]")
 moto = pytest.importorskip("moto.server", reason="needs a server of S3's protocol: pip install 'moto[server]'")
@@ -27,15 +28,14 @@ from snapfind.errors import BadInput, BadPicture, BadRow, NotFound, NotReady  # 
 class Bucket:
     """A bucket `shop`, on a server that can be stopped and begun again with what it holds."""
 
-    def __init__(self):
-        self.begin(0)
+    def __init__(self, port):
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
+        self.begin()
         self.put("")
 
-    def begin(self, port):
-        self.server = moto.ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    def begin(self):
+        self.server = moto.ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
         self.server.start()
-        self.port = self.server.get_host_and_port()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
 
     def stop(self):
         self.server.stop()
@@ -50,8 +50,14 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    made = Bucket()
+def port():
+    with held() as found:
+        yield found
+
+
+@pytest.fixture
+def bucket(monkeypatch, port):
+    made = Bucket(port)
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
@@ -60,7 +66,7 @@ def bucket(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     yield made
     if not made.server:
-        made.begin(made.port)
+        made.begin()
     made.ask_for_keys(after="inf")
     httpx.post(f"{made.url}/moto-api/reset").raise_for_status()
     made.stop()
@@ -186,7 +192,7 @@ def test_a_server_that_goes_in_the_middle_is_one_sentence_and_nothing_is_lost(sh
             bulk.add(catalogue, "s3://shop/new", cluster, workers=1, progress=stop)
         stored = len(list(catalogue.points()))
         assert 16 <= stored < 100
-        bucket.begin(bucket.port)
+        bucket.begin()
         report = bulk.add(catalogue, "s3://shop/new", cluster, workers=1)
         assert (report.unchanged, report.added, report.failures) == (stored, 100 - stored, [])
 

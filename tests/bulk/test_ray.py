@@ -87,10 +87,16 @@ def as_bytes(number):
 
 
 RUN = """
-import sys, snapfind
+import signal, sys, snapfind
 from snapfind import bulk
+
+def told(done, total):
+    print(done, flush=True)
+    if done >= 16:
+        signal.pause()  # until the kill, however late it comes
+
 with snapfind.open(sys.argv[1]) as catalogue:
-    bulk.add(catalogue, sys.argv[2], workers=1, progress=lambda done, total: print(done, flush=True))
+    bulk.add(catalogue, sys.argv[2], workers=1, progress=told)
 """
 
 

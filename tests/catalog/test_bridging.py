@@ -12,6 +12,7 @@ from snapfind.encoders.text import TextEncoder
 from snapfind.errors import ModelBroken, NotFound
 from snapfind.types import Like, Product
 from tests.pictures import save
+from tests.second_model import second_model
 
 WORDS = ["a brass trumpet", "winter coat", "frying pan", "wooden chess board"]
 
@@ -89,8 +90,8 @@ def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameles
         one = Item(Product("new"), "m0.png", shop.folder / "m0.png")
         (seen,) = Worker(recipe_of(again.folder, again.model, again.settings)).see([Task("", one, ())])
         assert isinstance(seen, Seen) and name in seen.vectors, "workers of a cluster make it too"
-        fitted = again.fit()
-        assert fitted != first and firsts(again)[1:] == firsts(again, first)[1:] == ["m1", "m2", "m3"]
+        again.switch(second_model(again, shop.folder / "fitted"))
+        assert again.info()["model"] != first and firsts(again)[1:] == firsts(again, first)[1:] == ["m1", "m2", "m3"]
         assert all(name in point.vectors for point in again.points(vectors=True))
 
 

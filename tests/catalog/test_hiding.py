@@ -6,6 +6,7 @@ import pytest
 from snapfind.errors import CatalogBroken, NotFound
 from snapfind.index.payload import point_id
 from tests.pictures import picture
+from tests.second_model import second_model
 
 
 def state(catalogue):
@@ -58,10 +59,10 @@ def test_fields_that_changed_meanwhile_count(catalogue):
     assert catalogue.get("tea-2").pictures[0].name == "b.png"
 
 
-def test_a_space_that_was_built_meanwhile_gets_its_vector(catalogue):
+def test_a_space_that_was_built_meanwhile_gets_its_vector(catalogue, tmp_path):
     main = point_id("tea-2", "b.png")
     catalogue.hide([main])
-    name = catalogue.fit()
+    name = second_model(catalogue, tmp_path / "artifact")
     catalogue.show([main])
     assert all(name in point.vectors for point in catalogue.points(vectors=True))
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.encoders.fitting import fit
 from snapfind.types import Like
 from tests.pictures import picture, save
+from tests.second_model import artifact
 
 ASKED = [picture(number) for number in (0, 3, 5)]
 MIXED = [[photo, [Like(photo=photo), Like(text="mug")]] for photo in ASKED]
@@ -22,9 +22,7 @@ def two(shop):
     with shop.open() as catalogue:
         catalogue.add(shop.table)
         catalogue.add(shop.folder / "more")
-        artifact = shop.folder / "artifact"
-        fit([picture(number) for number in range(3)], catalogue.model.photo).save(artifact)
-        yield catalogue, artifact
+        yield catalogue, artifact(catalogue, shop.folder / "artifact")
 
 
 def said(answer):
@@ -35,9 +33,9 @@ def answers(catalogue, model):
     return [said(catalogue.search(wanted, model=model, limit=8)) for wanted in WANTED]
 
 
-def change(catalogue, artifact):
+def change(catalogue, given):
     """The whole life of a model; then of the first one, from the other's side."""
-    other = catalogue.adopt(artifact)
+    other = catalogue.adopt(given)
     catalogue.switch(other)
     catalogue.rollback()
     catalogue.switch(other)
@@ -46,10 +44,10 @@ def change(catalogue, artifact):
 
 
 def test_no_reply_is_of_two_models(two):
-    catalogue, artifact = two
+    catalogue, given = two
     first = catalogue.info()["model"]
     expected = {first: answers(catalogue, first)}
-    other = catalogue.adopt(artifact)
+    other = catalogue.adopt(given)
     expected[other] = answers(catalogue, other)
     assert all(mine != theirs for mine, theirs in zip(expected[first], expected[other]))
     catalogue.drop(other)
@@ -65,7 +63,7 @@ def test_no_reply_is_of_two_models(two):
         asking = [pool.submit(ask, number) for number in range(4)]
         try:
             for _ in range(2):
-                change(catalogue, artifact)
+                change(catalogue, given)
         finally:
             stop.set()
         for one in asking:

@@ -7,17 +7,18 @@ import pytest
 import snapfind
 from snapfind.errors import BadInput, NotFound
 from tests.pictures import picture, save
+from tests.second_model import second_model
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    """A shop with two models, the fitted one answers: fitting takes seconds, so it is done once."""
+    """A shop with two models, the fitted one answers."""
     folder = tmp_path_factory.mktemp("fitted")
     for number in range(6):
         save(number, folder / "more" / f"m{number}.png")
     with snapfind.open(folder / "shop.snap") as catalogue:
         catalogue.add(folder / "more")
-        catalogue.fit()
+        catalogue.switch(second_model(catalogue, folder / "artifact"))
     return folder / "shop.snap"
 
 

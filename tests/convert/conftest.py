@@ -8,7 +8,10 @@ import shutil
 import pytest
 
 import snapfind
+from tests.learning import one_seed, one_thread
 from tests.pictures import save
+
+__all__ = ["one_seed", "one_thread"]
 
 if all(importlib.util.find_spec(name) for name in ("torch", "onnxscript", "open_clip")):
     from snapfind.convert.convert import convert

@@ -24,7 +24,7 @@ from snapfind.learn.network import read_network
 from snapfind.search.calibrate import Calibration
 from snapfind.server import build
 from tests.pictures import picture, save
-from tests.server.conftest import BASE, Checked, photo64
+from tests.server.conftest import BASE, Checked, over, photo64
 
 COUNT = 16
 WITHOUT = ["torch", "torchvision", "transformers", "open_clip", "timm", "huggingface_hub", "onnxscript", "sympy"]
@@ -111,9 +111,7 @@ def test_it_is_opened_again_by_a_new_process_a_worker_and_a_server(shop, made, t
     served = snapfind.open(tmp_path / "other.snap", models=str(tmp_path / "models"))
     served.add(pictures(1, tmp_path))
     with Checked(build(served), base_url=BASE) as client:
-        job = client.post("/v1/models/use", json={"artifact": "small"}).json()["job"]["id"]
-        while (told := client.get(f"/v1/jobs/{job}").json()["job"])["state"] not in {"done", "failed"}:
-            pass
+        told = over(client, client.post("/v1/models/use", json={"artifact": "small"}).json()["job"])
         assert told["report"] == {"model": name}
         asked = client.post("/v1/search", json={"photo": photo64(0)}).json()
         assert (asked["space"], asked["hits"][0]["product"]["id"]) == (name, "p0")

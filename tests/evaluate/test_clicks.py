@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss as sk_log_loss
 from sklearn.metrics import roc_auc_score
@@ -19,6 +19,7 @@ def judged(draw):
     return np.array(chances), np.array(clicked), np.array(groups)
 
 
+@settings(max_examples=40)
 @given(judged())
 def test_they_agree_with_scikit_learn(case):
     chances, clicked, groups = case

@@ -7,7 +7,6 @@ the rules of its documentation: a write needs a key, ids are apart by key, a rea
 
 import socket
 import threading
-import time
 from contextlib import contextmanager
 
 import uvicorn
@@ -17,6 +16,8 @@ from qdrant_client.http import models
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from tests.waiting import PATIENCE, until
 
 __all__ = ["StandIn", "serving"]
 
@@ -251,12 +252,11 @@ def serving(stand_in, port=0):
 
     def stop():
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
         listening.close()
 
-    while not server.started:
-        time.sleep(0.01)
     try:
+        until(lambda: server.started or not thread.is_alive(), "the stand-in has started")
         yield f"127.0.0.1:{listening.getsockname()[1]}", stop
     finally:
         stop()

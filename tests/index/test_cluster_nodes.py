@@ -21,6 +21,8 @@ from snapfind.index.collection import Shape
 from snapfind.index.port import Ask
 from snapfind.index.servers import connect
 from tests.index.test_contract import DIM, point
+from tests.ports import held
+from tests.waiting import until
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
 
@@ -41,7 +43,10 @@ class RealNodes:
     """The servers of SNAPFIND_QDRANT_URL; a command stops one of them and another starts it."""
 
     hosts = SERVERS.partition("://")[2].split(",")
-    pause = 5.0  # seconds of traffic before, during and after
+
+    def run(self, traffic):
+        time.sleep(5.0)
+        traffic.go_on()
 
     def stop(self):
         subprocess.run(STOP, shell=True, check=True)
@@ -53,19 +58,20 @@ class RealNodes:
 class StandInNodes:
     """Three addresses of one state."""
 
-    pause = 0.3
-
     def __init__(self, stack):
         self._stack, self._state = stack, StandIn()
-        self._open = [stack.enter_context(serving(self._state)) for _ in range(3)]
-        self.hosts = [host for host, _ in self._open]
+        self._port = stack.enter_context(held())
+        self._first, self._stop = stack.enter_context(serving(self._state, self._port))
+        self.hosts = [self._first, *(stack.enter_context(serving(self._state))[0] for _ in range(2))]
+
+    def run(self, traffic):
+        traffic.go_on()
 
     def stop(self):
-        self._open[0][1]()  # the one that is asked first
+        self._stop()  # the one that is asked first
 
     def start(self):
-        port = int(self.hosts[0].rpartition(":")[2])
-        self._stack.enter_context(serving(self._state, port))
+        self._stack.enter_context(serving(self._state, self._port))
 
 
 @pytest.fixture(params=["stand-in", "servers"])
@@ -85,6 +91,11 @@ class Traffic:
     def __init__(self, index):
         self.index, self.stop = index, threading.Event()
         self.acknowledged, self.refused, self.searches, self.failed = [], 0, 0, []
+
+    def go_on(self):
+        """Wait until more was written and found than now."""
+        written, found = len(self.acknowledged) + 20, self.searches + 20
+        until(lambda: len(self.acknowledged) >= written and self.searches >= found, "writes and searches go on")
 
     def write(self):
         number = 0
@@ -116,19 +127,16 @@ def test_a_node_stops_and_returns_and_nothing_acknowledged_is_lost(nodes):
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(traffic.write), pool.submit(traffic.search), pool.submit(traffic.search)]
         try:
-            time.sleep(nodes.pause)
-            before = len(traffic.acknowledged), traffic.searches
+            nodes.run(traffic)
             nodes.stop()
-            time.sleep(nodes.pause)
-            during = traffic.searches
+            nodes.run(traffic)
             nodes.start()
-            time.sleep(nodes.pause)
+            nodes.run(traffic)
         finally:
             traffic.stop.set()
         for one in running:
             one.result()
     assert not traffic.failed, traffic.failed[:5]
-    assert before[0] > 0 and during > before[1] and len(traffic.acknowledged) > before[0]
     there(index, traffic.acknowledged)
     for host in nodes.hosts:  # the one that returned too, once it has caught up
         one = cluster.find(*connect(f"qdrant://{host}/{address.rpartition('/')[2]}"))

@@ -264,7 +264,7 @@ filters = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(values, min_size=1, max_size=12), st.lists(filters, min_size=1, max_size=6))
 def test_a_filter_gives_exactly_what_its_meaning_gives(index, payloads, texts):
     index.delete(None)

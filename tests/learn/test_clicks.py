@@ -27,16 +27,16 @@ TABS = KINDS[np.arange(CLASSES)] // 2  # two tabs
 CALM = Habits(taste=0.0)
 
 
-def shop():
-    """Unit rows around one centre a class: photos, items, and what hides behind them."""
+def shop(spread=0.6):
+    """Unit rows around one centre a class, so far from it: photos, items, and what hides behind them."""
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(CLASSES), EACH)
-    rows = unit(rng.normal(size=(CLASSES, WIDTH))[labels] + 0.6 * rng.normal(size=(len(labels), WIDTH)) + 0.4)
+    rows = unit(rng.normal(size=(CLASSES, WIDTH))[labels] + spread * rng.normal(size=(len(labels), WIDTH)) + 0.4)
     return rows[::2], rows[1::2], Truth(labels[::2], labels[1::2], KINDS)
 
 
-def log_of(searches, habits=CALM, tabs=None, seed=1):
-    photos, items, truth = shop()
+def log_of(searches, habits=CALM, tabs=None, seed=1, spread=0.6):
+    photos, items, truth = shop(spread)
     told = truth if tabs is None else replace(truth, tabs=TABS)
     return simulate(Ranker(photos @ items.T, tabs), told, searches, habits, seed)
 
@@ -113,8 +113,8 @@ def test_triplets_name_what_was_passed_over_and_cleaning_drops_noise():
     assert cleaned(mined([]), photos, items, ids).shape == (0, 3)
 
 
-def learnt(log, shares=None, epochs=6):
-    photos, items, truth = shop()
+def learnt(log, shares=None, epochs=6, spread=0.6):
+    photos, items, truth = shop(spread)
     ids = virtual_ids(log, len(photos), len(items), CLASSES, dim=16)
     own, virtual = virtual_ids(by_leaf(log, KINDS[truth.items]), len(photos), 4, 2, dim=2)
     triplets = cleaned(mined(log), photos, items, ids[0])
@@ -130,29 +130,34 @@ def learnt(log, shares=None, epochs=6):
 
 
 def test_clicks_teach_the_features():
-    photos, items, truth = shop()
-    found = learnt(log_of(1500))
+    photos, items, truth = shop(spread=1.0)  # a fifth of the photos finds another class by the features as they are
+    found = learnt(log_of(1500, spread=1.0), spread=1.0)
     asked, there = (
         found.vectors(torch.from_numpy(side), query=query).numpy() for side, query in ((photos, True), (items, False))
     )
     after = (truth.items[(asked @ there.T).argmax(1)] == truth.photos).mean()
     before = (truth.items[(photos @ items.T).argmax(1)] == truth.photos).mean()
-    assert after > before
+    assert after > before + 0.02  # over five seeds .06 to .09
 
 
 def test_first_clicks_tell_leaves_and_changed_tabs_tell_tabs():
     photos, _, truth = shop()
-    log = log_of(800, tabs=np.zeros(len(photos), np.int64))  # a ranker that guesses one tab whatever it sees
+    # a ranker that guesses one tab whatever it sees
+    logs = [log_of(800, tabs=np.zeros(len(photos), np.int64), seed=seed) for seed in range(3)]
 
     def right(shares):
-        found = learnt(log, shares, epochs=4)
-        scores = found.leaves.scores(found.vectors(torch.from_numpy(photos), query=True)).detach().numpy()
-        leaf = scores.argmax(1)
-        return (leaf == KINDS[truth.photos]).mean(), (leaf // 2 == TABS[truth.photos]).mean()
+        """Part of the photos whose leaf, and whose tab, is told; the mean over the logs."""
+        told = []
+        for log in logs:
+            found = learnt(log, shares, epochs=4)
+            scores = found.leaves.scores(found.vectors(torch.from_numpy(photos), query=True)).detach().numpy()
+            leaf = scores.argmax(1)
+            told.append(((leaf == KINDS[truth.photos]).mean(), (leaf // 2 == TABS[truth.photos]).mean()))
+        return np.mean(told, axis=0)
 
-    assert right(Shares(virtual=0, switch=0))[0] > 0.8
+    assert right(Shares(virtual=0, switch=0))[0] > 0.6, "of four leaves"
     none, switch = right(Shares(0, 0, 0)), right(Shares(virtual=0, first=0, switch=1))
-    assert switch[1] > max(none[1], 0.6), "of two tabs; directions that learn nothing lie about .5, as they were drawn"
+    assert switch[1] > none[1] + 0.03, "directions that learn nothing lie about .5, as they were drawn"
 
 
 def test_the_loss_of_categories_is_the_sum_over_leaves():

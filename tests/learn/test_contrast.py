@@ -67,7 +67,9 @@ def test_info_nce_is_lowest_for_pairs_that_agree():
 
 
 def rank(number, ranks, folder):
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=ranks)
+    if ranks > 1:
+        torch.set_num_threads(1)
+        distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=ranks)
     rows = torch.randn(2, 16, 6, generator=torch.Generator().manual_seed(5))
 
     def batch(epoch, step):
@@ -76,14 +78,14 @@ def rank(number, ranks, folder):
 
     outcome = train(Towers(), batch, 3, Plan(epochs=2, rate=1e-2, warm=0.0))
     torch.save(outcome.module.state_dict(), f"{folder}/{ranks}-{number}.pt")
-    leave()
+    if ranks > 1:
+        leave()
 
 
 @pytest.mark.enable_socket
 def test_two_ranks_learn_what_one_rank_with_twice_the_batch_learns(tmp_path):
-    for ranks in (1, 2):
-        (tmp_path / "meet").unlink(missing_ok=True)
-        multiprocessing.spawn(rank, (ranks, str(tmp_path)), nprocs=ranks)
+    rank(0, 1, str(tmp_path))
+    multiprocessing.spawn(rank, (2, str(tmp_path)), nprocs=2)
     one, first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("1-0.pt", "2-0.pt", "2-1.pt"))
     start = copy.deepcopy(Towers().state_dict())
     for name, value in one.items():

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 
-from hypothesis import given, settings  # noqa: E402
+from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -14,7 +14,6 @@ from snapfind.learn.margins import Prototypes, angular_margin, cosine_margin, ma
 
 
 @given(st.floats(-0.999, 0.999), st.floats(0.0, 0.5))
-@settings(deadline=None)
 def test_the_angular_margin_turns_the_own_angle_and_leaves_the_others(cosine, margin):
     cosines, labels = torch.tensor([[cosine, 0.3, -0.2]]), torch.tensor([0])
     moved = angular_margin(cosines, labels, margin)
@@ -40,7 +39,6 @@ def test_a_margin_makes_the_loss_larger_and_its_gradient_is_finite_at_both_ends(
 
 
 @given(st.integers(2, 40), st.floats(0.05, 1.0), st.integers(0, 99))
-@settings(deadline=None)
 def test_sampled_classes_hold_the_batch_and_no_class_twice(classes, part, seed):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, classes, (6,), generator=generator)

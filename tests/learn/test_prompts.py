@@ -76,8 +76,8 @@ def test_no_frozen_weight_changes_and_what_learns_is_counted(clip, method):
     assert sum(value.numel() for value in own.learnable().values()) == LEARNT[method]
     assert {name for name, value in own.named_parameters() if value.requires_grad} == set(own.learnable())
     rows = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1))
-    outcome = train(own, batches(rows, torch.arange(24) % 6), 10, Plan(epochs=3, rate=3e-3, average=0.5))
-    assert outcome.history[-1].loss < outcome.history[0].loss
+    outcome = train(own, batches(rows, torch.arange(24) % 6), 10, Plan(epochs=3, rate=1e-2, average=0.5))
+    assert outcome.history[-1].loss < 0.9 * outcome.history[0].loss
     for name, value in clip.model.state_dict().items():
         assert torch.equal(before[name], value), name
     inner = {name: value for name, value in own.clip.state_dict().items() if "lora_" not in name}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
@@ -18,6 +17,7 @@ from snapfind.errors import BadInput  # noqa: E402
 from snapfind.learn.ranks import Ranks, ranks  # noqa: E402
 from tests.learn.test_shards import pairs, shard  # noqa: E402
 from tests.learn.test_verbs import run  # noqa: E402
+from tests.ports import held  # noqa: E402
 
 LAUNCHER = [
     sys.executable,
@@ -44,20 +44,19 @@ def launched(*words):
 
 def started(*words):
     """Exit code, stdout and stderr of two ranks that a cluster's own scheduler started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
-    both = [
-        subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            env=environment(**meet, RANK=str(number)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
-    said = [one.communicate(timeout=300) for one in both]
+    with held() as port:
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+        both = [
+            subprocess.Popen(
+                [sys.executable, *map(str, words)],
+                env=environment(**meet, RANK=str(number)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(2)
+        ]
+        said = [one.communicate(timeout=300) for one in both]
     return [(one.returncode, *told) for one, told in zip(both, said)]
 
 

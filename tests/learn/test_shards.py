@@ -120,7 +120,7 @@ def test_no_pair_at_all_is_one_sentence(tmp_path):
             wrong()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=3000), st.integers(0, 10_000))
 def test_whatever_the_bytes_are_it_ends_in_pairs_or_in_a_sentence(tmp_path_factory, noise, at):
     path = shard(tmp_path_factory.mktemp("noise") / "a.tar", pairs([1, 2]))

@@ -1,13 +1,14 @@
 """Decoding in another process: the same pictures, the same refusals, and a death that costs one answer."""
 
+import math
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from tests.media.pictures import FORMATS, LIMITS, png_of, scene, written
+from tests.waiting import until
 
 from snapfind.errors import BadPicture
 from snapfind.media.apart import Apart
@@ -51,7 +52,7 @@ def test_the_death_of_the_process_costs_one_answer(decode):
     os.kill(worker._process.pid, signal.SIGSTOP)  # so that it is asked first and dies afterwards
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(decode, written(scene(), "PNG"), LIMITS)
-        time.sleep(0.2)
+        until(lambda: worker._until < math.inf, "the picture is with that process")
         os.kill(worker._process.pid, signal.SIGKILL)
         with pytest.raises(BadPicture) as refused:
             waiting.result()

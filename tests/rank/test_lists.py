@@ -22,7 +22,7 @@ def module():
     return Listwise(4).eval()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.floats(0, 1), st.integers(0, 1000))
 def test_an_order_is_a_permutation(module, count, epsilon, seed):
     features = np.random.default_rng(seed).standard_normal((count, 4)).astype(np.float32)

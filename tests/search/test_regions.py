@@ -47,7 +47,7 @@ def test_a_plain_picture_has_no_object(encoder):
     assert found(encoder, Image.new("RGB", (200, 100), "white")) == ()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(8, 700), st.integers(8, 700), st.integers(0, 2**16))
 def test_boxes_lie_inside_the_picture_whatever_its_shape(encoder, width, height, seed):
     noise = np.random.default_rng(seed).integers(0, 255, (12, 9, 3), dtype=np.uint8)

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from snapfind.server import build
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
+from tests.waiting import until
 
 BASE = "http://127.0.0.1:8000"
 
@@ -62,6 +63,16 @@ class Checked(TestClient):
             if re.fullmatch(pattern, request.url.path) and request.method.lower() in item:
                 return path, item[request.method.lower()]
         return request.url.path, None
+
+
+def over(client, job):
+    """The job once it is done, failed or cancelled."""
+
+    def finished():
+        found = client.get(f"/v1/jobs/{job['id']}").json()["job"]
+        return found if found["finished"] else None
+
+    return until(finished, f"job {job['kind']} is over")
 
 
 @contextmanager

@@ -87,14 +87,13 @@ def test_keys_are_kept_as_hashes_for_the_owner_only(tmp_path):
 
 
 def test_requests_of_one_key_are_limited_and_others_are_not(served, shop):
-    client = served(rate=60, concurrency=0)  # ten at once, then one a second
+    client = served(rate=6, concurrency=0)  # one at once, then one every ten seconds
     store = KeyStore(shop.path)
     first, second = (bearer(store.create(name, ["search"])[1]) for name in "ab")
-    statuses = [client.get("/v1/info", headers=first).status_code for _ in range(12)]
-    assert statuses[:10] == [200] * 10 and 429 in statuses[10:]
-    late = client.get("/v1/info", headers=first)
-    if late.status_code == 429:
-        assert int(late.headers["retry-after"]) >= 1 and late.json()["error"]["code"] == "rate_limited"
+    asked = [client.get("/v1/info", headers=first) for _ in range(3)]
+    refused = [found for found in asked if found.status_code == 429]
+    assert asked[0].status_code == 200 and refused
+    assert int(refused[0].headers["retry-after"]) >= 1 and refused[0].json()["error"]["code"] == "rate_limited"
     assert client.get("/v1/info", headers=second).status_code == 200
 
 

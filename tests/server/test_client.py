@@ -4,7 +4,6 @@ import json
 import socket
 import sys
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -18,6 +17,7 @@ from snapfind.types import Box, Like, Product
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 from tests.server.conftest import photo
+from tests.waiting import until
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -31,11 +31,12 @@ def listening(app):
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]})
         thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{opened.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            until(lambda: server.started or not thread.is_alive(), "the server has started")
+            yield f"http://127.0.0.1:{opened.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,14 @@
 """Events over HTTP, and the searches that the server notes by itself."""
 
-import time
-
-from tests.server.conftest import photo64
+from tests.server.conftest import photo64, serving
 
 
-def test_a_search_is_noted_without_its_photo(fresh, shop):
-    found = fresh.post("/v1/search", json={"photo": photo64(3), "session": "anna", "filter": "price > 1"}).json()
-    fresh.post("/v1/search", json={"text": "green tea"})
-    events = fresh.app.state.service.catalogue.events
-    end = time.monotonic() + 10
-    while events.counts().get("search", 0) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    seen, typed = events.read(kind="search")
+def test_a_search_is_noted_without_its_photo(shop):
+    with serving(shop) as client:
+        found = client.post("/v1/search", json={"photo": photo64(3), "session": "anna", "filter": "price > 1"}).json()
+        client.post("/v1/search", json={"text": "green tea"})
+    with shop.open() as catalogue:  # a server that stops has written all that it noted
+        seen, typed = catalogue.events.read(kind="search")
     assert seen.search == found["request_id"] and seen.photos == 1 and seen.filter == "price > 1"
     assert seen.results == tuple(hit["product"]["id"] for hit in found["hits"]) and seen.space == found["space"]
     assert seen.session not in {"", "anna"} and seen.verdict == found["verdict"]
@@ -21,11 +17,11 @@ def test_a_search_is_noted_without_its_photo(fresh, shop):
     assert b"\xff\xd8\xff" not in kept and b"\x89PNG" not in kept and b"127.0.0.1" not in kept
 
 
-def test_searches_are_not_noted_where_the_shop_says_so(served):
-    client = served(log_searches=0)
-    client.post("/v1/search", json={"text": "tea"})
-    time.sleep(0.5)
-    assert client.get("/v1/events/counts").json()["counts"] == {}
+def test_searches_are_not_noted_where_the_shop_says_so(shop):
+    with serving(shop, log_searches=0) as client:
+        client.post("/v1/search", json={"text": "tea"})
+    with shop.open() as catalogue:
+        assert catalogue.events.counts() == {}
 
 
 def test_events_are_stored_counted_once_and_forgotten(fresh):

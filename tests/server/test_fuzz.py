@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, with a fixed seed: no fault of the server, no reply off the document."""
+"""Requests made up from the OpenAPI document, no fault of the server, no reply off the document."""
 
 import hypothesis
 import pytest
@@ -9,9 +9,7 @@ from tests.catalog.conftest import Shop
 from tests.server.conftest import BASE, serving
 
 FAULTS = {500, 502, 503, 504, 507}
-SETTINGS = hypothesis.settings(
-    max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-)
+SETTINGS = hypothesis.settings(max_examples=12, suppress_health_check=list(hypothesis.HealthCheck))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ from snapfind.server.gate import Gate
 from snapfind.server.trace import Trace
 from tests.catalog.conftest import Shop
 from tests.server.conftest import photo, photo64, serving
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_more_requests_than_the_queue_holds_get_429_and_the_others_an_answer(ser
     release = threading.Event()
     service = client.app.state.service
     usual = service.photo
-    service.photo = lambda *given: (release.wait(20), usual(*given))[1]  # a decoder that waits
+    service.photo = lambda *given: (release.wait(PATIENCE), usual(*given))[1]  # a decoder that waits
 
     async def ask():
         transport = httpx.ASGITransport(app=client.app)
@@ -138,22 +138,34 @@ def test_more_requests_than_the_queue_holds_get_429_and_the_others_an_answer(ser
 
 
 def test_a_search_beyond_the_time_limit_gets_504_and_the_server_goes_on(served):
-    client = served(timeout=1, log_searches=0)
+    client, release = served(timeout=60, log_searches=0), threading.Event()
     service = client.app.state.service
-    usual = service.photo
-    service.photo = lambda *given: (time.sleep(2.5), usual(*given))[1]
+    usual, enough = service.photo, service.reading.timeout
+    assert enough == 60
+    service.photo, service.reading.timeout = lambda *given: (release.wait(PATIENCE), usual(*given))[1], 0.2
     assert status(client.post("/v1/search", json={"photo": photo64(0)})) == (504, "timed_out")
-    service.photo = usual
-    assert client.get("/v1/facets/category").status_code == 200
+    service.photo, service.reading.timeout = usual, enough
+    assert client.get("/v1/facets/category").status_code == 200  # while the other one still runs
+    release.set()
+
+
+async def taken(gate, count):
+    while gate.inside < count:
+        await asyncio.sleep(0.001)
 
 
 def test_a_gate_finishes_what_it_took_and_takes_nothing_more():
-    gate, done = Gate("test", 1, 5, 10), []
+    gate, done, release = Gate("test", 1, 5, PATIENCE), [], threading.Event()
 
     async def run():
-        slow = [asyncio.create_task(gate.run(Trace("x"), lambda: (time.sleep(0.05), done.append(1)))) for _ in range(3)]
-        await asyncio.sleep(0.01)
-        await asyncio.to_thread(gate.close)
+        slow = [
+            asyncio.create_task(gate.run(Trace("x"), lambda: (release.wait(PATIENCE), done.append(1))))
+            for _ in range(3)
+        ]
+        await taken(gate, 3)
+        closing = asyncio.create_task(asyncio.to_thread(gate.close))
+        release.set()
+        await closing
         with pytest.raises(NotReady):
             await gate.run(Trace("x"), lambda: None)
         await asyncio.gather(*slow)
@@ -164,13 +176,14 @@ def test_a_gate_finishes_what_it_took_and_takes_nothing_more():
 
 def test_a_gate_says_busy_and_timed_out():
     async def run():
-        gate = Gate("test", 1, 0, 0.05)
-        slow = asyncio.create_task(gate.run(Trace("x"), lambda: time.sleep(0.3)))
-        await asyncio.sleep(0.01)
+        gate, release = Gate("test", 1, 0, 0.05), threading.Event()
+        slow = asyncio.create_task(gate.run(Trace("x"), lambda: release.wait(PATIENCE)))
+        await taken(gate, 1)
         with pytest.raises(Busy):
             await gate.run(Trace("x"), lambda: None)
         with pytest.raises(TimedOut):
             await slow
+        release.set()
         await asyncio.to_thread(gate.close)
 
     asyncio.run(run())

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.encoders.fitting import fit
 from snapfind.server import build
-from tests.pictures import picture
+from tests.second_model import second_model
 from tests.server.conftest import BASE, Checked, photo64
 
 ASKED = [{"photo": photo64(number)} for number in (3, 5)]
@@ -19,8 +18,7 @@ def two(shop):
     """A client of a shop with two models; the names of both."""
     catalogue = shop.open(workers=4)
     catalogue.add(shop.table)
-    fit([picture(number) for number in range(3)], catalogue.model.photo).save(shop.folder / "artifact")
-    names = [catalogue.info()["model"], catalogue.adopt(shop.folder / "artifact")]
+    names = [catalogue.info()["model"], second_model(catalogue, shop.folder / "artifact")]
     with Checked(build(catalogue), base_url=BASE) as client:
         yield client, names
 

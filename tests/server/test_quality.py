@@ -1,7 +1,6 @@
 """Quality: a look as a job, findings with their mends and the way back, and what shoppers did not find."""
 
 import shutil
-import time
 
 import pytest
 
@@ -10,7 +9,7 @@ from snapfind.curate.survey import survey
 from snapfind.events.event import Event
 from snapfind.server import build
 from tests.curate.conftest import stocked  # noqa: F401
-from tests.server.conftest import BASE, Checked
+from tests.server.conftest import BASE, Checked, over
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +78,7 @@ def test_a_look_is_a_job(client):
     wrong = finding(client, "wrong category")["id"]
     job = client.post("/v1/quality/look").json()["job"]
     assert job["kind"] == "curate"
-    end = time.monotonic() + 120
-    while not job["finished"] and time.monotonic() < end:
-        time.sleep(0.2)
-        job = client.get(f"/v1/jobs/{job['id']}").json()["job"]
+    job = over(client, job)
     assert job["state"] == "done" and job["report"]["wrong category"] == 1, job
     assert finding(client, "wrong category")["id"] == wrong
 

@@ -3,20 +3,18 @@
 import csv
 import re
 import shutil
-import subprocess
-import sys
-import time
 
 import httpx
 import pytest
 
 import snapfind
-from snapfind.encoders.fitting import fit
 from snapfind.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop
 from tests.catalog.test_bridging import maps_of
 from tests.pictures import picture
+from tests.second_model import second_model
+from tests.served import served
 from tests.server.conftest import BASE, Checked, photo64
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
@@ -34,8 +32,7 @@ def moved(tmp_path_factory):
         with shop.open() as owner:
             owner.add(shop.table)
             owner.migrate(f"qdrant://{host}/shop")
-            fit([picture(number) for number in range(3)], owner.model.photo).save(shop.folder / "artifact")
-            owner.adopt(shop.folder / "artifact")
+            second_model(owner, shop.folder / "artifact")
         yield shop, state
 
 
@@ -195,35 +192,19 @@ def test_events_go_to_a_database_that_the_replica_may_write(moved, owner, tmp_pa
 
 def test_another_process_follows_a_switch(moved, owner):
     first, second = owner.info()["model"], other(owner)
-    words = ["serve", str(moved[0].path), "--port", "0", "--read-only"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from snapfind.cli import main; main()", *words], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        url = process.stderr.readline().split(" at ")[-1].strip()
-        with httpx.Client(base_url=url, timeout=30) as client:
-            spaces = [space_once_ready(client)]
-            owner.switch(second)
-            spaces.append(client.post("/v1/search", json={"photo": photo64(0)}).json()["space"])
-            owner.rollback()
-            spaces.append(client.post("/v1/search", json={"photo": photo64(0)}).json()["space"])
-            refused = client.post("/v1/models/rollback")
-        assert spaces == [first, second, first]
-        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "read_only")
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stderr.close()
+    with served(moved[0].path, "--read-only") as url, httpx.Client(base_url=url, timeout=60) as client:
 
-
-def space_once_ready(client):
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
+        def space():
             return client.post("/v1/search", json={"photo": photo64(0)}).json()["space"]
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("not ready")
+
+        spaces = [space()]
+        owner.switch(second)
+        spaces.append(space())
+        owner.rollback()
+        spaces.append(space())
+        refused = client.post("/v1/models/rollback")
+    assert spaces == [first, second, first]
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "read_only")
 
 
 def test_two_models_move_back_into_the_folder(moved, owner):

@@ -1,25 +1,14 @@
 """A model on trial over HTTP: one interleaved list, a log of both answers, photos kept where asked."""
 
-import time
-
+from tests.second_model import second_model
 from tests.server.conftest import photo64
 
 
-def fitted(client):
-    """Two models, the fitted one answers; the name of the raw one."""
-    raw = client.get("/v1/models").json()["active"]
-    job = client.post("/v1/models/fit").json()["job"]
-    while job["state"] not in ("done", "failed"):
-        time.sleep(0.2)
-        job = client.get(f"/v1/jobs/{job['id']}").json()["job"]
-    assert job["state"] == "done", job
-    return raw
-
-
-def test_a_trial_answers_interleaved_and_ends(served):
+def test_a_trial_answers_interleaved_and_ends(served, tmp_path):
     client = served(keep_photos=1)
     catalogue = client.app.state.service.catalogue
-    raw = fitted(client)
+    raw = catalogue.info()["model"]
+    catalogue.switch(second_model(catalogue, tmp_path / "artifact"))
     assert client.post("/v1/models/trial", json={"model": "no such"}).status_code == 404
     assert client.post("/v1/models/trial", json={"model": raw, "share": 1}).json()["trial"]["model"] == raw
     found = client.post("/v1/search", json={"photo": photo64(0), "session": "anna"}).json()

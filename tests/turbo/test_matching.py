@@ -20,7 +20,7 @@ def merges(draw):
 
 
 @given(merges())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sizes_sum_to_what_there_was_and_so_does_their_weighted_sum_of_tokens(given):
     tokens, sizes, found = given
     merged, grown = merge(tokens, sizes, found)
@@ -30,7 +30,7 @@ def test_sizes_sum_to_what_there_was_and_so_does_their_weighted_sum_of_tokens(gi
 
 
 @given(merges())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_prefix_and_all_that_nothing_joins_come_back_to_their_places_bit_for_bit(given):
     tokens, sizes, found = given
     merged, _ = merge(tokens, sizes, found)

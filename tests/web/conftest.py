@@ -1,24 +1,18 @@
 """A real server in a process of its own and a real browser: Debian's Chromium, driven by Playwright."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 
 import pytest
 
 from tests.catalog.conftest import Shop
+from tests.served import served
+from tests.waiting import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_START = 60  # seconds
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
     with shop.open() as catalogue:
@@ -26,42 +20,13 @@ def shop(tmp_path_factory):
     return shop
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(shop):
-    with serving(shop.path) as address:
+    with served(shop.path, SNAPFIND_THREADS="1") as address:
         yield address
 
 
-@contextmanager
-def serving(path, *options):
-    """The address of a server over that catalogue."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = "from snapfind.cli import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(path), "--port", str(port), *options]
-    running = subprocess.Popen(command, env={**os.environ, "SNAPFIND_THREADS": "1"})
-    try:
-        yield _ready(f"http://127.0.0.1:{port}", running)
-    finally:
-        running.terminate()
-        running.wait(30)
-
-
-def _ready(base, running):
-    end = time.monotonic() + _START
-    while time.monotonic() < end and running.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{base}/readyz", timeout=5):
-                return base
-        except (urllib.error.URLError, OSError) as fault:
-            if isinstance(fault, urllib.error.HTTPError):
-                fault.close()
-            time.sleep(0.2)
-    raise AssertionError(f"the server is not ready after {_START} s (exit code {running.poll()})")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
     from playwright import sync_api
 
@@ -81,9 +46,13 @@ def page(browser, server):
 
 
 @contextmanager
-def watched(browser, server):
+def watched(browser, server, **options):
     """A page at the server; a fault in its scripts, or of its content security policy, fails the test."""
-    context = browser.new_context(viewport={"width": 1180, "height": 860})
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * PATIENCE)
+    context = browser.new_context(**{"viewport": {"width": 1180, "height": 860}, **options})
+    context.set_default_timeout(1000 * PATIENCE)
     faults = []
     page = context.new_page()
     page.on("pageerror", lambda fault: faults.append(str(fault)))
@@ -92,3 +61,16 @@ def watched(browser, server):
     yield page
     context.close()
     assert faults == []
+
+
+def fits_and_can_be_used(page):
+    """No part of the page is wider than the screen, and axe finds nothing serious."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = axe.Axe().run(page).response["violations"]
+    grave = [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert grave == []

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.catalog.conftest import Shop
-from tests.web.conftest import serving, watched
+from tests.served import served
+from tests.web.conftest import watched
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser test").expect
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
@@ -24,7 +25,7 @@ def test_it_offers_what_it_can_do(browser, tmp_path):
         with shop.open() as owner:
             owner.add(shop.table)
             owner.migrate(f"qdrant://{host}/shop")
-        with serving(shop.path, "--read-only") as address, watched(browser, address) as page:
+        with served(shop.path, "--read-only") as address, watched(browser, address) as page:
             expect(page.get_by_role("link", name="Import")).to_be_hidden()
             expect(page.get_by_role("link", name="Quality")).to_be_hidden()
             page.get_by_role("link", name="Products").click()

@@ -14,5 +14,14 @@ export function make(tag, given = {}, ...inside) {
   return element;
 }
 
+/** Of calls that overlap only the newest may show what it got: `const mine = turn();`, then `if (mine())`. */
+export function newest() {
+  let last = 0;
+  return () => {
+    const own = ++last;
+    return () => own === last;
+  };
+}
+
 export const price = (value) => (value === null || value === undefined ? "" : value.toLocaleString(undefined, { minimumFractionDigits: 2 }));
 export const percent = (value) => `${Math.round(value * 100)} %`;

@@ -1,7 +1,7 @@
 // The search: what is asked for, the answer on the page, and what a shopper does with it.
 
 import * as api from "./api.js";
-import { by, make, percent } from "./dom.js";
+import { by, make, newest, percent } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 import { Boxes, shrink, takePhotos } from "./photo.js";
 
@@ -9,6 +9,7 @@ const asked = { photo: null, text: "", product: "", box: null, regions: "subject
 let answer = null;
 let running = null;
 let boxes = null;
+const [photoTurn, facetTurn] = [newest(), newest()];
 
 export async function start() {
   boxes = new Boxes(by("stage"), pickBox);
@@ -19,6 +20,7 @@ export async function start() {
     if (matchMedia("(max-width: 56rem)").matches) by("status").scrollIntoView(); // on a phone the hits are below
   });
   by("clear").addEventListener("click", () => {
+    photoTurn(); // nor is one wanted that is still made ready
     by("photo").hidden = true;
     by("drop").hidden = false;
     by("file").focus();
@@ -38,12 +40,14 @@ async function describeFields() {
   const names = Object.keys(fields);
   by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;
   by("facet").replaceChildren(make("option", { value: "" }, "nothing"), ...names.filter((name) => ["text", "bool", "list"].includes(fields[name]) && !["title", "description"].includes(name)).map((name) => make("option", { value: name }, name)));
-  if (!answer) by("status").textContent = `${products.toLocaleString()} products, ${pictures.toLocaleString()} pictures. Give a photo or words.`;
+  if (!running) by("status").textContent = `${products.toLocaleString()} products, ${pictures.toLocaleString()} pictures. Give a photo or words.`;
 }
 
 async function takePhoto(file) {
   location.hash = "search";
+  const mine = photoTurn();
   const photo = await shrink(file);
+  if (!mine()) return; // another was given meanwhile
   const shown = by("shown");
   URL.revokeObjectURL(shown.src);
   shown.src = URL.createObjectURL(photo);
@@ -65,14 +69,15 @@ export async function run(changes = {}) {
   const another = text !== asked.text || ["photo", "product", "box"].some((name) => name in changes);
   if (another) Object.assign(asked, { right: [], wrong: [] }); // marks belong to one question
   Object.assign(asked, { text, filter: by("filter").value.trim() }, changes);
+  running?.abort(); // also where nothing is asked for any more
   if (!asked.photo && !asked.text && !asked.product) {
     answer = null;
     show();
     return;
   }
-  running?.abort();
   running = new AbortController();
   by("status").textContent = "Searching …";
+  by("hits").setAttribute("aria-busy", "true");
   try {
     answer = await api.search(asked, running.signal);
     show();
@@ -89,13 +94,14 @@ async function more() {
   const before = answer;
   try {
     const page = await api.search({ ...asked, cursor: before.next });
+    if (answer !== before) return; // these belong to a search that another one followed
     const place = before.hits.length;
     answer = { ...before, next: page.next, hits: [...before.hits, ...page.hits] };
     by("hits").querySelector("ul").append(...page.hits.map((hit, row) => hitCard(hit, place + row + 1)));
     by("more").hidden = !page.next;
     tellShown(page, place);
   } catch (fault) {
-    by("status").textContent = fault.message;
+    if (answer === before) by("status").textContent = fault.message;
   }
 }
 
@@ -113,6 +119,7 @@ function show() {
   showCategories();
   const groups = answer?.groups ?? [];
   by("hits").replaceChildren(...(groups.length ? groups.map(showGroup) : [cards(hits)]));
+  by("hits").setAttribute("aria-busy", "false");
 }
 
 function verdict(hits) {
@@ -165,15 +172,17 @@ function switchCategory(category) {
 async function countFacet() {
   const field = by("facet").value;
   const filter = by("filter").value.trim();
+  const mine = facetTurn();
   if (!field) {
     by("facets").replaceChildren();
     return;
   }
   try {
     const { values } = await api.facets(field, filter);
+    if (!mine()) return;
     by("facets").replaceChildren(...values.map(({ value, count }) => make("button", { type: "button", onclick: () => addFilter(field, value) }, `${value} (${count})`)));
   } catch (fault) {
-    by("status").textContent = fault.message;
+    if (mine()) by("status").textContent = fault.message;
   }
 }
 

@@ -1,9 +1,10 @@
 // Hits and products as cards, and one product as a dialog.
 
 import * as api from "./api.js";
-import { by, make, percent, price } from "./dom.js";
+import { by, make, newest, percent, price } from "./dom.js";
 import { heated } from "./heat.js";
 
+const turn = newest();
 const WORDS = { match: "match", similar: "similar", none: "unlikely" };
 
 function picture(url, alt) {
@@ -31,7 +32,9 @@ function facts(pairs) {
 
 /** Everything about a product, with why it was found: `searched` is the photo and the box of it. */
 export async function openProduct(id, hit = null, searched = null) {
+  const mine = turn();
   const { product } = await api.product(id);
+  if (!mine()) return;
   const known = Object.entries(product.attributes).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
   const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", product.description], ...known].filter(([, value]) => value);
   by("product-body").replaceChildren(

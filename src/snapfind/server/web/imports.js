@@ -5,6 +5,7 @@ import { by, make } from "./dom.js";
 
 const PAUSE = 700; // milliseconds between two looks at a running job
 let watching = false;
+let again = false; // whether there may be something new since the jobs were last asked for
 
 export function start() {
   by("import").addEventListener("submit", send);
@@ -32,15 +33,17 @@ async function send(event) {
 
 /** Show the jobs until none runs any more. */
 export async function watch() {
+  again = true;
   if (watching) return;
   watching = true;
   try {
-    let busy = true;
-    while (busy && !by("page-import").hidden) {
+    while (again && !by("page-import").hidden) {
+      again = false;
       const { jobs } = await api.jobs();
       by("jobs").replaceChildren(...jobs.slice(0, 20).map(shown));
-      busy = jobs.some((job) => !job.finished);
-      if (busy) await new Promise((done) => setTimeout(done, PAUSE));
+      if (jobs.every((job) => job.finished)) continue;
+      again = true;
+      await new Promise((done) => setTimeout(done, PAUSE));
     }
   } catch (fault) {
     by("import-status").textContent = fault.message;

@@ -57,7 +57,8 @@ export class Boxes {
   }
 
   draw(boxes, active) {
-    this.stage.querySelectorAll(".box").forEach((box) => box.remove());
+    const held = this.stage.contains(document.activeElement);
+    this.stage.querySelectorAll("button.box").forEach((box) => box.remove());
     this.active = active;
     const same = (a, b) => a && b && a.every((side, place) => Math.abs(side - b[place]) < 1e-3);
     const all = active && !boxes.some((box) => same(box, active)) ? [active, ...boxes] : boxes;
@@ -68,6 +69,7 @@ export class Boxes {
       button.addEventListener("click", () => this.chosen(box));
       button.addEventListener("keydown", (event) => this.move(event, button, box));
       this.stage.append(button);
+      if (held && pressed) button.focus({ preventScroll: true }); // who moves a box by keyboard goes on with it
     });
   }
 
@@ -120,7 +122,9 @@ export class Boxes {
         frame.remove();
         if (box[2] - box[0] > 0.03 && box[3] - box[1] > 0.03) {
           // the click that ends the drag must not pick the box below it
-          window.addEventListener("click", (click) => click.stopPropagation(), { capture: true, once: true });
+          const swallow = (click) => click.stopPropagation();
+          window.addEventListener("click", swallow, { capture: true, once: true });
+          setTimeout(() => window.removeEventListener("click", swallow, { capture: true })); // there may have been none
           this.chosen(box);
         }
       }

@@ -1,13 +1,14 @@
 // Quality: what the last look at the catalogue found, each with its mend and the way back, and what shoppers missed.
 
 import * as api from "./api.js";
-import { by, make, percent } from "./dom.js";
+import { by, make, newest, percent } from "./dom.js";
 
 const HEADS = {
   "same file": "Same file", "same picture": "Same picture", "same product": "Perhaps the same product",
   "wrong category": "Wrong category", "wrong product": "Wrong product", blurred: "Blurred", tiny: "Tiny",
   text: "Written over", collage: "Collage", outlier: "Like nothing else", few: "Small categories",
 };
+const turn = newest();
 const PAUSE = 700; // milliseconds between two looks at the running job
 
 export function start() {
@@ -15,8 +16,10 @@ export function start() {
 }
 
 export async function show() {
+  const mine = turn();
   try {
     const found = await api.quality();
+    if (!mine()) return;
     const { look: last, unmet } = found;
     by("quality-status").textContent = last
       ? `${last.products} products and ${last.pictures} pictures were looked at on ${new Date(last.at).toLocaleString()}; ${found.findings.length || "nothing"} to mend.`
@@ -27,7 +30,7 @@ export async function show() {
     );
     by("unmet").replaceChildren(...missed(unmet));
   } catch (fault) {
-    by("quality-status").textContent = fault.message;
+    if (mine()) by("quality-status").textContent = fault.message;
   }
 }
 

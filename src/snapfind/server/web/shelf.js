@@ -1,9 +1,10 @@
 // Products: look through them, add one, change one, delete one.
 
 import * as api from "./api.js";
-import { by, make } from "./dom.js";
+import { by, make, newest } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 
+const turn = newest();
 let next = null;
 let edited = null; // the id of the product in the dialog, null for a new one
 
@@ -20,8 +21,10 @@ export function start() {
 }
 
 export async function list(cursor = null) {
+  const mine = turn();
   try {
     const page = await api.products(by("list-filter").value.trim(), cursor);
+    if (!mine()) return;
     const cards = page.products.map((product) => card(product, product.pictures[0], { opened: () => openProduct(product.id), actions: [["Edit", () => edit(product)]] }));
     if (cursor) by("products").append(...cards);
     else by("products").replaceChildren(...cards);
@@ -29,7 +32,7 @@ export async function list(cursor = null) {
     by("list-more").hidden = !next;
     by("list-status").textContent = by("products").children.length ? "" : "No products here. Add one, or import a table.";
   } catch (fault) {
-    by("list-status").textContent = fault.message;
+    if (mine()) by("list-status").textContent = fault.message;
   }
 }
 

@@ -1,8 +1,9 @@
 // The flywheel: the trial under way, every turn with what was decided, a new turn, and the end of a trial.
 
 import * as api from "./api.js";
-import { by, make, percent } from "./dom.js";
+import { by, make, newest, percent } from "./dom.js";
 
+const asking = newest();
 const PAUSE = 1500; // milliseconds between two looks at the running turn
 
 export function start() {
@@ -11,8 +12,10 @@ export function start() {
 }
 
 export async function show() {
+  const mine = asking();
   try {
     const { trial, turns } = await api.turns();
+    if (!mine()) return;
     by("turns-status").textContent = trial
       ? `${trial.model} is on trial on ${percent(trial.share)} of the photo searches since ${new Date(trial.began).toLocaleString()}.`
       : "No model is on trial.";
@@ -20,7 +23,7 @@ export async function show() {
     by("turn").disabled = Boolean(trial);
     by("turns").replaceChildren(turns.length ? table(turns) : "");
   } catch (fault) {
-    by("turns-status").textContent = fault.message;
+    if (mine()) by("turns-status").textContent = fault.message;
   }
 }
 
