@@ -52,7 +52,7 @@ def test_a_label_is_never_emptied():
     assert pure(rows, np.arange(30)).all()
 
 
-def learnt(noise, purify, seed=0):
+def learnt(noise, purify, seed=0, batch=64, **how):
     photos, labels = things(seed)
     studio = np.stack([things(9)[0][things(9)[1] == own].mean(0) for own in range(CLASSES)])
     kept = np.concatenate([photos, studio])[:, None].astype(np.float16)
@@ -62,8 +62,8 @@ def learnt(noise, purify, seed=0):
     matrix = first_matrix(rows, products, 16)
     heads = Heads(matrix, rows[: len(photos)].mean(0), rows[len(photos) :].mean(0))
     short = Plan(epochs=3, rate=3e-3, seed=seed)
-    stages = Stages(short, replace(short, epochs=1), replace(short, epochs=5), purify=purify, part=0.8)
-    learner, used = learn_identity(nn.Identity(), heads, source, np.arange(len(photos)), CLASSES, stages)
+    stages = Stages(short, replace(short, epochs=1), replace(short, epochs=5), purify=purify, part=0.8, batch=batch)
+    learner, used = learn_identity(nn.Identity(), heads, source, np.arange(len(photos)), CLASSES, stages, **how)
     test, truth = things(5)
     asked = learner.vectors(torch.from_numpy(test), query=True).numpy()
     there = learner.vectors(torch.from_numpy(studio.astype(np.float32)), query=False).numpy()
@@ -79,6 +79,23 @@ def test_three_stages_find_more_than_the_raw_features():
 def test_with_wrong_labels_the_filter_drops_photos_and_still_learns():
     found, raw, used = learnt(0.3, purify=True)
     assert found > raw and 0.4 < used < 0.95
+
+
+@pytest.mark.parametrize("epoch", [2, 4, 7])  # in each of the three stages
+def test_a_run_that_was_stopped_in_any_stage_draws_the_same_prototypes(tmp_path, epoch):
+    seen = []
+
+    def stop(told):
+        seen.append(told)
+        if len(seen) == epoch:
+            raise KeyboardInterrupt
+
+    whole, stopped = [], []
+    learnt(0.3, True, batch=4, told=whole.append)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(0.3, True, batch=4, kept=tmp_path, told=stop)
+    learnt(0.3, True, batch=4, kept=tmp_path, told=stopped.append)
+    assert [one.loss for one in stopped] == [one.loss for one in whole[epoch:]]
 
 
 def test_the_blocks_go_a_part_of_the_way(tmp_path):

@@ -26,9 +26,14 @@ def file_in(folder: Path) -> Path:
 
 
 def fingerprint(*told: object) -> str:
-    """16 hexadecimal digits of whatever has a `repr` that says all of it: numbers, texts, plain data classes of them;
-    arrays by their `tobytes`."""
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    """16 hexadecimal digits of bytes (of arrays: `tobytes`), and of whatever has a `repr` that says all of it: numbers,
+    texts, plain data classes of them."""
+    digest = hashlib.sha256()
+    for part in told:
+        own = part if isinstance(part, bytes) else repr(part).encode()
+        digest.update(len(own).to_bytes(8))
+        digest.update(own)
+    return digest.hexdigest()[:16]
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], told: Mapping[str, object]) -> None:

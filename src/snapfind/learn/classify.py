@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from snapfind.errors import BadInput
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.clip import Clip, read_clip
 from snapfind.learn.prompts import Form, Method, Prompted, Words
 from snapfind.learn.splits import How, Split, split
@@ -101,7 +102,9 @@ def taught(
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return states[rows], places[rows]
 
-    best = train(learner, batch, max(1, len(parted.train) // size), plan, kept=kept, told=told).module
+    rows = (part.tobytes() for part in (states.cpu().numpy(), labels, parted.train, parted.seen))
+    of = fingerprint(method, form, list(classes), *rows)
+    best = train(learner, batch, max(1, len(parted.train) // size), plan, kept=kept, of=of, told=told).module
     assert isinstance(best, Prompted)
     return best
 

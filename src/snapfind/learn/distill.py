@@ -25,6 +25,7 @@ from snapfind.encoders.vectors import unit
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import drawn
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import features_of
@@ -124,6 +125,7 @@ def distill(
         *(course.body, course.source, course.again, course.photos, wanted, step),
         score=course.judge.score,
         kept=work / f"checkpoint-distill-{depth}",
+        of=fingerprint(course.sign, teacher.space.id, step.pull, step.batch, step.dim),
         told=told,
     )
     best = outcome.module
@@ -151,6 +153,7 @@ def _wanted(
         work / name,
         views=step.views,
         seed=step.plan.seed,
+        of=course.data,
         progress=progress,
     )
     return projected(kept, teacher, step.dim)
@@ -185,6 +188,7 @@ def teach(
     *,
     score: Callable[[nn.Module], float] | None = None,
     kept: Path | None = None,
+    of: str = "",
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Learns from `photos` (places in `source`) and all studio pictures what the teacher makes of them.
@@ -200,7 +204,7 @@ def teach(
         seen, queries = source.batch(rows, views), torch.from_numpy(source.queries[rows])
         return seen, queries, torch.from_numpy(wanted[rows, views])
 
-    return train(learner, batch, steps, step.plan, score=score, kept=kept, told=told)
+    return train(learner, batch, steps, step.plan, score=score, kept=kept, of=of, told=told)
 
 
 def _begin(

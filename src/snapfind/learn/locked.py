@@ -28,6 +28,7 @@ from snapfind.encoders.port import Encoder, Vectors
 from snapfind.encoders.vectors import unit
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.shards import Shards
 from snapfind.learn.towers import Loss, Towers
 from snapfind.learn.training import Plan, Told, train
@@ -105,7 +106,9 @@ def lock(
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return pictures[rows], titles[own[rows]], own[rows]
 
-    best = train(towers, batch, max(1, len(own) // size), tuning.plan, kept=kept, told=told).module
+    rows = (part.tobytes() for part in (pairs.pictures, pairs.titles, pairs.own))
+    of = fingerprint(encoder, text, tuning.loss, tuning.dim, tuning.ridge, size, *rows)
+    best = train(towers, batch, max(1, len(own) // size), tuning.plan, kept=kept, of=of, told=told).module
     assert isinstance(best, Towers)
     weights = {
         f"{side}_{part}": getattr(getattr(best, side), part).detach().cpu().numpy().astype(np.float32)

@@ -23,6 +23,7 @@ from torch import Tensor, distributed
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED, write_artifact
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.network import read_network
 from snapfind.learn.shards import Shards
 from snapfind.learn.towers import ByteText, Loss, Sight, Towers, bytes_of, titles_of
@@ -122,7 +123,10 @@ def pretrain(
         assert isinstance(module, Towers) and judged is not None
         return recall_of(module, judged)[0]
 
-    return train(towers, feed.batch, recipe.steps, recipe.plan, score=score if judged else None, kept=kept, told=told)
+    whole = recipe.batch * _place()[1]  # ranks may change: all of them together see the same
+    of = fingerprint(feed.shards.sign, recipe.loss, whole, recipe.hard, recipe.held, recipe.length)
+    judge = score if judged else None
+    return train(towers, feed.batch, recipe.steps, recipe.plan, score=judge, kept=kept, of=of, told=told)
 
 
 @torch.no_grad()

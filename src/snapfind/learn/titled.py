@@ -21,6 +21,7 @@ from snapfind.encoders.port import Encoder
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.categories import Document, PhotoToProduct
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Course, open_course
 from snapfind.learn.training import Plan, Told, train
 from snapfind.learn.views import Shown
@@ -96,7 +97,8 @@ def _learnt(
         seen = _patches(course, order, 1), _patches(course, pictures, int(rng.integers(source.views)))
         return *seen, concepts[own], there[own], torch.from_numpy(own)
 
-    best = train(model, batch, max(1, len(photos) // size), plan, kept=kept, told=told).module
+    of = fingerprint(course.sign, concepts.numpy().tobytes(), there.numpy().tobytes())
+    best = train(model, batch, max(1, len(photos) // size), plan, kept=kept, of=of, told=told).module
     assert isinstance(best, PhotoToProduct)
     return best
 

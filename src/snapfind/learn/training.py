@@ -2,8 +2,8 @@
 
 A method hands over a module whose `forward(*batch)` is a loss, a function that gives batch number `step` of an epoch,
 and how good the averaged weights are now. Runs on any device, in float32 or bfloat16, and on several processes where
-torch.distributed was begun before (`batch` then gives each rank its own rows; when to stop is what the first rank says).
-A run that goes on from a checkpoint (learn/checkpoint.py) gives the numbers of a run that was never interrupted.
+torch.distributed was begun before: `batch` then gives each rank its own rows, and the first says when to stop. A run
+that goes on from a checkpoint (learn/checkpoint.py) gives the numbers of a run that was never interrupted.
 
 Decay is for weights that multiply: biases, gains, means and scales, whatever has one axis or none, are left where they
 are, as in the training code of CLIP (Radford et al., arXiv 2103.00020, section 2.5).
@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
