@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,16 @@ def test_copies_share_the_frozen_model_and_not_what_learns(clip):
         other = copy.deepcopy(copy.deepcopy(own))
         for (name, mine), (_, theirs) in zip(own.named_parameters(), other.named_parameters()):
             assert (mine is theirs) == (name not in own.learnable()), name
+
+
+def test_a_frozen_model_with_dropout_does_not_drop_while_prompts_learn(tmp_path):
+    clip = read_clip(tiny_clip(tmp_path, dropout=0.5))
+    rows, labels = torch.randn(12, 4, 32, generator=torch.Generator().manual_seed(1)), torch.arange(12) % 4
+    for method in ("prompts", "lora"):
+        own = learner(clip, method, replace(FORM, candidates=len(NAMES))).train()
+        assert own(rows, labels).item() == own(rows, labels).item() == own.eval()(rows, labels).item()
+        train(own, lambda epoch, step: (rows, labels), 1, Plan(epochs=1))
+        assert not clip.model.training
 
 
 def test_a_run_that_was_stopped_goes_on_bit_by_bit(clip, tmp_path):

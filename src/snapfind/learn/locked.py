@@ -144,7 +144,8 @@ def judged_lock(
     held = min(held, len(order) // 5)
     asked, used = order[:held], order[held:]
     tuning = Tuning(Plan(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
-    seen = Pairs(pairs.pictures[used], pairs.titles, pairs.own[used])
+    titles, renumbered = np.unique(pairs.own[used], return_inverse=True)  # no title that only judges shapes the space
+    seen = Pairs(pairs.pictures[used], pairs.titles[titles], renumbered)
     kept = folder.with_name(folder.name + ".work") / "checkpoint"
     locked = Locked(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, told=told), text)
     part, own = Look(look.pooled[asked], look.posterior[asked]), pairs.own[asked]

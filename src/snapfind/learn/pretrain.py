@@ -81,22 +81,36 @@ class Feed:
         return self.read(self._order[first : first + self._recipe.batch], at)
 
     def read(self, numbers: NDArray[np.int64], at: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Those pairs as tensors; in place of one that cannot be read another one, drawn."""
-        pictures, titles = [], []
+        """Those pairs as tensors; in place of one that cannot be read another one, drawn from what is learnt from."""
+        used, found = np.flatnonzero(self._used), []
         for slot, number in enumerate(numbers.tolist()):
-            image, title = self._one(number, np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank]))
-            pictures.append(to_tensor([image], self._preprocessing)[0])
-            titles.append(title)
+            rng = np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank])
+            found.append(self._one(number, used, rng))
+        return self._tensors(found)
+
+    def judged(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The pairs held out, as tensors; those that cannot be read are left out. None where none is left."""
+        found = []
+        for number in self.held.tolist():
+            try:
+                found.append(self.shards.read(number))
+            except BadInput as problem:
+                self.unread[problem.code] += 1
+        return self._tensors(found) if found else None
+
+    def _tensors(self, pairs: list[tuple[Image, str]]) -> tuple[Tensor, Tensor, Tensor]:
+        pictures = [to_tensor([image], self._preprocessing)[0] for image, _ in pairs]
+        titles = [title for _, title in pairs]
         seen = torch.from_numpy(np.stack(pictures))
         return seen, bytes_of(titles, self._recipe.length), titles_of(titles)
 
-    def _one(self, number: int, rng: np.random.Generator) -> tuple[Image, str]:
+    def _one(self, number: int, others: NDArray[np.int64], rng: np.random.Generator) -> tuple[Image, str]:
         for _ in range(_TRIES):
             try:
                 return self.shards.read(number)
             except BadInput as problem:
-                self.unread[getattr(problem, "code", "bad_input")] += 1
-                number = int(rng.choice(np.flatnonzero(self._used)))
+                self.unread[problem.code] += 1
+                number = int(rng.choice(others))
         raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
 
 
@@ -117,7 +131,7 @@ def pretrain(
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Trains both towers; the score of a round is recall@1, title to picture, among the pairs held out."""
-    judged = feed.read(feed.held) if len(feed.held) else None
+    judged = feed.judged()
 
     def score(module: torch.nn.Module) -> float:
         assert isinstance(module, Towers) and judged is not None
