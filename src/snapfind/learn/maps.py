@@ -19,6 +19,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.whole import room_for
 from snapfind.learn.views import Shown, view_of
 from snapfind.media.cutout import cutout
 
@@ -111,6 +112,7 @@ def make_maps(
     """The maps of `views` views of every picture, in `file` (and `file`.json, which says of what they are).
 
     A file of other pictures, views or seed is written anew; `of` is their `print_of`, where it is known already.
+    Raises NoRoom; what was written before is gone on from.
     """
     told = {
         "of": of or print_of(shown, threads),
@@ -131,7 +133,7 @@ def make_maps(
         one, image = shown[number], shown[number].load()
         return to_tensor([view_of(image, one.how, number, view, seed, others) for view in range(views)], preprocessing)
 
-    with file.open("ab") as kept, ThreadPoolExecutor(threads) as pool:
+    with room_for(file), file.open("ab") as kept, ThreadPoolExecutor(threads) as pool:
         kept.truncate(done * size)
         for start in range(done, len(shown), _BATCH):
             for pictures in pool.map(drawn, range(start, min(start + _BATCH, len(shown)))):

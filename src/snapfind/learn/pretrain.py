@@ -7,7 +7,6 @@ and counted. docs/pretraining.md has the plan to 10^10 pairs.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.whole import whole
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED, write_artifact
 from snapfind.learn.checkpoint import fingerprint
@@ -166,18 +166,15 @@ def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, o
     """Both towers as safetensors with a manifest, whole or not at all.
 
     Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalogue
-    adopts. Raises ModelBroken when float16 turns its vectors.
+    adopts. Raises ModelBroken when float16 turns its vectors, NoRoom.
     """
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in towers.state_dict().items()}, draft / "towers.safetensors")
-    if isinstance(towers.picture, Sight):
-        write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
     manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}
-    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    held = {name: value.contiguous() for name, value in towers.state_dict().items()}
+    with whole(folder) as draft:
+        save_file(held, draft / "towers.safetensors")
+        if isinstance(towers.picture, Sight):
+            write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def _place() -> tuple[int, int]:
