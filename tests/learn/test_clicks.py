@@ -11,6 +11,7 @@ pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 from sklearn.metrics import normalized_mutual_info_score  # noqa: E402
 
 from snapfind.encoders.vectors import unit  # noqa: E402
+from snapfind.errors import BadInput  # noqa: E402
 from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches  # noqa: E402
 from snapfind.learn.heads import Heads  # noqa: E402
 from snapfind.learn.leaves import Leaves, Shares  # noqa: E402
@@ -169,3 +170,8 @@ def test_the_loss_of_categories_is_the_sum_over_leaves():
     loss = network(rows, none, none, torch.tensor([0, -1, 1]), torch.tensor([1, 1, -1]))
     tabs = chances[0, :1].sum().log(), chances[0, 1:].sum().log()
     assert torch.allclose(loss, torch.nn.functional.softplus(tabs[0] - tabs[1]) / 3, atol=1e-5)
+
+
+def test_a_click_on_what_was_not_shown_is_one_sentence():
+    with pytest.raises(BadInput, match=r"photo 3 clicked \{7\}, which was not shown"):
+        Search(3, (1, 2), (2, 7))

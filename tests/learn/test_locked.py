@@ -130,3 +130,11 @@ def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
 def test_one_title_is_one_sentence(seen):
     with pytest.raises(BadInput, match="needs two"):
         lock(Pairs(seen.pictures[:1], seen.titles[:1], np.zeros(1, np.int64)), "a", "b")
+
+
+def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
+    pictures = seen.pictures.copy()
+    pictures[2, 5] = np.nan
+    for epochs in (0, 2):
+        with pytest.raises(BadInput, match="1 of 120 pictures hold what is no number, the first at 2"):
+            lock(Pairs(pictures, seen.titles, seen.own), "a", "b", Tuning(Plan(epochs=epochs)))

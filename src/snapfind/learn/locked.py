@@ -24,7 +24,7 @@ from snapfind.encoders.builtin import Builtin, Look
 from snapfind.encoders.conse import Conse
 from snapfind.encoders.locked import Locked, Maps
 from snapfind.encoders.port import Encoder, Vectors
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.vectors import all_numbers, unit
 from snapfind.encoders.whole import room_for, whole
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.learn.artifact import SHIPPED
@@ -91,8 +91,10 @@ def lock(
 ) -> Maps:
     """Learns the two maps; `encoder` and `text` are the ids of the raw spaces of the features.
 
-    Raises BadInput with fewer than two titles.
+    Raises BadInput with fewer than two titles, or a row that is no numbers.
     """
+    all_numbers(pairs.pictures, "pictures")
+    all_numbers(pairs.titles, "titles")
     tuning = tuning or Tuning()
     if len(set(pairs.own.tolist())) < 2:
         raise BadInput(f"{len(pairs.titles)} distinct title(s): learning texts and pictures needs two at the least")
