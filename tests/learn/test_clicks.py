@@ -20,7 +20,7 @@ from snapfind.learn.searches import Search  # noqa: E402
 from snapfind.learn.shopper import Habits, Ranker, Truth, simulate  # noqa: E402
 from snapfind.learn.training import Plan, train  # noqa: E402
 from snapfind.learn.triplets import cleaned, mined  # noqa: E402
-from snapfind.learn.virtual_ids import by_leaf, co_clicks, virtual_ids  # noqa: E402
+from snapfind.learn.virtual_ids import by_leaf, co_clicks, embed, virtual_ids  # noqa: E402
 
 CLASSES, EACH, WIDTH = 12, 30, 12
 KINDS = np.arange(CLASSES) // 3  # four leaf categories
@@ -175,3 +175,19 @@ def test_the_loss_of_categories_is_the_sum_over_leaves():
 def test_a_click_on_what_was_not_shown_is_one_sentence():
     with pytest.raises(BadInput, match=r"photo 3 clicked \{7\}, which was not shown"):
         Search(3, (1, 2), (2, 7))
+
+
+def test_the_embedding_factorises_the_mutual_information_of_short_walks():
+    """Qiu et al., arXiv 1710.02971, equation 2 (window 4, one negative sample), entry by entry."""
+    rng = np.random.default_rng(0)
+    graph = np.triu(rng.integers(0, 4, (9, 9)), 1).astype(np.float32)
+    graph += graph.T
+    degrees, steps = graph.sum(1), graph / graph.sum(1, keepdims=True)
+    walks = sum(np.linalg.matrix_power(steps.astype(np.float64), length) for length in range(1, 5))
+    wanted = np.zeros((9, 9))
+    for one in range(9):
+        for other in range(9):
+            wanted[one, other] = np.log(max(1.0, degrees.sum() / 4 * walks[one, other] / degrees[other]))
+    inner = (found := embed(graph, 9)) @ found.T  # the root of its square: signs of eigenvalues are lost
+    assert np.allclose(inner @ inner, wanted @ wanted, atol=1e-4)
+    assert np.allclose(wanted, wanted.T, atol=1e-6)

@@ -15,8 +15,9 @@ from snapfind.encoders.vectors import unit  # noqa: E402
 from snapfind.learn.artifact import SHIPPED  # noqa: E402
 from snapfind.learn.heads import Heads, first_matrix  # noqa: E402
 from snapfind.learn.identify import identify  # noqa: E402
-from snapfind.learn.identity import Stages, learn_identity  # noqa: E402
+from snapfind.learn.identity import Identity, Stages, learn_identity  # noqa: E402
 from snapfind.learn.maps import Maps  # noqa: E402
+from snapfind.learn.margins import Prototypes  # noqa: E402
 from snapfind.learn.network import read_network  # noqa: E402
 from snapfind.learn.purity import pure  # noqa: E402
 from snapfind.learn.training import Plan  # noqa: E402
@@ -109,3 +110,22 @@ def test_the_blocks_go_a_part_of_the_way(tmp_path):
     assert moved[None] == pytest.approx(0.6 * moved[1.0], rel=0.05) and moved[1.0] > 0, "as catalogue adaptation goes"
     told = json.loads((tmp_path / "None" / "manifest.json").read_text())
     assert told["recipe"]["part_of_the_way"] == 0.6
+
+
+def test_the_warm_start_is_the_supervised_contrastive_loss_written_out():
+    """Khosla et al., arXiv 2004.11362, equation 2, a row at a time; rows without a partner say nothing."""
+    rng = np.random.default_rng(0)
+    rows, labels = unit(rng.normal(size=(7, 6))), np.array([0, 0, 1, 1, 1, 2, 3])
+    photos = np.array([True, False, True, True, False, True, False])
+    heads = Heads(np.eye(6, dtype=np.float32), np.full(6, 0.1, np.float32), np.full(6, -0.1, np.float32))
+    learner = Identity(nn.Identity(), heads, Prototypes(torch.ones(4, 6)), Stages(scale=5.0))
+    vectors = unit(rows - np.where(photos, 0.1, -0.1)[:, None])
+    losses = []
+    for row in range(7):
+        others = [other for other in range(7) if other != row]
+        total = sum(np.exp(5.0 * vectors[row] @ vectors[other]) for other in others)
+        same = [other for other in others if labels[other] == labels[row]]
+        if same:
+            losses.append(-np.mean([np.log(np.exp(5.0 * vectors[row] @ vectors[one]) / total) for one in same]))
+    found = learner(torch.from_numpy(rows), torch.from_numpy(photos), torch.from_numpy(labels))
+    assert len(losses) == 5 and found.item() == pytest.approx(np.mean(losses), rel=1e-5)
