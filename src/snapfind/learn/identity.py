@@ -69,6 +69,7 @@ class Identity(nn.Module):
     @torch.no_grad()
     def vectors(self, seen: Tensor, *, query: bool, batch: int = 256) -> Tensor:
         """Unit rows (n, dim) in one role."""
+        seen = seen.to(self.heads.query.device)
         rows = torch.full((batch,), query, device=seen.device)
         return torch.cat([self.heads(self.body(part), rows[: len(part)]) for part in seen.split(batch)])
 
@@ -108,7 +109,7 @@ def learn_identity(
         photos = photos[pure(_vectors(learner, source, again, photos, query=True), source.products[photos])]
     learner.prototypes = Prototypes(_means(learner, source, again, photos, products))
     learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, of, told)
-    return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, told), photos
+    return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, told).cpu(), photos
 
 
 def _stage(

@@ -60,7 +60,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`module` holds the averaged weights of the best epoch (of the last one where nothing was scored)."""
+    """`module` holds the averaged weights of the best epoch (of the last one where nothing was scored), on the CPU."""
 
     module: nn.Module
     history: tuple[Told, ...]
@@ -98,7 +98,7 @@ def train(
         run.note(Told(run.done, run.epochs, loss, rows / seconds, found), seconds)
         if told is not None and _rank() == 0:
             told(run.history[-1])
-    return Outcome(run.best, tuple(run.history), run.best_epoch, run.seconds)
+    return Outcome(run.best.cpu(), tuple(run.history), run.best_epoch, run.seconds)
 
 
 class _Run:
