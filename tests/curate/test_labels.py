@@ -6,6 +6,7 @@ import pytest
 from snapfind.curate.folds import contiguous, together
 from snapfind.curate.labels import confident_joint, suspects, wrong_labels
 from snapfind.curate.posteriors import posteriors
+from snapfind.errors import BadInput
 
 
 def clouds(apart, classes=6, each=40, dim=24, seed=0):
@@ -58,7 +59,7 @@ def test_posteriors_are_probabilities_from_other_folds_only():
     assert np.allclose(before.sum(axis=1), 1, atol=1e-5) and (before.argmax(axis=1) == labels).mean() > 0.98
     only = np.where(labels == 0, 0, folds)  # the first class has all its rows in one fold: nobody can vouch for them
     assert (posteriors(vectors, labels, only)[labels == 0, 0] < 0.1).all()
-    with pytest.raises(ValueError, match="one fold"):
+    with pytest.raises(BadInput, match="one fold"):
         posteriors(vectors, labels, np.zeros_like(folds))
 
 

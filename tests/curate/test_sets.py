@@ -14,6 +14,8 @@ from snapfind.curate.composing import composed
 from snapfind.curate.coreset import coreset, herding, k_centre
 from snapfind.curate.duplicates import duplicates, groups, thumb
 from snapfind.curate.faults import faults
+from snapfind.curate.folds import contiguous
+from snapfind.curate.labels import wrong_labels
 from snapfind.curate.outliers import outliers
 from snapfind.curate.titles import variants
 from snapfind.encoders.vectors import unit
@@ -51,6 +53,27 @@ def test_a_coreset_keeps_a_part_of_each_class_and_says_what_is_wrong():
         coreset(vectors, labels, 0.0, "herding")
     with pytest.raises(BadInput, match="k-centre, herding"):
         coreset(vectors, labels, 0.5, "best")
+    with pytest.raises(BadInput, match="one for each"):
+        coreset(vectors, labels[:3], 0.5, "herding")
+
+
+def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learnt_from():
+    vectors, labels = clouds(2.0)
+    vectors[7, 1] = np.nan
+    rules = [lambda m=m: coreset(vectors, labels, 0.5, m) for m in ("k-centre", "herding")]
+    rules.append(lambda: wrong_labels(vectors, labels, contiguous(labels, 5)))
+    for rule in rules:
+        with pytest.raises(BadInput, match=r"^1 of \d+ vectors hold what is no number, the first at 7"):
+            rule()
+    with pytest.raises(BadInput, match="one fold"):
+        wrong_labels(vectors[8:], labels[8:], np.zeros(len(labels) - 8, np.int64))
+    pytest.importorskip("torch", reason="distillation needs PyTorch: pip install 'snapfind[learn]'")
+    from snapfind.curate.distil import distil
+
+    with pytest.raises(BadInput, match="the first at 7"):
+        distil(vectors, labels, np.arange(0, len(labels), 8))
+    with pytest.raises(BadInput, match="no row to begin as"):
+        distil(vectors[8:], labels[8:], np.arange(0))
 
 
 def test_made_up_rows_come_nearer_to_the_mean_of_their_class():

@@ -19,7 +19,7 @@ from typer.testing import CliRunner  # noqa: E402
 import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.encoders.builtin import Builtin  # noqa: E402
-from snapfind.errors import BadInput, ModelBroken, NotFound  # noqa: E402
+from snapfind.errors import BadInput, ModelBroken, NoRoom, NotFound  # noqa: E402
 from snapfind.learn.catalogue import LADDER, adapt, within  # noqa: E402
 from snapfind.learn.gather import gather  # noqa: E402
 from snapfind.learn.views import Shown, view_of  # noqa: E402
@@ -215,3 +215,35 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
     assert "6 photos that were held out" in done.output and "answers now" in done.output
     with snapfind.open(path) as opened:
         assert opened.fitted
+
+
+def test_a_shop_that_has_changed_learns_anew_and_an_unchanged_one_does_not(tmp_path):
+    def learnt_of(pictures):
+        told = []
+        adapt(pictures, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"), told=told.append)
+        data = json.loads((tmp_path / "artifact" / "manifest.json").read_text())["data_sha256"]
+        return len(told), data, (tmp_path / "work" / "maps-pooled.f16").read_bytes()
+
+    pictures = shown(5)
+    first = learnt_of(pictures)
+    assert first[0] == 2 and learnt_of(pictures) == (0, *first[1:]), "the finished run is found again"
+    swapped = [Shown(lambda: photo(0, 9), 0, "photo"), *pictures[1:]]  # another file under the same name
+    second = learnt_of(swapped)
+    assert second[0] == 2 and second[1] != first[1] and second[2] != first[2], "its maps are another photo's"
+    assert learnt_of([*pictures, Shown(lambda: picture(9, 160), PRODUCTS, "studio")])[0] == 2, "one product more"
+
+
+@pytest.mark.parametrize("most", [40_000, 5_000_000])  # bytes a file: maps do not fit, or the network does not
+def test_a_full_disk_is_one_sentence_wherever_it_happens_and_nothing_is_lost(tmp_path, most):
+    resource = pytest.importorskip("resource", reason="no limit on the size of files here")
+    first = adapt(shown(5), tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
+    before = {file: file.read_bytes() for file in first.folder.rglob("*") if file.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        with pytest.raises(NoRoom, match="free some space"):
+            adapt(shown(6), tmp_path / "artifact", tmp_path / "work", depth="layer", step=short("blocks"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert before == {file: file.read_bytes() for file in first.folder.rglob("*") if file.is_file()}
+    assert not list(tmp_path.glob("*.draft"))

@@ -11,6 +11,7 @@ pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 from sklearn.metrics import normalized_mutual_info_score  # noqa: E402
 
 from snapfind.encoders.vectors import unit  # noqa: E402
+from snapfind.errors import BadInput  # noqa: E402
 from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches  # noqa: E402
 from snapfind.learn.heads import Heads  # noqa: E402
 from snapfind.learn.leaves import Leaves, Shares  # noqa: E402
@@ -19,7 +20,7 @@ from snapfind.learn.searches import Search  # noqa: E402
 from snapfind.learn.shopper import Habits, Ranker, Truth, simulate  # noqa: E402
 from snapfind.learn.training import Plan, train  # noqa: E402
 from snapfind.learn.triplets import cleaned, mined  # noqa: E402
-from snapfind.learn.virtual_ids import by_leaf, co_clicks, virtual_ids  # noqa: E402
+from snapfind.learn.virtual_ids import by_leaf, co_clicks, embed, virtual_ids  # noqa: E402
 
 CLASSES, EACH, WIDTH = 12, 30, 12
 KINDS = np.arange(CLASSES) // 3  # four leaf categories
@@ -174,3 +175,24 @@ def test_the_loss_of_categories_is_the_sum_over_leaves():
     loss = network(rows, none, none, torch.tensor([0, -1, 1]), torch.tensor([1, 1, -1]))
     tabs = chances[0, :1].sum().log(), chances[0, 1:].sum().log()
     assert torch.allclose(loss, torch.nn.functional.softplus(tabs[0] - tabs[1]) / 3, atol=1e-5)
+
+
+def test_a_click_on_what_was_not_shown_is_one_sentence():
+    with pytest.raises(BadInput, match=r"photo 3 clicked \{7\}, which was not shown"):
+        Search(3, (1, 2), (2, 7))
+
+
+def test_the_embedding_factorises_the_mutual_information_of_short_walks():
+    """Qiu et al., arXiv 1710.02971, equation 2 (window 4, one negative sample), entry by entry."""
+    rng = np.random.default_rng(0)
+    graph = np.triu(rng.integers(0, 4, (9, 9)), 1).astype(np.float32)
+    graph += graph.T
+    degrees, steps = graph.sum(1), graph / graph.sum(1, keepdims=True)
+    walks = sum(np.linalg.matrix_power(steps.astype(np.float64), length) for length in range(1, 5))
+    wanted = np.zeros((9, 9))
+    for one in range(9):
+        for other in range(9):
+            wanted[one, other] = np.log(max(1.0, degrees.sum() / 4 * walks[one, other] / degrees[other]))
+    inner = (found := embed(graph, 9)) @ found.T  # the root of its square: signs of eigenvalues are lost
+    assert np.allclose(inner @ inner, wanted @ wanted, atol=1e-4)
+    assert np.allclose(wanted, wanted.T, atol=1e-6)

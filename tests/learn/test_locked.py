@@ -10,6 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from snapfind.encoders.builtin import Builtin, Look  # noqa: E402
 from snapfind.encoders.conse import Conse  # noqa: E402
 from snapfind.encoders.locked import Locked, Maps  # noqa: E402
@@ -114,6 +116,25 @@ def test_it_is_judged_on_pairs_that_were_held_out(seen, text, tmp_path):
     assert min(found.after) > max(found.before), "titles that ImageNet does not know"
 
 
+def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
+    own = np.arange(120) % 6
+    own[np.random.default_rng([0, 5]).permutation(120)[:24]] = 5  # nearly all that judges carries the last title
+    own[np.random.default_rng([0, 5]).permutation(120)[24:]] %= 5
+    look = Look(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
+    judged_lock(Pairs(seen.pictures, seen.titles, own), look, Builtin.load(), text, tmp_path / "space", held=24)
+    mean = load_file(tmp_path / "space" / "weights.safetensors")["text_mean"].numpy()
+    wanted, other = (unit(rows).mean(0) for rows in (seen.titles[:5], seen.titles))
+    assert np.linalg.norm(mean - wanted) < np.linalg.norm(mean - other) / 3
+
+
 def test_one_title_is_one_sentence(seen):
     with pytest.raises(BadInput, match="needs two"):
         lock(Pairs(seen.pictures[:1], seen.titles[:1], np.zeros(1, np.int64)), "a", "b")
+
+
+def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
+    pictures = seen.pictures.copy()
+    pictures[2, 5] = np.nan
+    for epochs in (0, 2):
+        with pytest.raises(BadInput, match="1 of 120 pictures hold what is no number, the first at 2"):
+            lock(Pairs(pictures, seen.titles, seen.own), "a", "b", Tuning(Plan(epochs=epochs)))

@@ -97,3 +97,17 @@ def test_too_few_clicks_are_one_sentence(tmp_path):
     with pytest.raises(BadInput, match="19 search"):
         from_log(shown(5), few, tmp_path / "artifact", tmp_path / "work")
     assert not (tmp_path / "artifact").exists()
+
+
+def test_a_log_that_has_grown_is_learnt_anew(tmp_path):
+    def learnt_of(count):
+        told = []
+        store = EventStore.at(tmp_path / f"events-{count}.db")
+        store.write(list(log_of(count)))
+        searches = searches_of(store.read(), NUMBERS)
+        store.close()
+        plan = replace(PLAN, epochs=1)
+        from_log(shown(5), searches, tmp_path / "artifact", tmp_path / "work", plan=plan, dim=16, told=told.append)
+        return len(told)
+
+    assert [learnt_of(count) for count in (30, 30, 50)] == [1, 0, 1], "as many batches, another log"

@@ -1,12 +1,16 @@
 """The encoder in PyTorch is the shipped one, and what is written back is what was learnt."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+
+import onnx  # noqa: E402
 
 from snapfind.encoders.builtin import Builtin  # noqa: E402
 from snapfind.encoders.golden import golden_pictures  # noqa: E402
@@ -109,6 +113,41 @@ def test_new_heads_alone_are_an_adapter_of_the_shipped_encoder(shipped, tmp_path
         expected = own(features, torch.tensor([True, True])).numpy()
     np.testing.assert_allclose(encoder.images(golden_pictures(2), "query"), expected, atol=1e-5)
     assert np.allclose(unit(expected), expected, atol=1e-6)
+
+
+def relu():
+    """A model that takes and gives three numbers."""
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    return onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+
+
+def outside(folder):
+    """The shipped model with its largest weight in a file beside the folder."""
+    model = onnx.load(SHIPPED / "model.onnx")
+    weight = max(model.graph.initializer, key=lambda own: len(own.raw_data))
+    (folder.parent / "secret.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    place = weight.external_data.add()
+    place.key, place.value = "location", "../secret.bin"
+    return model
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [(lambda folder: relu(), "takes or gives something else"), (outside, "cannot load the model")],
+)
+def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(tmp_path, made, sentence):
+    folder = shutil.copytree(SHIPPED, tmp_path / "artifact")
+    content = made(folder).SerializeToString()
+    (folder / "model.onnx").write_bytes(content)
+    told = json.loads((folder / "manifest.json").read_text()) | {"model_sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    with pytest.raises(ModelBroken, match=sentence):
+        Builtin.load(str(folder))
+    with pytest.raises(ModelBroken, match="not an encoder that can be learnt from"):
+        read_network(folder)
 
 
 def test_what_is_no_encoder_is_refused_in_one_sentence(tmp_path):

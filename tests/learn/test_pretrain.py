@@ -2,9 +2,12 @@
 
 import io
 import json
+import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -140,11 +143,11 @@ def test_a_run_that_was_stopped_goes_on_bit_by_bit(shards, tmp_path, loss):
 
     with pytest.raises(KeyboardInterrupt):
         pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept", told=stop)
+    with pytest.raises(BadInput, match="another plan"):
+        pretrain(towers(loss), feed(shards, recipe), replace(recipe, steps=5), kept=tmp_path / "kept")
     again = pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept")
     for name, value in whole.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], value), name
-    with pytest.raises(BadInput, match="another plan"):
-        pretrain(towers(loss), feed(shards, recipe), replace(recipe, steps=5), kept=tmp_path / "kept")
 
 
 def on_ranks(number, ranks, folder):
@@ -183,6 +186,73 @@ def test_pairs_that_cannot_be_read_are_replaced_and_counted(tmp_path):
     nothing = [(name, content if name.endswith("txt") else b"no") for name, content in pairs(range(24))]
     with pytest.raises(BadInput, match="64 pairs in a row"):
         feed(Shards([shard(tmp_path / "b.tar", nothing)], LIMITS), replace(RECIPE, held=0, batch=24)).batch(0, 0)
+
+
+def test_no_pair_that_is_learnt_from_judges_in_place_of_one_that_cannot_be_read(tmp_path):
+    broken = [(name, content if name.endswith("txt") or n % 3 else content[:60]) for n, (name, content) in
+              enumerate(pairs(range(24)))]  # fmt: skip
+    own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held=12, batch=4))
+    titles = []
+    for number in own.held.tolist():
+        with suppress(BadInput):
+            own.shards.read(number)
+            titles.append(own.shards.title(number))
+    pictures, _, numbers = own.judged()
+    assert 0 < len(pictures) == len(titles) < 12 and torch.equal(numbers, titles_of(titles))
+    assert sum(own.unread.values()) == 12 - len(titles)
+
+
+def test_a_scale_at_its_limit_comes_down_where_that_is_better():
+    learner = Towers(nn.Identity(), nn.Identity(), "info_nce")
+    with torch.no_grad():
+        learner.scale.fill_(math.log(300))
+    rows = nn.functional.normalize(torch.randn(2, 16, 8, generator=torch.Generator().manual_seed(0)), dim=2)
+    learner(*rows, torch.arange(16)).backward()
+    assert learner.scale.exp().item() == pytest.approx(100, rel=1e-5) and learner.scale.grad > 0
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
+def test_the_loss_is_in_float32_where_towers_are_in_bfloat16(loss):
+    learner = Towers(nn.Identity(), nn.Identity(), loss)
+    rows = nn.functional.normalize(torch.randn(2, 32, 16, generator=torch.Generator().manual_seed(0)), dim=2)
+    whole = learner(*rows, torch.arange(32))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = learner(*rows, torch.arange(32))
+    assert half.dtype == torch.float32 and half.item() == pytest.approx(whole.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("hard", [0.0, 0.7])
+def test_both_losses_are_the_papers_sums_written_out(hard):
+    from snapfind.learn.contrast import info_nce, sigmoid_loss
+
+    rng = np.random.default_rng(0)
+    left, right = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in rng.normal(size=(2, 5, 4)))
+    same = np.eye(5, dtype=bool)
+    same[0, 3] = same[3, 0] = True
+    logits = 6.0 * left @ right.T
+
+    def weight(row, column, logits):
+        others = [logits[row, own] for own in range(5) if not same[row, own]]
+        return np.exp(hard * logits[row, column]) / np.mean(np.exp(hard * np.array(others)))
+
+    def one_way(logits):
+        total = 0.0
+        for row in range(5):
+            terms = [np.exp(logits[row, c]) * (1 if same[row, c] else weight(row, c, logits)) for c in range(5)]
+            mine = [-np.log(terms[c] / sum(terms)) for c in range(5) if same[row, c]]
+            total += np.mean(mine) / 5
+        return total
+
+    pairs = [
+        np.log1p(np.exp(-(1 if same[r, c] else -1) * (logits[r, c] - 2.0)))
+        * (1 if same[r, c] else weight(r, c, logits))
+        for r in range(5)
+        for c in range(5)
+    ]
+    given = [torch.from_numpy(own) for own in (left, right, same)]
+    how = {"scale": 6.0, "same": given[2], "hard": hard}
+    assert info_nce(*given[:2], **how).item() == pytest.approx((one_way(logits) + one_way(logits.T)) / 2)
+    assert sigmoid_loss(*given[:2], bias=-2.0, **how).item() == pytest.approx(sum(pairs) / 5)
 
 
 def test_too_few_pairs_for_a_batch_are_one_sentence(shards):

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 pytest.importorskip("transformers", reason="prompts need transformers, of the extra snapfind[learn]")
 pytest.importorskip("peft", reason="adapters need peft, of the extra snapfind[learn]")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from snapfind.errors import BadInput, ModelBroken  # noqa: E402
 from snapfind.learn.clip import read_clip  # noqa: E402
@@ -124,6 +126,16 @@ def test_copies_share_the_frozen_model_and_not_what_learns(clip):
             assert (mine is theirs) == (name not in own.learnable()), name
 
 
+def test_a_frozen_model_with_dropout_does_not_drop_while_prompts_learn(tmp_path):
+    clip = read_clip(tiny_clip(tmp_path, dropout=0.5))
+    rows, labels = torch.randn(12, 4, 32, generator=torch.Generator().manual_seed(1)), torch.arange(12) % 4
+    for method in ("prompts", "lora"):
+        own = learner(clip, method, replace(FORM, candidates=len(NAMES))).train()
+        assert own(rows, labels).item() == own(rows, labels).item() == own.eval()(rows, labels).item()
+        train(own, lambda epoch, step: (rows, labels), 1, Plan(epochs=1))
+        assert not clip.model.training
+
+
 def test_a_run_that_was_stopped_goes_on_bit_by_bit(clip, tmp_path):
     rows, plan = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1)), Plan(epochs=3, rate=1e-3)
 
@@ -182,6 +194,31 @@ def test_what_cannot_be_split_is_one_sentence():
             split(np.array(labels), how)
 
 
+def without(file, name):
+    save_file({own: value for own, value in load_file(file).items() if own != name}, file, {"format": "pt"})
+
+
+def added(folder, word):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([word])
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_model_saved_in_half_precision_learns_as_any(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "clip")
+    file = tmp_path / "clip" / "model.safetensors"
+    half = {name: value.half() if value.is_floating_point() else value for name, value in load_file(file).items()}
+    save_file(half, file, {"format": "pt"})
+    told = json.loads((tmp_path / "clip" / "config.json").read_text())
+    (tmp_path / "clip" / "config.json").write_text(json.dumps(told | {"dtype": "float16"}))
+    own = learner(read_clip(tmp_path / "clip"), "prompts")
+    loss = own(torch.randn(4, 4, 32, generator=torch.Generator().manual_seed(0)), torch.arange(4))
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(own.table.grad).all()
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -189,11 +226,13 @@ def test_what_cannot_be_split_is_one_sentence():
         (lambda at: (at / "config.json").write_text('{"model_type": "bert"}'), "type 'bert'"),
         (lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"), "no model.safetensors"),
         (lambda at: (at / "model.safetensors").write_bytes(b"broken"), "no whole CLIP model"),
+        (lambda at: (at / "tokenizer.json").unlink(), "copy the tokenizer too"),
+        (lambda at: (at / "tokenizer.json").write_text("{"), "no whole CLIP model"),
+        (lambda at: without(at / "model.safetensors", "text_projection.weight"), "lacks 1 weights .*text_projection"),
+        (lambda at: added(at, "another model's word"), "one of the two is another model's"),
     ],
 )
 def test_a_folder_in_a_wrong_format_is_one_sentence(folder, tmp_path, change, sentence):
-    import shutil
-
     shutil.copytree(folder, tmp_path / "clip")
     change(tmp_path / "clip")
     with pytest.raises(ModelBroken, match=sentence):

@@ -141,3 +141,33 @@ def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(BadInput, match="0 found"):
         run("pretrain", tmp_path / "a.tar", "--into", tmp_path / "a", "--device", "cuda")
     assert not (tmp_path / "a").exists()
+
+
+UNEVEN = """
+import time
+import torch
+from snapfind.learn.ranks import ranks
+from snapfind.learn.training import Plan, train
+
+class Square(torch.nn.Linear):
+    def forward(self, rows):
+        return super().forward(rows).square().mean()
+
+def batch(epoch, step):
+    time.sleep(0.05 * place.number)
+    return (torch.full((2, 2), 1.0 + place.number),)
+
+with ranks("cpu") as place:
+    scores = iter([0.5, 0.4, 0.9, 0.3, 0.2, 0.1] if place.number else [0.5, 0.6, 0.4, 0.3, 0.9, 0.9])
+    timed = train(Square(2, 1), batch, 2, Plan(40, minutes=0.004)).history
+    waited = train(Square(2, 1), batch, 1, Plan(6, patience=2), score=lambda module: next(scores))
+    print(len(timed) < 40, len(timed), [one.loss for one in timed], waited.epoch, len(waited.history))
+"""
+
+
+@pytest.mark.enable_socket
+def test_ranks_of_which_one_is_slower_or_judges_otherwise_end_after_the_same_epoch(tmp_path):
+    (tmp_path / "uneven.py").write_text(UNEVEN)
+    (code, first, said), (other, second, _) = started(tmp_path / "uneven.py")
+    assert code == other == 0, said
+    assert first == second and first.startswith("True") and first.split()[-2:] == ["2", "4"], first

@@ -112,6 +112,8 @@ def test_a_broken_shard_does_not_stop_the_others(tmp_path, damage):
 def test_no_pair_at_all_is_one_sentence(tmp_path):
     with pytest.raises(BadInput, match=r"no pair of KEY\.jpg and KEY\.txt \(1 × title without"):
         Shards([shard(tmp_path / "a.tar", [("a.txt", b"x")])], LIMITS)
+    with pytest.raises(BadInput, match="1 empty"):
+        Shards([shard(tmp_path / "empty.tar", [])], LIMITS)
     with pytest.raises(BadInput, match="no shard was given"):
         Shards([], LIMITS)
     found = Shards([shard(tmp_path / "b.tar", [("a.jpg", b"x"), ("a.json", b"[")])], LIMITS)

@@ -112,6 +112,16 @@ def test_pretraining_tells_recall_and_cost_and_keeps_both_towers(tmp_path):
     assert float((rows * wanted).sum()) > 0.999, "the shop floor sees what the tower sees"
 
 
+def test_another_loss_or_other_shards_in_the_same_folder_are_learnt_anew(tmp_path):
+    files = [shard(tmp_path / "a.tar", pairs(range(8))), shard(tmp_path / "b.tar", pairs(range(8, 16)))]
+    asked = ["--into", tmp_path / "towers", "--batch", 4, "--part", 0, "--rounds", 1, "--steps", 1, "--held", 0]
+    learnt = []
+    for words in (files[:1], files[:1], [*files[:1], "--loss", "sigmoid"], files):
+        run("pretrain", *words, *asked)
+        learnt.append((tmp_path / "towers" / "towers.safetensors").read_bytes())
+    assert learnt[0] == learnt[1] and len(set(learnt)) == 3
+
+
 def test_locked_pretraining_leaves_a_space(tmp_path):
     files = [shard(tmp_path / "a.tar", pairs(range(10)))]
     said = run("pretrain", *files, "--into", tmp_path / "space", "--locked", "--loss", "info_nce")

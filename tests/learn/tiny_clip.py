@@ -8,11 +8,12 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 FIRST, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def tiny_clip(folder, *, places=24, side=32, width=32, seed=0):
+def tiny_clip(folder, *, places=24, side=32, width=32, dropout=0.0, seed=0):
     """Writes config.json, model.safetensors and a tokenizer of single letters; returns the folder."""
     letters = [chr(code) for code in range(33, 127)]
     vocabulary = [*letters, *(f"{letter}</w>" for letter in letters), FIRST, END]
     tower = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tower["attention_dropout"] = dropout
     ends = {"bos_token_id": len(vocabulary) - 2, "eos_token_id": len(vocabulary) - 1}
     torch.manual_seed(seed)
     model = CLIPModel(

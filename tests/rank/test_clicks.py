@@ -75,6 +75,8 @@ def test_two_domains_need_the_other_one_and_clicks(parts):
     unclicked = replace(parts[1], labels=np.zeros_like(parts[1].labels))
     with pytest.raises(BadInput, match="clicked"):
         fit("single", unclicked, parts[2], TARGET_FIELDS, recipe=QUICK)
+    with pytest.raises(BadInput, match="choose the epoch"):
+        fit("single", parts[1], replace(parts[2], labels=np.zeros_like(parts[2].labels)), TARGET_FIELDS, recipe=QUICK)
 
 
 def test_batches_go_through_every_row_and_follow_from_their_number(parts):

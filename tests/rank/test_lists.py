@@ -1,11 +1,14 @@
 """Compare and calibrate: a permutation, chunk order at ties, a comparison that no order of the input changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snapfind.errors import BadInput
 from snapfind.evaluate.metrics import ndcg
 from snapfind.evaluate.reliability import calibration_error
 from snapfind.learn.training import Plan
@@ -63,3 +66,11 @@ def test_it_orders_better_than_the_first_search_and_its_worth_is_calibrated():
             after.append(ndcg([str(place) for place in order], relevant, 10))
     assert np.mean(after) > np.mean(before) + 0.01
     assert calibration_error(np.concatenate(said).tolist(), judged.clicked.ravel().tolist()) < 0.05
+
+
+def test_lists_too_short_or_without_numbers_are_one_sentence():
+    whole = simulate_lists(20, 0)
+    with pytest.raises(BadInput, match="fewer than 8"):
+        fit_lists(simulate_lists(20, 0, candidates=5), whole, None, QUICK)
+    with pytest.raises(BadInput, match="no number"):
+        fit_lists(whole, replace(whole, features=np.full_like(whole.features, np.nan)), None, QUICK)

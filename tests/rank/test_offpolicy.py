@@ -60,3 +60,41 @@ def test_what_is_no_log_is_refused():
         snips(log, np.tile([0.0, 1.0], (3, 1)))
     with pytest.raises(BadInput, match="a policy for 2"):
         ips(log, np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("estimator", [ips, snips, doubly_robust])
+def test_what_is_no_policy_or_no_number_is_refused_and_not_averaged(estimator):
+    market = Market.of(5, dim=2, actions=4)
+    log = draw(market, 40, 5)
+    policy = market.policy(log.contexts, market.new)
+    holed = np.where(np.arange(4) == 1, np.nan, policy)
+    for wrong in (2 * policy, policy[:, :2], policy - [[0.5, -0.5, 0, 0]], holed, policy[:, 0]):
+        with pytest.raises(BadInput, match=r"rows of a policy|a column for each"):
+            estimator(log, wrong)
+    for part, value in (("rewards", np.nan), ("contexts", np.inf)):
+        parts = {name: getattr(log, name) for name in ("contexts", "actions", "rewards", "propensities")}
+        parts[part] = np.where(np.arange(40).reshape(-1, *[1] * (parts[part].ndim - 1)) == 3, value, parts[part])
+        with pytest.raises(BadInput, match="no number"):
+            estimator(Log(**parts), policy)
+    with pytest.raises(BadInput, match="from 0"):
+        Log(log.contexts, log.actions - 4, log.rewards, log.propensities)
+
+
+def test_the_three_estimates_are_their_formulas_written_out_row_by_row():
+    market = Market.of(6, dim=2, actions=3)
+    log = draw(market, 12, 6)
+    policy = market.policy(log.contexts, market.new)
+    guess = market.chances(log.contexts) ** 2
+    parts, weights, corrected = [], [], []
+    for row in range(12):
+        shown = log.actions[row]
+        weights.append(policy[row, shown] / log.propensities[row])
+        parts.append(weights[-1] * log.rewards[row])
+        corrected.append(policy[row] @ guess[row] + weights[-1] * (log.rewards[row] - guess[row, shown]))
+    assert ips(log, policy).value == pytest.approx(sum(parts) / 12)
+    assert snips(log, policy).value == pytest.approx(sum(parts) / sum(weights))
+    known = {tuple(context): own for context, own in zip(log.contexts, guess)}
+    found = doubly_robust(log, policy, lambda past, rows: np.array([known[tuple(own)] for own in rows.contexts]))
+    assert found.value == pytest.approx(sum(corrected) / 12)
+    assert found.high - found.value == pytest.approx(1.96 * np.std(corrected, ddof=1) / 12**0.5)
+    assert found.effective == pytest.approx(sum(weights) ** 2 / sum(own**2 for own in weights))

@@ -117,3 +117,14 @@ def test_what_cannot_be_merged_is_told():
         model(pictures(), attn_mask=torch.zeros(65, 65))
     with turbo(model, 0.05), pytest.raises(BadInput, match="the least is"):
         model(pictures())
+
+
+def test_gradient_checkpointing_which_runs_blocks_anew_is_told_and_the_next_pass_is_whole():
+    model = timm_vit().train()
+    with turbo(model, 0.6):
+        before = model(pictures())
+        model.set_grad_checkpointing(True)
+        with pytest.raises(BadInput, match=r"block 3 of a merging model ran when block 0 was due; .*checkpointing"):
+            model(pictures()).sum().backward()
+        model.set_grad_checkpointing(False)
+        torch.testing.assert_close(model(pictures()), before)

@@ -128,17 +128,18 @@ def _towers(pairs: "Shards", into: Path, recipe: "Recipe", place: "Ranks") -> fl
     own = replace(recipe, batch=place.share(recipe.batch))
     towers, preprocessing = new_towers(own)
     feed = Feed(pairs, preprocessing, own)
-    judged = feed.read(feed.held) if recipe.held else None
+    judged = feed.judged()
     before = recall_of(towers, judged) if judged else (0.0, 0.0)
     done = pretrain(towers, feed, own, kept=into.with_name(into.name + ".work"), told=tell)
     best = done.module.cpu()
     assert isinstance(best, type(towers))
     after = recall_of(best, judged) if judged else (0.0, 0.0)
-    metrics = {"recall_at_1": after, "before": before, "pairs": recipe.held}
+    count = len(judged[0]) if judged else 0
+    metrics = {"recall_at_1": after, "before": before, "pairs": count}
     if not place.number:
         save_towers(into, best, recipe, {"seed": recipe.plan.seed, "ranks": place.count, "metrics": metrics})
     if judged:
-        _recalls(recipe.held, {"before": before, "after": after})
+        _recalls(count, {"before": before, "after": after})
     _left_out(feed.unread)
     out.print(f"both towers are in {into}; a catalogue adopts the picture's: shop.adopt('{into / 'encoder'}')")
     return done.history[-1].speed

@@ -19,13 +19,13 @@ from snapfind.convert.original import Original
 from snapfind.convert.pixels import check_pixels
 from snapfind.convert.precision import in_precision
 from snapfind.convert.tokens import check_ids
-from snapfind.convert.whole import whole
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.port import Space
 from snapfind.encoders.preprocess import to_tensor
 from snapfind.encoders.session import open_session
 from snapfind.encoders.tower import GOLDEN_TEXTS, KIND, Tower
 from snapfind.encoders.vectors import unit
+from snapfind.encoders.whole import whole
 from snapfind.encoders.words import WordTower
 from snapfind.errors import ModelBroken
 

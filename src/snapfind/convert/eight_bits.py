@@ -18,7 +18,6 @@ from PIL.Image import Image
 from safetensors.numpy import save
 
 from snapfind.convert.static import in_whole_numbers
-from snapfind.convert.whole import whole
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.golden import golden_pictures
@@ -26,6 +25,7 @@ from snapfind.encoders.inner import CELLS
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.session import open_session
 from snapfind.encoders.vectors import unit
+from snapfind.encoders.whole import whole
 
 __all__ = ["write_eight_bits"]
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.encoders.port import Vectors
+from snapfind.encoders.vectors import all_numbers
 from snapfind.errors import BadInput
 
 __all__ = ["METHODS", "Method", "coreset", "herding", "k_centre"]
@@ -31,6 +32,9 @@ def coreset(vectors: Vectors, labels: NDArray[np.int64], part: float, method: Me
         raise BadInput(f"part {part}: give a number above 0, at most 1", field="part")
     if method not in METHODS:
         raise BadInput(f"method {method!r}: give one of {', '.join(METHODS)}", field="method")
+    if len(vectors) != len(labels):
+        raise BadInput(f"{len(vectors)} vectors and {len(labels)} labels; give one for each")
+    all_numbers(vectors, "vectors")
     choose: Callable[[Vectors, int], _Rows] = k_centre if method == "k-centre" else herding
     kept = []
     for label in np.unique(labels):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.encoders.port import Vectors
-from snapfind.encoders.vectors import softmax, unit
+from snapfind.encoders.vectors import all_numbers, softmax, unit
+from snapfind.errors import BadInput
 
 __all__ = ["posteriors"]
 
@@ -26,14 +27,16 @@ def posteriors(vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.in
 
     A row is judged by the rows of the other folds; a label that those do not hold gets next to nothing. The rows are
     first turned into their 256 main directions, which no label has a say in. Takes 256 n^2: seconds for 3,000 rows.
+    Raises BadInput where all rows are in one fold, or a row is no numbers.
     """
+    all_numbers(vectors, "vectors")
     count = int(labels.max()) + 1
     linear, nearest = np.empty((len(labels), count), np.float32), np.empty((len(labels), count), np.float32)
     rows = _main(unit(vectors))
     for fold in np.unique(folds):
         own = folds == fold
         if own.all():
-            raise ValueError("every row is in one fold: nothing is left to judge it by")
+            raise BadInput("every row is in one fold: nothing is left to judge it by; make two folds at the least")
         whitened, means = _whitened(rows, labels, ~own, count)
         linear[own] = _linear(whitened[own], means)
         nearest[own] = _nearest(whitened[own], whitened[~own], labels[~own], count)

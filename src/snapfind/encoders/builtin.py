@@ -86,7 +86,14 @@ class Builtin(Adapted):
             )
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
-        check_golden(unit(encoder.look(golden_pictures(checked)).pooled), golden, name, tolerance)
+        try:
+            seen = unit(encoder.look(golden_pictures(checked)).pooled)
+        except Exception as problem:
+            raise ModelBroken(
+                f"encoder {name}: {folder / 'model.onnx'} takes or gives something else than this kind of encoder"
+                f" ({problem}); install it anew"
+            ) from problem
+        check_golden(seen, golden, name, tolerance)
         if adapter is None and (folder / "heads").is_dir():
             adapter = folder / "heads"
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))

@@ -4,8 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.encoders.port import Vectors
+from snapfind.errors import BadInput
 
-__all__ = ["softmax", "unit"]
+__all__ = ["all_numbers", "softmax", "unit"]
+
+
+def all_numbers(rows: NDArray[np.floating], name: str) -> None:
+    """(n, …) rows. Raises BadInput where one of them holds what is no number, or an infinite one, and says which."""
+    wrong = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+    if len(wrong):
+        raise BadInput(
+            f"{len(wrong)} of {len(rows)} {name} hold what is no number, the first at {wrong[0]}; leave these out"
+        )
 
 
 def unit(rows: NDArray[np.floating]) -> Vectors:

@@ -11,7 +11,6 @@ What only has new heads is written as the Adapter alone.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.vectors import unit
+from snapfind.encoders.whole import whole
 from snapfind.errors import ModelBroken
 from snapfind.learn.heads import Heads
 from snapfind.learn.network import Convolution, Network, read_network
@@ -77,16 +77,20 @@ def write_artifact(
     """Writes the artifact into `folder`, whole or not at all, and opens it as the shop floor will.
 
     `told` goes into the manifest: data hash, seed, metrics, command. Raises ModelBroken when ONNX Runtime and PyTorch
-    do not agree on the golden pictures.
+    do not agree on the golden pictures, NoRoom.
     """
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    with whole(folder) as draft:
+        _fill(draft, network, heads, told, parent, str(folder))
+    return Builtin.load(str(folder))
+
+
+def _fill(draft: Path, network: Network, heads: Heads, told: Mapping[str, object], parent: Path, name: str) -> None:
+    """Everything that makes the artifact `name`."""
     model, before = write_onnx(network, parent), json.loads((parent / "manifest.json").read_text())
     (draft / "model.onnx").write_bytes(model)
     pictures = to_tensor(golden_pictures(), Preprocessing.parse(before["preprocessing"]))
     golden = _answers(read_network(draft), pictures)
-    _check_rounding(_answers(network, pictures), golden, str(folder))
+    _check_rounding(_answers(network, pictures), golden, name)
     (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
     kept = {name: before[name] for name in ("preprocessing", "normalised_in", "pooling", "licence", "source")}
     manifest = {
@@ -99,9 +103,8 @@ def write_artifact(
     }
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     raw = Builtin.load(str(draft))
-    check_golden(unit(raw.look(golden_pictures()).pooled), golden, str(folder))
+    check_golden(unit(raw.look(golden_pictures()).pooled), golden, name)
     heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")
-    return _moved(draft, folder)
 
 
 def _answers(network: Network, pictures: NDArray[np.uint8]) -> Vectors:
@@ -118,17 +121,8 @@ def _check_rounding(learnt: Vectors, stored: Vectors, name: str) -> None:
 
 
 def write_heads(folder: Path, heads: Heads, told: Mapping[str, object], *, parent: Path = SHIPPED) -> Builtin:
-    """New heads on the parent's frozen features: an Adapter in `folder`, whole or not at all."""
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
+    """New heads on the parent's frozen features: an Adapter in `folder`, whole or not at all. Raises NoRoom."""
     raw = Builtin.load(str(parent))
-    heads.adapter(raw.raw_id, dict(told)).save(draft)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with whole(folder) as draft:
+        heads.adapter(raw.raw_id, dict(told)).save(draft)
     return Builtin.load(str(parent), adapter=folder)
-
-
-def _moved(draft: Path, folder: Path) -> Builtin:
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
-    return Builtin.load(str(folder))

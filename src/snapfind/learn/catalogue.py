@@ -18,6 +18,7 @@ from pathlib import Path
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import batches
 from snapfind.learn.begin import begin, believed, see
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Adapted, Depth, close_course, open_course
 from snapfind.learn.recognise import Recipe, Recogniser
 from snapfind.learn.refit import refitted
@@ -102,10 +103,14 @@ def adapt(
     batch, steps = batches(source, course.again, photos, size=step.batch, seed=seed)
     left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
     plan = replace(step.plan, minutes=left)
-    checkpoint = work / f"checkpoint-{depth}"
-    judge = course.judge
+    judge, of = course.judge, fingerprint(course.sign, step.recipe, step.batch, step.dim)
     outcome = train(
-        learner, batch, steps, plan, score=judge.score, judged=len(judge.photos), kept=checkpoint, told=told
+        *(learner, batch, steps, plan),
+        score=judge.score,
+        judged=len(judge.photos),
+        kept=work / f"checkpoint-{depth}",
+        of=of,
+        told=told,
     )
     best = outcome.module
     assert isinstance(best, Recogniser)

@@ -1,7 +1,6 @@
 """Class names taught to a user's two-tower model: from labelled pictures to what was learnt, beside names alone."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from snapfind.encoders.whole import whole
 from snapfind.errors import BadInput
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.clip import Clip, read_clip
 from snapfind.learn.prompts import Form, Method, Prompted, Words
 from snapfind.learn.splits import How, Split, split
@@ -101,7 +102,9 @@ def taught(
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return states[rows], places[rows]
 
-    best = train(learner, batch, max(1, len(parted.train) // size), plan, kept=kept, told=told).module
+    rows = (part.tobytes() for part in (states.cpu().numpy(), labels, parted.train, parted.seen))
+    of = fingerprint(method, form, list(classes), *rows)
+    best = train(learner, batch, max(1, len(parted.train) // size), plan, kept=kept, of=of, told=told).module
     assert isinstance(best, Prompted)
     return best
 
@@ -146,14 +149,10 @@ def _states(
 
 def _save(folder: Path, learner: Prompted, clip: Clip, classes: list[str], facts: dict[str, object]) -> None:
     """weights.safetensors with what learnt and the unit vectors of all classes, manifest.json; whole or not at all."""
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
     with torch.no_grad():
         vectors = learner.texts(Words.of(classes, clip, learner.form, learner.method))
     held = {name: value.contiguous() for name, value in learner.state_dict().items()} | {"classes": vectors}
-    save_file(held, draft / "weights.safetensors")
     manifest = {"kind": "prompts", "classes": classes, **facts}
-    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with whole(folder) as draft:
+        save_file(held, draft / "weights.safetensors")
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

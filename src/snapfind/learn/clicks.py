@@ -81,6 +81,7 @@ class ClickLearner(nn.Module):
     @torch.no_grad()
     def vectors(self, seen: Tensor, *, query: bool, batch: int = 256) -> Tensor:
         """(n, width) features -> unit rows (n, dim) in one role."""
+        seen = seen.to(self.heads.query.device)
         rows = torch.full((batch,), query, device=seen.device)
         return torch.cat([self.heads(part, rows[: len(part)]) for part in seen.split(batch)])
 

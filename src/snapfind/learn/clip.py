@@ -23,6 +23,7 @@ from snapfind.errors import ExtraMissing, ModelBroken
 __all__ = ["Clip", "Looks", "read_clip"]
 
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's own
+_TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _BATCH = 16
 
 
@@ -65,7 +66,8 @@ class Clip:
 
 
 def read_clip(folder: Path) -> Clip:
-    """Raises ExtraMissing without transformers, ModelBroken where the folder holds no such model in safetensors."""
+    """The model in float32, whatever it was saved in. Raises ExtraMissing without transformers, ModelBroken where the
+    folder holds no such model in safetensors, lacks some of its weights, or has a tokenizer that is not its own."""
     if not (find_spec("transformers") and find_spec("peft")):
         raise ExtraMissing("prompts and adapters need transformers and peft: pip install 'snapfind[learn]'")
     try:
@@ -79,17 +81,41 @@ def read_clip(folder: Path) -> Clip:
         raise ModelBroken(f"{folder} holds a model of type {kind!r}; prompts need the CLIP format of transformers")
     if not (folder / "model.safetensors").is_file():
         raise ModelBroken(f"{folder} has no model.safetensors; save it anew with safe_serialization=True")
+    if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+        raise ModelBroken(f"{folder} has no tokenizer.json, nor vocab.json and merges.txt; copy the tokenizer too")
+    try:
+        model, missing, tokenizer = _read(folder)
+        looks = _looks(folder, int(told["vision_config"]["image_size"]))
+    except Exception as problem:
+        raise ModelBroken(f"{folder} holds no whole CLIP model ({str(problem)[:200]})") from problem
+    if missing:
+        raise ModelBroken(
+            f"{folder}: model.safetensors lacks {len(missing)} weights of its config.json, such as {missing[0]}"
+        )
+    if len(tokenizer) > (pieces := int(model.config.text_config.vocab_size)):
+        raise ModelBroken(
+            f"{folder}: its tokenizer has {len(tokenizer):,} pieces, the text tower {pieces:,}: one of the two is"
+            " another model's"
+        )
+    return Clip(model.eval().requires_grad_(False), tokenizer, looks)
+
+
+def _read(folder: Path) -> tuple[Any, list[str], Any]:
+    """Model, the weights that it lacks (transformers would draw them), tokenizer."""
     from transformers import AutoTokenizer, CLIPModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the verbs have bars of their own
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would report is asked for here
     try:
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        read: Any = CLIPModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        looks = _looks(folder, int(told["vision_config"]["image_size"]))
-    except Exception as problem:
-        raise ModelBroken(f"{folder} holds no whole CLIP model ({str(problem)[:200]})") from problem
-    return Clip(model.eval().requires_grad_(False), tokenizer, looks)
+    finally:
+        logging.set_verbosity(before)
+    return read[0], [str(key) for kind in ("missing_keys", "mismatched_keys") for key in read[1][kind]], tokenizer
 
 
 def _looks(folder: Path, side: int) -> Looks:

@@ -4,7 +4,6 @@ Before: pictures are checked and looked at, one photo in ten is held out, a judg
 calibrated on what was held out, and the artifact is written with what it was learnt from.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,10 @@ from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.preprocess import Preprocessing
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED, write_artifact, write_heads
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import Judge, Sided, held_out
-from snapfind.learn.maps import Live, Maps, front_of, make_maps
+from snapfind.learn.maps import Live, Maps, front_of, make_maps, print_of
 from snapfind.learn.network import Network, read_network
 from snapfind.learn.recognise import Tail
 from snapfind.learn.training import Outcome
@@ -38,6 +38,8 @@ class Course:
     """What a method learns with: `source` of views, `body` that makes features of them, the `judge`.
 
     `held` and `again` (n,) bool: pictures held out, and those that are photographed again. `products` are counted.
+    `data` is the sha256 of what is learnt from, `sign` that of this beside everything else that the course was opened
+    with.
     """
 
     shown: Sequence[Shown]
@@ -49,6 +51,8 @@ class Course:
     again: NDArray[np.bool_]
     products: int
     before: float
+    data: str
+    sign: str
 
     @property
     def photos(self) -> NDArray[np.int64]:
@@ -89,11 +93,13 @@ def open_course(
         photos = sum(one.how == "photo" for one in shown)
         raise BadInput(f"{photos} photo(s) are too few to learn from and to judge by; give five at the least")
     work.mkdir(parents=True, exist_ok=True)
+    data = print_of(shown, torch.get_num_threads())
+    sign = fingerprint(data, encoder.raw_id, depth, views, seed)
     first = first_block(depth, network)
-    source = _source(shown, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
+    source = _source(shown, data, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
     judge = Judge(source, held if held.any() else again)
     body = Tail(network, network.names.index(first)) if first else nn.Identity()
-    return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body))
+    return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body), data, sign)
 
 
 def first_block(depth: Depth, network: Network) -> str:
@@ -114,7 +120,7 @@ def close_course(
     after = course.judge.score(learner)
     told: dict[str, object] = {
         **facts,
-        "data_sha256": _data(course.shown, course.source),
+        "data_sha256": course.data,
         "metrics": {
             "judged_on": len(course.judge.photos),
             "fine_at_1_raw": course.before,
@@ -144,6 +150,7 @@ def _products(shown: Sequence[Shown]) -> int:
 
 def _source(
     shown: Sequence[Shown],
+    data: str,
     depth: Depth,
     first: str,
     views: int,
@@ -158,12 +165,5 @@ def _source(
     threads = torch.get_num_threads()
     front = front_of(parent / "model.onnx", first, threads)
     file = work / f"maps{first or '-pooled'}.f16"
-    return make_maps(shown, front, preprocessing, file, views=views, seed=seed, threads=threads, progress=progress)
-
-
-def _data(shown: Sequence[Shown], source: Maps | Live) -> str:
-    """sha256 of what was learnt from: the pixels of each picture, and whose it is."""
-    digest = hashlib.sha256(source.products.tobytes())
-    for one in shown:
-        digest.update(one.load().tobytes())
-    return digest.hexdigest()
+    how = {"views": views, "seed": seed, "threads": threads}
+    return make_maps(shown, front, preprocessing, file, of=data, progress=progress, **how)

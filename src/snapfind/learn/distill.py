@@ -25,6 +25,7 @@ from snapfind.encoders.vectors import unit
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.batches import drawn
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.heads import Heads
 from snapfind.learn.judge import features_of
@@ -91,6 +92,7 @@ class Pupil(nn.Module):
     @torch.no_grad()
     def vectors(self, seen: Tensor, *, query: bool, batch: int = 64) -> Tensor:
         """Unit rows (n, dim) in one role."""
+        seen = seen.to(self.heads.query.device)
         rows = torch.full((batch,), query, device=seen.device)
         return torch.cat([self.heads(self.body(part), rows[: len(part)]) for part in seen.split(batch)])
 
@@ -124,6 +126,7 @@ def distill(
         *(course.body, course.source, course.again, course.photos, wanted, step),
         score=course.judge.score,
         kept=work / f"checkpoint-distill-{depth}",
+        of=fingerprint(course.sign, teacher.space.id, step.pull, step.batch, step.dim),
         told=told,
     )
     best = outcome.module
@@ -151,6 +154,7 @@ def _wanted(
         work / name,
         views=step.views,
         seed=step.plan.seed,
+        of=course.data,
         progress=progress,
     )
     return projected(kept, teacher, step.dim)
@@ -185,6 +189,7 @@ def teach(
     *,
     score: Callable[[nn.Module], float] | None = None,
     kept: Path | None = None,
+    of: str = "",
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Learns from `photos` (places in `source`) and all studio pictures what the teacher makes of them.
@@ -200,7 +205,7 @@ def teach(
         seen, queries = source.batch(rows, views), torch.from_numpy(source.queries[rows])
         return seen, queries, torch.from_numpy(wanted[rows, views])
 
-    return train(learner, batch, steps, step.plan, score=score, kept=kept, told=told)
+    return train(learner, batch, steps, step.plan, score=score, kept=kept, of=of, told=told)
 
 
 def _begin(

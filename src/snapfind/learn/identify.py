@@ -13,6 +13,7 @@ from typing import Literal
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
 from snapfind.learn.catalogue import LADDER
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Adapted, close_course, open_course
 from snapfind.learn.identity import Stages, learn_identity
 from snapfind.learn.steady import between, steadied
@@ -55,6 +56,7 @@ def identify(
         *(course.body, heads, course.source, course.photos, course.products, stages),
         again=course.again,
         kept=work / f"checkpoint-identity-{depth}",
+        of=fingerprint(course.sign, stages, dim),
         told=told,
     )
     for weights, own in zip(before, (learner.body, learner.heads)):

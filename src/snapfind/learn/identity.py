@@ -52,7 +52,6 @@ class Identity(nn.Module):
         self.body, self.heads, self.prototypes = body, heads, prototypes
         self.stages = stages
         self.stage: Stage = "contrast"
-        self._drawn = torch.Generator().manual_seed(stages.angles.seed)
 
     def forward(self, seen: Tensor, queries: Tensor, labels: Tensor) -> Tensor:
         """`seen` (n, …) as `body` takes it, (n,) bool, (n,) int64 -> a scalar."""
@@ -61,7 +60,7 @@ class Identity(nn.Module):
             return _contrast(vectors, labels, self.stages.scale)
         chosen, places = None, labels
         if self.stages.part < 1:
-            chosen, places = sampled(labels, len(self.prototypes.weight), self.stages.part, self._drawn)
+            chosen, places = sampled(labels, len(self.prototypes.weight), self.stages.part, torch.default_generator)
         cosines = self.prototypes(vectors, chosen)
         if self.stage == "angles":
             cosines = angular_margin(cosines, places, self.stages.margin)
@@ -70,6 +69,7 @@ class Identity(nn.Module):
     @torch.no_grad()
     def vectors(self, seen: Tensor, *, query: bool, batch: int = 256) -> Tensor:
         """Unit rows (n, dim) in one role."""
+        seen = seen.to(self.heads.query.device)
         rows = torch.full((batch,), query, device=seen.device)
         return torch.cat([self.heads(self.body(part), rows[: len(part)]) for part in seen.split(batch)])
 
@@ -94,20 +94,22 @@ def learn_identity(
     *,
     again: NDArray[np.bool_] | None = None,
     kept: Path | None = None,
+    of: str = "",
     told: Callable[[Told], None] | None = None,
 ) -> tuple[Identity, NDArray[np.int64]]:
     """The three stages on `photos` (places in `source`) and all studio pictures; returns also the photos kept.
 
-    `again` (n,) bool: pictures whose view 0 is for judging only, as in batches.py.
+    `again` (n,) bool: pictures whose view 0 is for judging only, as in batches.py. `kept` is a folder for checkpoints,
+    `of` what they are of, as in training.py.
     """
     again = np.zeros(len(source.products), bool) if again is None else again
     learner = Identity(body, heads, Prototypes(torch.ones(products, heads.query.shape[1])), stages)
-    learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, told)
+    learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, of, told)
     if stages.purify:
         photos = photos[pure(_vectors(learner, source, again, photos, query=True), source.products[photos])]
     learner.prototypes = Prototypes(_means(learner, source, again, photos, products))
-    learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, told)
-    return _stage(learner, "angles", stages.angles, source, again, photos, kept, told), photos
+    learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, of, told)
+    return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, told).cpu(), photos
 
 
 def _stage(
@@ -118,6 +120,7 @@ def _stage(
     again: NDArray[np.bool_],
     photos: NDArray[np.int64],
     kept: Path | None,
+    of: str,
     told: Callable[[Told], None] | None,
 ) -> Identity:
     """One stage; while prototypes are learnt everything else rests."""
@@ -126,7 +129,7 @@ def _stage(
     for parameter in resting if stage == "prototypes" else []:
         parameter.requires_grad_(False)
     batch, steps = batches(source, again, photos, size=learner.stages.batch, seed=plan.seed)
-    outcome = train(learner, batch, steps, plan, kept=kept / stage if kept else None, told=told)
+    outcome = train(learner, batch, steps, plan, kept=kept / stage if kept else None, of=of, told=told)
     for parameter in resting:
         parameter.requires_grad_()
     learner.load_state_dict(outcome.module.state_dict())

@@ -91,4 +91,6 @@ class Judge:
 def features_of(body: nn.Module, source: Maps | Live, rows: NDArray[np.int64], view: int) -> Vectors:
     """(n, width) unit rows of a view of those pictures, before anything is learnt."""
     parts = [rows[at : at + 64] for at in range(0, len(rows), 64)]
-    return unit(np.concatenate([body(source.batch(part, np.full_like(part, view))).numpy() for part in parts]))
+    device = next((own.device for own in body.parameters()), torch.device("cpu"))
+    seen = (source.batch(part, np.full_like(part, view)).to(device) for part in parts)
+    return unit(np.concatenate([body(own).cpu().numpy() for own in seen]))

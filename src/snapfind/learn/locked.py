@@ -7,7 +7,6 @@ the title (after Frome et al., "DeViSE", NeurIPS 2013). They did not help titles
 (benchmarks/learn_locked.py), so they are not among the pairs unless they are put there.
 """
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -25,9 +24,11 @@ from snapfind.encoders.builtin import Builtin, Look
 from snapfind.encoders.conse import Conse
 from snapfind.encoders.locked import Locked, Maps
 from snapfind.encoders.port import Encoder, Vectors
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.vectors import all_numbers, unit
+from snapfind.encoders.whole import room_for, whole
 from snapfind.errors import BadInput, ModelBroken
 from snapfind.learn.artifact import SHIPPED
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.shards import Shards
 from snapfind.learn.towers import Loss, Towers
 from snapfind.learn.training import Plan, Told, train
@@ -90,8 +91,10 @@ def lock(
 ) -> Maps:
     """Learns the two maps; `encoder` and `text` are the ids of the raw spaces of the features.
 
-    Raises BadInput with fewer than two titles.
+    Raises BadInput with fewer than two titles, or a row that is no numbers.
     """
+    all_numbers(pairs.pictures, "pictures")
+    all_numbers(pairs.titles, "titles")
     tuning = tuning or Tuning()
     if len(set(pairs.own.tolist())) < 2:
         raise BadInput(f"{len(pairs.titles)} distinct title(s): learning texts and pictures needs two at the least")
@@ -105,7 +108,9 @@ def lock(
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return pictures[rows], titles[own[rows]], own[rows]
 
-    best = train(towers, batch, max(1, len(own) // size), tuning.plan, kept=kept, told=told).module
+    data = (part.tobytes() for part in (pairs.pictures, pairs.titles, pairs.own))
+    of = fingerprint(encoder, text, tuning.loss, tuning.dim, tuning.ridge, size, *data)
+    best = train(towers, batch, max(1, len(own) // size), tuning.plan, kept=kept, of=of, told=told).module
     assert isinstance(best, Towers)
     weights = {
         f"{side}_{part}": getattr(getattr(best, side), part).detach().cpu().numpy().astype(np.float32)
@@ -141,7 +146,8 @@ def judged_lock(
     held = min(held, len(order) // 5)
     asked, used = order[:held], order[held:]
     tuning = Tuning(Plan(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
-    seen = Pairs(pairs.pictures[used], pairs.titles, pairs.own[used])
+    known, renumbered = np.unique(pairs.own[used], return_inverse=True)  # no title that only judges shapes the space
+    seen = Pairs(pairs.pictures[used], pairs.titles[known], renumbered)
     kept = folder.with_name(folder.name + ".work") / "checkpoint"
     locked = Locked(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, told=told), text)
     part, own = Look(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
@@ -154,12 +160,9 @@ def judged_lock(
 
 
 def write_maps(folder: Path, maps: Maps) -> None:
-    """The artifact of a space in `folder`, whole or not at all."""
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    maps.save(draft)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    """The artifact of a space in `folder`, whole or not at all. Raises NoRoom."""
+    with whole(folder) as draft:
+        maps.save(draft)
 
 
 def _recalls(pictures: Vectors, titles: Vectors, own: NDArray[np.int64]) -> tuple[float, float]:
@@ -183,11 +186,11 @@ def see_pairs(
 ) -> tuple[Pairs, Look]:
     """Frozen features of every pair that can be read, and what the network saw in it, in the same order.
 
-    `work` keeps what was seen: a run that was stopped goes on.
+    `work` keeps what was seen: a run that was stopped goes on. Raises NoRoom.
     """
     work.mkdir(parents=True, exist_ok=True)
     file, width = work / f"pairs-{encoder.raw_id}-{shards.sign}.f32", 1280 + 1000
-    with file.open("ab") as kept:
+    with room_for(file), file.open("ab") as kept:
         done = kept.tell() // (4 * width)
         kept.truncate(done * 4 * width)
         for first in range(done, len(shards), _READ):

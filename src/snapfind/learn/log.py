@@ -20,6 +20,7 @@ from snapfind.errors import BadInput
 from snapfind.events.event import Event
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.begin import begin, see
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches
 from snapfind.learn.course import Adapted, Course, close_course, open_course
 from snapfind.learn.judge import features_of
@@ -90,8 +91,13 @@ def from_log(
     torch.manual_seed(plan.seed)
     prototypes = Prototypes(torch.randn(count, heads.query.shape[1]))
     learner = ClickLearner(heads, prototypes, weights or Weights())
-    kept = work / "checkpoint-clicks"
-    outcome = train(learner, batch, min(steps, _STEPS), plan, score=course.judge.score, kept=kept, told=told)
+    outcome = train(
+        *(learner, batch, min(steps, _STEPS), plan),
+        score=course.judge.score,
+        kept=work / "checkpoint-clicks",
+        of=fingerprint(course.sign, learner.weights, count, searches),
+        told=told,
+    )
     best = outcome.module
     assert isinstance(best, ClickLearner)
     best.heads = steadied(best.heads, seen)

@@ -19,10 +19,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.whole import room_for
 from snapfind.learn.views import Shown, view_of
 from snapfind.media.cutout import cutout
 
-__all__ = ["Front", "Live", "Maps", "front_of", "make_maps"]
+__all__ = ["Front", "Live", "Maps", "front_of", "make_maps", "print_of"]
 
 Front = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -105,13 +106,20 @@ def make_maps(
     views: int,
     seed: int,
     threads: int = 2,
+    of: str = "",
     progress: Progress | None = None,
 ) -> Maps:
     """The maps of `views` views of every picture, in `file` (and `file`.json, which says of what they are).
 
-    A file of other pictures, views or seed is written anew.
+    A file of other pictures, views or seed is written anew; `of` is their `print_of`, where it is known already.
+    Raises NoRoom; what was written before is gone on from.
     """
-    told = {"of": _sign(shown), "views": views, "seed": seed, "front": _print_of(front, preprocessing)}
+    told = {
+        "of": of or print_of(shown, threads),
+        "views": views,
+        "seed": seed,
+        "front": _print_of(front, preprocessing),
+    }
     note = file.with_suffix(".json")
     if not note.exists() or json.loads(note.read_text()) != told:
         file.unlink(missing_ok=True)
@@ -125,7 +133,7 @@ def make_maps(
         one, image = shown[number], shown[number].load()
         return to_tensor([view_of(image, one.how, number, view, seed, others) for view in range(views)], preprocessing)
 
-    with file.open("ab") as kept, ThreadPoolExecutor(threads) as pool:
+    with room_for(file), file.open("ab") as kept, ThreadPoolExecutor(threads) as pool:
         kept.truncate(done * size)
         for start in range(done, len(shown), _BATCH):
             for pictures in pool.map(drawn, range(start, min(start + _BATCH, len(shown)))):
@@ -157,6 +165,15 @@ def _print_of(front: Front, preprocessing: Preprocessing) -> str:
     return hashlib.sha256(front(pictures).astype(np.float16).tobytes() + repr(preprocessing).encode()).hexdigest()
 
 
-def _sign(shown: Sequence[Shown]) -> str:
-    """Order, products and kinds of the pictures."""
-    return hashlib.sha256(repr([(one.product, one.how) for one in shown]).encode()).hexdigest()
+def print_of(shown: Sequence[Shown], threads: int = 2) -> str:
+    """sha256 of what there is to learn from: pixels, product and kind of each picture, in their order."""
+
+    def pixels(one: Shown) -> bytes:
+        image = one.load()
+        return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+
+    digest = hashlib.sha256(repr([(one.product, one.how) for one in shown]).encode())
+    with ThreadPoolExecutor(threads) as pool:
+        for own in pool.map(pixels, shown):
+            digest.update(own)
+    return digest.hexdigest()

@@ -7,7 +7,6 @@ and counted. docs/pretraining.md has the plan to 10^10 pairs.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -21,8 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, distributed
 
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.whole import whole
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED, write_artifact
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.network import read_network
 from snapfind.learn.shards import Shards
 from snapfind.learn.towers import ByteText, Loss, Sight, Towers, bytes_of, titles_of
@@ -80,22 +81,36 @@ class Feed:
         return self.read(self._order[first : first + self._recipe.batch], at)
 
     def read(self, numbers: NDArray[np.int64], at: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Those pairs as tensors; in place of one that cannot be read another one, drawn."""
-        pictures, titles = [], []
+        """Those pairs as tensors; in place of one that cannot be read another one, drawn from what is learnt from."""
+        used, found = np.flatnonzero(self._used), []
         for slot, number in enumerate(numbers.tolist()):
-            image, title = self._one(number, np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank]))
-            pictures.append(to_tensor([image], self._preprocessing)[0])
-            titles.append(title)
+            rng = np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank])
+            found.append(self._one(number, used, rng))
+        return self._tensors(found)
+
+    def judged(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The pairs held out, as tensors; those that cannot be read are left out. None where none is left."""
+        found = []
+        for number in self.held.tolist():
+            try:
+                found.append(self.shards.read(number))
+            except BadInput as problem:
+                self.unread[problem.code] += 1
+        return self._tensors(found) if found else None
+
+    def _tensors(self, pairs: list[tuple[Image, str]]) -> tuple[Tensor, Tensor, Tensor]:
+        pictures = [to_tensor([image], self._preprocessing)[0] for image, _ in pairs]
+        titles = [title for _, title in pairs]
         seen = torch.from_numpy(np.stack(pictures))
         return seen, bytes_of(titles, self._recipe.length), titles_of(titles)
 
-    def _one(self, number: int, rng: np.random.Generator) -> tuple[Image, str]:
+    def _one(self, number: int, others: NDArray[np.int64], rng: np.random.Generator) -> tuple[Image, str]:
         for _ in range(_TRIES):
             try:
                 return self.shards.read(number)
             except BadInput as problem:
-                self.unread[getattr(problem, "code", "bad_input")] += 1
-                number = int(rng.choice(np.flatnonzero(self._used)))
+                self.unread[problem.code] += 1
+                number = int(rng.choice(others))
         raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
 
 
@@ -116,13 +131,16 @@ def pretrain(
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Trains both towers; the score of a round is recall@1, title to picture, among the pairs held out."""
-    judged = feed.read(feed.held) if len(feed.held) else None
+    judged = feed.judged()
 
     def score(module: torch.nn.Module) -> float:
         assert isinstance(module, Towers) and judged is not None
         return recall_of(module, judged)[0]
 
-    return train(towers, feed.batch, recipe.steps, recipe.plan, score=score if judged else None, kept=kept, told=told)
+    whole = recipe.batch * _place()[1]  # ranks may change: all of them together see the same
+    of = fingerprint(feed.shards.sign, recipe.loss, whole, recipe.hard, recipe.held, recipe.length)
+    judge = score if judged else None
+    return train(towers, feed.batch, recipe.steps, recipe.plan, score=judge, kept=kept, of=of, told=told)
 
 
 @torch.no_grad()
@@ -148,18 +166,15 @@ def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, o
     """Both towers as safetensors with a manifest, whole or not at all.
 
     Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalogue
-    adopts. Raises ModelBroken when float16 turns its vectors.
+    adopts. Raises ModelBroken when float16 turns its vectors, NoRoom.
     """
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in towers.state_dict().items()}, draft / "towers.safetensors")
-    if isinstance(towers.picture, Sight):
-        write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
     manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}
-    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    held = {name: value.contiguous() for name, value in towers.state_dict().items()}
+    with whole(folder) as draft:
+        save_file(held, draft / "towers.safetensors")
+        if isinstance(towers.picture, Sight):
+            write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
+        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def _place() -> tuple[int, int]:

@@ -96,7 +96,7 @@ class Prompted(nn.Module):
     """`forward(frames, labels)` is the loss: (n, frames, hidden) pooled states of the picture's tower, (n,) classes.
 
     The classes are those of `words`, given when it is made; `logits` also takes others. Copies share every weight of
-    the frozen model, and `state_dict` holds only what learns.
+    the frozen model, which stays in eval mode, and `state_dict` holds only what learns.
     """
 
     def __init__(self, clip: Clip, words: Words, method: Method, form: Form | None = None) -> None:
@@ -116,6 +116,12 @@ class Prompted(nn.Module):
         part = min(1.0, self.form.candidates / classes)
         chosen, own = sampled(labels, classes, part, torch.default_generator)
         return functional.cross_entropy(self.logits(frames, self.words.only(chosen.cpu())), own)
+
+    def train(self, mode: bool = True) -> "Prompted":
+        """What is frozen does not begin to drop out."""
+        super().train(mode)
+        self.clip.eval()
+        return self
 
     def logits(self, frames: Tensor, words: Words) -> Tensor:
         """(n, frames, hidden) -> (n, classes): cosines over the temperature."""

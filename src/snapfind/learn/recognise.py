@@ -86,6 +86,7 @@ class Recogniser(nn.Module):
     @torch.no_grad()
     def vectors(self, seen: Tensor, *, query: bool, batch: int = 64) -> Tensor:
         """Unit rows (n, dim) in one role."""
+        seen = seen.to(self.heads.query.device)
         rows = torch.full((batch,), query, device=seen.device)
         return torch.cat([self.heads(self.body(part), rows[: len(part)]) for part in seen.split(batch)])
 

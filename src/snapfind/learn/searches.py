@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from snapfind.errors import BadInput
+
 __all__ = ["Search"]
 
 
@@ -10,7 +12,7 @@ class Search:
     """The photo's number, the items shown in order, and which were clicked, in order.
 
     `tab` is the category that was shown at first and `switched` the one that the shopper changed it to by hand, by
-    number; -1 where there was none.
+    number; -1 where there was none. Raises BadInput for a click on what was not shown.
     """
 
     photo: int
@@ -18,3 +20,9 @@ class Search:
     clicked: tuple[int, ...]
     tab: int = -1
     switched: int = -1
+
+    def __post_init__(self) -> None:
+        if not set(self.clicked) <= set(self.shown):
+            raise BadInput(
+                f"photo {self.photo} clicked {set(self.clicked) - set(self.shown)}, which was not shown to it"
+            )

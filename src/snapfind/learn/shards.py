@@ -45,7 +45,8 @@ class Shards:
         rows = [row for number, file in enumerate(self.files) for row in self._index(number, file)]
         self._rows = np.array(rows, _ROW)
         if not len(self._rows):
-            told = ", ".join(f"{count} × {reason}" for reason, count in self.left_out.items()) or "no shard was given"
+            why = ", ".join(f"{count} × {reason}" for reason, count in self.left_out.items())
+            told = why or (f"{len(self.files)} empty" if self.files else "no shard was given")
             raise BadInput(f"the shards hold no pair of KEY.jpg and KEY.txt ({told})")
 
     def __len__(self) -> int:

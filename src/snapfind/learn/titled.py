@@ -6,7 +6,6 @@ vectors of products from pictures alone, so what is learnt here is measured and 
 """
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from snapfind.encoders.port import Encoder
+from snapfind.encoders.whole import whole
 from snapfind.errors import BadInput
 from snapfind.learn.artifact import SHIPPED
 from snapfind.learn.categories import Document, PhotoToProduct
+from snapfind.learn.checkpoint import fingerprint
 from snapfind.learn.course import Course, open_course
 from snapfind.learn.training import Plan, Told, train
 from snapfind.learn.views import Shown
@@ -96,7 +97,8 @@ def _learnt(
         seen = _patches(course, order, 1), _patches(course, pictures, int(rng.integers(source.views)))
         return *seen, concepts[own], there[own], torch.from_numpy(own)
 
-    best = train(model, batch, max(1, len(photos) // size), plan, kept=kept, told=told).module
+    of = fingerprint(course.sign, concepts.numpy().tobytes(), there.numpy().tobytes())
+    best = train(model, batch, max(1, len(photos) // size), plan, kept=kept, of=of, told=told).module
     assert isinstance(best, PhotoToProduct)
     return best
 
@@ -118,10 +120,7 @@ def _recall(course: Course, model: PhotoToProduct, concepts: Tensor, there: Tens
 
 
 def _save(folder: Path, model: PhotoToProduct, facts: dict[str, object]) -> None:
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save_file({name: own.contiguous() for name, own in model.state_dict().items()}, draft / "weights.safetensors")
-    (draft / "manifest.json").write_text(json.dumps({"kind": "photo-to-product", **facts}, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    held = {name: own.contiguous() for name, own in model.state_dict().items()}
+    with whole(folder) as draft:
+        save_file(held, draft / "weights.safetensors")
+        (draft / "manifest.json").write_text(json.dumps({"kind": "photo-to-product", **facts}, indent=2) + "\n")

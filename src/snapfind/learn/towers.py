@@ -5,6 +5,7 @@ arXiv 2105.13626): no vocabulary to download, and every language. The picture's 
 linear head, or anything else that gives a row for a picture.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Literal
@@ -76,7 +77,8 @@ class Towers(nn.Module):
     """`forward(pictures, texts, titles)` is the loss of a batch over all ranks.
 
     `titles` (n,) int64 number what is written: pairs with one title do not stand against each other. `part` rows are in
-    memory at a time (0: all); `hard` as in contrast.py. Scale and bias are learnt.
+    memory at a time (0: all); `hard` as in contrast.py. Scale and bias are learnt; the scale is clipped to 100 itself,
+    as in CLIP, so that it can come down again. The loss is in float32 whatever the towers compute in.
     """
 
     def __init__(self, picture: nn.Module, text: nn.Module, loss: Loss, *, part: int = 0, hard: float = 0.0) -> None:
@@ -91,10 +93,14 @@ class Towers(nn.Module):
         left = gathered(in_parts(self.picture, pictures, self.part))
         right = gathered(in_parts(self.text, texts, self.part))
         own = gathered(titles)
-        same, scale = own[:, None] == own[None, :], self.scale.exp().clamp(max=_MOST)
-        if self.loss == "info_nce":
-            return info_nce(left, right, scale=scale, same=same, hard=self.hard)
-        return sigmoid_loss(left, right, scale=scale, bias=self.bias, same=same, hard=self.hard)
+        same = own[:, None] == own[None, :]
+        with torch.no_grad():
+            self.scale.clamp_(max=math.log(_MOST))
+        with torch.autocast(left.device.type, enabled=False):
+            left, right, scale = left.float(), right.float(), self.scale.exp()
+            if self.loss == "info_nce":
+                return info_nce(left, right, scale=scale, same=same, hard=self.hard)
+            return sigmoid_loss(left, right, scale=scale, bias=self.bias, same=same, hard=self.hard)
 
 
 def bytes_of(titles: Sequence[str], length: int = 96) -> Tensor:

@@ -2,8 +2,11 @@
 
 A method hands over a module whose `forward(*batch)` is a loss, a function that gives batch number `step` of an epoch,
 and how good the averaged weights are now. Runs on any device, in float32 or bfloat16, and on several processes where
-torch.distributed was begun before (`batch` then gives each rank its own rows). A checkpoint holds tensors and numbers
-only, in safetensors and JSON. A run that goes on from one gives the numbers of a run that was never interrupted.
+torch.distributed was begun before: `batch` then gives each rank its own rows, and the first says when to stop. A run
+that goes on from a checkpoint (learn/checkpoint.py) gives the numbers of a run that was never interrupted.
+
+Decay is for weights that multiply: biases, gains, means and scales, whatever has one axis or none, are left where they
+are, as in the training code of CLIP (Radford et al., arXiv 2103.00020, section 2.5).
 """
 
 import copy
@@ -13,18 +16,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from snapfind.errors import BadInput
+from snapfind.learn import checkpoint
 
 __all__ = ["Batch", "Outcome", "Plan", "Told", "train"]
 
-FORMAT = 1  # of the checkpoint
 Batch = Callable[[int, int], tuple[Tensor, ...]]
 
 
@@ -35,7 +36,7 @@ class Plan:
     epochs: int = 12
     rate: float = 1e-3
     rates: Mapping[str, float] = field(default_factory=dict)
-    decay: float = 1e-4
+    decay: float = 1e-4  # of parameters with two axes or more
     warm: float = 0.05  # part of the steps over which the rates rise
     average: float = 0.99  # decay of the averaged weights, a step
     patience: int = 0  # epochs without a better score before it ends; 0 never
@@ -59,7 +60,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`module` holds the averaged weights of the best epoch (of the last one where nothing was scored)."""
+    """`module` holds the averaged weights of the best epoch (of the last one where nothing was scored), on the CPU."""
 
     module: nn.Module
     history: tuple[Told, ...]
@@ -76,32 +77,35 @@ def train(
     score: Callable[[nn.Module], float] | None = None,
     judged: int = 0,
     kept: Path | None = None,
+    of: str = "",
     told: Callable[[Told], None] | None = None,
 ) -> Outcome:
     """Trains `module` in place, `steps` batches an epoch.
 
     `batch(epoch, step)` depends on nothing else. Where the score is a part of so many photos (`judged`), the latest
     epoch within one standard error of the best is kept (Breiman et al., Classification and Regression Trees, 1984),
-    else the best one. `kept` is a folder for checkpoints; what is there is gone on from.
-    Raises BadInput on a checkpoint of another plan or version, or that not every process sees, and when a loss is no
-    longer a number.
+    else the best one. `kept` is a folder for checkpoints; what is there is gone on from. `of` says what is learnt from
+    and how, as far as the plan does not (`checkpoint.fingerprint`). A finished run of something else is begun anew.
+    Raises BadInput on an unfinished one, a checkpoint of another version, or that not every process sees, and when a
+    loss is no longer a number; NoRoom where a checkpoint cannot be written.
     """
-    run = _Run(module, steps, plan, judged, kept)
+    run = _Run(module, steps, plan, judged, kept, of)
     while run.goes_on():
         begin = time.monotonic()
         loss, rows = run.epoch(batch)
         found = None if score is None else score(run.averaged)
-        run.note(Told(run.done, run.epochs, loss, rows / (time.monotonic() - begin), found), time.monotonic() - begin)
+        loss, rows, seconds, found = _together(loss, rows, time.monotonic() - begin, found, run.device)
+        run.note(Told(run.done, run.epochs, loss, rows / seconds, found), seconds)
         if told is not None and _rank() == 0:
             told(run.history[-1])
-    return Outcome(run.best, tuple(run.history), run.best_epoch, run.seconds)
+    return Outcome(run.best.cpu(), tuple(run.history), run.best_epoch, run.seconds)
 
 
 class _Run:
     """Module, averaged and best weights, optimiser and counts: together in memory and in the checkpoint."""
 
-    def __init__(self, module: nn.Module, steps: int, plan: Plan, judged: int, kept: Path | None) -> None:
-        self.plan, self.steps, self.judged, self.kept = plan, steps, judged, kept
+    def __init__(self, module: nn.Module, steps: int, plan: Plan, judged: int, kept: Path | None, of: str) -> None:
+        self.plan, self.steps, self.judged, self.kept, self.of = plan, steps, judged, kept, of
         self.done, self.epochs, self.best_epoch, self.seconds = 0, plan.epochs, 0, 0.0
         self.history: list[Told] = []
         self.device = torch.device(plan.device)
@@ -116,12 +120,15 @@ class _Run:
             _agree(self.done, self.device)
 
     def _groups(self) -> list[dict[str, object]]:
-        groups: dict[float, list[nn.Parameter]] = {}
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.module.named_parameters():
             if parameter.requires_grad:
                 rates = (rate for start, rate in self.plan.rates.items() if name.startswith(start))
-                groups.setdefault(next(rates, self.plan.rate), []).append(parameter)
-        return [{"params": own, "lr": rate, "peak": rate} for rate, own in groups.items()]
+                decay = self.plan.decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((next(rates, self.plan.rate), decay), []).append(parameter)
+        return [
+            {"params": own, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), own in groups.items()
+        ]
 
     def goes_on(self) -> bool:
         """Whether there is an epoch left, in the plan, in its minutes and in its patience."""
@@ -129,7 +136,7 @@ class _Run:
         return self.done < self.epochs and not (0 < self.plan.patience <= waited and self.history[-1].score is not None)
 
     def epoch(self, batch: Batch) -> tuple[float, int]:
-        """The mean loss, and how many rows were seen by all processes."""
+        """The mean loss, and how many rows were seen, by this process."""
         torch.manual_seed(1_000_003 * self.plan.seed + 1_009 * self.done + _rank())
         self.module.train()
         total, rows = 0.0, 0
@@ -138,7 +145,9 @@ class _Run:
             total += self._step(parts, self.done * self.steps + step)
             rows += len(parts[0])
         self.done += 1
-        return total / self.steps, rows * (distributed.get_world_size() if self.outer is not self.module else 1)
+        for mean, now in zip(self.averaged.buffers(), self.module.buffers()):
+            mean.copy_(now)  # statistics of a batch norm are a mean already
+        return total / self.steps, rows
 
     def _step(self, parts: tuple[Tensor, ...], step: int) -> float:
         factor = _warm_cosine(step, self.steps * self.epochs, self.plan.warm)
@@ -167,11 +176,15 @@ class _Run:
         if better:
             self.best.load_state_dict(self.averaged.state_dict())
             self.best_epoch = self.done
-        if self.plan.minutes:
-            left = max(0.0, self.plan.minutes * 60 - self.seconds)
-            self.epochs = min(self.plan.epochs, self.done + int(left * self.done / self.seconds))
+        self._fit_in()
         if self.kept is not None and _rank() == 0:
             self._save(self.kept)
+
+    def _fit_in(self) -> None:
+        """As many epochs as the minutes leave room for."""
+        if self.plan.minutes and self.done:
+            left = max(0.0, self.plan.minutes * 60 - self.seconds)
+            self.epochs = min(self.plan.epochs, self.done + int(left * self.done / self.seconds))
 
     def _is_better(self, score: float | None) -> bool:
         scores = [old.score for old in self.history if old.score is not None]
@@ -182,32 +195,32 @@ class _Run:
 
     def _save(self, folder: Path) -> None:
         """One file replaced whole holds everything that must agree."""
-        folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"{kind}.{name}": value for kind, own in self._modules() for name, value in own.state_dict().items()}
         state = self.optimiser.state_dict()["state"]
         tensors |= {f"optimiser.{at}.{key}": value for at, own in state.items() for key, value in own.items()}
         counts = {
-            "format": FORMAT,
-            "plan": asdict(self.plan),
-            "steps": self.steps,
+            "run": self._self(),
+            "finished": not self.goes_on(),
             "done": self.done,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
             "history": [asdict(old) for old in self.history],
         }
-        draft = folder / "checkpoint.new"
-        save_file({name: value.contiguous() for name, value in tensors.items()}, draft, {"told": json.dumps(counts)})
-        draft.replace(folder / "checkpoint.safetensors")
+        checkpoint.write(folder, tensors, counts)
 
     def _load(self) -> None:
-        file = None if self.kept is None else self.kept / "checkpoint.safetensors"
+        file = None if self.kept is None else checkpoint.file_in(self.kept)
         if file is None or not file.exists():
             return
-        told, tensors = _read(file)
-        mine = json.loads(json.dumps(asdict(self.plan)))
-        if told["plan"] | {"minutes": 0} != mine | {"minutes": 0} or told["steps"] != self.steps:
-            raise BadInput(f"{file} is of another plan or other pictures; remove it to begin anew")
+        told, tensors = checkpoint.read(file)
+        if told["run"] != self._self():
+            if told["finished"]:  # what it led to is written: a shop that learns once more begins anew
+                return
+            raise BadInput(
+                f"{file} is of another plan, other pictures or another method, and not finished; remove it to begin"
+                " anew, or go on with what it was begun with"
+            )
         for kind, own in self._modules():
             start = kind + "."
             own.load_state_dict({name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)})
@@ -219,24 +232,20 @@ class _Run:
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": held})
         self.done, self.epochs, self.best_epoch = told["done"], told["epochs"], told["best_epoch"]
         self.seconds, self.history = told["seconds"], [Told(**old) for old in told["history"]]
+        self._fit_in()
+
+    def _self(self) -> dict[str, object]:
+        """What must be the same for a run to go on; how long it may take, and on what, may change."""
+        plan = asdict(self.plan) | {"minutes": 0, "device": ""}
+        shapes = [(name, tuple(value.shape)) for name, value in self.module.state_dict().items()]
+        module = checkpoint.fingerprint(type(self.module).__name__, shapes)
+        told: dict[str, object] = json.loads(
+            json.dumps({"plan": plan, "steps": self.steps, "of": self.of, "module": module})
+        )
+        return told
 
     def _modules(self) -> tuple[tuple[str, nn.Module], ...]:
         return ("module", self.module), ("averaged", self.averaged), ("best", self.best)
-
-
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "pt") as opened:
-            told = json.loads(opened.metadata()["told"])
-        if told["format"] != FORMAT:
-            raise BadInput(
-                f"{file} is a checkpoint of format {told['format']}, this snapfind reads {FORMAT}; remove it"
-            )
-        return told, load_file(file)
-    except (SafetensorError, KeyError, ValueError, TypeError) as problem:
-        raise BadInput(f"{file} is no checkpoint ({problem}); remove it to begin anew") from problem
 
 
 def _warm_cosine(step: int, steps: int, warm: float) -> float:
@@ -245,6 +254,21 @@ def _warm_cosine(step: int, steps: int, warm: float) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+
+
+def _together(
+    loss: float, rows: int, seconds: float, score: float | None, device: torch.device
+) -> tuple[float, int, float, float | None]:
+    """What every rank goes by, so that all end after the same epoch: the mean loss and the sum of the rows of all,
+    seconds and score of the first."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return loss, rows, seconds, score
+    summed = torch.tensor([loss, rows], dtype=torch.float64, device=device)
+    first = torch.tensor([seconds, score or 0.0], dtype=torch.float64, device=device)
+    distributed.all_reduce(summed)
+    distributed.broadcast(first, 0)
+    mean = float(summed[0]) / distributed.get_world_size()
+    return mean, int(summed[1]), float(first[0]), None if score is None else float(first[1])
 
 
 def _agree(done: int, device: torch.device) -> None:

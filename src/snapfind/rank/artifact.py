@@ -1,6 +1,5 @@
 """A learnt click model as the shop floor loads it: numpy's weights, golden rows, manifest (search/clickmodel.py)."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from snapfind.encoders.whole import whole
 from snapfind.errors import BadInput
 from snapfind.rank.cdanet import Augmentation
 from snapfind.rank.fit import ClickFit
@@ -41,16 +41,13 @@ def write_ranker(
 ) -> ClickModel:
     """Writes the artifact into `folder`, whole or not at all, and opens it as the shop floor will.
 
-    `golden` are `count` rows; `told` holds `space` and `method`, data hash, seed, metrics, command. Raises ModelBroken.
+    `golden` are `count` rows; `told` holds `space` and `method`, data hash, seed, metrics, command. Raises ModelBroken,
+    NoRoom.
     """
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for name, content in files_of(model, golden, count, told).items():
-        (draft / name).write_bytes(content)
-    load(draft, str(told["space"]))
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with whole(folder) as draft:
+        for name, content in files_of(model, golden, count, told).items():
+            (draft / name).write_bytes(content)
+        load(draft, str(told["space"]))
     return load(folder, str(told["space"]))
 
 

@@ -71,6 +71,8 @@ def fit(
     """
     if not 0 < float(target.labels.sum()) < len(target):
         raise BadInput("the log of the target needs rows that were clicked and rows that were not")
+    if not 0 < float(chosen_by.labels.sum()) < len(chosen_by):
+        raise BadInput("the rows that choose the epoch need some that were clicked and some that were not; give more")
     if method in TWO_DOMAINS and (source is None or not len(source)):
         raise BadInput(f"method {method} learns from two domains; give the rows of the other one, or take single")
     recipe = recipe or Recipe()

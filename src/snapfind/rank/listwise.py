@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snapfind.encoders.vectors import all_numbers
 from snapfind.errors import BadInput
 from snapfind.learn.training import Plan, train
 from snapfind.rank.lists import Lists
@@ -78,8 +79,13 @@ def fit_lists(
 ) -> Listwise:
     """Learn from clicks; `examination` (n,) 0..1 of each place, None: every click counts 1.
 
-    The epoch is the one whose loss on `chosen_by` is least. Raises BadInput without a click.
+    The epoch is the one whose loss on `chosen_by` is least. Raises BadInput without a click, with lists shorter than a
+    chunk, and where a feature is no number.
     """
+    if min(lists.features.shape[1], chosen_by.features.shape[1]) < CHUNK:
+        raise BadInput(f"lists of fewer than {CHUNK} candidates have no chunk to compare; show more")
+    for part in (lists, chosen_by):
+        all_numbers(part.features, "lists")
     if not lists.clicked.any():
         raise BadInput("no list of the log has a click; collect more, or rank by the first search")
     recipe = recipe or Recipe()

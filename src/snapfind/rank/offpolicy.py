@@ -17,14 +17,14 @@ from snapfind.errors import BadInput
 
 __all__ = ["Estimate", "Log", "doubly_robust", "ips", "logistic_rewards", "snips", "weights_of"]
 
-_Z = 1.96
+_Z, _ROUNDING = 1.96, 1e-3
 Rewards = Callable[["Log", "Log"], NDArray[np.float64]]  # fitted on the first log: (n, actions) of the second's rows
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
     """n decisions: `contexts` (n, d), `actions` (n,) 0..k-1, `rewards` (n,), `propensities` (n,) of what was shown,
-    in (0, 1]. Raises BadInput.
+    in (0, 1]. Raises BadInput where lengths differ, a number is none, or a value lies outside.
     """
 
     contexts: NDArray[np.float64]
@@ -38,6 +38,10 @@ class Log:
             raise BadInput("a log needs a context, an action, a reward and a propensity in every row")
         if not ((self.propensities > 0) & (self.propensities <= 1)).all():
             raise BadInput("propensities lie above 0, at most 1; log the probability of what was shown")
+        if not (np.isfinite(self.contexts).all() and np.isfinite(self.rewards).all()):
+            raise BadInput("a context or a reward of the log is no number; leave those rows out")
+        if (self.actions < 0).any():
+            raise BadInput("actions are numbered from 0; the log has one below")
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -64,9 +68,19 @@ class Estimate:
 
 
 def weights_of(log: Log, policy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) how much more often the new policy shows what was shown; `policy` is (n, k), rows sum to 1."""
+    """(n,) how much more often the new policy shows what was shown; `policy` is (n, k), rows sum to 1.
+
+    Raises BadInput for a policy of another log, or whose rows are no probabilities.
+    """
     if len(policy) != len(log):
         raise BadInput(f"a policy for {len(policy)} decisions, a log of {len(log)}")
+    if policy.ndim != 2 or policy.shape[1] <= log.actions.max():
+        raise BadInput(f"the log has action {log.actions.max()}; a policy needs a column for each, from 0")
+    sums = policy.sum(axis=1)
+    if not ((policy >= 0).all() and (np.abs(sums - 1) < _ROUNDING).all()):
+        raise BadInput(
+            f"rows of a policy are probabilities and sum to 1; here they sum to {sums.min():g}..{sums.max():g}"
+        )
     found: NDArray[np.float64] = policy[np.arange(len(log)), log.actions] / log.propensities
     return found
 
@@ -95,8 +109,8 @@ def doubly_robust(
     `rewards(past, rows)` fits on one log and gives the (n, k) expected rewards of another's rows; by default
     `logistic_rewards`. Raises BadInput.
     """
-    rewards = rewards or logistic_rewards(policy.shape[1])
     weights, told = weights_of(log, policy), np.zeros(policy.shape)
+    rewards = rewards or logistic_rewards(policy.shape[1])
     fold = np.random.default_rng(seed).permutation(len(log)) % folds
     for one in range(folds):
         rows = np.flatnonzero(fold == one)

@@ -23,7 +23,7 @@ class Stream:
         self.trunk, self.ratio, self.rule, self.schedule = trunk, ratio, rule, schedule
         self.matches: list[Match] = []
         self.sizes: Tensor | None = None
-        self._began = 0
+        self._began, self._due = 0, 0
         self._plans: dict[int, tuple[int, ...]] = {}
 
     def plan(self, tokens: int) -> tuple[int, ...]:
@@ -37,6 +37,12 @@ class Stream:
         """Tokens (b, n, c) through block `number`, whose own forward is `plain`: asked alone until a merge is due."""
         if number == 0:
             self.matches, self.sizes, self._began = [], None, tokens.shape[1]
+        elif number != self._due:
+            raise BadInput(
+                f"block {number} of a merging model ran when block {self._due} was due; run it without gradient"
+                " checkpointing, all blocks in order, in one thread"
+            )
+        self._due = (number + 1) % len(self.trunk.blocks)
         remove = self.plan(self._began)[number]
         if not remove and self.sizes is None:
             return plain(tokens, *given, **named)
