@@ -180,7 +180,7 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     (tmp_path / "photos" / "cut.jpg").write_bytes(b"no picture")
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "photos"))
     assert code == 0 and "answers now" in out
-    assert "cut.jpg" in err and "1 photos could not be used" in err
+    assert "cut.jpg" in err and "1 photo(s) could not be used" in err
     (tmp_path / "empty").mkdir()
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "empty"))
     assert code == 2 and "names no pictures" in err
@@ -189,7 +189,7 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(table))
     assert code == 0 and "answers now" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
-    assert code == 2 and "there is no" in err
+    assert code == 2 and "there is no folder or table" in err
     code, _, err = run("model", "fit", "shop.snap", "--kept")
     assert code == 2 and "keep_photos" in err
 

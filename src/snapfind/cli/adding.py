@@ -79,6 +79,7 @@ def add(
         _print_report(report, errors)
         if hint:
             out.print(f"For better photo search, fit the encoder to these pictures: snapfind model fit {shop}")
+            out.print("Photos of shoppers, without labels, make it better still: --photos FOLDER")
     raise typer.Exit(report.exit_code)
 
 

@@ -71,6 +71,8 @@ def _fit_to(places: Sequence[Path], shop: Path, kept: bool) -> str:
     photos: list[Path] = []
     confirmed: list[tuple[Path, str]] = []
     for place in places:
+        if not place.exists():
+            raise BadInput(f"there is no folder or table {place}; give shoppers' photos, or a table of labelled ones")
         found = list(pictures_in(place)) if place.is_dir() else _confirmed(place)
         if not found:
             raise BadInput(f"{place} names no pictures; give a folder of shoppers' photos, or a table of labelled ones")
@@ -82,7 +84,7 @@ def _fit_to(places: Sequence[Path], shop: Path, kept: bool) -> str:
     for sentence in refused[:10]:
         err.print(sentence, markup=False)
     if refused:
-        err.print(f"{len(refused):,} photos could not be used; fitted without them")
+        err.print(f"{len(refused):,} photo(s) could not be used; fitted without them")
     return name
 
 
