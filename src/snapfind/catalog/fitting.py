@@ -52,11 +52,12 @@ def fit(
     raw = _network(folder, model, settings)
     shown = _pictures_of(index, {product for _, product in photos if product})
     near: Counter[str] = Counter()
+    large = index.count() > MOST
     looks, products = [], []
     for batch in _batches(_read(photos, shown, raw.preprocessing.source_side, settings, refused)):
         looks.append(raw.look([image for image, _ in batch]).pooled)
         products += [product for _, product in batch]
-        if index.count() > MOST:
+        if large:
             near.update(_near(batch, shown, model, index))
         if progress:
             progress(len(products), min(len(photos), _PHOTOS))

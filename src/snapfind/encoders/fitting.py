@@ -50,7 +50,8 @@ def fit(
 
     `pictures` may load lazily: only those sampled are asked for, each twice at most. `photos` are of products among
     them. `progress` gets (pictures done, of how many). A quarter of the photos made is kept aside: where the adapter
-    finds fewer of these than the raw encoder it becomes the identity. Raises BadInput on fewer than two pictures.
+    finds fewer of these than the raw encoder it becomes the identity, unless there are labels, which say more. Raises
+    BadInput on fewer than two pictures.
     """
     if len(pictures) < 2:
         raise BadInput(f"an adapter is fitted on two pictures or more, not {len(pictures)}: add products first")
@@ -68,14 +69,14 @@ def fit(
         "data_sha256": data,
         "rephotographed_recall_at_1": {"raw": recalls[0], "adapted": recalls[1]},
     }
-    if recalls[1] < recalls[0]:
-        return Adapter(encoder.raw_id, raw.weights, told)
-    if photos is None or not len(photos.looks):
-        return Adapter(encoder.raw_id, solved.weights, told)
-    labels = photos.told[:, chosen]
-    settled = settle(studio, made[:, kept:], unit(photos.looks), labels)
+    labels = photos.told[:, chosen] if photos else np.zeros((0, len(chosen)))
     labelled = int(labels.any(axis=1).sum())
+    if recalls[1] < recalls[0] and not labelled:
+        return Adapter(encoder.raw_id, raw.weights, told)
+    if photos is None or not len(labels):
+        return Adapter(encoder.raw_id, solved.weights, told)
     counts = {"unlabelled_photos": len(labels) - labelled, "labelled_photos": labelled}
+    settled = settle(studio, made[:, kept:], unit(photos.looks), labels)
     return Adapter(encoder.raw_id, settled, told | counts)
 
 
