@@ -15,6 +15,8 @@ ROWS = [
     ["mug-1", "Blue mug", "12", "Kiln", "mugs", "7", "gift", "c.png"],
 ]
 
+COUNT = 5  # pictures of the larger shop: fitting takes a second for each
+
 
 class Shop:
     """The table and its pictures, easy to change."""
@@ -46,4 +48,14 @@ def shop(tmp_path) -> Shop:
 def catalogue(shop):
     with shop.open() as opened:
         opened.add(shop.table)
+        yield opened
+
+
+@pytest.fixture
+def larger(shop):
+    """An open catalogue of drawn pictures, each a product: m0, m1, …"""
+    for number in range(COUNT):
+        save(number, shop.folder / "more" / f"m{number}.png")
+    with shop.open() as opened:
+        opened.add(shop.folder / "more")
         yield opened

@@ -6,24 +6,14 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from snapfind.errors import BadInput
-from tests.pictures import picture, save
-
-COUNT = 5
+from tests.catalog.conftest import COUNT
+from tests.pictures import picture
 
 
 def photographed(number):
     """As a dim shop shows it: darker, yellow, a little turned."""
     dim = ImageEnhance.Brightness(picture(number).rotate(8, fillcolor=(90, 80, 40))).enhance(0.5)
     return Image.blend(dim, Image.new("RGB", dim.size, (120, 100, 0)), 0.25)
-
-
-@pytest.fixture
-def larger(shop):
-    for number in range(COUNT):
-        save(number, shop.folder / "more" / f"m{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(shop.folder / "more")
-        yield catalogue
 
 
 def told(catalogue, name):

@@ -3,18 +3,8 @@
 import pytest
 
 from snapfind.errors import BadInput, NotFound
+from tests.catalog.conftest import COUNT
 from tests.pictures import picture, save
-
-COUNT = 5  # pictures: fitting takes a second for each
-
-
-@pytest.fixture
-def larger(shop):
-    for number in range(COUNT):
-        save(number, shop.folder / "more" / f"m{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(shop.folder / "more")
-        yield catalogue
 
 
 def test_fit_builds_beside_switches_and_rolls_back(shop, larger):
