@@ -13,7 +13,7 @@ from snapfind.catalog.add import Progress
 from snapfind.catalog.bridging import keep_bridge
 from snapfind.catalog.calibrating import refit
 from snapfind.catalog.fitting import Refused, fit
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, absolute_path
 from snapfind.catalog.migrate import Moved, move, open_index
 from snapfind.catalog.snapshot import pack
 from snapfind.catalog.towers import forget_unused
@@ -126,7 +126,7 @@ class Catalog(Writing):
 
         Returns the model's name. Raises NotFound, ModelBroken.
         """
-        encoder = models.adopt(self.folder, Path(artifact), self.settings)
+        encoder = models.adopt(self.folder, absolute_path(artifact), self.settings)
         self._build(encoder, progress)
         return encoder.space.id
 
@@ -232,7 +232,7 @@ class Catalog(Writing):
         It belongs to the model that answers. Raises NotFound, ModelBroken.
         """
         with self._writing:
-            models.rank(self.folder, None if artifact is None else Path(artifact))
+            models.rank(self.folder, None if artifact is None else absolute_path(artifact))
             self._retold()
 
     def _retold(self) -> None:
@@ -248,7 +248,7 @@ class Catalog(Writing):
         """
         before = self.folder.manifest.bridge
         if artifact is not None:
-            locked = keep_bridge(self.folder, Path(artifact), self.model.text)
+            locked = keep_bridge(self.folder, absolute_path(artifact), self.model.text)
             looker = Model(self.model.photo, self.model.others, locked.maps).classes
             parts = (self.folder, self.index, locked.space, lambda images: locked.bridge(looker.look(images)))
             models.build(*parts, self.settings, self._turn, progress)
@@ -275,7 +275,7 @@ class Catalog(Writing):
             copies = (
                 {"events.db": self.events.copy(Path(spare) / "events.db")} if not self.settings.text("events") else {}
             )
-            return pack(self.folder.path, Path(target), copies)
+            return pack(self.folder.path, absolute_path(target), copies)
 
     def migrate(self, address: str, *, progress: Progress | None = None, shape: Shape | None = None) -> Moved:
         """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.

@@ -22,10 +22,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound, ReadOnly
+from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, NotFound, ReadOnly
 from snapfind.types import Kind
 
-__all__ = ["FORMAT", "Folder", "Manifest", "drafted", "write_whole"]
+__all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "drafted", "write_whole"]
 
 FORMAT = 1
 
@@ -51,6 +51,20 @@ class Manifest:
     bridge: str = ""
 
 
+def absolute_path(path: str | Path) -> Path:
+    """Return a path that stays valid when the working directory changes; `~` is the home folder.
+
+    Symbolic links are kept, so that a link to the current folder of several can be moved on.
+
+    Raises:
+        BadInput: If the home folder of `~name` is not known.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise BadInput(f"{path}: the home folder is not known; write the whole path") from error
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Replace a file so that a reader, or a crash, sees the old content or the new, never a part. Raises NoRoom."""
     draft = path.with_name(path.name + ".new")
@@ -72,7 +86,8 @@ class Folder:
     """An owned catalogue folder. Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly; `close` gives it back."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
-        self.path = path
+        path = self.path = absolute_path(path)
+        self._process = os.getpid()
         fresh = not (path / "manifest.json").exists()
         if fresh and not create:
             raise NotFound(f"{path} is not a catalogue; make one with: snapfind add {path} PICTURES")
@@ -144,7 +159,9 @@ class Folder:
         return shutil.disk_usage(self.path).free
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Give the folder back. In a forked child nothing happens: the lock belongs to the parent."""
+        if os.getpid() != self._process:
+            return
         (self.path / "owner").unlink(missing_ok=True)
         self._lock.release()
 

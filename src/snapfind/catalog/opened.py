@@ -1,5 +1,6 @@
 """An open catalogue: what it holds while it is open, and how it is given back."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -10,13 +11,13 @@ from typing import Self
 
 from snapfind._version import __version__
 from snapfind.catalog import models
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, absolute_path
 from snapfind.catalog.migrate import open_index
 from snapfind.catalog.points import points_of
 from snapfind.catalog.readers import Readers
 from snapfind.catalog.trial import Trial, TrialLog
 from snapfind.encoders.model import Model
-from snapfind.errors import BadInput, NotFound
+from snapfind.errors import BadInput, CatalogBusy, NotFound
 from snapfind.events.kept import KeptPhotos
 from snapfind.events.store import EventStore
 from snapfind.index.filters import Filter, parse
@@ -38,6 +39,8 @@ class Opened:
         self._writing = threading.Lock()
         self.decode: Decode = load  # a server puts one here that decodes in another process
         self._closed = False
+        self._process = os.getpid()
+        self._events_at = _events_place(self.settings.text("events")) or self.folder.path / "events.db"
         self._readers = Readers()
         self.trial: Trial | None = None
         self.trial_log = TrialLog(folder.path)
@@ -69,8 +72,7 @@ class Opened:
     @cached_property
     def events(self) -> EventStore:
         """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
-        place = self.settings.text("events") or self.folder.path / "events.db"
-        return EventStore.at(place, salt_days=self.settings.number("salt_days"))
+        return EventStore.at(self._events_at, salt_days=self.settings.number("salt_days"))
 
     @cached_property
     def asked(self) -> KeptPhotos:
@@ -109,7 +111,20 @@ class Opened:
 
     def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
         """That shelf, which stays whole until the block ends. Raises as `shelf_of`."""
+        self._check_process()
         return self._readers.of(lambda: self.shelf_of(model))
+
+    def _check_process(self) -> None:
+        """Threads of the encoder and of the engine do not live in a forked child: a search would wait for ever there.
+
+        Raises:
+            CatalogBusy: In a process that was forked from the one that opened the catalog.
+        """
+        if os.getpid() != self._process:
+            raise CatalogBusy(
+                f"{self.folder.path} was opened in process {self._process} before this one was forked from it; "
+                "open it after the fork, start processes with 'spawn', or ask a server"
+            )
 
     @property
     def schema(self) -> dict[str, Kind]:
@@ -120,8 +135,8 @@ class Opened:
         return parse(filter, self.schema, self.settings.whole("max_filter"))
 
     def close(self) -> None:
-        """Flush and give the folder back; closing twice is harmless."""
-        if not self._closed:
+        """Flush and give the folder back; closing twice is harmless, and in a forked child nothing happens."""
+        if not self._closed and os.getpid() == self._process:
             self._closed = True
             if "events" in self.__dict__:
                 self.events.close()
@@ -138,3 +153,9 @@ class Opened:
 
     def points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
         return points_of(self.index, chosen, vectors=vectors)
+
+
+def _events_place(address: str) -> str:
+    """The address of the event database with the path of an SQLite file made absolute."""
+    scheme, mark, name = address.partition("sqlite:///")
+    return address if scheme or not mark or name == ":memory:" else f"{mark}{absolute_path(name)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snapfind.catalog import models
-from snapfind.catalog.folder import Folder
+from snapfind.catalog.folder import Folder, absolute_path
 from snapfind.catalog.migrate import find_index
 from snapfind.catalog.reading import Reading
 from snapfind.encoders.model import Model
@@ -47,7 +47,7 @@ class Lent(Folder):
     """A folder that is read without owning it. Raises NotFound, CatalogBroken; what would change it raises ReadOnly."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        path = self.path = absolute_path(path)
         if not (path / "manifest.json").exists():
             raise NotFound(f"{path} is not a catalogue; give the folder of one, or a copy of it")
         self.stamp = self.stamped()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from snapfind.catalog.add import Adding, Progress
+from snapfind.catalog.folder import absolute_path
 from snapfind.catalog.hiding import forget, hide, show
 from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import promote, rewrite
@@ -49,9 +50,9 @@ class Writing(Reading):
         if isinstance(source, (str, Path)):
             from snapfind.media.fetch import Fetching
 
-            within = Path(root) if root else None
+            within = absolute_path(root) if root else None
             allowed = Fetching.of(self.settings)
-            source = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
+            source = open_source(absolute_path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:
@@ -97,8 +98,8 @@ class Writing(Reading):
     def _prepare(self, found: Mapping[str, Kind]) -> None:
         new = {name: kind for name, kind in found.items() if name not in self.schema}
         if new:
+            self.index.declare(new)  # before the manifest: a field that the engine refuses must not be kept there
             self.folder.save(schema=self.schema | new)
-            self.index.declare(new)
             self._reshelve()
         for space, dim in self.model.spaces().items():
             self.index.add_space(space, dim)

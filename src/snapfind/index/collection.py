@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.index.conditions import Conditions
 from snapfind.index.filters import Filter
-from snapfind.index.filters.operators import json_path
+from snapfind.index.filters.operators import json_path, payload_key
 from snapfind.index.graph import DEFAULT as GRAPH
 from snapfind.index.groups import group_of, groups_of, names
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
@@ -94,7 +94,8 @@ class Collection:
         told = self._ask("get_collection")
         params = told.config.params
         self.spaces: dict[str, int] = {name: int(own.size) for name, own in (params.vectors or {}).items()}
-        self._kinds = {path: own.data_type.value for path, own in (told.payload_schema or {}).items()}
+        # by payload key: servers list some quoted paths without their quotes
+        self._kinds = {path.strip('"'): own.data_type.value for path, own in (told.payload_schema or {}).items()}
         self.holds_words = WORDS in (params.sparse_vectors or {})  # as every collection made here, and few others
         custom = params.sharding_method == self._models.ShardingMethod.CUSTOM
         keys = self._ask("list_shard_keys").shard_keys if custom else []
@@ -106,17 +107,17 @@ class Collection:
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         """As `Index.declare`."""
-        wanted = {json_path(IS + name if kind == "bool" else name): _SCHEMAS[kind] for name, kind in fields.items()}
-        new = {path: schema for path, schema in wanted.items() if self._kinds.get(path) != schema}
-        for path, schema in new.items():
-            self._ask("create_payload_index", field_name=path, field_schema=schema, wait=True)
+        wanted = {IS + name if kind == "bool" else name: _SCHEMAS[kind] for name, kind in fields.items()}
+        new = {name: schema for name, schema in wanted.items() if self._kinds.get(payload_key(name)) != schema}
+        for name, schema in new.items():
+            self._ask("create_payload_index", field_name=json_path(name), field_schema=schema, wait=True)
         if new:
             self._read_layout()
 
     def take_fields(self, other: "Collection") -> None:
         """Make the fields filterable that are so in another collection."""
-        for path, schema in other._kinds.items():
-            self._ask("create_payload_index", field_name=path, field_schema=schema, wait=True)
+        for key, schema in other._kinds.items():
+            self._ask("create_payload_index", field_name=json_path(key), field_schema=schema, wait=True)
         self._read_layout()
 
     def add_space(self, space: str, dim: int) -> None:
@@ -307,12 +308,13 @@ class Collection:
 
     def facets(self, name: str, where: Filter | None = None) -> list[tuple[Any, int]]:
         """Values of a field and how many points have each, in any order."""
-        path = json_path(IS + name) if json_path(IS + name) in self._kinds else json_path(name)
-        if self._kinds.get(path) != "keyword":
+        field = IS + name if payload_key(IS + name) in self._kinds else name
+        if self._kinds.get(payload_key(field)) != "keyword":
             return list(tally(self.scroll, name, where).items())
         condition = self._condition(where)
-        reply = self._ask("facet", key=path, facet_filter=condition, limit=1_000_000, exact=True, **self._where(where))
-        truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
+        key = json_path(field)
+        reply = self._ask("facet", key=key, facet_filter=condition, limit=1_000_000, exact=True, **self._where(where))
+        truths = {"true": True, "false": False} if field == IS + name else {}
         return [(truths.get(str(hit.value), hit.value), hit.count) for hit in reply.hits]
 
     def _where(self, where: Filter | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it surv
 """
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +18,9 @@ import numpy as np
 import qdrant_edge as engine
 from numpy.typing import NDArray
 
-from snapfind.errors import BadInput, CatalogBroken, NoRoom, SnapfindError
+from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, ReadOnly, SnapfindError
 from snapfind.index.filters import Filter
-from snapfind.index.filters.operators import json_path
+from snapfind.index.filters.operators import json_path, payload_key
 from snapfind.index.graph import DEFAULT, Graph
 from snapfind.index.payload import SYSTEM
 from snapfind.index.port import LESS, MORE, Ask, Found, Page, Point, Where
@@ -51,10 +52,40 @@ def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
         config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=linked, quantization_config=_rounded(graph))
         shard = engine.EdgeShard.create(str(path), config)
     except Exception as error:  # the engine raises plain Exception
-        raise CatalogBroken(f"the index in {path} cannot be opened ({error}); restore a snapshot") from error
+        raise _opening_error(path, str(error)) from error
     edge = Edge(path, shard, graph)
     edge.declare(SYSTEM)
     return edge
+
+
+def _opening_error(path: Path, reason: str) -> SnapfindError:
+    """What the engine's reason means for a person: only damaged files ask for a snapshot."""
+    if "WouldBlock" in reason:
+        holders = ", ".join(map(str, _holders(path / "wal"))) or "unknown"
+        return CatalogBusy(
+            f"the index in {path} is still open in another process ({holders}), such as a forked child; end it first"
+        )
+    if "FileTooLarge" in reason or "File too large" in reason:
+        return NoRoom(f"files may not grow as far as the index in {path} needs; raise the limit (ulimit -f) or quota")
+    if "StorageFull" in reason or "No space left" in reason or "QuotaExceeded" in reason:
+        return NoRoom(f"no room on the disk for the index in {path}; free some space and run again")
+    if "OutOfMemory" in reason or "Cannot allocate memory" in reason:
+        return NoRoom(f"not enough memory to open the index in {path}; raise the limit (ulimit -v) or free some")
+    if "PermissionDenied" in reason or "Permission denied" in reason:
+        return ReadOnly(f"the files of the index in {path} cannot be written; run as their owner")
+    return CatalogBroken(f"the index in {path} cannot be opened ({reason}); restore a snapshot")
+
+
+def _holders(folder: Path) -> list[int]:
+    """Processes that have a file of the folder open, as far as the system tells (Linux)."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink().is_relative_to(folder):
+                found.add(int(link.parts[2]))
+        except OSError:  # closed meanwhile, or of another user
+            continue
+    return sorted(found)
 
 
 def _room(path: Path, least: int) -> None:
@@ -72,6 +103,7 @@ class Edge:
         self._path, self._graph = path, graph
         self._shard: engine.EdgeShard | None = shard
         self._writing = threading.Lock()
+        self._process = os.getpid()
         self._bm25 = bm25()
         self._dims = self._read_dims()
 
@@ -79,11 +111,15 @@ class Edge:
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         with self._writing:
-            known = self._open().info().payload_schema
+            known = self._declared()
             for name, kind in fields.items():
-                path = json_path(IS + name if kind == "bool" else name)
-                if path not in known or known[path].data_type != _SCHEMAS[kind]:
-                    self._update(engine.UpdateOperation.create_field_index(path, _SCHEMAS[kind]))
+                field = IS + name if kind == "bool" else name
+                if known.get(payload_key(field)) != _SCHEMAS[kind]:
+                    self._update(engine.UpdateOperation.create_field_index(json_path(field), _SCHEMAS[kind]))
+
+    def _declared(self) -> dict[str, Any]:
+        """Type of each indexed field by payload key. The engine lists some quoted paths without their quotes."""
+        return {path.strip('"'): own.data_type for path, own in self._open().info().payload_schema.items()}
 
     def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
         """Beside the others, whatever it is to replace."""
@@ -234,12 +270,12 @@ class Edge:
         return self._open().count(engine.CountRequest(exact=True, filter=_condition(where) if where else None))
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
-        known = self._open().info().payload_schema
-        path = json_path(IS + name) if json_path(IS + name) in known else json_path(name)
-        if path in known and known[path].data_type == engine.PayloadSchemaType.Keyword:
+        known = self._declared()
+        field = IS + name if payload_key(IS + name) in known else name
+        if known.get(payload_key(field)) == engine.PayloadSchemaType.Keyword:
             condition = _condition(where) if where else None
-            request = engine.FacetRequest(path, limit=1_000_000, exact=True, filter=condition)
-            truths = {"true": True, "false": False} if path == json_path(IS + name) else {}
+            request = engine.FacetRequest(json_path(field), limit=1_000_000, exact=True, filter=condition)
+            truths = {"true": True, "false": False} if field == IS + name else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
             pairs = list(tally(self.scroll, name, where).items())
@@ -256,6 +292,8 @@ class Edge:
         self._open().flush()
 
     def close(self) -> None:
+        if os.getpid() != self._process:
+            return
         with self._writing:
             shard, self._shard = self._shard, None
         if shard is not None:
@@ -266,6 +304,8 @@ class Edge:
         shard = self._shard
         if shard is None:
             raise SnapfindError("the index is closed; open the catalogue again")
+        if os.getpid() != self._process:
+            raise CatalogBusy(f"the index was opened in process {self._process}; open it again in a forked child")
         return shard
 
     def _check(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import qdrant_edge as engine
 
 from snapfind.index.filters import Filter
+from snapfind.index.filters.operators import field_name, payload_key
 from snapfind.index.port import Found, Page, Point
 
 __all__ = ["IS", "WORDS", "bm25", "grouped", "keyword", "payload_of", "point_of", "stored", "tally"]
@@ -34,8 +35,9 @@ def bm25() -> engine.Bm25:
 
 def stored(payload: Mapping[str, Any], words: str) -> dict[str, Any]:
     """A payload as the engine keeps it."""
-    truths = {IS + name: keyword(value) for name, value in payload.items() if isinstance(value, bool)}
-    return {**payload, **truths, "_words": words}
+    fields = {payload_key(name): value for name, value in payload.items()}
+    truths = {IS + key: keyword(value) for key, value in fields.items() if isinstance(value, bool)}
+    return {**fields, **truths, "_words": words}
 
 
 def keyword(value: bool) -> str:
@@ -45,7 +47,9 @@ def keyword(value: bool) -> str:
 
 def payload_of(kept: Mapping[str, Any] | None) -> dict[str, Any]:
     """What was given to `stored`."""
-    return {name: value for name, value in (kept or {}).items() if name != "_words" and not name.startswith(IS)}
+    return {
+        field_name(key): value for key, value in (kept or {}).items() if key != "_words" and not key.startswith(IS)
+    }
 
 
 def point_of(record: Any, vectors: bool) -> Point:

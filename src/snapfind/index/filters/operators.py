@@ -14,11 +14,27 @@ from typing import Any
 
 from snapfind.types import Kind
 
-__all__ = ["All", "Any_", "Between", "Exists", "Filter", "Is", "Not", "Value", "json_path", "public_name", "where"]
+__all__ = [
+    "All",
+    "Any_",
+    "Between",
+    "Exists",
+    "Filter",
+    "Is",
+    "Not",
+    "Value",
+    "field_name",
+    "json_path",
+    "payload_key",
+    "public_name",
+    "where",
+]
 
 Value = str | float | int | bool | datetime
 _PUBLIC = {"_product": "id", "_picture": "picture"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ESCAPED = str.maketrans({'"': "\ue022", "\\": "\ue05c"})
+_UNESCAPED = {ord(private): plain for plain, private in (('"', "\ue022"), ("\\", "\ue05c"))}
 
 
 class Filter(ABC):
@@ -207,9 +223,29 @@ def public_name(name: str) -> str:
     return _PUBLIC.get(name, name)
 
 
+def payload_key(name: str) -> str:
+    """Return the key under which the engine stores a field.
+
+    The engine's path syntax has no escape for `"` and `\\`, so both are replaced by characters of the private use area.
+    Names of attributes are printable and never hold those, so the replacement is unambiguous.
+
+    Args:
+        name: Field name as the shop wrote it.
+
+    Returns:
+        The name without `"` and `\\`.
+    """
+    return name.translate(_ESCAPED) if '"' in name or "\\" in name else name
+
+
+def field_name(key: str) -> str:
+    """Return the field name of a payload key: the inverse of `payload_key`."""
+    return key if key.isascii() else key.translate(_UNESCAPED)
+
+
 def json_path(name: str) -> str:
-    """A payload key as the engine writes paths: odd names are quoted, so that dots are not steps."""
-    return name if _PLAIN.fullmatch(name) else f'"{name}"'
+    """Return a field name as the engine writes paths: odd names are quoted, so that dots are not steps."""
+    return name if _PLAIN.fullmatch(name) else f'"{payload_key(name)}"'
 
 
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -249,7 +285,7 @@ def _range(engine: Any, kind: Kind, ends: Mapping[str, Value]) -> Any:
 def _written(name: str) -> str:
     public = public_name(name)
     plain = re.fullmatch(r"[^\W\d]\w*", public) and public.lower() not in _KEYWORDS
-    return public if plain else f"`{public}`"
+    return public if plain else "`" + public.replace("`", "``") + "`"
 
 
 _KEYWORDS = {"and", "or", "not", "in", "between", "exists", "true", "false"}

@@ -68,6 +68,8 @@ def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
             ending if text.strip() else "the filter is empty; leave it out or write: price < 50", position=len(text)
         )
     near = text[position : position + 20]
+    if hint := _hint(text, position):
+        return BadFilter(f"at {position}: {hint}", position=position)
     if text[position] in "\"'":
         return BadFilter(f"the text that begins at {position} has no closing quote: {near}", position=position)
     return BadFilter(
@@ -77,6 +79,38 @@ def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
     )
 
 
+_HINTS = tuple(
+    (re.compile(pattern, re.IGNORECASE), hint)
+    for pattern, hint in (
+        (r"is\s+not\s+(null|none|empty)\b", "to ask for a filled field write: exists(field)"),
+        (r"is\s+(null|none|empty)\b", "to ask for an empty field write: not exists(field)"),
+        (r"is\s+not\b", "the sign for 'is not' is !="),
+        (r"is\b", "the sign for 'is' is ="),
+        (r"(not\s+)?(i?like|contains|matches|starts_?with|~|=~|%)", "there is no matching of parts of a text; "
+         'compare whole values, color = "red", or put the words into the query'),
+        (r"&&|&", "write and instead of &"),
+        (r"\|\|?", "write or instead of |"),
+        (r"!", "write not instead of !"),
+        (r"\[|\{", 'write lists in parentheses: color in ("red", "blue")'),
+    )
+)
+_BEFORE = re.compile(r"(?:[=<>(,]|\b(?:and|between))\s*$", re.IGNORECASE)
+
+
+def _hint(text: str, position: int) -> str:
+    """What to write instead of what other filter languages have at this place; empty when it is none of these."""
+    if text[max(0, position - 1) : position + 1] == "<>":
+        return "the sign for 'not equal' is !="
+    before = text[max(0, position - 20) : position]
+    word = re.match(r"[^\W\d]\w*", text[position : position + 60])
+    if word and word[0].lower() in ("null", "none"):
+        return "to ask for an empty field write: not exists(field)"
+    if word and _BEFORE.search(before):
+        return f'texts are written in quotes: "{word[0]}"'
+    near = text[position : position + 60]
+    return next((hint for pattern, hint in _HINTS if pattern.match(near)), "")
+
+
 @v_args(inline=True)
 class _Build(Transformer[Token, Filter]):
     """Bottom up: fields resolved by the schema, values checked against the field's kind."""
@@ -84,12 +118,18 @@ class _Build(Transformer[Token, Filter]):
     def __init__(self, schema: Mapping[str, Kind]) -> None:
         super().__init__()
         self._fields = {name: (name, kind) for name, kind in {**schema, **FIXED}.items()} | _BUILT_IN
+        self._by_lower: dict[str, list[str]] = {}
+        for name in self._fields:
+            self._by_lower.setdefault(name.casefold(), []).append(name)
 
     def field(self, token: Token) -> tuple[str, Kind, int]:
-        given = token.strip("`")
+        given = token[1:-1].replace("``", "`") if token.type == "QUOTED_NAME" else str(token)
         position = token.start_pos or 0
         if given in self._fields:
             return (*self._fields[given], position)
+        same = self._by_lower.get(given.casefold(), [])
+        if len(same) == 1:  # letter case does not matter, unless two fields differ in it alone
+            return (*self._fields[same[0]], position)
         near = difflib.get_close_matches(given, self._fields, n=1)
         mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(self._fields))}"
         raise BadFilter(f"at {position}: no field {given!r}; {mend}", position=position)
