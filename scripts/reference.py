@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -114,10 +115,11 @@ def http() -> str:
     return page(app.openapi())
 
 
-def _verbs(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _verbs(command: Any, path: tuple[str, ...]) -> list[tuple[str, ...]]:
     found = [path]
-    for name, child in getattr(command, "commands", {}).items():
-        found += _verbs(child, (*path, name))
+    if hasattr(command, "list_commands"):
+        for name in command.list_commands(None):
+            found += _verbs(command.get_command(None, name), (*path, name))
     return found
 
 

@@ -10,7 +10,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapfind import errors
+from snapfind import _telemetry, errors  # noqa: F401 -- telemetry first, before any package that has some
 from snapfind._version import __version__
 from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 

@@ -23,6 +23,7 @@
     ├── ModelBroken          weights or golden vectors do not agree           500
     ├── NoText               this encoder has no text side                    400
     ├── NoRoom               the disk is full                                 507
+    ├── OutOfMemory          the memory of the machine or of a limit is used up 503
     └── ExtraMissing         a package of an extra is not installed           501
 
 A message is one sentence that names the input and the mend; `code` is stable and documented in
@@ -49,6 +50,7 @@ __all__ = [
     "NoText",
     "NotFound",
     "NotReady",
+    "OutOfMemory",
     "ReadOnly",
     "ServerFailed",
     "SnapfindError",
@@ -224,6 +226,35 @@ class NoRoom(SnapfindError):
 
     code = "no_room"
     http_status = 507
+
+
+class OutOfMemory(SnapfindError):
+    """The memory of the machine, or of a limit such as `ulimit -v`, is used up."""
+
+    code = "out_of_memory"
+    http_status = 503
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that memory could not be allocated.
+
+    Native code (ONNX Runtime, the index engine, the dynamic linker) says so only in the text of its errors.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError | OutOfMemory) or any(sign in str(error) for sign in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+FREE_MEMORY = "free some, or raise the limit (ulimit -v, or that of the container)"
+_NO_MEMORY = (
+    "bad_alloc",
+    "annot allocate memory",
+    "Failed to allocate memory",
+    "OutOfMemory",
+    "failed to map segment",
+)
 
 
 class ExtraMissing(SnapfindError):

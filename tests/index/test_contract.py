@@ -28,7 +28,17 @@ pytestmark = [
 DIM = 8
 SERVERS = os.environ.get("SNAPFIND_QDRANT_URL", "")  # such as qdrant://127.0.0.1:6333
 REPLICAS = int(os.environ.get("SNAPFIND_QDRANT_REPLICAS", "1"))
-SCHEMA = {"stock": "number", "organic": "bool", "added": "date", "tags": "list", "odd name": "text", "färg": "text"}
+ODD = 'Screen (") \\ `a` [0] .x'  # every character that the engine's paths or the filter language give a meaning
+SCHEMA = {
+    "stock": "number",
+    "organic": "bool",
+    "added": "date",
+    "tags": "list",
+    "odd name": "text",
+    "färg": "text",
+    ODD: "text",
+    f"{ODD}?": "bool",
+}
 FIELDS = {"title": "text", "price": "number", "brand": "text", "_product": "text", "_primary": "bool", **SCHEMA}
 
 
@@ -234,6 +244,8 @@ values = st.fixed_dictionaries(
         "brand": st.sampled_from(["red", "blue", 'a"b']),
         "odd name": st.sampled_from(["x", "y"]),
         "färg": st.sampled_from(["röd", "红"]),
+        ODD: st.sampled_from(["x", "y"]),
+        f"{ODD}?": st.booleans(),
         "organic": st.booleans(),
         "added": st.sampled_from(["2026-01-01", "2026-01-02T10:00:00", "2026-01-02T10:00:00+02:00", "2026-03-01"]),
         "tags": st.lists(st.sampled_from(["x", "y", "z"]), min_size=1, max_size=3, unique=True),
@@ -242,6 +254,8 @@ values = st.fixed_dictionaries(
 numbers = st.sampled_from(["-2", "0", "0.5", "2", "1e1"])
 dates = st.sampled_from(["2026-01-01", "2026-01-02", "2026-01-02T08:00:00Z", "2026-02-01"])
 signs = st.sampled_from(["<", "<=", ">", ">=", "=", "!="])
+WRITTEN = "`" + ODD.replace("`", "``")
+ODDLY = (f"{WRITTEN}` = 'x'", f"{WRITTEN}?`", f"exists({WRITTEN}`)")
 atoms = st.one_of(
     st.builds("price {} {}".format, signs, numbers),
     st.builds("added {} {}".format, signs, dates),
@@ -250,7 +264,9 @@ atoms = st.one_of(
     st.builds("brand {} ('red', 'a\"b')".format, st.sampled_from(["in", "not in"])),
     st.builds("price {} (0, 2, 0.5)".format, st.sampled_from(["in", "not in"])),
     st.builds("tags {} ('x', 'y')".format, st.sampled_from(["in", "not in"])),
-    st.sampled_from(["organic", "organic = false", "`odd name` = 'x'", "färg = '红'", "tags = 'z'", "id != 'p3'"]),
+    st.sampled_from(
+        ["organic", "organic = false", "`odd name` = 'x'", "färg = '红'", "tags = 'z'", "id != 'p3'", *ODDLY]
+    ),
     st.builds("exists({})".format, st.sampled_from(["price", "brand", "tags", "organic", "added"])),
 )
 filters = st.recursive(
@@ -385,3 +401,12 @@ def test_examples_marked_right_and_wrong_move_the_ranking(index):
         assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     with pytest.raises(BadInput, match="takes"):
         index.search(nearest(unit(rng), less=(np.ones(DIM + 1, np.float32),)))
+
+
+def test_a_field_of_any_name_is_kept_counted_and_filtered(index):
+    index.upsert([point(1, **{ODD: "x", f"{ODD}?": True}), point(2, **{ODD: "y", f"{ODD}?": False})])
+    assert index.get([point(1).id])[0].payload == point(1, **{ODD: "x", f"{ODD}?": True}).payload
+    assert dict(index.facets(ODD)) == {"x": 1, "y": 1}
+    assert dict(index.facets(f"{ODD}?")) == {True: 1, False: 1}
+    chosen = parse(f"{WRITTEN}` = 'y' and not {WRITTEN}?`", SCHEMA)
+    assert [one.id for one in index.scroll(chosen).points] == [point(2).id]

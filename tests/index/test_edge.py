@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snapfind.errors import CatalogBroken
+from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, OutOfMemory, ReadOnly
 from snapfind.index import edge
 from snapfind.index.filters import parse
 from snapfind.index.graph import DEFAULT, Graph
@@ -129,7 +129,7 @@ def test_a_folder_opened_again_has_spaces_fields_and_points(tmp_path):
     assert dict(again.spaces()) == {"a": 2}
     assert again.facets("tags") == [("x", 1)]
     assert again.get([str(uuid.UUID(int=1))])[0].words == "tea"
-    with pytest.raises(CatalogBroken, match="snapshot"):
+    with pytest.raises(CatalogBusy, match="open in this process"):
         edge.open(tmp_path / "index")
     again.close()
 
@@ -139,3 +139,20 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path):
     (tmp_path / "index" / "edge_config.json").write_text("{")
     with pytest.raises(CatalogBroken, match="restore a snapshot"):
         edge.open(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "said"),
+    [
+        ("Can't init WAL: Kind(WouldBlock)", CatalogBusy, "open in"),
+        ('Os { code: 27, kind: FileTooLarge, message: "File too large" }', NoRoom, "ulimit -f"),
+        ('Os { code: 28, kind: StorageFull, message: "No space left on device" }', NoRoom, "free some space"),
+        ('Os { code: 12, kind: OutOfMemory, message: "Cannot allocate memory" }', OutOfMemory, "ulimit -v"),
+        ('Os { code: 13, kind: PermissionDenied, message: "Permission denied" }', ReadOnly, "owner"),
+        ("unexpected end of segment", CatalogBroken, "restore a snapshot"),
+    ],
+)
+def test_only_a_damaged_index_asks_for_a_snapshot(tmp_path, reason, error, said):
+    found = edge._opening_error(tmp_path, reason)
+    assert type(found) is error and said in found.message
+    assert ("snapshot" in found.message) == (error is CatalogBroken)

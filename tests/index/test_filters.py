@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from snapfind.errors import BadFilter
 from snapfind.index.filters import parse
-from tests.index.test_contract import filters, values
-
-SCHEMA = {"stock": "number", "organic": "bool", "added": "date", "tags": "list", "odd name": "text", "färg": "text"}
+from tests.index.test_contract import SCHEMA, filters, values
 
 
 @given(filters)
@@ -49,6 +47,18 @@ def test_any_text_parses_or_is_refused_in_one_sentence(text):
         ("not " * 1000 + "organic", 0, "flatter"),
         ("price < 1" + " " * 5000, 4096, "the most is"),
         ("price < 1e999", 8, "write a number"),
+        ("price is null", 6, "not exists(field)"),
+        ("price is not null", 6, "write: exists(field)"),
+        ("price = null", 8, "not exists(field)"),
+        ("brand like 'a%'", 6, "no matching of parts"),
+        ("brand not contains 'a'", 10, "no matching of parts"),
+        ("price <> 3", 7, "!="),
+        ("price < 3 && organic", 10, "write and"),
+        ("price < 3 || organic", 10, "write or"),
+        ("!organic", 0, "write not"),
+        ("brand = Acme", 8, '"Acme"'),
+        ("brand in (Acme)", 10, '"Acme"'),
+        ("tags in ['a']", 8, "parentheses"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place_and_mend(text, position, said):
@@ -73,3 +83,11 @@ def test_missing_fields_fit_no_comparison_but_its_opposite():
 
 def test_long_chains_are_flat():
     assert parse(" or ".join(["price = 1"] * 250), SCHEMA).matches({"price": 1})
+
+
+def test_the_letter_case_of_a_field_does_not_matter_unless_two_differ_in_it_alone():
+    assert parse("BRAND = 'x' and Price < 3", SCHEMA) == parse("brand = 'x' and price < 3", SCHEMA)
+    two = {"ALT": "text", "alt": "text"}
+    assert parse("ALT = 'x'", two) != parse("alt = 'x'", two)
+    with pytest.raises(BadFilter, match="no field 'Alt'"):
+        parse("Alt = 'x'", two)

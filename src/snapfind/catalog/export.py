@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from snapfind.database import connect
 from snapfind.errors import BadInput
 from snapfind.index.payload import point_id
 from snapfind.types import Kind
@@ -78,14 +79,12 @@ def _cell(value: Any) -> Any:
 
 
 def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:
-    import duckdb
-
     columns = {"id": "varchar"} | {name: _SQL[kind] for name, kind in schema.items()} | {"picture": "varchar"} | _OWN
     if vectors:
         columns["_vectors"] = "map(varchar, float[])"
     described = "{" + ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in columns.items()) + "}"
     read = f"read_json({_quoted(str(lines))}, format='newline_delimited', columns={described})"
-    with duckdb.connect() as connection:
+    with connect() as connection:
         # names and paths cannot be bound as parameters here; each is quoted
         connection.execute(f"copy (from {read}) to {_quoted(str(target))} (format parquet, compression zstd)")
     return target

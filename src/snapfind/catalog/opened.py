@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from snapfind._version import __version__
 from snapfind.catalog import models
@@ -19,7 +19,6 @@ from snapfind.catalog.trial import Trial, TrialLog
 from snapfind.encoders.model import Model
 from snapfind.errors import BadInput, CatalogBusy, NotFound
 from snapfind.events.kept import KeptPhotos
-from snapfind.events.store import EventStore
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.port import Index, Point
@@ -27,6 +26,9 @@ from snapfind.media.images import Decode, load
 from snapfind.search.shelf import Shelf
 from snapfind.settings import Settings
 from snapfind.types import Kind
+
+if TYPE_CHECKING:
+    from snapfind.events.store import EventStore
 
 __all__ = ["Opened"]
 
@@ -70,8 +72,10 @@ class Opened:
         self._reshelve()
 
     @cached_property
-    def events(self) -> EventStore:
+    def events(self) -> "EventStore":
         """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
+        from snapfind.events.store import EventStore  # with it comes SQLAlchemy: a quarter of a second
+
         return EventStore.at(self._events_at, salt_days=self.settings.number("salt_days"))
 
     @cached_property

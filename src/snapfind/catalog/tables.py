@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from snapfind.database import connect
 from snapfind.errors import BadInput, BadRow
 
 __all__ = ["TABLES", "header", "leaves_commas", "rows"]
@@ -114,7 +115,7 @@ def _parquet(path: Path) -> Iterator[Row]:
     import duckdb
 
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             found = connection.execute("select * from read_parquet(?)", [str(path)])
             names = [column[0] for column in found.description or ()]
             number = 0

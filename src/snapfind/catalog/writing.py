@@ -52,7 +52,9 @@ class Writing(Reading):
 
             within = absolute_path(root) if root else None
             allowed = Fetching.of(self.settings)
-            source = open_source(absolute_path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
+            source = open_source(
+                absolute_path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed
+            )
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:

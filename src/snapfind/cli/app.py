@@ -3,56 +3,46 @@
 import errno
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli import (
-    adding,
-    curating,
-    evaluating,
-    keeping,
-    learning,
-    modelling,
-    ranking,
-    searching,
-    serving,
-    turning,
-)
+from snapfind.cli.lazy import Entry, lazy_group
 from snapfind.cli.place import at_server
 from snapfind.cli.printing import fail
-from snapfind.errors import SnapfindError
+from snapfind.errors import FREE_MEMORY, SnapfindError, is_out_of_memory
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
 
+_CLI = "snapfind.cli."
+COMMANDS = {
+    "add": Entry(f"{_CLI}adding", "add", "Add products, or bring them up to date."),
+    "search": Entry(f"{_CLI}searching", "search", "Find products by photo, text, product, or any mix of them."),
+    "serve": Entry(f"{_CLI}serving", "serve", "Serve the catalogue over HTTP: the API, a page and metrics."),
+    "mcp": Entry(f"{_CLI}serving", "mcp", "Give an assistant tools to search with (Model Context Protocol)."),
+    "eval": Entry(f"{_CLI}evaluating", "eval_", "Measure the catalogue on queries whose answers are known."),
+    "export": Entry(f"{_CLI}adding", "export", "Write the catalogue as a table that `add` reads again."),
+    "delete": Entry(f"{_CLI}adding", "delete", "Delete products by id or by filter, with all their pictures."),
+    "info": Entry(f"{_CLI}keeping", "info", "What the catalogue holds: counts, model, fields, size."),
+    "doctor": Entry(f"{_CLI}keeping", "doctor", "Check store, copies, model, disk and versions, and say what to do."),
+    "snapshot": Entry(f"{_CLI}keeping", "snapshot", "Write the whole catalogue into one file with checksums."),
+    "restore": Entry(f"{_CLI}keeping", "restore", "Restore a snapshot into a new folder, every file checked."),
+    "migrate": Entry(f"{_CLI}keeping", "migrate", "Move the index to Qdrant servers, or back."),
+    "model": Entry(f"{_CLI}modelling", "app", "Models of a catalogue: list, fit, calibrate, switch, convert and more."),
+    "key": Entry(f"{_CLI}serving", "keys", "Keys by which a server knows its callers."),
+    "learn": Entry(f"{_CLI}learning", "app", "Train a better encoder for a catalogue (extra learn)."),
+    "rank": Entry(f"{_CLI}ranking", "app", "Order the answers by what shoppers open."),
+    "curate": Entry(f"{_CLI}curating", "app", "Find duplicates, wrong labels and bad pictures."),
+    "flywheel": Entry(f"{_CLI}turning", "app", "Learn from what shoppers do; a model answers only when it is proved."),
+}
 app = typer.Typer(
     name="snapfind",
+    cls=lazy_group(COMMANDS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (
-    adding.add,
-    searching.search,
-    serving.serve,
-    serving.mcp,
-    evaluating.eval_,
-    adding.export,
-    adding.delete,
-    keeping.info,
-    keeping.doctor,
-    keeping.snapshot,
-    keeping.restore,
-    keeping.migrate,
-):
-    app.command(verb.__name__.rstrip("_"))(verb)
-app.add_typer(modelling.app, name="model")
-app.add_typer(serving.keys, name="key")
-app.add_typer(learning.app, name="learn")
-app.add_typer(ranking.app, name="rank")
-app.add_typer(curating.app, name="curate")
-app.add_typer(turning.app, name="flywheel")
 
 
 def _version(asked: bool) -> None:
@@ -106,8 +96,19 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
+        if is_out_of_memory(error):
+            _end_without_memory()
         if error.errno not in _MENDS:
             raise
         place = f"{error.filename}: " if error.filename else ""
         fail(f"{place}{error.strerror}; {_MENDS[error.errno]}")
         sys.exit(2)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _end_without_memory()
+
+
+def _end_without_memory() -> NoReturn:
+    fail(f"not enough memory; {FREE_MEMORY}")
+    sys.exit(2)

@@ -46,6 +46,7 @@ app = typer.Typer(
     cls=_LookFirst,
     help="Find duplicates, wrong labels and bad pictures; `snapfind curate SHOP` looks. Every mend can be taken back.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Findings by their id.", show_default=False)]

@@ -23,6 +23,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Learn a better encoder for a catalogue (needs the extra: pip install 'snapfind[learn]').",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 Photos = Annotated[

@@ -22,6 +22,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Models of a catalogue: list, fit, quantise, calibrate, build, switch, rollback, try, drop, rerank, bridge.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 

@@ -21,6 +21,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Order the answers by what shoppers open: fit a click ranker to the events, evaluate it, switch it on or off.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 

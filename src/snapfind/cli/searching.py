@@ -10,7 +10,6 @@ from snapfind.catalog.asking import as_like, as_mark
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.place import Place, at
 from snapfind.cli.printing import answer_json, err, explained, hits_table, out, print_json
-from snapfind.cli.sheets import write_explained, write_sheet
 from snapfind.types import Box, Like, Query, Regions
 
 __all__ = ["search"]
@@ -67,6 +66,8 @@ def search(
     with at(shop) as catalogue:
         answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
+            from snapfind.cli.sheets import write_explained, write_sheet
+
             if explain:
                 write_explained(sheet, catalogue, query, answer)
             else:

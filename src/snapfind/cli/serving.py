@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["keys", "mcp", "serve"]
 
-keys = typer.Typer(name="key", help="Keys by which a server knows its callers.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Keys by which a server knows its callers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 
 def serve(

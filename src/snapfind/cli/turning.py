@@ -16,6 +16,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Learn from what shoppers do, turn by turn, and let a model answer only when it is proved.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 

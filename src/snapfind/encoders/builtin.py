@@ -22,7 +22,7 @@ from snapfind.encoders.port import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.session import open_session
 from snapfind.encoders.vectors import softmax, unit
-from snapfind.errors import ModelBroken, NoText, NotFound
+from snapfind.errors import FREE_MEMORY, ModelBroken, NoText, NotFound, OutOfMemory, is_out_of_memory
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -79,6 +79,8 @@ class Builtin(Adapted):
             golden = load_file(folder / "golden.safetensors")["golden"]
             intact = hashlib.sha256(model).hexdigest() == manifest["model_sha256"]
         except Exception as problem:
+            if is_out_of_memory(problem):
+                raise OutOfMemory(f"not enough memory to read encoder {name}; {FREE_MEMORY}") from problem
             raise ModelBroken(f"encoder {name}: {folder} is not whole ({problem}); install it anew") from problem
         if not intact:
             raise ModelBroken(
@@ -89,6 +91,8 @@ class Builtin(Adapted):
         try:
             seen = unit(encoder.look(golden_pictures(checked)).pooled)
         except Exception as problem:
+            if is_out_of_memory(problem):
+                raise OutOfMemory(f"not enough memory to run encoder {name}; {FREE_MEMORY}") from problem
             raise ModelBroken(
                 f"encoder {name}: {folder / 'model.onnx'} takes or gives something else than this kind of encoder"
                 f" ({problem}); install it anew"

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapfind.errors import ModelBroken
+from snapfind.errors import FREE_MEMORY, ModelBroken, OutOfMemory, is_out_of_memory
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -17,7 +17,7 @@ __all__ = ["open_session"]
 def open_session(model: bytes, threads: int) -> "InferenceSession":
     """`threads` 0 takes one for each core that this process may use.
 
-    Raises ModelBroken when ONNX Runtime cannot read the model.
+    Raises ModelBroken when ONNX Runtime cannot read the model, OutOfMemory.
     """
     import onnxruntime
 
@@ -32,6 +32,8 @@ def open_session(model: bytes, threads: int) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as problem:
+        if is_out_of_memory(problem):
+            raise OutOfMemory(f"not enough memory to load the model; {FREE_MEMORY}") from problem
         raise ModelBroken(f"ONNX Runtime cannot load the model: {problem}") from problem
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snapfind.database import connect
 from snapfind.errors import BadInput
 from snapfind.events.store import EventStore
 from snapfind.events.table import COLUMNS, events
@@ -26,15 +27,13 @@ def export_events(
         raise BadInput(f"{target.name}: an export of events ends in .parquet")
     if not target.parent.is_dir():
         raise BadInput(f"{target.parent} is not a folder; make it first")
-    import duckdb
-
     kinds = {column.name: _SQL.get(str(column.type).split("(")[0], "varchar") for column in events.columns}
     described = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
     chosen = ", ".join(_SHOWN.get(name, f'"{name}"') for name in COLUMNS)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
         draft, count = Path(folder) / "events.parquet", 0
         # a database on disk: more events than fit into memory pass through it
-        with duckdb.connect(str(Path(folder) / "events.duckdb")) as connection:
+        with connect(Path(folder) / "events.duckdb") as connection:
             connection.execute(f"create table kept ({described})")
             for page in store.columns(since=since, until=until):
                 connection.register("page", {name: np.array(values, object) for name, values in page.items()})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snapfind.database import connect
 from snapfind.errors import BadInput
 
 __all__ = [
@@ -116,7 +117,7 @@ def opened(events: Path) -> Iterator[Any]:
 
     if not events.is_file():
         raise BadInput(f"there is no export of events {events}; write one with export_events")
-    with duckdb.connect() as connection:
+    with connect() as connection:
         try:
             name = str(events).replace("'", "''")
             connection.execute(f"create view happened as select * from read_parquet('{name}')")  # noqa: S608

@@ -18,7 +18,17 @@ import numpy as np
 import qdrant_edge as engine
 from numpy.typing import NDArray
 
-from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, ReadOnly, SnapfindError
+from snapfind.errors import (
+    FREE_MEMORY,
+    BadInput,
+    CatalogBroken,
+    CatalogBusy,
+    NoRoom,
+    OutOfMemory,
+    ReadOnly,
+    SnapfindError,
+    is_out_of_memory,
+)
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path, payload_key
 from snapfind.index.graph import DEFAULT, Graph
@@ -61,16 +71,19 @@ def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
 def _opening_error(path: Path, reason: str) -> SnapfindError:
     """What the engine's reason means for a person: only damaged files ask for a snapshot."""
     if "WouldBlock" in reason:
-        holders = ", ".join(map(str, _holders(path / "wal"))) or "unknown"
+        holders = _holders(path / "wal")
+        if os.getpid() in holders:
+            return CatalogBusy(f"the index in {path} is open in this process already; close it there first")
+        listed = ", ".join(map(str, holders)) or "unknown"
         return CatalogBusy(
-            f"the index in {path} is still open in another process ({holders}), such as a forked child; end it first"
+            f"the index in {path} is still open in another process ({listed}), such as a forked child; end it first"
         )
     if "FileTooLarge" in reason or "File too large" in reason:
         return NoRoom(f"files may not grow as far as the index in {path} needs; raise the limit (ulimit -f) or quota")
     if "StorageFull" in reason or "No space left" in reason or "QuotaExceeded" in reason:
         return NoRoom(f"no room on the disk for the index in {path}; free some space and run again")
     if "OutOfMemory" in reason or "Cannot allocate memory" in reason:
-        return NoRoom(f"not enough memory to open the index in {path}; raise the limit (ulimit -v) or free some")
+        return OutOfMemory(f"not enough memory to open the index in {path}; {FREE_MEMORY}")
     if "PermissionDenied" in reason or "Permission denied" in reason:
         return ReadOnly(f"the files of the index in {path} cannot be written; run as their owner")
     return CatalogBroken(f"the index in {path} cannot be opened ({reason}); restore a snapshot")
@@ -202,6 +215,8 @@ class Edge:
         except Exception as error:
             if "No space left" in str(error):
                 raise NoRoom("no room on the disk for the index; free some space and run again") from error
+            if is_out_of_memory(error):
+                raise OutOfMemory(f"not enough memory to write to the index; {FREE_MEMORY}") from error
             raise SnapfindError(f"the index refused a write: {error}") from error
 
     # ── reading ──────────────────────────────────────────────────────────────────

@@ -47,9 +47,7 @@ def keyword(value: bool) -> str:
 
 def payload_of(kept: Mapping[str, Any] | None) -> dict[str, Any]:
     """What was given to `stored`."""
-    return {
-        field_name(key): value for key, value in (kept or {}).items() if key != "_words" and not key.startswith(IS)
-    }
+    return {field_name(key): value for key, value in (kept or {}).items() if key != "_words" and not key.startswith(IS)}
 
 
 def point_of(record: Any, vectors: bool) -> Point:

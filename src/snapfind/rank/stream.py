@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from snapfind.database import connect
 from snapfind.errors import BadInput
 from snapfind.rank.rows import TARGET, Rows, rows_of, tensors
 from snapfind.search.fields import Field
@@ -51,7 +52,7 @@ def _checked(path: Path, fields: Sequence[Field]) -> int:
     import duckdb
 
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             given = connection.execute(f"select * from read_parquet('{_quoted(path)}') limit 0").description  # noqa: S608
             found = connection.execute(f"select count(*) from read_parquet('{_quoted(path)}')").fetchone()  # noqa: S608
     except duckdb.Error as problem:
@@ -65,13 +66,12 @@ def _checked(path: Path, fields: Sequence[Field]) -> int:
 
 
 def _read(path: Path, fields: Sequence[Field], domain: int, first: int, count: int) -> Rows:
-    import duckdb
 
     names = list(dict.fromkeys([*(own.name for own in fields), "clicked", "group"]))
     chosen = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
     asked = f"""select {chosen} from read_parquet('{_quoted(path)}', file_row_number = true)
         where file_row_number between ? and ? order by file_row_number"""  # noqa: S608
-    with duckdb.connect() as connection:
+    with connect() as connection:
         rows = connection.execute(asked, [first, first + count - 1]).fetchall()
     return rows_of(dict(zip(names, zip(*rows))), fields, domain)
 

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
-from snapfind.errors import Busy, NoRoom, ServerFailed, SnapfindError, TooLarge
+from snapfind.errors import Busy, NoRoom, OutOfMemory, ServerFailed, SnapfindError, TooLarge, is_out_of_memory
 from snapfind.server.doorman import admit
 from snapfind.server.gate import Gate
 from snapfind.server.reply import answer_error
@@ -45,6 +45,15 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
+
+
+def _fault(error: Exception) -> SnapfindError:
+    """What a caller is told of an error that nobody expected."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return NoRoom("the disk of the server is full; free some space and ask again")
+    if is_out_of_memory(error):
+        return OutOfMemory("the memory of the server is used up; ask again later, or give the server more")
+    return ServerFailed("the server failed; its log has the reason under this request id")
 
 
 class Outer:
@@ -83,13 +92,7 @@ class Outer:
             await self._refuse(error, trace, scope, receive, sending, begun=status)
         except Exception as error:
             log.exception("request %s failed: %s %s", trace.request_id, scope["method"], scope["path"])
-            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            fault = (
-                NoRoom("the disk of the server is full; free some space and ask again")
-                if full
-                else ServerFailed("the server failed; its log has the reason under this request id")
-            )
-            await self._refuse(fault, trace, scope, receive, sending, begun=status)
+            await self._refuse(_fault(error), trace, scope, receive, sending, begun=status)
         finally:
             service.inside -= 1
             self._note(trace, scope, status or 499)

@@ -86,8 +86,11 @@ _HINTS = tuple(
         (r"is\s+(null|none|empty)\b", "to ask for an empty field write: not exists(field)"),
         (r"is\s+not\b", "the sign for 'is not' is !="),
         (r"is\b", "the sign for 'is' is ="),
-        (r"(not\s+)?(i?like|contains|matches|starts_?with|~|=~|%)", "there is no matching of parts of a text; "
-         'compare whole values, color = "red", or put the words into the query'),
+        (
+            r"(not\s+)?(i?like|contains|matches|starts_?with|~|=~|%)",
+            "there is no matching of parts of a text; "
+            'compare whole values, color = "red", or put the words into the query',
+        ),
         (r"&&|&", "write and instead of &"),
         (r"\|\|?", "write or instead of |"),
         (r"!", "write not instead of !"),
