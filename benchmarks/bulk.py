@@ -1,6 +1,6 @@
 """Adding photos in this process, and by one and two workers of a local Ray.
 
-    pip install 'snapfind[ray]'
+    pip install '.[ray]'
     SNAPFIND_DATA=… python benchmarks/bulk.py [--pictures 640] [--rounds 1]
 
 Each way is a fresh catalogue in a fresh process, in turns. Photos a second are those of the run itself; Ray and its

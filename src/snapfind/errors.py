@@ -262,3 +262,13 @@ class ExtraMissing(SnapfindError):
 
     code = "extra_missing"
     http_status = 501
+
+    @classmethod
+    def of(cls, reason: str, extra: str) -> "ExtraMissing":
+        """Make the error with the command that installs the extra.
+
+        Args:
+            reason: What needs which package, without a full stop.
+            extra: Name of the extra in pyproject.toml.
+        """
+        return cls(f"{reason}; in the checkout of snapfind run: pip install '.[{extra}]'")

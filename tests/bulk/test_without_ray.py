@@ -13,6 +13,6 @@ from tests.pictures import save
 def test_the_extra_is_named(shop):
     save(0, shop.folder / "many" / "p.png")
     with shop.open() as catalogue:
-        with pytest.raises(ExtraMissing, match=r"snapfind\[ray\]"):
+        with pytest.raises(ExtraMissing, match=r"\.\[ray\]"):
             bulk.add(catalogue, shop.folder / "many")
         assert list(catalogue.points()) == []

@@ -154,5 +154,5 @@ def test_files_that_go_with_another_manifest_answer_otherwise(clip, chinese, mad
 
 def test_without_tokenizers_a_text_tower_says_what_to_install(clip, made, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
-    with pytest.raises(ExtraMissing, match=r"snapfind\[towers\]"):
+    with pytest.raises(ExtraMissing, match=r"\.\[towers\]"):
         Tower.load(made(clip)[0])

@@ -37,7 +37,7 @@ class Crew:
 
     def __init__(self, address: str, recipe: Recipe, *, workers: int = 0) -> None:
         if not find_spec("ray") or not find_spec("pyarrow"):
-            raise ExtraMissing("adding by many workers needs Ray: pip install 'snapfind[ray]'")
+            raise ExtraMissing.of("adding by many workers needs Ray", "ray")
         _answers(address)
         if address == "local":
             _lock()

@@ -113,7 +113,7 @@ class Store:
 def open_store(address: str) -> Store:
     """Open `s3://BUCKET/…`, or what else pyarrow knows by its address. Raises BadInput, NotReady, ExtraMissing."""
     if not find_spec("pyarrow"):
-        raise ExtraMissing("reading object storage needs Ray and pyarrow: pip install 'snapfind[ray]'")
+        raise ExtraMissing.of("reading object storage needs Ray and pyarrow", "ray")
     from pyarrow.fs import FileSystem
 
     parts = urlsplit(address)

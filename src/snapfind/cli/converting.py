@@ -46,7 +46,7 @@ def convert(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make an encoder of your own model that serves without PyTorch (needs: pip install 'snapfind[convert]')."""
+    """Make an encoder of your own model that serves without PyTorch (extra convert)."""
     from snapfind.convert.extra import need_convert
 
     need_convert()

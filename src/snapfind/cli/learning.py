@@ -21,7 +21,7 @@ from snapfind.learn.ranks import ranks
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Learn a better encoder for a catalogue (needs the extra: pip install 'snapfind[learn]').",
+    help="Learn a better encoder for a catalogue (extra learn).",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -24,7 +24,7 @@ def quantise(
     yes: Annotated[bool, typer.Option("--yes", help="Switch to the model in 8 bits without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Put the encoder that answers into 8 bits: faster, its answers a little otherwise (needs snapfind[quantise])."""
+    """Put the encoder that answers into 8 bits: faster, its answers a little otherwise (extra quantise)."""
     from snapfind.convert.extra import need_onnx
 
     path = folder_of(shop, "model quantise")

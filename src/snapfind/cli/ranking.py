@@ -40,7 +40,7 @@ def fit(
     use: Annotated[bool, typer.Option("--use", help="Let it order the answers from now on.")] = False,
     json: Json = False,
 ) -> None:
-    """Learn who opens what from the shop's events (needs the extra: pip install 'snapfind[learn]')."""
+    """Learn who opens what from the shop's events (extra learn)."""
     need_torch()
     from snapfind.rank.shop import fit_shop
 

@@ -13,16 +13,16 @@ def need_convert() -> None:
     """Raises ExtraMissing where a package that every conversion needs is not installed."""
     missing = [name for name in _NEEDED if not find_spec(name)]
     if missing:
-        raise ExtraMissing(f"converting a model needs {', '.join(missing)}: pip install 'snapfind[convert]'")
+        raise ExtraMissing.of(f"converting a model needs {', '.join(missing)}", "convert")
 
 
 def need_onnx() -> None:
     """Raises ExtraMissing where onnx, which writes the files of eight bits, is not installed."""
     if not find_spec("onnx"):
-        raise ExtraMissing("an encoder in 8 bits is written with onnx: pip install 'snapfind[quantise]'")
+        raise ExtraMissing.of("an encoder in 8 bits is written with onnx", "quantise")
 
 
 def need_package(name: str, what: str) -> None:
     """Raises ExtraMissing where a package that only `what` needs is not installed."""
     if not find_spec(name):
-        raise ExtraMissing(f"{what} needs the package {name}: pip install 'snapfind[convert]'")
+        raise ExtraMissing.of(f"{what} needs the package {name}", "convert")

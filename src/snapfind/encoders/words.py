@@ -65,7 +65,7 @@ def read_tokenizer(content: bytes) -> "Tokenizer":
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise ExtraMissing("a text tower needs the package tokenizers: pip install 'snapfind[towers]'") from None
+        raise ExtraMissing.of("a text tower needs the package tokenizers", "towers") from None
     try:
         return Tokenizer.from_str(content.decode())
     except Exception as problem:

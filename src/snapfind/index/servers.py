@@ -32,7 +32,7 @@ def connect(address: str) -> tuple["Servers", str]:
     try:
         from qdrant_client import QdrantClient
     except ImportError:
-        raise ExtraMissing("a cluster needs qdrant-client: pip install 'snapfind[cluster]'") from None
+        raise ExtraMissing.of("a cluster needs qdrant-client", "cluster") from None
     if local:
         for said in _LOCAL:
             warnings.filterwarnings("ignore", said)

@@ -179,7 +179,7 @@ def _refuse(name: str, head: bytes) -> NoReturn:
     """The sentence for bytes that no decoder took: a broken picture, or no picture that is taken here."""
     kind = sniff(head)
     if kind == "HEIC" and "HEIF" not in FORMATS:
-        message = f'{name} is HEIC; install snapfind with it (pip install "snapfind[heic]") or send JPEG'
+        message = f"{name} is HEIC; send JPEG, or install the extra: in the checkout of snapfind pip install '.[heic]'"
         raise BadPicture(message, code="picture_format")
     if kind:
         message = f"{name} begins as {kind} but cannot be read; send the picture again"

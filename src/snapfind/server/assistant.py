@@ -23,7 +23,7 @@ def assistant(shop: "Catalog | Client") -> "MCPServer":
     try:
         from mcp.server import MCPServer
     except ImportError:
-        raise ExtraMissing('assistants need the package mcp: pip install "snapfind[mcp]"') from None
+        raise ExtraMissing.of("assistants need the package mcp", "mcp") from None
 
     server = MCPServer("snapfind", instructions="Finds products of a shop by text, photo, product and filter.")
 
