@@ -295,3 +295,19 @@ def test_a_stream_that_takes_few_letters_is_no_fault(shop, run):
     assert "\\u7ea2" in subprocess.check_output(searching, env=narrow, text=True, timeout=60)
     told = subprocess.check_output([*searching, "--json"], env=narrow, text=True, timeout=60)
     assert json.loads(told)["hits"][0]["title"] == "红茶 é"
+
+
+def test_a_product_and_the_values_of_a_field_can_be_looked_up(added, run):
+    code, out, _ = run("show", "shop.snap", "tea-2")
+    assert code == 0 and "Green tea" in out and "b-back.png" in out and "hot" in out
+    shown = json.loads(run("show", "shop.snap", "tea-2", "--json")[1])
+    assert shown["price"] == 5 and [one["name"] for one in shown["pictures"]] == ["b.png", "b-back.png"]
+    code, out, _ = run("facets", "shop.snap", "category")
+    assert code == 0 and [line.split() for line in out.splitlines()[1:]] == [["2", "tea"], ["1", "mugs"]]
+    assert json.loads(run("facets", "shop.snap", "brand", "--filter", "stock > 5", "--json")[1]) == [
+        {"value": "Kiln", "count": 1}
+    ]
+    code, _, err = run("show", "shop.snap", "none")
+    assert code == 2 and "none" in err
+    code, _, err = run("facets", "shop.snap", "colour")
+    assert code == 2 and "there are" in err

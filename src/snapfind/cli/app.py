@@ -19,6 +19,8 @@ _CLI = "snapfind.cli."
 COMMANDS = {
     "add": Entry(f"{_CLI}adding", "add", "Add products, or bring them up to date."),
     "search": Entry(f"{_CLI}searching", "search", "Find products by photo, text, product, or any mix of them."),
+    "show": Entry(f"{_CLI}showing", "show", "Show a product: its fields and its pictures."),
+    "facets": Entry(f"{_CLI}showing", "facets", "Count the products of each value of a field."),
     "serve": Entry(f"{_CLI}serving", "serve", "Serve the catalogue over HTTP: the API, a page and metrics."),
     "mcp": Entry(f"{_CLI}serving", "mcp", "Give an assistant tools to search with (Model Context Protocol)."),
     "eval": Entry(f"{_CLI}evaluating", "eval_", "Measure the catalogue on queries whose answers are known."),
@@ -57,7 +59,7 @@ def snapfind(
 ) -> None:
     """Snap it, find it: a shopper's photo finds the product in your catalogue.
 
-    add, search, export, delete, info and model also ask a running server: write --server URL in place of the folder.
+    add, search, show, facets, export, delete, info and model also ask a running server: write --server URL in place of the folder.
     Its key comes from SNAPFIND_KEY.
     """
 

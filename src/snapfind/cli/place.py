@@ -26,7 +26,7 @@ Place = Annotated[
     ),
 ]
 _GROUPS = {"model"}
-_ANYWHERE = {"add", "search", "export", "delete", "info", "mcp", *_GROUPS}
+_ANYWHERE = {"add", "search", "show", "facets", "export", "delete", "info", "mcp", *_GROUPS}
 
 
 def at_server(words: Sequence[str]) -> list[str]:
