@@ -156,3 +156,38 @@ def test_only_a_damaged_index_asks_for_a_snapshot(tmp_path, reason, error, said)
     found = edge._opening_error(tmp_path, reason)
     assert type(found) is error and said in found.message
     assert ("snapshot" in found.message) == (error is CatalogBroken)
+
+
+def test_fields_beyond_the_first_are_indexed_when_they_are_asked_for(tmp_path):
+    kinds = ["text", "number", "bool", "date", "list"]
+    schema = {f"f{number}": kinds[number % 5] for number in range(120)}
+    values = {"text": "x", "number": 3, "bool": True, "date": "2026-01-02", "list": ["x", "y"]}
+    index = edge.open(tmp_path / "index")
+    index.declare(schema)
+    index.add_space("a", 2)
+    index.upsert(
+        [
+            Point(
+                str(uuid.UUID(int=1)),
+                {"a": np.array([1, 0], np.float32)},
+                "",
+                {n: values[k] for n, k in schema.items()},
+            ),
+            Point(str(uuid.UUID(int=2)), {"a": np.array([0, 1], np.float32)}, "", {}),
+        ]
+    )
+    before = len(index._declared())
+    assert before < 60
+    asked = ["f115 = 'x'", "f116 > 2", "f117", "f118 = 2026-01-02", "f119 = 'y'", "exists(f110)"]
+    for text in asked:
+        assert [one.id for one in index.scroll(parse(text, schema)).points] == [str(uuid.UUID(int=1))], text
+        assert index.count(parse(f"not ({text})", schema)) == 1
+    assert index.facets("f105") == [("x", 1)] and index.facets("f107") == [(True, 1)]
+    assert len(index._declared()) == before + len(asked) + 2
+    assert index.delete(parse("f100 = 'x'", schema)) == 1
+    index.close()
+    again = edge.open(tmp_path / "index")
+    again.declare(schema)
+    assert len(again._declared()) == before + len(asked) + 3
+    assert again.count(parse("f111 > 2", schema)) == 0
+    again.close()

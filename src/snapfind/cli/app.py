@@ -59,8 +59,8 @@ def snapfind(
 ) -> None:
     """Snap it, find it: a shopper's photo finds the product in your catalogue.
 
-    add, search, show, facets, export, delete, info and model also ask a running server: write --server URL in place of the folder.
-    Its key comes from SNAPFIND_KEY.
+    add, search, show, facets, export, delete, info and model also ask a running server: write --server URL in place of
+    the folder. Its key comes from SNAPFIND_KEY.
     """
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ from snapfind.types import Kind
 __all__ = ["Edge", "open"]
 
 OPENING, WRITING = 16 * 2**20, 64 * 2**20  # bytes that must be free: what a batch and its log take, many times over
+# Each index of a field costs a flush of the engine (14 fsyncs: .02 s, on a busy disk over a second), so that a table of
+# 200 columns took minutes. Fields beyond this many are indexed when a filter or a facet first asks for them.
+_EAGER = 48
 _SCHEMAS: dict[Kind, Any] = {
     "text": engine.PayloadSchemaType.Keyword,
     "list": engine.PayloadSchemaType.Keyword,
@@ -119,6 +123,7 @@ class Edge:
         self._process = os.getpid()
         self._bm25 = bm25()
         self._dims = self._read_dims()
+        self._later: dict[str, tuple[str, Any]] = {}  # declared fields without an index: payload field and its type
 
     # ── schema and spaces ────────────────────────────────────────────────────────
 
@@ -126,9 +131,24 @@ class Edge:
         with self._writing:
             known = self._declared()
             for name, kind in fields.items():
-                field = IS + name if kind == "bool" else name
-                if known.get(payload_key(field)) != _SCHEMAS[kind]:
-                    self._update(engine.UpdateOperation.create_field_index(json_path(field), _SCHEMAS[kind]))
+                field, schema = (IS + name if kind == "bool" else name), _SCHEMAS[kind]
+                found = known.get(payload_key(field))
+                if found is None and len(known) >= _EAGER:
+                    self._later[name] = (field, schema)
+                elif found != schema:
+                    self._index_field(field, schema)
+                    known[payload_key(field)] = schema
+
+    def _index_field(self, field: str, schema: Any) -> None:
+        self._update(engine.UpdateOperation.create_field_index(json_path(field), schema))
+
+    def _index_later(self, names: Collection[str]) -> None:
+        """Index fields at their first use that `declare` put off; a filter without an index is right, but slow."""
+        if wanted := self._later.keys() & names:
+            with self._writing, suppress(NoRoom):
+                for name in wanted & self._later.keys():
+                    self._index_field(*self._later[name])
+                    del self._later[name]
 
     def _declared(self) -> dict[str, Any]:
         """Type of each indexed field by payload key. The engine lists some quoted paths without their quotes."""
@@ -193,6 +213,8 @@ class Edge:
                     self._update(engine.UpdateOperation.delete_vectors([point.id], [WORDS]))
 
     def delete(self, where: Where) -> int:
+        if isinstance(where, Filter):
+            self._index_later(where.fields)
         with self._writing:
             if where is None or isinstance(where, Filter):
                 count = self.count(where)
@@ -222,6 +244,8 @@ class Edge:
     # ── reading ──────────────────────────────────────────────────────────────────
 
     def search(self, ask: Ask) -> list[Found]:
+        if ask.filter:
+            self._index_later(ask.filter.fields)
         if ask.vector is not None:
             for vector in (ask.vector, *ask.more, *ask.less):
                 self._check({ask.space: vector})
@@ -268,6 +292,8 @@ class Edge:
     def scroll(
         self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
     ) -> Page:
+        if where:
+            self._index_later(where.fields)
         # the engine's offset is the first id to come, also when that point is gone by now
         request = engine.ScrollRequest(
             offset=after,
@@ -282,9 +308,12 @@ class Edge:
         return Page(shown, shown[-1].id if len(points) > limit else None)
 
     def count(self, where: Filter | None = None) -> int:
+        if where:
+            self._index_later(where.fields)
         return self._open().count(engine.CountRequest(exact=True, filter=_condition(where) if where else None))
 
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+        self._index_later({name} | (where.fields if where else frozenset()))
         known = self._declared()
         field = IS + name if payload_key(IS + name) in known else name
         if known.get(payload_key(field)) == engine.PayloadSchemaType.Keyword:

@@ -57,6 +57,11 @@ class Filter(ABC):
     def sentence(self) -> str:
         """The same in words for people."""
 
+    @property
+    @abstractmethod
+    def fields(self) -> frozenset[str]:
+        """Payload keys that it asks for."""
+
     def __and__(self, other: "Filter") -> "Filter":
         return All((self, other))
 
@@ -68,6 +73,10 @@ class Is(Filter):
     name: str
     kind: Kind
     values: tuple[Value, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset({self.name})
 
     def matches(self, payload: Mapping[str, Any]) -> bool:
         found = payload.get(self.name)
@@ -115,6 +124,10 @@ class Between(Filter):
         found = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
         return {name: end for name, end in found.items() if end is not None}
 
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset({self.name})
+
     def matches(self, payload: Mapping[str, Any]) -> bool:
         found = payload.get(self.name)
         if found is None:
@@ -144,6 +157,10 @@ class Exists(Filter):
 
     name: str
 
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset({self.name})
+
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return payload.get(self.name) not in (None, [])
 
@@ -163,6 +180,10 @@ class Not(Filter):
     """The opposite: `not`, `!=`, `not in`."""
 
     inner: Filter
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return self.inner.fields
 
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return not self.inner.matches(payload)
@@ -184,6 +205,10 @@ class All(Filter):
 
     parts: tuple[Filter, ...]
 
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset().union(*(part.fields for part in self.parts))
+
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return all(part.matches(payload) for part in self.parts)
 
@@ -203,6 +228,10 @@ class Any_(Filter):  # noqa: N801 -- `Any` is taken
     """At least one part fits: `or`."""
 
     parts: tuple[Filter, ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset().union(*(part.fields for part in self.parts))
 
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return any(part.matches(payload) for part in self.parts)
