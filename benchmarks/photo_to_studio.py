@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import snapfind
-from snapfind.catalog.models import enlisted
+from snapfind.catalog.models import registered
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.fitting import fit
@@ -145,10 +145,10 @@ def rows_of(shop: Path, data: Grocery) -> Rows:
     """The models of a catalogue, whichever answers, built to the end or not."""
     with snapfind.open(shop, create=False) as opened:
         for name, told in opened.folder.manifest.models.items():
-            encoder = enlisted(opened.folder, name, opened.settings)
-            kind = "learnt" if "learnt" in encoder.name else "fitted" if told["adapted"] else "raw"
+            encoder = registered(opened.folder, name, opened.settings)
+            kind = "learnt" if "learnt" in encoder.name else "fitted" if told.adapted else "raw"
             seen = encoder.images(data.photos, "query"), encoder.images(data.studio, "catalogue")
-            yield f"{kind}, {told.get('precision', 'fp32')} ({name})", *seen
+            yield f"{kind}, {told.precision} ({name})", *seen
 
 
 def report(data: Grocery, rows: Rows) -> None:

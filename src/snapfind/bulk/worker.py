@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from PIL.Image import Image
 
 from snapfind.bulk.objects import Store
 from snapfind.bulk.stored import Far
 from snapfind.catalog.folder import Folder
-from snapfind.catalog.models import loaded
 from snapfind.catalog.plan import read_bytes
 from snapfind.catalog.sources import Item
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
+from snapfind.encoders.opening import ModelEntry, open_model_entry
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadInput, BadPicture, NotReady
 from snapfind.media.copies import thumbnail
@@ -38,7 +37,7 @@ class Recipe:
     """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name; `maps` of
     the learnt bridge from texts to pictures; where the objects lie that tasks name."""
 
-    entries: Sequence[tuple[Mapping[str, Any], Mapping[str, bytes]]]
+    entries: Sequence[tuple[ModelEntry, Mapping[str, bytes]]]
     keep_side: int
     limits: Limits
     maps: Maps | None
@@ -88,13 +87,26 @@ def recipe_of(folder: Folder, model: Model, settings: Settings) -> Recipe:
     for encoder in (model.photo, *model.others):
         place = folder.space(encoder.space.id)
         entry = folder.manifest.models[encoder.space.id]
-        if "tower" in entry:
+        if entry.kind == "converted":
             raise BadInput(f"model {encoder.space.id} stands on an encoder of the shop's own; add without --ray")
-        fitted = entry["adapted"] or entry.get("learnt")
+        fitted = entry.adapted or entry.kind == "trained"
         files = [file for file in place.rglob("*") if file.is_file()] if fitted else []
         assert sum(file.stat().st_size for file in files) < _LARGEST
         entries.append((entry, {file.relative_to(place).as_posix(): file.read_bytes() for file in files}))
     return Recipe(entries, settings.whole("keep_side"), Limits.of(settings), model.maps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpacked:
+    """The folder of one model, unpacked on a worker; converted encoders do not travel."""
+
+    place: Path
+
+    def space(self, model: str) -> Path:
+        return self.place
+
+    def encoder(self, raw: str) -> Path:
+        raise BadInput(f"encoder {raw} of the shop's own does not travel to workers; add without --ray")
 
 
 class Worker:
@@ -109,7 +121,7 @@ class Worker:
                 for name, content in files.items():
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     (place / name).write_bytes(content)
-                encoders.append(loaded(entry, place, threads=1))
+                encoders.append(open_model_entry(entry.base, entry, _Unpacked(place), threads=1))
         self._model = Model(encoders[0], encoders[1:], recipe.maps)
 
     def spaces(self) -> Mapping[str, int]:

@@ -111,11 +111,11 @@ class Catalog(Writing):
         The name of a model of this catalogue builds what its space lacks.
         """
         if encoder in self.folder.manifest.models:
-            other = models.enlisted(self.folder, encoder, self.settings)
+            other = models.registered(self.folder, encoder, self.settings)
         else:
             other = models.raw_encoder(encoder, self.settings)
         if other.space.id not in self.folder.manifest.models:
-            models.enlist(self.folder, other, adapted=False, ready=False)
+            models.register(self.folder, other, adapted=False)
         self._build(other, progress)
         return other.space.id
 
@@ -147,7 +147,7 @@ class Catalog(Writing):
         models.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             models.build(*parts, self.settings, nullcontext)
-            models.made_ready(self.folder, encoder.space.id)
+            models.mark_ready(self.folder, encoder.space.id)
             self._reopen()
 
     def _reopen(self) -> None:
@@ -194,7 +194,7 @@ class Catalog(Writing):
             self._readers.wait(lambda shelf: shelf.model.photo.space.id == model)
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
-            forget_unused(self.folder, {str(own["tower"]) for own in known.values() if "tower" in own})
+            forget_unused(self.folder, {own.base for own in known.values()})
 
     def try_out(self, model: str | None, share: float = 0.1) -> None:
         """Let a built model answer a share (0..1) of the photo searches beside the active one; None ends the trial.

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from snapfind.catalog.folder import Folder, drafted
-from snapfind.catalog.models import MOST, NETWORK, copied, enlist, enlisted, kept_pictures, raw_encoder
+from snapfind.catalog.models import MOST, NETWORK, copied, kept_pictures, raw_encoder, register
 from snapfind.catalog.points import points_of
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.fitting import Photos
 from snapfind.encoders.fitting import fit as fit_adapter
 from snapfind.encoders.model import Model
+from snapfind.encoders.opening import open_network
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.errors import BadInput, BadPicture
 from snapfind.index.filters import where
@@ -74,10 +75,10 @@ def fit(
 def _network(folder: Folder, model: Model, settings: Settings) -> PhotoEncoder:
     """What the model that answers stands on: the shop's own tower, a network in 8 bits, or the shipped one."""
     name = model.photo.space.id
-    told = folder.manifest.models[name]
-    if told.get("precision") == "int8":
-        return Builtin.load(str(folder.space(name)), threads=settings.whole("threads"))
-    return enlisted(folder, told["tower"], settings) if "tower" in told else raw_encoder(told["encoder"], settings)
+    entry = folder.manifest.models[name]
+    if entry.kind == "trained" and entry.precision != "int8":
+        return raw_encoder(entry.encoder, settings)
+    return open_network(entry, folder, settings.whole("threads"))
 
 
 def _pictures_of(index: Index, products: set[str]) -> dict[str, list[str]]:
@@ -144,13 +145,13 @@ def _told(products: Sequence[str], pictures: Sequence[str]) -> NDArray[np.float6
 def _keep(folder: Folder, name: str, raw: PhotoEncoder, adapter: Adapter) -> PhotoEncoder:
     """The adapted encoder, in the catalogue's folder and manifest. A network in 8 bits, which no package ships, is
     copied beside its adapter."""
-    told = folder.manifest.models[name]
-    own = told.get("precision") == "int8"
+    entry = folder.manifest.models[name]
+    own = entry.precision == "int8"
     draft = drafted(folder.space(name), NETWORK if own else (), folder.path / "spaces")
     adapter.save(draft / "heads" if own else draft)
     encoder = Builtin.load(str(draft)) if own else raw.adapted(Adapter.load(draft))
     target = folder.space(encoder.space.id)
     if not target.exists():
         draft.rename(target)
-    enlist(folder, encoder, adapted=True, ready=False, parent=told["encoder"] if own else "")
+    register(folder, encoder, adapted=True, parent=entry.encoder if own else "")
     return encoder

@@ -22,12 +22,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snapfind.encoders.opening import ModelEntry
 from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, NotFound, ReadOnly
 from snapfind.types import Kind
 
 __all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "drafted", "write_whole"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Manifest:
     version: str = ""
     active: str = ""
     previous: str = ""
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, ModelEntry] = field(default_factory=dict)
     schema: dict[str, Kind] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict)
     index: str = ""
@@ -122,10 +123,19 @@ class Folder:
             found = int(values["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
+        if found < FORMAT:
+            raise CatalogBroken(
+                f"{self.path} has format {found} of an older snapfind, this one reads format {FORMAT}; export it with "
+                "the older one (snapfind export) and add the table to a new catalogue"
+            )
         if found > FORMAT:
             raise CatalogBroken(f"{self.path} has format {found}, this snapfind reads up to {FORMAT}; upgrade snapfind")
-        known = Manifest.__dataclass_fields__
-        return Manifest(**{name: value for name, value in values.items() if name in known})
+        try:
+            known = Manifest.__dataclass_fields__
+            models = {name: ModelEntry(**entry) for name, entry in values.get("models", {}).items()}
+            return Manifest(**{name: value for name, value in values.items() if name in known} | {"models": models})
+        except (AttributeError, TypeError) as error:
+            raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
 
     def save(self, **changes: Any) -> None:
         """Change the manifest, on disk before in memory."""

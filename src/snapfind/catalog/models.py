@@ -7,7 +7,7 @@ the manifest.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,10 @@ from snapfind.catalog.calibrating import Learnt, learn, read
 from snapfind.catalog.folder import Folder, drafted, write_whole
 from snapfind.catalog.points import points_of
 from snapfind.catalog.towers import keep
-from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.locked import Maps
 from snapfind.encoders.model import Model
-from snapfind.encoders.opening import is_tower, kind_of, open_encoder
+from snapfind.encoders.opening import ModelEntry, is_tower, kind_of, open_encoder, open_model_entry
 from snapfind.encoders.photo import PhotoEncoder
 from snapfind.encoders.port import Space, Vectors
 from snapfind.encoders.tower import Tower
@@ -41,15 +40,14 @@ __all__ = [
     "build",
     "calibrate",
     "copied",
-    "enlist",
-    "enlisted",
     "kept_pictures",
-    "loaded",
-    "made_ready",
+    "mark_ready",
     "open_model",
     "rank",
     "ranker_folder",
     "raw_encoder",
+    "register",
+    "registered",
     "rerank",
     "shelf",
     "standing_on",
@@ -66,9 +64,9 @@ def open_model(folder: Folder, settings: Settings) -> Model:
     if not manifest.active:
         return Model(_first(folder, settings))
     maps = Maps.load(folder.space(manifest.bridge)) if manifest.bridge else None
-    ready = [name for name, model in manifest.models.items() if model["ready"] and name != manifest.active]
-    towers: dict[str, Tower] = {}  # large: those that share a network share its memory
-    active, *others = (_load(folder, name, settings, towers) for name in (manifest.active, *ready))
+    ready = [name for name, model in manifest.models.items() if model.ready and name != manifest.active]
+    networks: dict[tuple[str, str], PhotoEncoder] = {}
+    active, *others = (_load(folder, name, settings, networks) for name in (manifest.active, *ready))
     return Model(active, others, maps)
 
 
@@ -83,53 +81,54 @@ def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
     return open_encoder(name, threads=settings.whole("threads"))
 
 
-def enlisted(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
+def registered(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
     """The encoder of a model of the manifest, built to the end or not."""
     return _load(folder, name, settings, {})
 
 
-def _load(folder: Folder, name: str, settings: Settings, towers: dict[str, Tower]) -> PhotoEncoder:
-    model, threads = folder.manifest.models[name], settings.whole("threads")
-    adapter = folder.space(name) if model["adapted"] else None
-    if raw := model.get("tower"):
-        if raw not in towers:
-            towers[raw] = Tower.load(folder.encoder(raw), threads=threads)
-        return towers[raw].adapted(Adapter.load(adapter)) if adapter else towers[raw]
-    return loaded(model, folder.space(name), threads)
+def _load(folder: Folder, name: str, settings: Settings, networks: dict[tuple[str, str], PhotoEncoder]) -> PhotoEncoder:
+    return open_model_entry(name, folder.manifest.models[name], folder, settings.whole("threads"), networks)
 
 
-def loaded(model: Mapping[str, Any], place: Path, threads: int) -> Builtin:
-    """The encoder of an entry of the manifest that stands on a shipped one; `place` holds what was fitted."""
-    if model.get("learnt"):
-        return Builtin.load(str(place), threads=threads)
-    return Builtin.load(model["encoder"], adapter=place if model["adapted"] else None, threads=threads)
+def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: str = "") -> None:
+    """Write a model that is yet to be built into the manifest.
 
-
-def enlist(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, ready: bool, parent: str = "") -> None:
-    """Write a model into the manifest; `parent` is the shipped encoder that a network of its own began as."""
-    entry = {"encoder": parent or encoder.name, "adapted": adapted, "ready": ready, "dim": encoder.space.dim}
-    kind: dict[str, object] = {"tower": encoder.raw_id} if isinstance(encoder, Tower) else {}
-    if parent:
-        kind = {"learnt": True}
-    if isinstance(encoder, Builtin) and encoder.precision != "fp32":
-        kind["precision"] = encoder.precision
-    folder.save(models={**folder.manifest.models, encoder.space.id: entry | kind})
+    Args:
+        folder: Folder of the catalog.
+        encoder: The model's encoder.
+        adapted: Whether it was fitted to this catalog.
+        parent: The bundled encoder from which a trained or quantized network of its own started.
+    """
+    kind, base = "bundled", encoder.name
+    if isinstance(encoder, Tower):
+        kind, base = "converted", encoder.raw_id
+    elif parent:
+        kind, base = "trained", encoder.space.id
+    entry = ModelEntry(
+        kind,
+        encoder=parent or encoder.name,
+        base=base,
+        dim=encoder.space.dim,
+        adapted=adapted,
+        precision=encoder.precision,
+    )
+    folder.save(models={**folder.manifest.models, encoder.space.id: entry})
 
 
 def standing_on(folder: Folder, name: str) -> list[str]:
     """The fitted models of which this one is the raw space: their texts are compared with its pictures."""
     models = folder.manifest.models
-    return [other for other, model in models.items() if model.get("tower") == name and other != name]
+    return [other for other, model in models.items() if model.base == name and other != name]
 
 
-def made_ready(folder: Folder, name: str) -> None:
+def mark_ready(folder: Folder, name: str) -> None:
     """Write that a model's space is built to the end."""
     known = folder.manifest.models
-    folder.save(models={**known, name: known[name] | {"ready": True}})
+    folder.save(models={**known, name: known[name].as_ready()})
 
 
 def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
-    """Copy an artifact into the catalogue and enlist it: one of `snapfind learn` (a network with heads, or heads
+    """Copy an artifact into the catalogue and register it: one of `snapfind learn` (a network with heads, or heads
     alone), of `snapfind model quantise` (a network, perhaps with heads) or of `snapfind model convert`.
 
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
@@ -137,7 +136,7 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
     if is_tower(artifact):
         tower = keep(folder, artifact, settings.whole("threads"))
         if tower.space.id not in folder.manifest.models:
-            enlist(folder, tower, adapted=False, ready=False)
+            register(folder, tower, adapted=False)
         return tower
     told = _told(artifact)
     parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
@@ -156,7 +155,7 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
         draft.rename(target)
     if encoder.space.id not in folder.manifest.models:
         adapted = encoder.space.id != encoder.raw_id
-        enlist(folder, encoder, adapted=adapted, ready=False, parent=parent)
+        register(folder, encoder, adapted=adapted, parent=parent)
     return encoder
 
 
@@ -318,7 +317,7 @@ def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) ->
 
 def _calibration(folder: Folder, name: str) -> Calibration:
     """That of a model: its artifact's own where it has one."""
-    if not folder.manifest.models[name]["adapted"]:
+    if not folder.manifest.models[name].adapted:
         return Calibration.raw()
     own = _told(folder.space(name)).get("calibration", ())
     if len(own) != len(Calibration.fitted().photo):

@@ -61,9 +61,9 @@ class Opened:
         if not self.folder.manifest.active:
             self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
             name = self.model.photo.space.id
-            if name not in self.folder.manifest.models:  # an artifact was enlisted when it was copied
-                models.enlist(self.folder, self.model.photo, adapted=False, ready=False)
-            models.made_ready(self.folder, name)
+            if name not in self.folder.manifest.models:  # an artifact was registered when it was copied
+                models.register(self.folder, self.model.photo, adapted=False)
+            models.mark_ready(self.folder, name)
             self.folder.save(active=name)
         # long texts need no index of their own: words find them
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}

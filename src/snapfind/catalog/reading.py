@@ -9,6 +9,7 @@ from snapfind.catalog.asking import Wanted, as_mark, as_query
 from snapfind.catalog.opened import Opened
 from snapfind.catalog.points import row_of
 from snapfind.catalog.trial import Tried, joined
+from snapfind.encoders.opening import ModelEntry
 from snapfind.errors import BadInput, NotFound
 from snapfind.index.filters import where
 from snapfind.index.payload import FIXED, picture_of, point_id, product_of
@@ -166,7 +167,7 @@ class Reading(Opened):
             "pictures": self.index.count(),
             "model": manifest.active,
             "previous": manifest.previous,
-            "models": manifest.models,
+            "models": {name: _described(entry) for name, entry in manifest.models.items()},
             "bridge": manifest.bridge or self.model.conse.space.id,
             "schema": {**FIXED, **self.schema},
             "bytes": self.folder.size(),
@@ -177,4 +178,8 @@ class Reading(Opened):
     @property
     def fitted(self) -> bool:
         """Whether the model that answers was fitted to this catalogue."""
-        return bool(self.folder.manifest.models[self.folder.manifest.active]["adapted"])
+        return bool(self.folder.manifest.models[self.folder.manifest.active].adapted)
+
+
+def _described(entry: ModelEntry) -> dict[str, Any]:
+    return {"encoder": entry.encoder, "adapted": entry.adapted, "ready": entry.ready, "dim": entry.dim}

@@ -68,13 +68,13 @@ def lesson_of(shop: Path, photos: Path | None, root: Path | None) -> Iterator[Le
 def _teachable(opened: Catalog) -> None:
     """Says where learning begins. Raises BadInput where a model answers that is none of ours."""
     active = opened.info()["model"]
-    told = opened.folder.manifest.models[active]
-    if told.get("precision") == "int8":
+    entry = opened.folder.manifest.models[active]
+    if entry.precision == "int8":
         err.print(
             f"{active} is in 8 bits: learning begins at the shipped network in full precision; put what was learnt into"
             f" 8 bits with: snapfind model quantise {opened.folder.path}"
         )
-    if "tower" in told:
+    if entry.kind == "converted":
         raise BadInput(
             f"{active} is your own model, which is adapted to the catalogue by: snapfind model fit; learning teaches"
             " the shipped network, so switch to a model of that first"

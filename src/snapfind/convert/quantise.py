@@ -98,19 +98,19 @@ def photographed(images: Sequence[Image], views: int) -> Iterator[list[Image]]:
 def _standing(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[str, object]]:
     """Folder of the network of a model, its adapter, and what its manifest says of scores. Raises BadInput."""
     entry, place = opened.folder.manifest.models[name], opened.folder.space(name)
-    if "tower" in entry:
+    if entry.kind == "converted":
         raise BadInput(
             f"{name} is your own model: convert it again with snapfind model convert --precision int8, then use that"
         )
-    if entry.get("precision") == "int8":
+    if entry.precision == "int8":
         raise BadInput(f"{name} is in 8 bits already; switch to the model that is to be quantised first")
-    if not entry["adapted"]:
-        return artifact_of(entry["encoder"]), None, {}
-    if entry.get("learnt"):
+    if not entry.adapted:
+        return artifact_of(entry.encoder), None, {}
+    if entry.kind == "trained":
         return place, Adapter.load(place / "heads"), {}
     told = json.loads((place / "manifest.json").read_bytes())
     kept = {key: told[key] for key in ("calibration",) if key in told}
-    return artifact_of(entry["encoder"]), Adapter.load(place), kept
+    return artifact_of(entry.encoder), Adapter.load(place), kept
 
 
 def _sample(opened: Catalog) -> list[Image]:

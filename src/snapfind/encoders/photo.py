@@ -45,7 +45,7 @@ class PhotoEncoder(Encoder, Protocol):
 
     `raw_id` names its space without an adapter; encoders of one `raw_id` share a network. `words` encodes texts into
     that raw space; it is None where the network knows pictures only. `knows_classes` tells whether looks have a
-    posterior, `shows_cells` whether a close look has cells.
+    posterior, `shows_cells` whether a close look has cells. `precision` is that of the network: fp32, fp16 or int8.
     """
 
     name: str
@@ -54,6 +54,7 @@ class PhotoEncoder(Encoder, Protocol):
     preprocessing: Preprocessing
     knows_classes: bool
     shows_cells: bool
+    precision: str
     words: Encoder | None
 
     def look(self, images: Sequence[Image]) -> Look:

@@ -64,6 +64,7 @@ class Tower(Adapted):
         self._session, self._manifest = session, manifest
         self.words = words
         self.name = str(manifest["name"])
+        self.precision = str(manifest["precision"])
         self.preprocessing = Preprocessing.parse(manifest["preprocessing"])
         raw, described = _raw_id(manifest), self.preprocessing.as_dict()
         super().__init__(Space(raw, int(manifest["dim"]), self.name, (), described), adapter, raw)

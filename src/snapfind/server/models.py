@@ -178,7 +178,7 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
 def _known(service: Service) -> dict[str, object]:
     manifest = service.shop.folder.manifest
     models = [
-        ModelShape(id=name, encoder=model["encoder"], adapted=model["adapted"], ready=model["ready"], dim=model["dim"])
+        ModelShape(id=name, encoder=model.encoder, adapted=model.adapted, ready=model.ready, dim=model.dim)
         for name, model in manifest.models.items()
     ]
     trial = service.shop.trial

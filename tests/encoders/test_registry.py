@@ -1,0 +1,79 @@
+"""A kind of encoder is one loader and one line of the table; others can be registered from outside the package."""
+
+from pathlib import Path
+
+import pytest
+from tests.catalog.conftest import Shop
+
+from snapfind.catalog.models import registered
+from snapfind.encoders import opening
+from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.opening import EncoderKind, ModelEntry, open_model_entry, register_kind
+from snapfind.errors import BadInput, CatalogBroken, ModelBroken
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)
+
+
+class Counting(Builtin):
+    """A toy encoder: the bundled network that counts the pictures it encodes."""
+
+    encoded = 0
+
+    def look(self, images):
+        Counting.encoded += len(images)
+        return super().look(images)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    monkeypatch.setattr(opening, "KINDS", dict(opening.KINDS))
+    register_kind("toy", EncoderKind(lambda base, folders, threads: Counting.load(base, threads=threads)))
+
+
+def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        name, entry = next(iter(catalog.folder.manifest.models.items()))
+        other = ModelEntry("toy", encoder="counting", base="lite0", dim=entry.dim, state="ready")
+        catalog.folder.save(models={name: other})
+    with shop.open() as catalog:
+        assert isinstance(catalog.model.photo, Counting)
+        before = Counting.encoded
+        catalog.add(shop.write())
+        catalog.delete(["tea-2"])
+        catalog.add(shop.table)
+        assert Counting.encoded == before + 2
+        assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+        assert isinstance(registered(catalog.folder, name, catalog.settings), Counting)
+
+
+def test_a_kind_that_is_not_known_is_one_sentence(shop):
+    with pytest.raises(ModelBroken, match="'nothing' is not known"):
+        open_model_entry("x", ModelEntry("nothing", "x", "x", 3), None, 1)
+
+
+def test_a_name_is_registered_once(toy):
+    with pytest.raises(BadInput, match="taken"):
+        register_kind("toy", opening.KINDS["toy"])
+
+
+def test_models_that_share_a_network_share_its_memory(shop):
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        catalog.fit()
+        assert catalog.model.photo._session is catalog.model.others[0]._session
+
+
+@pytest.mark.parametrize("damage", [{"models": {"x": {"kind": "bundled"}}}, {"models": ["x"]}, {"format": 1}])
+def test_a_manifest_of_another_form_is_one_sentence(shop, damage):
+    import json
+
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+    manifest = Path(shop.path / "manifest.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **damage}))
+    with pytest.raises(CatalogBroken, match=r"older snapfind|cannot be read"):
+        shop.open()
