@@ -83,6 +83,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "fetch_networks", "", "networks", "Server: private networks that may be fetched from, such as 10.1.0.0/16."
     ),
+    Setting("fetch_ports", "80,443", "ports", "Ports that pictures may be fetched from, such as 80,443,9000."),
     Setting("fetch_seconds", 10.0, "seconds", "Server: longest time for fetching one picture.", 0.1, 600),
     Setting("slow_query", 1000.0, "ms", "Server: requests that take longer are logged.", 0),
     Setting(

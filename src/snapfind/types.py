@@ -137,8 +137,15 @@ class Product:
     def __post_init__(self) -> None:
         if not self.id or len(self.id) > 256:
             raise BadInput(f"product id {self.id[:40]!r}: an id has 1 to 256 characters", field="id")
-        if self.price is not None and not (math.isfinite(self.price) and self.price >= 0):
+        if self.price is not None and not _is_price(self.price):
             raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
+
+
+def _is_price(value: Any) -> bool:
+    try:
+        return math.isfinite(value) and value >= 0
+    except TypeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

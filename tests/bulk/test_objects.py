@@ -238,7 +238,10 @@ def test_an_object_is_read_within_bounds(bucket):
     assert raised.value.code == "picture_too_large"
     with pytest.raises(BadPicture):
         store.read(store.key("odd\0.png"), 5)
-    for name in ("/shop/new/a.png", "", ".", "../newer/a.png", "s3://shop/newer/a.png"):
+    bucket.put("new/m/red%20mug.png", b"123")
+    for name in ("/m/red mug.png", "m\\red mug.png", "/m/red%20mug.png"):
+        assert store.read(store.key(name), 5) == b"123"
+    for name in ("", ".", "..\\newer\\a.png", "/../newer/a.png", "../newer/a.png", "s3://shop/newer/a.png"):
         with pytest.raises(BadRow):
             store.key(name)
     assert store_of("table.csv", "") is None

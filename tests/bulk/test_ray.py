@@ -177,6 +177,43 @@ def test_parquet_with_pictures_inside_and_tar_shards(shop):
         assert catalogue.search(picture(2))[0].product.id == "c"
 
 
+def test_shards_and_tables_are_read_as_add_reads_them(shop):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = {
+        "id": [1.0, 2.0],
+        "title": ["Shoe", "Boot"],
+        "Price": ["5", "Call for price"],
+        "price_2": [{"w": 1}, None],
+        "size": ["38", "XL"],
+        "tags": [["x", None], ["y"]],
+        "picture": ["a", "b"],
+        "bytes": [as_bytes(0), as_bytes(1)],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(table), shop.folder / "in.parquet")
+    inside = {"id": ["3"], "image": [{"bytes": as_bytes(2), "path": "c.png"}]}
+    pyarrow.parquet.write_table(pyarrow.table(inside), shop.folder / "inside.parquet")
+    (shop.folder / "shards").mkdir()
+    with tarfile.open(shop.folder / "shards" / "0.tar", "w") as shard:
+        told = json.dumps({"id": 4.0, "price": "free", "_primary": False, "picture": "x"}).encode()
+        for name, content in (("d.jfif", as_bytes(3)), ("d.json", told), ("@eaDir/e.png", as_bytes(4))):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            shard.addfile(entry, io.BytesIO(content))
+    with shop.open() as catalogue:
+        reports = [
+            bulk.add(catalogue, shop.folder / name, workers=1) for name in ("in.parquet", "inside.parquet", "shards")
+        ]
+        assert [(report.added, report.failures) for report in reports] == [(2, []), (1, []), (1, [])]
+        assert "Call for price" in reports[0].notes[0] and "free" in reports[2].notes[0]
+        assert {product.id: product.price for product in catalogue.products()} == {
+            "1": 5, "2": None, "3": None, "4": None,
+        }  # fmt: skip
+        assert catalogue.get("1").attributes == {"price_2": '{"w": 1}', "size": "38", "tags": ("x",)}
+        assert catalogue.search(picture(3))[0].product.id == "4"
+
+
 def test_the_recipe_makes_the_encoders_that_the_catalogue_has(shop):
     with shop.open() as catalogue:
         worker = Worker(recipe_of(catalogue.folder, catalogue.model, catalogue.settings))

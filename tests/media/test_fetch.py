@@ -12,7 +12,7 @@ import pytest
 from tests.media.pictures import scene, written
 
 from snapfind.errors import BadPicture, BadSetting
-from snapfind.media.fetch import Fetching, fetch, may_connect
+from snapfind.media.fetch import Fetching, Patience, fetch, may_connect
 from snapfind.settings import Settings
 
 PUBLIC = Fetching(hosts=None)
@@ -57,7 +57,6 @@ BYPASSES += [
     "",
     " http://127.0.0.1/",
     "http://127.0.0.1/\r\nHost: x",
-    "http://shop.example/a b",
     "http://shop.example/" + "a" * 2048,
 ]
 
@@ -167,6 +166,101 @@ def test_the_settings_turn_it_on():
         Fetching.of(Settings({"fetch": "public", "fetch_networks": "ten"}))
     with pytest.raises(BadPicture, match="not fetched here"):
         fetch("http://shop.example/", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://shop.example/red mug.jpg", b"/red%20mug.jpg"),
+        ("http://shop.example/m\u00fcsli.jpg?\u8336=\u7ea2 1", b"/m%C3%BCsli.jpg?%E8%8C%B6=%E7%BA%A2%201"),
+        ("HTTP://shop.example/A.jpg", b"/A.jpg"),
+        ("http://shop.example/a%20b.jpg", b"/a%20b.jpg"),
+        ('http://shop.example/5".jpg', b"/5%22.jpg"),
+        ("http://shop.example/a(1),b;c!.jpg", b"/a(1),b;c!.jpg"),
+    ],
+)
+def test_addresses_are_encoded_as_browsers_do(url, path):
+    web = Web()
+    assert fetch(url, PUBLIC, resolve=names, transport=web) == PICTURE
+    assert [request.url.raw_path for request in web.asked] == [path]
+
+
+@pytest.mark.parametrize("location", ["/red mug.jpg", "HTTP://shop.example/red mug.jpg", "/m\u00fcsli.jpg"])
+def test_redirects_are_encoded_too(location):
+    web = Web({"/go": (302, {"location": location.encode()}, b"")})
+    assert fetch("http://shop.example/go", PUBLIC, resolve=names, transport=web) == PICTURE
+    assert [request.url.path for request in web.asked] == ["/go", location.removeprefix("HTTP://shop.example")]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/a b", "http://inside.example/m\u00fc", "http://shop.example:22/a b"])
+def test_encoding_opens_no_way_around(url):
+    web = Web()
+    refused(url, web=web)
+    assert web.asked == []
+
+
+def test_ports_may_be_allowed_by_setting():
+    chosen = Fetching.of(Settings({"fetch": "public", "fetch_ports": "80, 9000"}))
+    web = Web()
+    assert fetch("http://shop.example:9000/a.jpg", chosen, resolve=names, transport=web) == PICTURE
+    assert web.asked[0].headers["host"] == "shop.example:9000"
+    refused("https://shop.example/a.jpg", chosen)
+    refused("http://127.0.0.1:9000/", chosen)
+    for wrong in ("", "http", "0", "65536", "80;443"):
+        with pytest.raises(BadSetting, match="write ports like"):
+            Fetching.of(Settings({"fetch": "public", "fetch_ports": wrong}))
+
+
+class Busy(Web):
+    """Asks to come back some times before it answers."""
+
+    def __init__(self, times, status, headers):
+        super().__init__()
+        self.times, self.status, self.headers = times, status, headers
+
+    async def handle_async_request(self, request):
+        if len(self.asked) < self.times:
+            self.asked.append(request)
+            return httpx.Response(self.status, headers=self.headers)
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_run_asks_again_where_a_server_asks_to_come_back(status):
+    patient = Fetching.of(Settings({"fetch": "public"}), patient=True)
+    web = Busy(2, status, {"retry-after": "0"})
+    assert fetch("http://shop.example/a.jpg", patient, resolve=names, transport=web) == PICTURE
+    assert len(web.asked) == 3
+    for allowed, headers in ((PUBLIC, {"retry-after": "0"}), (patient, {"retry-after": "86400"})):
+        web = Busy(2, status, headers)
+        refused("http://shop.example/a.jpg", allowed, web)
+        assert len(web.asked) == 1
+    web = Busy(99, status, {"retry-after": "0"})
+    refused("http://shop.example/a.jpg", patient, web)
+    assert len(web.asked) == 4
+
+
+def test_each_try_checks_the_address_anew():
+    answers = iter([["93.184.215.14"], ["127.0.0.1"]])
+
+    async def rebinding(host, port):
+        return next(answers)
+
+    web = Busy(9, 503, {"retry-after": "0"})
+    refused("http://rebind.example/", Fetching(None, patience=Patience(60)), web, rebinding)
+    assert len(web.asked) == 1
+
+
+def test_all_pictures_of_a_run_wait_together_no_longer_than_it_may():
+    patience = Patience(10)
+    assert [patience.take(seconds) for seconds in (6, 6, 4, 1, -1)] == [True, False, True, False, False]
+
+
+def test_a_picture_is_fetched_while_an_event_loop_runs():
+    async def cell():
+        return fetch("http://shop.example/a.jpg", PUBLIC, resolve=names, transport=Web())
+
+    assert asyncio.run(cell()) == PICTURE
 
 
 class Slow(BaseHTTPRequestHandler):

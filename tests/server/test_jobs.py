@@ -13,7 +13,7 @@ import snapfind
 from snapfind.catalog.snapshot import restore
 from snapfind.encoders.builtin import Builtin
 from snapfind.encoders.fitting import fit
-from snapfind.errors import BadInput, Conflict, TooLarge
+from snapfind.errors import Conflict, TooLarge
 from snapfind.server.jobs import Jobs
 from snapfind.server.unpack import unpack
 from tests.pictures import picture
@@ -168,13 +168,14 @@ def test_a_job_can_be_cancelled_and_what_never_began_is_forgotten(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png", "c:x.png"])
-def test_an_archive_that_leads_outside_is_refused(tmp_path, name):
+def test_an_entry_that_leads_outside_is_left_out(tmp_path, name):
     archive = tmp_path / "x.zip"
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr(name, b"x")
-    with pytest.raises(BadInput):
-        unpack(archive, tmp_path / "in", most=100, most_each=100)
-    assert not (tmp_path / "x.png").exists()
+        opened.writestr("good.png", b"y")
+    found = unpack(archive, tmp_path / "in", most=100, most_each=100)
+    assert (found.count, [failure.code for failure in found.failures]) == (1, ["picture_outside"])
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["good.png"]
 
 
 def test_an_archive_is_bounded_links_and_other_files_are_left_out(tmp_path):
@@ -186,12 +187,14 @@ def test_an_archive_is_bounded_links_and_other_files_are_left_out(tmp_path):
         link = zipfile.ZipInfo("link.png")
         link.external_attr = 0o120777 << 16
         opened.writestr(link, "/etc/passwd")
-    assert unpack(archive, tmp_path / "at", most=1000, most_each=1000) == 1
+    found = unpack(archive, tmp_path / "at", most=1000, most_each=1000)
+    assert found.count == 1 and "1 .sh" in found.notes[0]
     assert [path.name for path in (tmp_path / "at").iterdir()] == ["zeros.png"]
     with pytest.raises(TooLarge):
         unpack(archive, tmp_path / "above", most=999, most_each=1000)
-    unpack(archive, tmp_path / "each", most=1000, most_each=10)
-    assert (tmp_path / "each" / "zeros.png").stat().st_size == 11
+    found = unpack(archive, tmp_path / "each", most=1000, most_each=10)
+    assert [failure.code for failure in found.failures] == ["picture_too_large", "picture_outside"]
+    assert list(tmp_path.glob("each/*")) == []
 
 
 def test_a_snapshot_of_a_running_server_can_be_restored(fresh, tmp_path):

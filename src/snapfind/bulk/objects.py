@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from snapfind.catalog.names import spellings
 from snapfind.errors import BadInput, BadPicture, BadRow, ExtraMissing, NotFound, NotReady, SnapfindError
 
 __all__ = ["Store", "open_store", "told"]
@@ -44,13 +45,27 @@ class Store:
             if not name.startswith(self.address.rstrip("/") + "/"):
                 raise BadRow(f"the address is not inside {self.address}; give another --root", code="picture_outside")
             name = name[len(self.address.rstrip("/")) + 1 :]
+        name = name.replace("\\", "/").lstrip("/")
         key = posixpath.normpath(posixpath.join(self.path, name))
-        if name.startswith("/") or not key.startswith(self.path + "/"):
+        if not key.startswith(self.path + "/"):
             raise BadRow(f"the name leads out of {self.address}; give another --root", code="picture_outside")
         return key
 
     def read(self, key: str, most: int) -> bytes:
-        """An object of up to `most` bytes. Raises BadPicture, and NotReady where the storage does not answer."""
+        """An object of up to `most` bytes, also where its name is spelled in another way.
+
+        Raises BadPicture, and NotReady where the storage does not answer.
+        """
+        others = [own for other in spellings(key) if (own := posixpath.normpath(other)).startswith(self.path + "/")]
+        for other in others[:-1]:
+            try:
+                return self._read(other, most)
+            except BadPicture as error:
+                if error.code != "picture_missing":
+                    raise
+        return self._read(others[-1] if others else key, most)
+
+    def _read(self, key: str, most: int) -> bytes:
         try:
             with self.files.open_input_file(key) as opened:
                 if opened.size() > most:

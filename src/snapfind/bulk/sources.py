@@ -15,9 +15,13 @@ from typing import Any
 
 from snapfind.bulk.objects import Store, open_store, told
 from snapfind.bulk.stored import far_folder, far_table
-from snapfind.catalog.columns import Columns, kind_of, settle
-from snapfind.catalog.sources import PICTURE_SUFFIXES, Failure, Item, Source, open_source
-from snapfind.catalog.tables import TABLES, header
+from snapfind.catalog.cells import text_of
+from snapfind.catalog.columns import Columns
+from snapfind.catalog.kinds import settle, typed_kind_of
+from snapfind.catalog.notes import Notes
+from snapfind.catalog.pictures import is_of_system, is_picture
+from snapfind.catalog.sources import Failure, Item, Source, open_source
+from snapfind.catalog.tables import TABLES, header, table_suffix
 from snapfind.errors import BadInput, SnapfindError
 from snapfind.types import Kind
 
@@ -42,11 +46,12 @@ class Shards(Source):
                 continue
             content = row.pop(_BYTES) or b""  # nothing in it is one bad picture, and the worker says so
             try:
-                product, names = self.columns.product(row, self.schema), self.columns.pictures(row)
+                product = self.columns.product(row, self.schema, self.numbers, self.noted)
+                name, _ = self.columns.pictures(row)[0]
             except SnapfindError as error:
-                yield Failure(str(row.get("id") or ""), error.code, f"{self.path.name} row {number}", error.message)
+                yield Failure(text_of(row.get("id")), error.code, f"{self.path.name} row {number}", error.message)
                 continue
-            yield Item(product, names[0], Path(names[0]), bytes(content))
+            yield Item(product, name, Path(name), bytes(content))
 
 
 def open_bulk(
@@ -59,7 +64,7 @@ def open_bulk(
     path = Path(source)
     if path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
         return _shards(source, _of_tars(source), known)
-    if path.suffix == ".parquet" and path.is_file() and _BYTES in header(path):
+    if path.suffix == ".parquet" and path.is_file() and {_BYTES, "picture"} <= set(header(path)):
         return _shards(source, _of_parquet(source), known)
     if store:
         return far_table(path, known, store)
@@ -74,7 +79,7 @@ def _far(source: str, known: Mapping[str, Kind], store: Store | None, spare: Pat
         return _shards(source, _of_tars(own.path, own.files), known)
     if ".parquet" in inside and not (one and _BYTES not in own.columns()):
         return _shards(source, _of_parquet(own.path, own.files), known)
-    if one and suffix in TABLES:
+    if one and table_suffix(own.path):
         return far_table(own.fetch(spare), known, store or own.parent())
     if one:
         raise BadInput(f"{source}: give a folder of pictures, tar shards, or a table that ends in {', '.join(TABLES)}")
@@ -86,9 +91,13 @@ def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) ->
     first = [{name: value for name, value in row.items() if name != _BYTES} for row in looked]
     if not first:
         raise BadInput(f"{source} holds no pictures; give Parquet with bytes, tar shards, or a folder of pictures")
-    columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name)
-    schema = {name: known.get(name) or settle({kind_of(row.get(name)) for row in first}) for name in columns.attributes}
-    return Shards(Path(source), Path(), 0, schema, columns, read=partial(_said, source, read))
+    notes = Notes()
+    columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name, notes=notes)
+    schema = {
+        name: known.get(name) or settle({typed_kind_of(row.get(column)) for row in first})
+        for column, name in columns.attributes.items()
+    }
+    return Shards(Path(source), Path(), 0, schema, columns, noted=notes, read=partial(_said, source, read))
 
 
 def _said(source: str, read: Callable[[], Rows]) -> Rows:
@@ -120,7 +129,7 @@ def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
         read = ray.data.read_webdataset(source, filesystem=files, decoder=None, file_extensions=["tar"])
         for row in read.iter_rows():
             parts = {name: part for name, part in row.items() if part is not None}  # None: a key without that member
-            suffix = next((name for name in parts if f".{name.lower()}" in PICTURE_SUFFIXES), None)
+            suffix = next((name for name in parts if _is_picture(row["__key__"], name, parts[name])), None)
             if suffix:
                 key, told = row["__key__"], _columns_of(parts.get("json", b"{}"))
                 name = f"{key}.{suffix}"
@@ -130,6 +139,11 @@ def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
                     yield {"id": key, **told, "picture": name, _BYTES: parts[suffix]}
 
     return rows
+
+
+def _is_picture(key: str, suffix: str, content: Any) -> bool:
+    inside = isinstance(content, bytes) and not any(map(is_of_system, PurePosixPath(key).parts))
+    return inside and is_picture(f"x.{suffix}", content[:32])
 
 
 def _columns_of(written: bytes | str) -> dict[str, Any] | None:

@@ -4,12 +4,16 @@ A folder means what it means on disk: `shoes/red-runner/front.jpg` is a picture 
 read here; its pictures are named from the folder that it lies in, or from another root.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path, PurePosixPath
 
 from snapfind.bulk.objects import Store, open_store
-from snapfind.catalog.sources import PICTURE_SUFFIXES, Failure, Item, Source, open_source, product_at
+from snapfind.catalog.names import PICTURE_SUFFIXES, Names
+from snapfind.catalog.notes import Notes
+from snapfind.catalog.pictures import is_of_system, left_out, suffix_of
+from snapfind.catalog.sources import Failure, Item, Source, open_source, product_at
 from snapfind.errors import BadInput
 from snapfind.types import Kind, Product
 
@@ -30,7 +34,10 @@ class _Table(Source):
     _: KW_ONLY
     store: Store
 
-    def item(self, product: Product, name: str) -> Item:
+    def names(self) -> None:
+        """Whether the storage has an object of some name is not asked."""
+
+    def item(self, product: Product, name: str, files: Names | None) -> Item:
         """As in Source."""
         return Far(product, name, Path(name), key=self.store.key(name))
 
@@ -40,10 +47,10 @@ class _Folder(Source):
     """Names of pictures, from the folder on."""
 
     _: KW_ONLY
-    names: Mapping[str, str]
+    objects: Mapping[str, str]
 
     def __iter__(self) -> Iterator[Item | Failure]:
-        for name, key in self.names.items():
+        for name, key in self.objects.items():
             product = product_at(PurePosixPath(name))
             yield product if isinstance(product, Failure) else Far(product, name, Path(name), key=key)
 
@@ -67,17 +74,27 @@ def store_of(source: str, root: str) -> Store | None:
 def far_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
     """A table of this machine whose pictures are objects. Raises as `open_source`."""
     table = open_source(path, known)
-    return _Table(table.path, table.root, table.total, table.schema, table.columns, table.numbers, store=store)
+    return _Table(
+        table.path,
+        table.root,
+        table.total,
+        table.schema,
+        table.columns,
+        table.numbers,
+        noted=table.noted,
+        store=store,
+    )
 
 
 def far_folder(store: Store) -> Source:
     """The pictures under an address, in the order of their names. Raises BadInput where there are none."""
     names = {info.path[len(store.path) + 1 :]: str(info.path) for info in store.found() if info.is_file}
-    shown = {name: key for name, key in names.items() if _is_picture(PurePosixPath(name))}
+    own = {name: key for name, key in names.items() if not any(map(is_of_system, PurePosixPath(name).parts))}
+    shown = {name: key for name, key in own.items() if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES}
+    notes = left_out(Counter(suffix_of(name) for name in own.keys() - shown.keys()))
     if not shown:
-        raise BadInput(f"{store.address} holds no pictures; give a folder with JPEG, PNG, WebP … objects or a table")
-    return _Folder(Path(store.path), Path(), len(shown), {}, names=shown)
-
-
-def _is_picture(name: PurePosixPath) -> bool:
-    return name.suffix.lower() in PICTURE_SUFFIXES and not any(part.startswith(".") for part in name.parts)
+        also = f" ({notes[0]})" if notes else ""
+        raise BadInput(
+            f"{store.address} holds no pictures{also}; give a folder with JPEG, PNG, WebP … objects or a table"
+        )
+    return _Folder(Path(store.path), Path(), len(shown), {}, noted=Notes(notes), objects=shown)

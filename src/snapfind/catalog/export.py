@@ -1,18 +1,23 @@
 """A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures.
 
-CSV is for spreadsheets: without vectors and without our own columns, lists parted by bars.
+CSV is for spreadsheets: without vectors, lists separated by bars, and safe where a spreadsheet would run a formula.
+What `add` would read in another way is written so that it does not: a list column is called `tags:list`, and a picture
+whose name holds a bar is a JSON list of one.
 """
 
-import csv
+import itertools
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from snapfind.catalog.kinds import is_code, kind_of, settle
+from snapfind.catalog.spreadsheets import write_rows
 from snapfind.database import connect
 from snapfind.errors import BadInput
-from snapfind.index.payload import point_id
+from snapfind.index.payload import FIXED, point_id
 from snapfind.types import Kind
 
 __all__ = ["FORMATS", "with_copies", "write_table"]
@@ -25,7 +30,7 @@ _SQL: dict[Kind, str] = {
     "date": "varchar",  # ISO texts: a column may hold dates with and without a time
     "list": "varchar[]",
 }
-_OWN = {"_primary": "boolean", "_hash": "varchar", "_width": "integer", "_height": "integer"}
+_SEVERAL = re.compile(r"[|,;\r\n]|^\[|^\s|\s$")  # names that `add` could take for several
 
 
 def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> int:
@@ -36,12 +41,13 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
         raise BadInput(f"{target.name}: vectors go into JSONL or Parquet; leave them out or give such a name")
     if not target.parent.is_dir():
         raise BadInput(f"{target.parent} is not a folder; make it first")
+    listed = target.suffix.lower() == ".jsonl"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
         lines = Path(folder) / "rows.jsonl"
         count = 0
         with lines.open("w", encoding="utf-8") as file:
             for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(json.dumps(_exact(row, listed), ensure_ascii=False) + "\n")
                 count += 1
         if target.suffix.lower() == ".parquet":
             lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
@@ -57,29 +63,55 @@ def with_copies(
     """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
     folder.mkdir(exist_ok=True)
     for row in rows:
-        name = point_id(row["id"], row["picture"]) + ".jpg"
-        (folder / name).write_bytes(copy_of(row["id"], row["picture"]))
+        named = row["picture"][0] if isinstance(row["picture"], list) else row["picture"]
+        name = point_id(row["id"], named) + ".jpg"
+        (folder / name).write_bytes(copy_of(row["id"], named))
         yield {**row, "picture": f"{folder.name}/{name}"}
 
 
+def _exact(row: Mapping[str, Any], listed: bool) -> Mapping[str, Any]:
+    """The row with its picture as a list of one where its name could be taken for several."""
+    picture = row.get("picture")
+    name = picture[0] if isinstance(picture, list) and len(picture) == 1 else picture
+    if not isinstance(name, str) or not _SEVERAL.search(name):
+        return {**row, "picture": name} if "picture" in row else row
+    return {**row, "picture": [name] if listed else json.dumps([name], ensure_ascii=False)}
+
+
 def _csv(lines: Path, target: Path, schema: Mapping[str, Kind]) -> Path:
+    names = _with_kinds(lines, schema)
     # with a byte order mark: without it Excel takes UTF-8 for the code page of its machine
     with lines.open(encoding="utf-8") as rows, target.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, ["id", *schema, "picture"], extrasaction="ignore")
-        writer.writeheader()
-        for row in map(json.loads, rows):
-            writer.writerow({name: _cell(value) for name, value in row.items()})
+        header = [["id", *names.values(), "picture"]]
+        cells = ([_cell(row.get(name, "")) for name in ("id", *names, "picture")] for row in map(json.loads, rows))
+        write_rows(file, itertools.chain(header, cells))
     return target
+
+
+def _with_kinds(lines: Path, schema: Mapping[str, Kind]) -> dict[str, str]:
+    """Field -> its column, which says the kind of the field where its cells look like another one."""
+    looks: dict[str, set[Kind | None]] = {name: set() for name in schema if name not in FIXED}
+    with lines.open(encoding="utf-8") as rows:
+        for row in map(json.loads, rows):
+            for name, seen in looks.items():
+                seen.add(kind_of(str(_cell(row.get(name, "")))))
+    told = {
+        name: "text" if is_code(name) and settle(seen) == "number" else settle(seen) for name, seen in looks.items()
+    }
+    return {name: name if told.get(name, kind) == kind else f"{name}:{kind}" for name, kind in schema.items()}
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "|".join(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        exact = any("|" in item or item != item.strip() for item in value) or (value and value[0].startswith("["))
+        return json.dumps(value, ensure_ascii=False) if exact else "|".join(value)
+    return value
 
 
 def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:
-    columns = {"id": "varchar"} | {name: _SQL[kind] for name, kind in schema.items()} | {"picture": "varchar"} | _OWN
+    columns = {"id": "varchar"} | {name: _SQL[kind] for name, kind in schema.items()} | {"picture": "varchar"}
     if vectors:
         columns["_vectors"] = "map(varchar, float[])"
     described = "{" + ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in columns.items()) + "}"

@@ -37,12 +37,17 @@ class Numbers:
         """Whether these are numbers without a currency whose mark of decimals is the comma."""
         return self.marks == {","} and not (self.others or self.currencies)
 
+    @property
+    def are_mixed(self) -> bool:
+        """Whether the column has more than one currency."""
+        return len(self.currencies) > 1
+
     def read(self, text: str) -> float:
         """The number in a cell. Raises ValueError with the mend as its message."""
         number, currency = _parted(text)
         if currency is None:
             raise ValueError("write it like 12.5")
-        if len(self.currencies) > 1:
+        if self.are_mixed:
             raise ValueError(f"the column has the currencies {' and '.join(sorted(self.currencies))}; give one")
         value = _value(number, mark_of(number) or self._usual(number))
         if not math.isfinite(value):

@@ -35,9 +35,10 @@ def row_of(point: Point, *, vectors: bool) -> dict[str, Any]:
     """A point in the columns that `add` reads; columns that begin with "_" are ignored when added again."""
     payload = point.payload
     row: dict[str, Any] = {"id": payload["_product"]}
-    row |= {name: value for name, value in payload.items() if not name.startswith("_")}
+    row |= {
+        name: value for name, value in payload.items() if not name.startswith("_") and name not in {"id", "picture"}
+    }
     row |= {"picture": payload["_picture"]}
-    row |= {name: payload[name] for name in ("_primary", "_hash", "_width", "_height")}
     if vectors:
         row["_vectors"] = {space: [round(float(x), 7) for x in vector] for space, vector in point.vectors.items()}
     return row

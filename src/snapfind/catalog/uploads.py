@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from snapfind.catalog.columns import kind_of, settle, value_of
-from snapfind.catalog.sources import Failure, Item
+from snapfind.catalog.cells import text_of
+from snapfind.catalog.items import Failure, Item
+from snapfind.catalog.kinds import MOST_ATTRIBUTES, settle, typed_kind_of, value_of
+from snapfind.catalog.notes import Notes
 from snapfind.errors import BadInput, BadRow
 from snapfind.index.payload import FIXED, RESERVED
 from snapfind.types import Attribute, Kind, Product
 
 __all__ = ["Uploads", "changed"]
-
-_MOST_FIELDS = 1000  # each attribute of a shop is an index of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,22 @@ class Uploads:
 
     given: Sequence[tuple[Product, Mapping[str, bytes]]]
     schema: Mapping[str, Kind] = field(default_factory=dict)
+    noted: Notes = field(default_factory=Notes)
 
     @classmethod
     def of(cls, given: Sequence[tuple[Product, Mapping[str, bytes]]], known: Mapping[str, Kind]) -> "Uploads":
-        """Settle the kind of each attribute; `known` kinds win. Raises BadInput for too many attributes."""
+        """Settle the kind of each attribute; `known` kinds win. Raises BadInput for too many attributes.
+
+        A string is a text or a date: what looks like a number in it may be a size, of which the next one is XL.
+        """
         seen: dict[str, set[Kind | None]] = {}
         for product, _ in given:
             for name, value in product.attributes.items():
                 if _may_be_named(name):
-                    seen.setdefault(name, set()).add(kind_of(value))
+                    seen.setdefault(name, set()).add(typed_kind_of(value))
         schema = {name: known.get(name) or settle(kinds) for name, kinds in seen.items()}
-        if len({**known, **schema}) > _MOST_FIELDS:
-            raise BadInput(f"more than {_MOST_FIELDS:,} attributes in one catalogue; use fewer columns")
+        if len({**known, **schema}) > MOST_ATTRIBUTES:
+            raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalogue; use fewer columns")
         return cls(given, schema)
 
     @property
@@ -41,10 +45,15 @@ class Uploads:
         """Pictures, and products without any."""
         return sum(max(1, len(pictures)) for _, pictures in self.given)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out although every product is in; complete when all items were read."""
+        return self.noted.all()
+
     def __iter__(self) -> Iterator[Item | Failure | Product]:
         for product, pictures in self.given:
             try:
-                typed = replace(product, attributes=_typed(product.attributes, self.schema))
+                typed = self._typed(product)
             except BadRow as error:
                 yield Failure(product.id, error.code, "", error.message)
                 continue
@@ -53,6 +62,19 @@ class Uploads:
             for name, content in pictures.items():
                 yield Item(typed, name, Path(name), content)
 
+    def _typed(self, product: Product) -> Product:
+        """The product with plain values. Raises BadRow for an attribute whose name is taken."""
+        attributes: dict[str, Attribute] = {}
+        for name, value in product.attributes.items():
+            try:
+                attributes |= _typed({name: value}, self.schema)
+            except BadRow as error:
+                if not _may_be_named(name):
+                    raise
+                self.noted.leave_out(name, product.id, error.message)
+        fixed: dict[str, Any] = {name: _fixed(name, getattr(product, name)) for name in FIXED}
+        return replace(product, id=text_of(product.id), attributes=attributes, **fixed)
+
 
 def changed(product: Product, changes: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
     """A product with some fields set anew, `None` empties one. Raises BadRow for a value of another kind."""
@@ -60,12 +82,21 @@ def changed(product: Product, changes: Mapping[str, Any], schema: Mapping[str, K
     attributes = dict(product.attributes)
     for name, value in changes.items():
         if name in FIXED:
-            fixed[name] = value if value is not None or name == "price" else ""
+            fixed[name] = _fixed(name, value)
         elif value is None:
             attributes.pop(name, None)
         else:
+            attributes.pop(name, None)
             attributes |= _typed({name: value}, schema)
     return replace(product, attributes=attributes, **fixed)
+
+
+def _fixed(name: str, value: Any) -> str | float | None:
+    """A built-in field as a plain value, whatever library it comes from. Raises BadRow for a price that is none."""
+    if FIXED[name] == "text":
+        return text_of(value)
+    number = value_of(value, "number", name)
+    return None if number is None else float(number)  # type: ignore[arg-type]
 
 
 def _typed(attributes: Mapping[str, Any], schema: Mapping[str, Kind]) -> dict[str, Attribute]:
@@ -73,7 +104,7 @@ def _typed(attributes: Mapping[str, Any], schema: Mapping[str, Kind]) -> dict[st
     for name, value in attributes.items():
         if not _may_be_named(name):
             raise BadRow(f"attribute {name[:40]!r}: a name has 1 to 64 characters, and none that is taken", field=name)
-        found = value_of(value, schema.get(name) or settle({kind_of(value)}), name)
+        found = value_of(value, schema.get(name) or settle({typed_kind_of(value)}), name)
         if found is not None:
             typed[name] = found
     return typed

@@ -13,6 +13,7 @@ from snapfind.catalog.plan import held, refreshed
 from snapfind.catalog.points import promote, rewrite
 from snapfind.catalog.reading import Reading
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.retyping import convert_attributes
 from snapfind.catalog.sources import Folders, Source, open_source
 from snapfind.catalog.uploads import Uploads, changed
 from snapfind.encoders.model import Model
@@ -35,6 +36,7 @@ class Writing(Reading):
         dry_run: bool = False,
         root: str | Path | None = None,
         columns: Mapping[str, str] = {},
+        kinds: Mapping[str, Kind] = {},
         folders: Folders = "product",
         progress: Progress | None = None,
         by: type[Adding] | Callable[..., Adding] = Adding,
@@ -42,22 +44,30 @@ class Writing(Reading):
         """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
 
         What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
-        called otherwise: {"id": "Handle"}; `folders` says what a sub-folder is: a product with its pictures, or a
+        called otherwise: {"id": "Handle"}; `kinds` says the kind of a column: {"size": "text"}, also of one that the
+        catalogue has with another kind. `folders` says what a sub-folder is: a product with its pictures, or a
         category in which each picture is a product. `sync` removes what the source no longer has; `dry_run` reads and
-        reports only; `by` is what reads and encodes (`snapfind.bulk`). Rows that fail are in `report.failures`.
+        reports only; `by` is what reads and encodes (`snapfind.bulk`). Rows that fail are in `report.failures`; cells
+        that do not fit the kind of their column are left out and counted in `report.notes`.
         Raises BadInput, NoRoom.
         """
         if isinstance(source, (str, Path)):
             from snapfind.media.fetch import Fetching
 
             within = absolute_path(root) if root else None
-            allowed = Fetching.of(self.settings)
             source = open_source(
-                absolute_path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed
+                absolute_path(source),
+                self.schema,
+                within,
+                columns=columns,
+                kinds=kinds,
+                folders=folders,
+                fetching=Fetching.of(self.settings, patient=True),
             )
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
         if not dry_run:
             with self._writing:
+                source.noted.sentences.extend(self._change_kinds(source.schema))
                 self._prepare(source.schema)
         report = adding.run(source, progress)
         report.notes += source.notes
@@ -80,7 +90,9 @@ class Writing(Reading):
         with self._writing:
             uploads = Uploads.of(given, self.schema)
             self._prepare(uploads.schema)
-        return Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+        report = Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+        report.notes += uploads.notes
+        return report
 
     def update(self, product: str, changes: Mapping[str, Any]) -> Product:
         """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
@@ -96,6 +108,17 @@ class Writing(Reading):
             wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
             rewrite(self.index, refreshed(points, wanted), self.model)
         return self.get(product)
+
+    def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
+        """Give attributes that the catalogue has with another kind the kind that was asked for; returns notes."""
+        changed = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
+        if not changed:
+            return []
+        before = self.schema
+        self.index.declare(changed)
+        self.folder.save(schema=before | changed)
+        self._reshelve()
+        return convert_attributes(self.index, self.model, before, changed)
 
     def _prepare(self, found: Mapping[str, Kind]) -> None:
         new = {name: kind for name, kind in found.items() if name not in self.schema}

@@ -1,6 +1,5 @@
 """Verbs that change what the catalogue holds, and the one that writes it out: add, delete, export."""
 
-import csv
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 import snapfind
-from snapfind.catalog.columns import meant
+from snapfind.catalog.columns import parse_columns
 from snapfind.catalog.export import with_copies, write_table
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Folders, open_source
+from snapfind.catalog.spreadsheets import write_rows
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.place import Place, at, folder_of
-from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.cli.printing import err, one_line, out, print_json, progress_bar
 from snapfind.errors import BadInput
 from snapfind.index.payload import FIXED
 
@@ -31,7 +31,8 @@ def add(
     source: Annotated[
         str,
         typer.Argument(
-            help="A table (.csv, .json, .jsonl, .parquet), a folder of pictures or of folders; s3://… with --ray."
+            help="A table (.csv, .tsv, .txt, .json, .jsonl, also .gz; .parquet), a folder of pictures or of folders; "
+            "s3://… with --ray."
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; write nothing.")] = False,
@@ -44,7 +45,10 @@ def add(
     ] = "",
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="id=NAME", help="What a column of the table is, where it has its own name."),
+        typer.Option(
+            metavar="id=NAME|NAME:KIND",
+            help="What a column is, where it has its own name; or its kind: number, text, bool, date, list.",
+        ),
     ] = None,
     folders: Annotated[
         Folders, typer.Option(help="What a sub-folder is: a product, or a category where each picture is a product.")
@@ -63,7 +67,8 @@ def add(
         )
     if ray and (column or folders != "product"):
         raise BadInput("--column and --folders go with what this machine reads, without --ray")
-    read: dict[str, Any] = {"root": root or None, "columns": dict(map(meant, column or ())), "folders": folders}
+    chosen, kinds = parse_columns(column or ())
+    read: dict[str, Any] = {"root": root or None, "columns": chosen, "kinds": kinds, "folders": folders}
     if ray:
         report, hint = _add_spread(folder_of(shop, "add --ray"), source, ray, sync, root), False
     elif not dry_run and not sync and shop.startswith("http"):
@@ -86,7 +91,7 @@ def add(
 def _add_here(shop: Path, source: Path, sync: bool, dry_run: bool, read: Mapping[str, Any]) -> tuple[AddReport, bool]:
     """Add to a folder; whether a fit would help."""
     if not shop.exists():  # what cannot be read leaves no empty catalogue behind
-        open_source(source, {}, columns=read["columns"], folders=read["folders"])
+        open_source(source, {}, columns=read["columns"], kinds=read["kinds"], folders=read["folders"])
     with _tried(shop, dry_run) as place, snapfind.open(place) as catalogue, progress_bar("adding") as progress:
         report = catalogue.add(source, sync=sync, dry_run=dry_run, progress=progress, **read)
         if not dry_run and report.embedded:
@@ -121,9 +126,8 @@ def _report_json(report: AddReport) -> dict[str, Any]:
 
 def _write_failures(path: Path, report: AddReport) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "code", "path", "reason"])
-        writer.writerows([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+        rows = ([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+        write_rows(file, [["id", "code", "path", "reason"], *rows])
 
 
 def _print_report(report: AddReport, errors: Path | None) -> None:
@@ -141,13 +145,15 @@ def _print_report(report: AddReport, errors: Path | None) -> None:
         f"{'would be: ' if report.dry_run else ''}{said} ({report.seconds:.1f} s{'' if report.dry_run else rate})"
     )
     for note in report.notes:
-        err.print(note, markup=False)
+        err.print(one_line(note), markup=False)
     for twin in report.duplicates[:_SHOWN]:
-        err.print(f"  {twin.id}  {twin.picture}: {twin.grade} as {twin.of_picture} of {twin.of_id}", markup=False)
+        said = f"{twin.id}  {twin.picture}: {twin.grade} as {twin.of_picture} of {twin.of_id}"
+        err.print(f"  {one_line(said)}", markup=False)
     if len(report.duplicates) > _SHOWN:
         err.print(f"  … and {len(report.duplicates) - _SHOWN:,} more duplicates; --json lists them all")
     for failure in report.failures[: 0 if errors else _SHOWN]:
-        err.print(f"  {failure.id or '?'}  {failure.code}  {failure.path}: {failure.reason}", markup=False)
+        said = f"{failure.id or '?'}  {failure.code}  {failure.path}: {failure.reason}"
+        err.print(f"  {one_line(said)}", markup=False)
     if errors and report.failures:
         err.print(f"the {len(report.failures):,} failures are in {errors}")
     elif len(report.failures) > _SHOWN:

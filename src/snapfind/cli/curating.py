@@ -1,6 +1,5 @@
 """The verbs that keep a catalogue clean: look at all of it, apply what was found, take it back."""
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,8 +14,9 @@ from typer.core import TyperGroup
 import snapfind
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.folder import write_whole
+from snapfind.catalog.spreadsheets import write_rows
 from snapfind.cli.options import Json, Shop
-from snapfind.cli.printing import err, out, print_json, progress_bar
+from snapfind.cli.printing import err, one_line, out, print_json, progress_bar
 from snapfind.curate import journal
 from snapfind.curate.findings import KINDS, Finding, Findings, Shown
 from snapfind.curate.journal import Outcome
@@ -131,13 +131,13 @@ def _print(found: Findings, shop: Path) -> None:
 def _csv(found: Sequence[Finding]) -> str:
     """One line for each picture or product that would change."""
     file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(["finding", "kind", "product", "picture", "do", "before", "after", "score", "said"])
+    rows: list[list[str]] = [["finding", "kind", "product", "picture", "do", "before", "after", "score", "said"]]
     for one in found:
         change = one.change
         for shown in one.shown[: len(change.pictures) or 1] if change else one.shown[:1]:
             cells = (change.verb, change.before, change.after) if change else ("", "", "")
-            writer.writerow([one.id, one.kind, shown.product, shown.name, *cells, f"{one.score:.4f}", one.said])
+            rows.append([one.id, one.kind, shown.product, shown.name, *cells, f"{one.score:.4f}", one.said])
+    write_rows(file, rows)
     return file.getvalue()
 
 
@@ -146,7 +146,7 @@ def _end(outcomes: Sequence[Outcome], nothing: str) -> None:
         out.print(nothing)
         raise typer.Exit
     for one in outcomes:
-        (out if one.done else err).print(Text(f"{one.id}  {one.said}"))
+        (out if one.done else err).print(Text(one_line(f"{one.id}  {one.said}")))
     done = sum(one.done for one in outcomes)
     out.print(f"{done:,} of {len(outcomes):,} done")
     raise typer.Exit(0 if done == len(outcomes) else 1 if done else 2)

@@ -1,23 +1,47 @@
 """What the verbs print: tables and progress for people, JSON for programs. Progress and errors go to stderr."""
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from snapfind.types import Answer, Hit, Region
 
-__all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "out", "print_json", "progress_bar"]
+__all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "one_line", "out", "print_json", "progress_bar"]
 
 _WIDE = 10_000  # columns of a file or a pipe: a row is a line there, whatever its length
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# controls of the terminal, and marks that turn the order of characters: titles come from strangers
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # JSON escapes the others itself
+
+
+class _Safe(Console):
+    """A console that shows control characters of what it prints as a replacement character."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed; those that rich itself makes to control the terminal are kept."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _UNSAFE.search(segment.text):
+                yield segment
+            else:
+                yield Segment(_UNSAFE.sub("\N{REPLACEMENT CHARACTER}", segment.text), segment.style)
+
+
+out = _Safe(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
+err = _Safe(stderr=True, highlight=False, soft_wrap=True)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks: it cannot look like a line of its own."""
+    return " ".join(text.split())
 
 
 def fail(sentence: str) -> None:
@@ -36,9 +60,10 @@ def hushed() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, in letters that it takes."""
+    """One JSON document on stdout, in letters that it takes; control characters are escaped."""
     narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(value, ensure_ascii=narrow, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=narrow, indent=2)
+    sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 class _Rate(ProgressColumn):
@@ -70,8 +95,10 @@ def hits_table(answer: Answer) -> Table:
         table.add_column(name, justify=justify, no_wrap=name not in {"title", "category"})
     for hit in answer:
         product = hit.product
-        long = (Text(text, no_wrap=True, overflow="ellipsis") for text in (product.title, product.category))
-        table.add_row(f"{hit.score:.0%}", hit.verdict, Text(product.id), next(long), _price(product.price), next(long))
+        long = (Text(one_line(text), no_wrap=True, overflow="ellipsis") for text in (product.title, product.category))
+        table.add_row(
+            f"{hit.score:.0%}", hit.verdict, Text(one_line(product.id)), next(long), _price(product.price), next(long)
+        )
     return table
 
 
@@ -86,13 +113,15 @@ def explained(answer: Answer) -> Table:
     """Which picture of each hit, what each signal gave, and what was searched and guessed, for the terminal."""
     said = [f"box {', '.join(f'{side:.2f}' for side in answer.box.as_tuple())}" if answer.box else "the whole query"]
     said += [f"{guess.category} {guess.probability:.0%}" for guess in answer.categories[:3]]
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=" · ".join(said), caption_justify="left")
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", caption=Text(one_line(" · ".join(said))), caption_justify="left"
+    )
     signals = list(dict.fromkeys(signal for hit in answer for signal in hit.parts))
     for name in ("id", "picture", *signals):
         table.add_column(name, justify="left" if name in {"id", "picture"} else "right")
     for hit in answer:
         parts = (f"{hit.parts[signal]:.3f}" if signal in hit.parts else "" for signal in signals)
-        table.add_row(*map(Text, (hit.product.id, hit.picture.name, *parts)))
+        table.add_row(*(Text(one_line(cell)) for cell in (hit.product.id, hit.picture.name, *parts)))
     return table
 
 

@@ -14,7 +14,7 @@ from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure, Folders, open_source
 from snapfind.client.sending import batches
 from snapfind.client.transport import Transport
-from snapfind.client.values import ServedAnswer, answer_of, base64_of, product_of, query_json
+from snapfind.client.values import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
 from snapfind.errors import BadInput, Forbidden, SnapfindError
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
@@ -130,14 +130,16 @@ class Client:
     def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
         """Upsert products, each with the bytes of its pictures by name; as `Catalog.put`."""
         products = [
-            {name: getattr(product, name) for name in ("id", "title", "price", "brand", "category", "description")}
-            | {"attributes": {name: _plain(value) for name, value in product.attributes.items()}}
+            {"id": product.id}
+            | {name: field_json(name, getattr(product, name)) for name in FIXED}
+            | {"attributes": {name: plain_json(value) for name, value in product.attributes.items()}}
             | {"pictures": [{"name": name, "content": base64_of(file)} for name, file in pictures.items()]}
             for product, pictures in given
         ]
         found = self._ask.ask("POST", "/v1/products", json={"products": products})
         counts = {name: found[name] for name in ("added", "changed", "updated", "unchanged")}
-        return AddReport(**counts, failures=[Failure(**failure) for failure in found["failures"]])
+        failures = [Failure(**failure) for failure in found["failures"]]
+        return AddReport(**counts, failures=failures, notes=list(found.get("notes", ())))
 
     def add(
         self,
@@ -145,19 +147,31 @@ class Client:
         *,
         root: str | Path | None = None,
         columns: Mapping[str, str] = {},
+        kinds: Mapping[str, Kind] = {},
         folders: Folders = "product",
         progress: Progress | None = None,
     ) -> AddReport:
         """Send a table or a folder of this machine, some products at a time; run again, it goes on.
 
-        `columns` and `folders` as in `Catalog.add`. A request that fails is listed for its products, the rest goes on.
-        Raises BadInput, NotReady.
+        `columns`, `kinds` and `folders` as in `Catalog.add`, but a kind that the server has stays. A request that fails
+        is listed for its products, the rest goes on. Raises BadInput, NotReady.
         """
         begin, report = time.monotonic(), AddReport()
         within = Path(root) if root else None
-        allowed = Fetching.of(Settings())
-        found = open_source(Path(source), self.schema, within, columns=columns, folders=folders, fetching=allowed)
-        report.notes += found.notes
+        found = open_source(
+            Path(source),
+            known := self.schema,
+            within,
+            columns=columns,
+            kinds=kinds,
+            folders=folders,
+            fetching=Fetching.of(Settings(), patient=True),
+        )
+        if fixed := [name for name, kind in found.schema.items() if known.get(name, kind) != kind]:
+            raise BadInput(
+                f"the server has {fixed[0]!r} as {known[fixed[0]]}; change that where the catalogue is: snapfind add",
+                field="column",
+            )
         for done, total, batch, failures in batches(found):
             report.failures += failures
             try:
@@ -167,15 +181,17 @@ class Client:
             for name in ("added", "changed", "updated", "unchanged"):
                 setattr(report, name, getattr(report, name) + getattr(sent, name))
             report.failures += sent.failures
+            report.notes += (note for note in sent.notes if note not in report.notes)
             if progress:
                 progress(done, total)
+        report.notes[:0] = found.notes
         report.seconds = time.monotonic() - begin
         return report
 
     def update(self, product: str, changes: Mapping[str, Any]) -> Product:
         """Set some fields of a product anew (`None` empties one). Raises NotFound."""
-        body = {name: value for name, value in changes.items() if name in FIXED}
-        body["attributes"] = {name: _plain(value) for name, value in changes.items() if name not in FIXED}
+        body = {name: field_json(name, value) for name, value in changes.items() if name in FIXED}
+        body["attributes"] = {name: plain_json(value) for name, value in changes.items() if name not in FIXED}
         return product_of(self._ask.ask("PATCH", _path(product), json=body)["product"])
 
     def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
@@ -270,12 +286,6 @@ class Client:
 
 def _path(product: str) -> str:
     return f"/v1/products/{quote(product, safe='')}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _event(event: Event) -> dict[str, Any]:

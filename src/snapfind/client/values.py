@@ -3,15 +3,27 @@
 import base64
 import io
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from snapfind.errors import BadPicture, BadQuery
+from snapfind.catalog.cells import plain, text_of
+from snapfind.errors import BadInput, BadPicture, BadQuery
+from snapfind.index.payload import FIXED
 from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 
-__all__ = ["ServedAnswer", "answer_of", "base64_of", "like_json", "product_of", "query_json"]
+__all__ = [
+    "ServedAnswer",
+    "answer_of",
+    "base64_of",
+    "field_json",
+    "like_json",
+    "plain_json",
+    "product_of",
+    "query_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,23 @@ def base64_of(photo: Any) -> str:
         except OSError as error:
             raise BadPicture(f"{photo} cannot be read ({error.strerror})", code="picture_missing") from None
     return base64.b64encode(photo).decode()
+
+
+def plain_json(value: Any) -> Any:
+    """A value of an attribute as JSON has it, whatever library it comes from. Raises BadInput for bytes."""
+    value = plain(value)
+    if isinstance(value, bytes):
+        raise BadInput("an attribute cannot hold bytes; give a text")
+    if isinstance(value, (list, dict)):
+        return [text for item in value if (text := text_of(item))] if isinstance(value, list) else text_of(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def field_json(name: str, value: Any) -> Any:
+    """A built-in field as JSON has it."""
+    if value is None or FIXED[name] == "number":
+        return plain(value)
+    return text_of(value)
 
 
 def _hit(found: dict[str, Any]) -> Hit:

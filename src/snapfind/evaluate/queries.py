@@ -1,13 +1,19 @@
 """A table of queries with their right answers: `picture` or `text`, `product` (ids parted by `|`), `category`."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from snapfind.errors import BadInput
+from snapfind.catalog.cells import plain, text_of
+from snapfind.catalog.names import Names
+from snapfind.catalog.tables import column_names, rows
+from snapfind.errors import BadInput, BadRow
 
 __all__ = ["Asked", "read_queries"]
+
+
+_COLUMNS = (("product",), ("picture", "text"))  # of which every header has one each
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +28,45 @@ class Asked:
 
 
 def read_queries(path: Path, root: Path | None = None) -> tuple[list[Asked], list[str]]:
-    """The queries of a CSV, and a sentence for each row that is none. Raises BadInput for a table without the columns.
+    """The queries of a table, and a sentence for each row that is none. Raises BadInput where columns are missing.
 
     Pictures are named from `root`, by default the folder of the table.
     """
     if not path.is_file():
         raise BadInput(f"there is no table {path}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = {name.strip().lower() for name in reader.fieldnames or ()}
-        if not columns & {"picture", "text"} or "product" not in columns:
-            raise BadInput(f"{path.name} needs the columns product and picture (or text); it has {', '.join(columns)}")
-        found = list(_rows(reader, root or path.parent))
+    columns = {name.strip().lower() for name in column_names(path, _COLUMNS)}
+    if not columns & {"picture", "text"} or "product" not in columns:
+        raise BadInput(f"{path.name} needs the columns product and picture (or text); it has {', '.join(columns)}")
+    found = list(_rows(path, root or path.parent))
     return [one for one in found if isinstance(one, Asked)], [one for one in found if isinstance(one, str)]
 
 
-def _rows(reader: "csv.DictReader[str]", root: Path) -> Iterator[Asked | str]:
-    for row in reader:
-        cells = {str(name).strip().lower(): str(cell or "").strip() for name, cell in row.items()}
+def _rows(path: Path, root: Path) -> Iterator[Asked | str]:
+    files = Names(root.resolve())
+    for line, row in rows(path, _COLUMNS):
+        if isinstance(row, BadRow):
+            yield f"line {line}: {row.message}"
+            continue
+        cells = {name.strip().lower(): _text(cell) for name, cell in row.items()}
         photo, text = cells.get("picture", ""), cells.get("text", "")
-        products = frozenset(part.strip() for part in cells["product"].split("|") if part.strip())
+        products = frozenset(part.strip() for part in cells.get("product", "").split("|") if part.strip())
         if not products:
-            yield f"line {reader.line_num}: names no product"
+            yield f"line {line}: names no product"
         elif bool(photo) == bool(text):
-            yield f"line {reader.line_num}: give a picture or a text, one of the two"
-        elif photo and not (root / photo).is_file():
-            yield f"line {reader.line_num}: there is no picture {photo}"
+            yield f"line {line}: give a picture or a text, one of the two"
+        elif photo and not (found := _file(photo, root, files)):
+            yield f"line {line}: there is no picture {photo}"
         else:
-            yield Asked(
-                photo or text, root / photo if photo else None, text or None, products, cells.get("category", "")
-            )
+            yield Asked(photo or text, found if photo else None, text or None, products, cells.get("category", ""))
+
+
+def _file(name: str, root: Path, files: Names) -> Path | None:
+    """The file of a name: as it is written, else by another spelling below the root."""
+    if (root / name).is_file():
+        return root / name
+    return files.find(name) if files.exists(name) else None
+
+
+def _text(cell: Any) -> str:
+    cell = plain(cell)
+    return "|".join(map(text_of, cell)) if isinstance(cell, list) else text_of(cell)

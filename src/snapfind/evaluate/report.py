@@ -1,12 +1,12 @@
 """One run over queries with known answers: metrics with intervals, slices, every query, and a comparison."""
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from snapfind.catalog.spreadsheets import write_rows
 from snapfind.errors import BadInput
 from snapfind.evaluate.intervals import bootstrap
 from snapfind.evaluate.metrics import METRICS
@@ -110,13 +110,13 @@ class Report:
     def to_csv(self) -> str:
         """One line a query: the right ids, the first hits, and the product metrics."""
         out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(["query", "relevant", "first", "score", *METRICS])
+        rows: list[list[str]] = [["query", "relevant", "first", "score", *METRICS]]
         for one in self.answered:
             values = one.values("product") or {}
             first = one.ranked[0] if one.ranked else ""
             cells = [f"{values.get(name, 0):.4f}" for name in METRICS]
-            writer.writerow([one.query, "|".join(sorted(one.relevant)), first, f"{one.score:.4f}", *cells])
+            rows.append([one.query, "|".join(sorted(one.relevant)), first, f"{one.score:.4f}", *cells])
+        write_rows(out, rows)
         return out.getvalue()
 
 

@@ -11,9 +11,11 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
@@ -22,7 +24,7 @@ from snapfind.errors import BadPicture, BadSetting
 from snapfind.media.sniff import sniff
 from snapfind.settings import Settings
 
-__all__ = ["Fetching", "fetch", "may_connect"]
+__all__ = ["Fetching", "Patience", "fetch", "may_connect"]
 
 log = logging.getLogger("snapfind.media")
 
@@ -32,6 +34,9 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _URL = re.compile(r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?([/?][\x21\x23-\x7e]*)?")
 _LONGEST, _HOPS = 2048, 3
+_PATH = re.compile(r"(?P<host>https?://[^/?\s]+)(?P<path>[/?].*)?", re.IGNORECASE)
+_AGAIN, _TRIES = {429, 503}, 4  # statuses of servers that ask to come back, and how often they are asked
+_PAUSES = (1.0, 2.0, 4.0)  # seconds, where the server does not say how long
 _METADATA = {"169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"}
 # beyond what `is_global` refuses: ways by which an IPv4 address hides in an IPv6 one, and what it calls global
 _NOT_PUBLIC = """
@@ -42,19 +47,48 @@ _NOT_PUBLIC = """
 _BLOCKED = [ipaddress.ip_network(text) for text in _NOT_PUBLIC.split()]
 
 
+class Patience:
+    """Seconds that one run may wait for servers that ask to come back later (429, 503), all pictures together."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left, self._lock = seconds, threading.Lock()
+
+    def take(self, seconds: float) -> bool:
+        """Whether there is as much left; then it is taken."""
+        with self._lock:
+            enough = 0 <= seconds <= self._left
+            self._left -= seconds if enough else 0
+        return enough
+
+
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """What may be fetched: from `hosts` (None: any on the public internet), also in `networks`, within bounds."""
+    """What may be fetched: from `hosts` (None: any on the public internet), also in `networks`, within bounds.
+
+    `patience` is for runs that may wait; without it a server that asks to come back later is not asked again.
+    """
 
     hosts: frozenset[str] | None
     networks: tuple[Network, ...] = ()
     ports: frozenset[int] = frozenset({80, 443})
     max_bytes: int = 32 * 2**20
     seconds: float = 10.0
+    patience: Patience | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "Fetching | None":
-        """As the settings say; None where fetching is off. Raises BadSetting for a network that is none."""
+    def of(cls, settings: Settings, *, patient: bool = False) -> "Fetching | None":
+        """What the settings allow.
+
+        Args:
+            settings: The settings.
+            patient: Whether servers that ask to come back later are asked again.
+
+        Returns:
+            None where fetching is off.
+
+        Raises:
+            BadSetting: A network or a port is none.
+        """
         wanted = settings.text("fetch").strip().lower()
         if wanted in {"", "off"}:
             return None
@@ -66,7 +100,24 @@ class Fetching:
                 f"fetch_networks: {error}; write networks like 10.1.0.0/16", field="fetch_networks"
             ) from None
         hosts = None if wanted == "public" else frozenset(part.strip() for part in wanted.split(","))
-        return cls(hosts, networks, max_bytes=settings.whole("max_bytes"), seconds=settings.number("fetch_seconds"))
+        return cls(
+            hosts,
+            networks,
+            _ports(settings.text("fetch_ports")),
+            settings.whole("max_bytes"),
+            settings.number("fetch_seconds"),
+            Patience(_WAITS) if patient else None,
+        )
+
+
+_WAITS = 600.0  # seconds of one run
+
+
+def _ports(text: str) -> frozenset[int]:
+    numbers = [part.strip() for part in text.split(",") if part.strip()]
+    if not numbers or not all(number.isdecimal() and 0 < int(number) < 65536 for number in numbers):
+        raise BadSetting(f"fetch_ports: {text!r}; write ports like 80,443,9000", field="fetch_ports")
+    return frozenset(map(int, numbers))
 
 
 def may_connect(text: str, networks: tuple[Network, ...] = ()) -> bool:
@@ -96,7 +147,7 @@ def fetch(
         said = "addresses of pictures are not fetched here; send the picture, or let the shop set `fetch`"
         raise BadPicture(said, code="picture_url", field="url")
     try:
-        return asyncio.run(asyncio.wait_for(_follow(url, allowed, resolve or _resolve, transport), allowed.seconds))
+        return _run(_patiently(url, allowed, resolve or _resolve, transport))
     except (
         _Refused,
         httpx.HTTPError,
@@ -115,6 +166,39 @@ class _Refused(Exception):
     """Why an address is not asked; for the log only."""
 
 
+class _Later(_Refused):
+    """A server asks to come back, after some seconds if it says so."""
+
+    def __init__(self, status: int, seconds: float | None) -> None:
+        super().__init__(f"status {status}")
+        self.seconds = seconds
+
+
+def _run(fetching: Coroutine[None, None, bytes]) -> bytes:
+    """The result of a coroutine, also where this thread runs an event loop already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(fetching)
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(asyncio.run, fetching).result()
+
+
+async def _patiently(
+    url: str, allowed: Fetching, resolve: Resolve, transport: httpx.AsyncBaseTransport | None
+) -> bytes:
+    """Ask again where a server asks to come back; each try has its own time, and checks the address anew."""
+    for attempt in range(_TRIES):
+        try:
+            return await asyncio.wait_for(_follow(url, allowed, resolve, transport), allowed.seconds)
+        except _Later as later:
+            pause = _PAUSES[min(attempt, len(_PAUSES) - 1)] if later.seconds is None else later.seconds
+            if attempt + 1 == _TRIES or not allowed.patience or not allowed.patience.take(pause):
+                raise
+            await asyncio.sleep(pause)
+    raise AssertionError
+
+
 async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: httpx.AsyncBaseTransport | None) -> bytes:
     left = allowed.max_bytes
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=5, transport=transport) as client:
@@ -128,14 +212,36 @@ async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: http
                     client.cookies.clear()
                     url = urljoin(url, found.headers["location"])
                     continue
+                if found.status_code in _AGAIN:
+                    raise _Later(found.status_code, _seconds(found.headers.get("retry-after", "")))
                 if found.status_code != 200:
                     raise _Refused(f"status {found.status_code}")
                 return await _read(found, left)
     raise _Refused("too many redirects")
 
 
+def _seconds(text: str) -> float | None:
+    """What `Retry-After` says in seconds; dates are not read."""
+    return float(text) if text.strip().isdecimal() else None
+
+
+def _encoded(url: str) -> str:
+    """An address with a scheme in lower case whose path is percent-encoded, as browsers send what shops write.
+
+    Nothing before the path is changed. Raises _Refused for control characters.
+    """
+    if not url.isprintable():
+        raise _Refused("control characters")
+    found = _PATH.fullmatch(url)
+    if not found:
+        return url
+    scheme, _, host = found["host"].partition("://")
+    return f"{scheme.lower()}://{host}" + quote(found["path"] or "", safe="".join(map(chr, range(0x23, 0x7F))) + "!")
+
+
 async def _checked(url: str, allowed: Fetching, resolve: Resolve) -> tuple[str, int | None, httpx.URL]:
     """Host, port as written, and the address with the host replaced by a checked one. Raises _Refused."""
+    url = _encoded(url)
     if len(url) > _LONGEST or not _URL.fullmatch(url):
         raise _Refused("not a plain http or https address")
     parts = urlsplit(url)

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from snapfind.catalog.columns import meant
-from snapfind.catalog.sources import PICTURE_SUFFIXES
-from snapfind.catalog.tables import TABLES
+from snapfind.catalog.columns import parse_columns
+from snapfind.catalog.pictures import is_of_system, is_picture
+from snapfind.catalog.tables import TABLES, table_suffix
 from snapfind.errors import BadRequest
 from snapfind.server.auth import needs
 from snapfind.server.jobs_api import JobReply, job_shape
@@ -29,7 +29,7 @@ _FORM: dict[str, Any] = {
         "table": {
             "type": "string",
             "format": "binary",
-            "description": "CSV, TSV, JSON, JSONL or Parquet, by its file name",
+            "description": "CSV, TSV, JSON, JSONL (also .gz) or Parquet, by its file name",
         },
         "pictures": {
             "type": "array",
@@ -40,7 +40,7 @@ _FORM: dict[str, Any] = {
         "column": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "what a column of the table is, where it has its own name: id=Handle",
+            "description": "what a column is, where it has its own name: id=Handle; or its kind: size:text",
         },
     },
 }
@@ -90,15 +90,16 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
         raise BadRequest("sync is true or false", field="sync")
     if len(tables) > 1 or not (tables or pictures):
         raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
-    columns = dict(meant(str(text)) for text in form.getlist("column"))
+    columns, kinds = parse_columns(map(str, form.getlist("column")))
     place = service.jobs.room()
     try:
-        digest = hashlib.sha256(sync.encode() + repr(sorted(columns.items())).encode() * bool(columns))
+        said = sorted({**columns, **{f"{name}:": kind for name, kind in kinds.items()}}.items())
+        digest = hashlib.sha256(sync.encode() + repr(said).encode() * bool(said))
         table = _keep_table(tables[0], place / "given", digest) if tables else ""
         (place / "given" / "pictures").mkdir(parents=True)
         for number, file in enumerate(pictures):
             _keep_picture(file, number, place / "given", digest)
-        spec = {"table": table, "sync": sync == "true", "columns": columns}
+        spec = {"table": table, "sync": sync == "true", "columns": columns, "kinds": kinds}
         return service.jobs.submit(place, "import", spec, key=key, digest=digest.hexdigest())
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
@@ -106,8 +107,8 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
 
 
 def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:
-    suffix = Path(file.filename or "").suffix.lower()
-    if suffix not in TABLES:
+    suffix = table_suffix(file.filename or "")
+    if not suffix:
         mend = "; save a spreadsheet as CSV UTF-8"
         raise BadRequest(f"the table's file name must end in {', '.join(TABLES)}{mend}", field="table")
     given.mkdir(parents=True)
@@ -117,9 +118,13 @@ def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:
 
 def _keep_picture(file: UploadFile, number: int, given: Path, digest: Any) -> None:
     name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
-    if name.lower().endswith(".zip"):
+    file.file.seek(0)
+    head = file.file.read(32)
+    if name.lower().endswith(".zip") or head.startswith(b"PK\3\4"):
         _copy(file, given / f"archive-{number:05}.zip", digest)
-    elif Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".") and name.isprintable():
+    elif is_of_system(name):
+        return  # a browser that sends a folder sends these too
+    elif is_picture(name, head) and name.isprintable():
         digest.update(name.encode())
         _copy(file, given / "pictures" / name, digest)
     else:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure
 from snapfind.errors import BadPicture, BadRequest, NotFound, TooLarge
+from snapfind.index.payload import RESERVED
 from snapfind.media.fetch import fetch
 from snapfind.server.asking import decode_base64, form_of
 from snapfind.server.auth import needs
@@ -95,6 +96,7 @@ class PutReply(Reply):
     updated: int = Field(description="pictures whose product has new fields")
     unchanged: int
     failures: list[FailureShape]
+    notes: list[str] = Field(default=[], description="cells that did not fit their attribute and were left out")
 
 
 class ProductReply(Reply):
@@ -205,6 +207,8 @@ async def change_product(product: Id, body: ChangeBody, service: Serving, trace:
     curl -X PATCH --json '{"price": 3.9, "attributes": {"stock": 0}}' http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
+    if taken := RESERVED & body.attributes.keys():
+        raise BadRequest(f"{min(taken)!r} is a field of every product; give it beside `attributes`", field="attributes")
     changes: dict[str, Any] = {
         name: getattr(body, name) for name in body.model_fields_set if name != "attributes"
     } | body.attributes
@@ -314,5 +318,6 @@ def _counts(report: AddReport) -> dict[str, Any]:
         for failure in report.failures
     ]
     return {name: getattr(report, name) for name in ("added", "changed", "updated", "unchanged")} | {
-        "failures": failures
+        "failures": failures,
+        "notes": report.notes,
     }

@@ -1,21 +1,25 @@
 """How each kind of job is done: import, fit, build, use, snapshot, export, quality, a turn of the flywheel."""
 
-import csv
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.export import write_table
+from snapfind.catalog.folder import write_whole
 from snapfind.catalog.report import AddReport
+from snapfind.catalog.spreadsheets import write_rows
 from snapfind.curate.findings import KINDS
 from snapfind.curate.survey import survey
-from snapfind.errors import NotFound
+from snapfind.errors import BadInput, NotFound
 from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
-from snapfind.server.unpack import unpack
+from snapfind.server.unpack import Unpacked, unpack
 from snapfind.settings import Settings
 
 __all__ = ["ERROR_FILE", "artifact_of", "works"]
@@ -25,25 +29,6 @@ ERROR_FILE = "errors.csv"
 
 def works(catalogue: Catalog) -> Mapping[str, Work]:
     """Kind -> how it is done."""
-
-    def add(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        given = place / "given"
-        settings = catalogue.settings
-        for archive in sorted(given.glob("archive-*.zip")):
-            pictures = given / "pictures"
-            unpack(archive, pictures, most=settings.whole("max_import"), most_each=settings.whole("max_bytes"))
-            archive.unlink()
-        table = job.spec["table"]
-        source = given / table if table else given / "pictures"
-        columns = job.spec.get("columns", {})  # jobs of an older version have none
-        report = catalogue.add(
-            source, root=given / "pictures", sync=job.spec["sync"], columns=columns, progress=progress
-        )
-        _write_failures(place / ERROR_FILE, report)
-        catalogue.index.flush()
-        counts = ("added", "changed", "updated", "unchanged", "removed")
-        told: dict[str, Any] = {name: getattr(report, name) for name in counts}
-        return told | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         return {"model": catalogue.fit(kept=job.spec.get("kept", False), progress=progress)}
@@ -74,7 +59,7 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
 
     return {
-        "import": add,
+        "import": partial(_import, catalogue),
         "fit": fit,
         "build": build,
         "use": use,
@@ -97,10 +82,51 @@ def artifact_of(settings: Settings, name: str) -> Path:
     return found
 
 
+def _import(catalogue: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+    """Add the table and the pictures of an import."""
+    given = place / "given"
+    settings = catalogue.settings
+    unpacked = _unpacked(given, settings)
+    table = job.spec["table"]
+    source = given / table if table else given / "pictures"
+    if not table and unpacked.failures and not any(source.iterdir()):
+        first = unpacked.failures[0]
+        raise BadInput(f"the archive has no picture that can be used; {first.path}: {first.reason}")
+    sync = job.spec["sync"] and not (unpacked.failures and not table)
+    report = catalogue.add(
+        source,
+        root=given / "pictures",
+        sync=sync,
+        columns=job.spec.get("columns", {}),  # jobs of an older version have none
+        kinds=job.spec.get("kinds", {}),
+        progress=progress,
+    )
+    report.failures += unpacked.failures
+    report.notes += unpacked.notes
+    if job.spec["sync"] and not sync:
+        report.notes.append("nothing was removed: entries of an archive were left out, so what is gone is not known")
+    _write_failures(place / ERROR_FILE, report)
+    catalogue.index.flush()
+    counts = ("added", "changed", "updated", "unchanged", "removed")
+    told: dict[str, Any] = {name: getattr(report, name) for name in counts}
+    return told | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
+
+
+def _unpacked(given: Path, settings: Settings) -> Unpacked:
+    """Unpack the archives of an import; what was left out is kept for when the job is begun again."""
+    pictures, kept = given / "pictures", given / "unpacked.json"
+    limits = {"most": settings.whole("max_import"), "most_each": settings.whole("max_bytes")}
+    found = Unpacked.parse(json.loads(kept.read_bytes())) if kept.exists() else Unpacked()
+    for archive in sorted(given.glob("archive-*.zip")):
+        found = found.plus(unpack(archive, pictures, **limits))
+        write_whole(kept, json.dumps(asdict(found), ensure_ascii=False).encode())
+        archive.unlink()
+    return found
+
+
 def _write_failures(path: Path, report: AddReport) -> None:
     draft = path.with_suffix(".new")
     with draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "code", "path", "reason"])
-        writer.writerows([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+        rows = ([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
+        write_rows(file, [["id", "code", "path", "reason"], *rows])
     draft.replace(path)
