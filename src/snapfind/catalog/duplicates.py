@@ -75,6 +75,8 @@ def _alike(
     point: Point, near: Sequence[Found], folder: Folder, images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     own = fingerprint(images[point.id])
+    if not own.any():
+        return []  # a blank picture is a copy of nothing
     for other in near:
         try:
             image = images[other.id] if other.id in images else load(folder.copy_of(other.id), limits, side=_SIDE)

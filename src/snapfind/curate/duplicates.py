@@ -57,6 +57,8 @@ def duplicates(hashes: Sequence[str], thumbs: Thumbs, vectors: Vectors) -> list[
     prints = [fingerprint(Image.fromarray(one)) for one in thumbs]
     found = {(pair.a, pair.b): pair for pair in _again(vectors)}
     for a, b in _candidates(prints, vectors):
+        if not (prints[a].any() and prints[b].any()):
+            continue  # blank pictures say nothing about their products
         apart = difference(prints[a], prints[b])
         if _SAME < apart <= _APART:
             apart = min(nearest_cut(thumbs[a], prints[b]), nearest_cut(thumbs[b], prints[a])) * _SAME / _CUT
