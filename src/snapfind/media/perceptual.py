@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Fingerprint", "difference", "fingerprint", "is_blank"]
+__all__ = ["Fingerprint", "difference", "fingerprint", "is_blank", "largest_difference"]
 
 Fingerprint = NDArray[np.float32]  # (768,), mean 0, deviation 1
 _CELLS = 16
@@ -26,6 +26,15 @@ def fingerprint(image: Image.Image) -> Fingerprint:
 def difference(one: Fingerprint, other: Fingerprint) -> float:
     """Mean distance of the colours, in deviations: 0 for the same picture, about 1 for unrelated ones."""
     return float(np.abs(one - other).mean())
+
+
+def largest_difference(one: Fingerprint, other: Fingerprint) -> float:
+    """The largest difference of one cell, in deviations. A print on a shirt moves few cells, but those by far.
+
+    Of 720 copies of photos (benchmarks/curate_data.py) it is at most .42 after encoding again, .56 after resizing, and
+    .88 after the best cut; of 80 pairs of red shirts with different white prints it is .85 or more.
+    """
+    return float(np.abs(one - other).max())
 
 
 def is_blank(image: Image.Image) -> bool:
