@@ -1,4 +1,4 @@
-"""A table of queries with their right answers: `picture` or `text`, `product` (ids parted by `|`), `category`."""
+"""A table of queries with their right answers: `picture` or `text`, `product` (ids parted by `|`) or `category`."""
 
 import csv
 from collections.abc import Iterator
@@ -12,7 +12,10 @@ __all__ = ["Asked", "read_queries"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One query: a photo or a text, the products that answer it, and its category where it is known."""
+    """One query: a photo or a text, the products that answer it, and its category where it is known.
+
+    `products` is empty where the table names only a category.
+    """
 
     name: str
     photo: Path | None
@@ -21,29 +24,42 @@ class Asked:
     category: str = ""
 
 
-def read_queries(path: Path, root: Path | None = None) -> tuple[list[Asked], list[str]]:
-    """The queries of a CSV, and a sentence for each row that is none. Raises BadInput for a table without the columns.
+def read_queries(
+    path: Path, root: Path | None = None, *, categories: bool = False
+) -> tuple[list[Asked], list[str]]:
+    """The queries of a CSV.
 
-    Pictures are named from `root`, by default the folder of the table.
+    Args:
+        path: The table.
+        root: Folder that picture names start from. Default: the folder of the table.
+        categories: Whether a row may name a category instead of a product.
+
+    Returns:
+        The queries, and a sentence for each row that is none.
+
+    Raises:
+        BadInput: The table lacks a column.
     """
     if not path.is_file():
         raise BadInput(f"there is no table {path}")
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         columns = {name.strip().lower() for name in reader.fieldnames or ()}
-        if not columns & {"picture", "text"} or "product" not in columns:
-            raise BadInput(f"{path.name} needs the columns product and picture (or text); it has {', '.join(columns)}")
-        found = list(_rows(reader, root or path.parent))
+        answers = {"product", "category"} if categories else {"product"}
+        if not columns & {"picture", "text"} or not columns & answers:
+            needed = f"{' or '.join(sorted(answers, reverse=True))} and picture (or text)"
+            raise BadInput(f"{path.name} needs the columns {needed}; it has {', '.join(sorted(columns))}")
+        found = list(_rows(reader, root or path.parent, categories))
     return [one for one in found if isinstance(one, Asked)], [one for one in found if isinstance(one, str)]
 
 
-def _rows(reader: "csv.DictReader[str]", root: Path) -> Iterator[Asked | str]:
+def _rows(reader: "csv.DictReader[str]", root: Path, categories: bool) -> Iterator[Asked | str]:
     for row in reader:
         cells = {str(name).strip().lower(): str(cell or "").strip() for name, cell in row.items()}
         photo, text = cells.get("picture", ""), cells.get("text", "")
-        products = frozenset(part.strip() for part in cells["product"].split("|") if part.strip())
-        if not products:
-            yield f"line {reader.line_num}: names no product"
+        products = frozenset(part.strip() for part in cells.get("product", "").split("|") if part.strip())
+        if not products and not (categories and cells.get("category")):
+            yield f"line {reader.line_num}: names no product{' and no category' if categories else ''}"
         elif bool(photo) == bool(text):
             yield f"line {reader.line_num}: give a picture or a text, one of the two"
         elif photo and not (root / photo).is_file():
