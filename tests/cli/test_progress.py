@@ -14,7 +14,10 @@ def folder(tmp_path):
         save(number, tmp_path / "pics" / f"p{number}.png")
     with (tmp_path / "products.csv").open("w", newline="") as file:
         csv.writer(file).writerows(
-            [["id", "title", "category", "picture"], *([f"p{n}", f"thing {n}", f"c{n}", f"pics/p{n}.png"] for n in range(3))]
+            [
+                ["id", "title", "category", "picture"],
+                *([f"p{n}", f"thing {n}", f"c{n}", f"pics/p{n}.png"] for n in range(3)),
+            ]
         )
     with (tmp_path / "queries.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["picture", "category"], *([f"pics/p{n}.png", f"c{n}"] for n in range(3))])

@@ -145,7 +145,11 @@ def _apply(catalogue: Catalog, found: Finding | None, id: str, done: bool) -> st
     if change.verb == "hide":
         hidden = catalogue.hide(change.pictures)
         gone = _gone(catalogue, found)
-        left = f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no picture left and cannot be found" if gone else ""
+        left = (
+            f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no picture left and cannot be found"
+            if gone
+            else ""
+        )
         return f"{len(hidden)} hidden: {found.said}{left}"
     catalogue.update(change.product, {"category": change.after or None})
     return f"{change.product}: category {change.before} -> {change.after}"

@@ -24,9 +24,7 @@ class Asked:
     category: str = ""
 
 
-def read_queries(
-    path: Path, root: Path | None = None, *, categories: bool = False
-) -> tuple[list[Asked], list[str]]:
+def read_queries(path: Path, root: Path | None = None, *, categories: bool = False) -> tuple[list[Asked], list[str]]:
     """The queries of a CSV.
 
     Args:

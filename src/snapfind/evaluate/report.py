@@ -37,7 +37,6 @@ class Answered:
         )
         return {name: metric(ranked, relevant) for name, metric in METRICS.items()} if relevant else None
 
-
     @property
     def best(self) -> dict[str, float]:
         """The values at product level, or at category level for a query that names no product."""

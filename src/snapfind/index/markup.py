@@ -1,8 +1,8 @@
 """HTML in the texts of a shop to plain text: tags, comments, scripts and styles removed, entities decoded.
 
 The standard library's parser is not used: before Python 3.11.14 its time is quadratic in the number of unclosed tags
-(CVE-2025-6069: 24 kB of `<a <a <a` take 5 s and hold the interpreter's lock). This scanner reads each character a bounded number of
-times and never fails.
+(CVE-2025-6069: 24 kB of `<a <a <a` take 5 s and hold the interpreter's lock). This scanner reads each character a
+bounded number of times and never fails.
 """
 
 import re
@@ -20,15 +20,19 @@ _SPACES = str.maketrans({"\xa0": " ", "\xad": "", "\u200b": "", "\ufeff": ""})
 _HIDDEN = frozenset({"script", "style", "template", "svg", "math", "object", "iframe"})
 # Elements inside a word or a sentence; every other element parts words, as a browser draws it.
 _INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp small "
-    "span strike strong sub sup time tt u var wbr".split()
+    """
+    a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp small span
+    strike strong sub sup time tt u var wbr
+    """.split()  # noqa: SIM905
 )
 _BLOCK = frozenset(
-    "address applet area article aside audio base basefont blink blockquote body br button canvas caption center col "
-    "colgroup datalist dd details dialog dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 "
-    "h2 h3 h4 h5 h6 head header hgroup hr html img input legend li link main map marquee menu meta meter nav noscript "
-    "ol optgroup option output p param picture pre progress search section select slot source summary table tbody td "
-    "textarea tfoot th thead title tr track ul video".split()
+    """
+    address applet area article aside audio base basefont blink blockquote body br button canvas caption center col
+    colgroup datalist dd details dialog dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 h2
+    h3 h4 h5 h6 head header hgroup hr html img input legend li link main map marquee menu meta meter nav noscript ol
+    optgroup option output p param picture pre progress search section select slot source summary table tbody td
+    textarea tfoot th thead title tr track ul video
+    """.split()  # noqa: SIM905
 )
 _ELEMENTS = _HIDDEN | _INLINE | _BLOCK
 

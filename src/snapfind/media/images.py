@@ -18,8 +18,8 @@ from PIL import Image, UnidentifiedImageError
 from snapfind.errors import BadPicture
 from snapfind.media.ancillary import bounded
 from snapfind.media.colour import to_srgb
-from snapfind.media.transfer import coding_of
 from snapfind.media.sniff import FORMATS, named, sniff
+from snapfind.media.transfer import coding_of
 from snapfind.media.upright import orientation, upright
 from snapfind.settings import Settings
 
