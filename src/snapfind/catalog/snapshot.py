@@ -103,7 +103,8 @@ class _Meter:
 
 
 def _looked_at(path: Path, meter: _Meter) -> _Content:
-    digest, ranges, place = hashlib.sha256(), [], 0
+    digest, place = hashlib.sha256(), 0
+    ranges: list[tuple[int, int]] = []
     with path.open("rb") as file:
         while piece := file.read(len(_ZEROS)):
             digest.update(piece)

@@ -71,7 +71,7 @@ def displayed(image: Image.Image, gamma: float | None, coding: Coding | None) ->
 
 
 def _converted(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
-    light = _light(np.arange(256, dtype=np.float32) / 255, transfer)
+    light = _light(np.linspace(0, 1, 256, dtype=np.float32), transfer)
     matrix = np.array(_TO_SRGB[primaries], np.float32) if primaries in _TO_SRGB else None
     if matrix is None or image.mode != "RGB":
         table = np.rint(255 * _encoded(light)).astype(int).tolist()
