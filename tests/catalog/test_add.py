@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 import snapfind
 from snapfind.errors import NoRoom
@@ -226,3 +227,16 @@ def test_of_two_new_twins_the_second_is_reported(shop):
     with shop.open() as catalogue:
         report = catalogue.add(shop.folder / "pair")
     assert [(one.id, one.of_id, one.grade) for one in report.duplicates] == [("two", "one", "same file")]
+
+
+def test_blank_pictures_are_kept_and_named_in_a_note(shop):
+    blanks = shop.folder / "blanks"
+    blanks.mkdir()
+    Image.new("RGB", (200, 200), "white").save(blanks / "x.png")
+    Image.new("RGBA", (300, 200), (0, 0, 0, 0)).save(blanks / "y.png")
+    save(7, blanks / "z.png")
+    with shop.open() as opened:
+        report = opened.add(blanks)
+        assert (report.added, report.failures, report.duplicates) == (3, [], [])
+        assert [note for note in report.notes if "single color" in note and "x.png, y.png" in note]
+        assert not opened.add(shop.table).notes

@@ -1,6 +1,12 @@
 """A snapshot restores bit for bit; damage is found, by verify and by restore, and nothing half-made is left."""
 
+import hashlib
+import io
+import json
 import random
+import shutil
+import subprocess
+import tarfile
 
 import pytest
 
@@ -93,3 +99,59 @@ def test_a_snapshot_does_not_go_into_the_catalogue(shop):
     shop.open().close()
     with pytest.raises(BadInput, match="outside"):
         snapshot(shop.path, shop.path / "backup.tar")
+
+
+@pytest.mark.parametrize("name", ["shop.tar", "shop.tar.gz"])
+def test_zeros_are_not_written_and_come_back_as_holes(shop, tmp_path, name):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+    odd = {
+        "zeros": bytes(3_000_000),
+        "ends with zeros": b"a" * 100 + bytes(2_000_000),
+        "begins with zeros": bytes(2_000_000) + b"b",
+        "many holes": (b"c" * 65_536 + bytes(65_536)) * 40,
+        "dense": random.Random(0).randbytes(300_000),
+        "empty": b"",
+    }
+    for each, content in odd.items():
+        (shop.path / each).write_bytes(content)
+    apparent = sum(path.stat().st_size for path in shop.path.rglob("*") if path.is_file())
+    assert snapshot(shop.path, tmp_path / name) < apparent / 4
+    assert verify(tmp_path / name) == restore(tmp_path / name, tmp_path / "back.snap")
+    for each, content in odd.items():
+        assert (tmp_path / "back.snap" / each).read_bytes() == content
+    assert (tmp_path / "back.snap" / "zeros").stat().st_blocks * 512 < 1_000_000
+
+
+def test_other_programs_read_a_snapshot(taken, tmp_path):
+    program = shutil.which("tar")
+    if program is None:
+        pytest.skip("there is no tar on this machine")
+    (tmp_path / "out").mkdir()
+    subprocess.run([program, "-xf", str(taken), "-C", str(tmp_path / "out")], check=True)
+    sums = json.loads((tmp_path / "out" / "SNAPSHOT.json").read_bytes())["files"]
+    assert {name: hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() for name in sums} == sums
+
+
+def test_a_snapshot_of_an_older_version_with_its_zeros_restores(taken, tmp_path):
+    restore(taken, tmp_path / "first.snap")
+    with tarfile.open(taken) as tar:
+        sums = tar.extractfile("SNAPSHOT.json").read()
+    with tarfile.open(tmp_path / "old.tar", "w") as tar:
+        entry = tarfile.TarInfo("SNAPSHOT.json")
+        entry.size = len(sums)
+        tar.addfile(entry, io.BytesIO(sums))
+        for name in json.loads(sums)["files"]:
+            tar.add(tmp_path / "first.snap" / name, name)
+    assert verify(tmp_path / "old.tar") == restore(tmp_path / "old.tar", tmp_path / "back.snap")
+
+
+def test_progress_is_told_in_megabytes(shop, tmp_path):
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+    told = []
+    snapshot(shop.path, tmp_path / "shop.tar", progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told) and told[-1][0] in (told[-1][1], told[-1][1] - 1) and told[-1][1] > 0
+    back = []
+    restore(tmp_path / "shop.tar", tmp_path / "back.snap", progress=lambda done, _: back.append(done))
+    assert back and back == sorted(back)

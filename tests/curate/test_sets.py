@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from snapfind.curate.cleaning import clean
 from snapfind.curate.composing import composed
@@ -170,3 +170,29 @@ def test_titles_are_varied_by_rules():
     assert "Crème brûlée" not in variants("Crème brûlée") and "Creme brulee" in variants("Crème brûlée")
     assert "Mug" in variants("Mug (blue)") and variants("") == ()
     assert all(len(variants(title)) <= 12 for title in ("a, b", "x 500 g (new) é"))
+
+
+def shirt(number):
+    """A red shirt on white with a white print of its own."""
+    image = Image.new("RGB", (300, 300), "white")
+    draw = ImageDraw.Draw(image)
+    draw.polygon([(60, 40), (240, 40), (280, 110), (230, 270), (70, 270), (20, 110)], fill=(190, 25, 35))
+    marks = ([(110, 110, 190, 130)], [(130, 100, 150, 200)], [(110, 150, 140, 180), (160, 110, 190, 140)])[number]
+    for mark in marks:
+        draw.ellipse(mark, fill="white")
+    return image
+
+
+def test_shirts_with_different_prints_are_not_the_same_picture():
+    again = io.BytesIO()
+    shirt(0).resize((200, 200)).save(again, "JPEG", quality=60)
+    images = [shirt(0), shirt(1), shirt(2), Image.open(again)]
+    vectors = np.full((4, 8), 8**-0.5, np.float32) + np.eye(4, 8, dtype=np.float32) * 1e-3
+    found = duplicates(["a", "b", "c", "d"], np.stack([thumb(image) for image in images]), vectors)
+    assert [(pair.a, pair.b) for pair in found if pair.grade == "same picture"] == [(0, 3)]
+
+
+def test_blank_pictures_are_no_copies_of_each_other():
+    thumbs = np.stack([thumb(Image.new("RGB", (90, 90), colour)) for colour in ("white", "white", "grey")])
+    found = duplicates(["a", "b", "c"], thumbs, np.eye(3, 8, dtype=np.float32))
+    assert not [pair for pair in found if pair.grade == "same picture"]

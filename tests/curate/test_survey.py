@@ -83,6 +83,34 @@ def test_without_ids_only_what_is_safe_is_applied_and_a_new_look_finds_it_no_mor
     assert journal.undo(shop, [done.id])[0].done  # the journal knows it, the last look does not
 
 
+def test_a_dismissed_finding_stays_away_until_it_is_restored(shop):
+    before = state(shop)
+    (wrong,) = found(shop).of("wrong category")
+    (done,) = journal.dismiss(shop, [wrong.id])
+    assert done.done and list(journal.dismissed(shop.folder.path)) == [wrong.id]
+    assert not journal.dismiss(shop, [wrong.id, "nothing"])[0].done
+    assert not survey(shop).of("wrong category") and state(shop) == before
+    assert journal.dismiss(shop, [wrong.id], restore=True)[0].done
+    assert [one.id for one in survey(shop).of("wrong category")] == [wrong.id]
+    assert not journal.dismiss(shop, [wrong.id], restore=True)[0].done
+
+
+def test_what_is_safe_but_dismissed_is_not_applied_unseen(shop):
+    (same,) = found(shop).of("same file")
+    journal.dismiss(shop, [same.id])
+    assert journal.apply(shop) == []
+
+
+def test_a_mend_says_which_products_it_takes_out_of_the_search(shop):
+    (copy,) = found(shop).of("same picture")
+    (gone,) = copy.change.removes
+    assert gone in copy.change.said and "out of the search" in copy.change.said
+    (same,) = found(shop).of("same file")
+    assert not same.change.removes  # the product keeps its main picture
+    (done,) = journal.apply(shop, [copy.id])
+    assert f"{gone} has no picture left" in done.said
+
+
 def test_what_the_shop_changed_meanwhile_is_left_alone(shop):
     (wrong,) = found(shop).of("wrong category")
     shop.update("blue-3", {"category": "green"})
@@ -142,3 +170,9 @@ def test_the_verbs_of_the_command_line(looked, tmp_path):
     assert run(app, ["curate", "undo", str(shop)]).exit_code != 0
     assert run(app, ["curate", "undo", str(shop), "--all"]).exit_code == 0
     assert run(app, ["curate", str(shop), "--page", str(tmp_path / "x.txt")]).exit_code != 0
+    assert run(app, ["curate", "dismiss", str(shop), "--kind", "wrong category"]).exit_code == 0
+    assert "Wrong category" not in run(app, ["curate", str(shop)]).output
+    assert run(app, ["curate", "dismiss", str(shop), "--kind", "wrong category", "--restore"]).exit_code == 0
+    assert "Wrong category: 1" in run(app, ["curate", str(shop)]).output
+    assert run(app, ["curate", "dismiss", str(shop)]).exit_code != 0
+    assert run(app, ["curate", "dismiss", str(shop), "--kind", "bad"]).exit_code != 0

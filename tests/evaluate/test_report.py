@@ -91,3 +91,27 @@ def test_a_table_of_queries_lists_rows_that_are_none(tmp_path):
     path.write_text("photo,id\n")
     with pytest.raises(BadInput, match="needs the columns"):
         read_queries(path)
+
+
+@pytest.mark.parametrize("columns", ["picture,category", "picture,category,product"])
+def test_a_table_may_name_categories_where_that_is_asked_for(tmp_path, columns):
+    save(1, tmp_path / "a.png")
+    path = tmp_path / "q.csv"
+    path.write_text(f"{columns}\na.png,tea\na.png,\n")
+    found, failed = read_queries(path, categories=True)
+    assert [(one.products, one.category) for one in found] == [(frozenset(), "tea")]
+    assert len(failed) == 1 and "no category" in failed[0]
+    if "product" not in columns:
+        with pytest.raises(BadInput, match="product and picture"):
+            read_queries(path)
+
+
+def test_queries_that_name_a_category_are_judged_by_it():
+    right = Answered("a", frozenset(), ("x",), frozenset({"tea"}), ("tea", "mugs"), 0.9, {"size": "small"})
+    wrong = Answered("b", frozenset(), ("y",), frozenset({"tea"}), ("mugs",), 0.8, {"size": "small"})
+    report = Report((right, wrong))
+    assert not report.figures("product") and report.figures("category")["precision@1"].mean == 0.5
+    assert report.worst() == [wrong] and report.slices()["size"]["small"].mean == 0.5
+    assert report.to_csv().splitlines()[1].startswith("a,tea,tea,")
+    better = Report((right, Answered("b", frozenset(), ("y",), frozenset({"tea"}), ("tea",), 0.8)))
+    assert compare(better, report)["precision@1"].mean == 0.5

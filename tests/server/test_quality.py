@@ -54,6 +54,18 @@ def test_findings_have_pictures_and_a_mend_that_is_done_and_undone(client):
     assert client.get("/v1/products/blue-3").json()["product"]["category"] == "red"
 
 
+def test_a_finding_is_dismissed_and_shown_again(client):
+    one = finding(client, "wrong category")
+    assert client.post(f"/v1/quality/{one['id']}/dismiss").json()["said"].startswith("dismissed")
+    found = client.get("/v1/quality").json()
+    assert one["id"] not in [each["id"] for each in found["findings"] + found["applied"]]
+    assert "wrong category" not in found["look"]["counts"]
+    assert client.post(f"/v1/quality/{one['id']}/dismiss").status_code == 409
+    assert client.post("/v1/quality/0123456789ab/dismiss").status_code == 404
+    assert client.post(f"/v1/quality/{one['id']}/dismiss", params={"restore": True}).status_code == 200
+    assert finding(client, "wrong category")["id"] == one["id"]
+
+
 def test_a_hidden_picture_is_in_no_answer_and_comes_back(client):
     same = finding(client, "same file")
     extra = next(one for one in same["pictures"] if one["changes"])

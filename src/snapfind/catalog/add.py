@@ -30,6 +30,7 @@ from snapfind.index.payload import point_id, to_payload, words_of
 from snapfind.index.port import Index, Point
 from snapfind.media.copies import thumbnail
 from snapfind.media.images import Decode, Limits, load
+from snapfind.media.perceptual import is_blank
 from snapfind.media.pool import ahead
 from snapfind.settings import Settings
 from snapfind.types import Picture, Product
@@ -37,6 +38,7 @@ from snapfind.types import Picture, Product
 __all__ = ["Adding", "Progress", "Ready", "Turn"]
 
 Progress = Callable[[int, int], None]
+_NAMED = 5  # pictures named in a note
 Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
 
 
@@ -74,6 +76,7 @@ class Adding:
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
+        self._blank: list[str] = []
 
     def run(self, source: Source | Uploads, progress: Progress | None = None) -> AddReport:
         """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""
@@ -88,6 +91,8 @@ class Adding:
                         if progress:
                             progress(min(done, source.total or done), source.total)  # total 0: not known
         self.report.seconds = time.monotonic() - begin
+        if self._blank:
+            self.report.notes.append(_blank_note(self._blank))
         return self.report
 
     def _chunk(self, chunk: Sequence[Item | Failure | Product], pool: ThreadPoolExecutor) -> Iterator[int]:
@@ -135,6 +140,8 @@ class Adding:
                 self.report.added += 1
             else:
                 self.report.changed += 1
+            if isinstance(outcome, Ready) and is_blank(outcome.image):
+                self._blank.append(outcome.picture.name)
             yield outcome if isinstance(outcome, Ready) else None
 
     def outcomes(
@@ -205,3 +212,9 @@ def _titled(points: Sequence[Point], model: Model) -> list[Point]:
     titles = title_vectors(points, model)
     own = {point.id: {space: rows[point.id] for space, rows in titles.items() if point.id in rows} for point in points}
     return [replace(point, vectors={**point.vectors, **own[point.id]}) for point in points]
+
+
+def _blank_note(names: Sequence[str]) -> str:
+    named = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    what = "1 picture shows" if len(names) == 1 else f"{len(names):,} pictures show"
+    return f"{what} a single color, so no photo finds them; replace them: {named}"

@@ -16,13 +16,14 @@ from snapfind.errors import BadPicture
 from snapfind.index.filters import where
 from snapfind.index.port import Ask, Found, Index, Point
 from snapfind.media.images import Limits, load
-from snapfind.media.perceptual import difference, fingerprint
+from snapfind.media.perceptual import difference, fingerprint, largest_difference
 
 __all__ = ["Duplicate", "Grade", "duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
 _SIMILAR = 0.7  # cosine of the space as shipped
 _SAME = ((0.7, 0.07), (0.95, 0.25))  # least cosine and most difference: re-encoded or made smaller; cut a little
+_SAME_CELL = 0.7  # most difference of a cell where the mean is that small
 _LOOKED_AT = 2  # nearest pictures that are compared with each new one
 _SIDE = 64  # pixels that a fingerprint of 16 by 16 is taken from: a JPEG decodes to them four times faster
 
@@ -38,8 +39,16 @@ class Duplicate:
     grade: Grade
 
 
-def grade(cosine: float, apart: float) -> Grade | None:
-    """What two different files are to each other: `apart` is the difference of their fingerprints."""
+def grade(cosine: float, apart: float, most: float = 0.0) -> Grade | None:
+    """What two different files are to each other.
+
+    Args:
+        cosine: Of their vectors.
+        apart: Mean difference of their fingerprints.
+        most: Largest difference of a cell: large where all but a print or a label is the same.
+    """
+    if apart <= _SAME[0][1] and most > _SAME_CELL:
+        return "similar" if cosine >= _SIMILAR else None
     if any(cosine >= least and apart <= most for least, most in _SAME):
         return "same picture"
     return "similar" if cosine >= _SIMILAR else None
@@ -75,12 +84,15 @@ def _alike(
     point: Point, near: Sequence[Found], folder: Folder, images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     own = fingerprint(images[point.id])
+    if not own.any():
+        return []  # a blank picture is a copy of nothing
     for other in near:
         try:
             image = images[other.id] if other.id in images else load(folder.copy_of(other.id), limits, side=_SIDE)
         except BadPicture:
             continue  # the copy is gone: nothing can be said
-        if grade(other.score, difference(own, fingerprint(image))) == "same picture":
+        its = fingerprint(image)
+        if grade(other.score, difference(own, its), largest_difference(own, its)) == "same picture":
             return [_told(point, other, "same picture")]
     return []
 

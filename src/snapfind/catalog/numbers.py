@@ -13,6 +13,7 @@ __all__ = ["PLAIN", "Numbers", "mark_of"]
 
 PLAIN = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _PRICE = re.compile(r"(?P<before>[^\d+-]*)(?P<number>[+-]?\d(?:[\d.,'’\s]*\d)?)(?:[.,:]?[-–]+)?(?P<after>\D*)")
+_LONGEST = 64  # characters of a number with its currency; _PRICE is quadratic in a run of dashes
 _GAP = re.compile(r"(?<=\d)['’\s](?=\d{3}(?!\d))")
 _MARKS = frozenset(".,")
 
@@ -78,6 +79,8 @@ def mark_of(number: str) -> str | None:
 def _parted(text: str) -> tuple[str, str | None]:
     """Number and currency of a cell; the currency is "" without one, None where the cell holds something else."""
     text = text.strip()
+    if len(text) > _LONGEST:
+        return "", None
     if PLAIN.fullmatch(text):
         return text, ""
     found = _PRICE.fullmatch(text)

@@ -102,6 +102,34 @@ def undo(
         _end(journal.undo(opened, None if every else ids), "nothing is applied, so nothing was taken back")
 
 
+@app.command()
+def dismiss(
+    shop: Shop,
+    ids: Ids = None,
+    kind: Annotated[
+        str | None, typer.Option(help=f"All findings of a kind: {', '.join(KINDS)}.", metavar="KIND")
+    ] = None,
+    restore: Annotated[bool, typer.Option("--restore", help="Show dismissed findings again.")] = False,
+) -> None:
+    """Dismiss findings, so that no look shows them again. Pictures and categories stay as they are."""
+    if bool(ids) == bool(kind):
+        raise BadInput("name the findings to dismiss by their id, or give --kind")
+    if kind is not None and kind not in KINDS:
+        raise BadInput(f"there are no findings of the kind {kind!r}; give one of: {', '.join(KINDS)}")
+    with snapfind.open(shop, create=False) as opened:
+        wanted = list(ids or _of_kind(opened.folder.path, str(kind), restore=restore))
+        _end(journal.dismiss(opened, wanted, restore=restore), "there is no such finding, so nothing was changed")
+
+
+def _of_kind(folder: Path, kind: str, *, restore: bool) -> list[str]:
+    """Ids of the findings of a kind: of the dismissed ones, or of those of the last look that nothing was done to."""
+    now = journal.dismissed(folder)
+    if restore:
+        return [one.finding.id for one in now.values() if one.finding.kind == kind]
+    last, done = Findings.load(folder), {*now, *journal.applied(folder)}
+    return [one.id for one in last.of(kind) if one.id not in done] if last else []
+
+
 def _small(opened: Catalog, shown: Shown) -> bytes | None:
     try:
         return thumbnail(image_of(opened, shown.picture, _SIDE), _SIDE)

@@ -27,7 +27,7 @@ _WORST = 24
 
 def eval_(
     shop: Shop,
-    queries: Annotated[Path, typer.Argument(help="A CSV with picture (or text), product, perhaps category.")],
+    queries: Annotated[Path, typer.Argument(help="A CSV with picture (or text) and product, or category, or both.")],
     root: Annotated[Path | None, typer.Option(help="Folder that picture names start from.")] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report.")] = None,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write one line for each query.")] = None,
@@ -35,7 +35,7 @@ def eval_(
     worst: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write the worst mistakes as a page.")] = None,
 ) -> None:
     """Measure the catalogue on queries whose answers are known."""
-    asked, failed = read_queries(queries, root)
+    asked, failed = read_queries(queries, root, categories=True)
     before = _read(against) if against else None
     if not asked:
         raise BadInput(f"{queries.name} has no query that can be asked")
@@ -97,6 +97,6 @@ def _write_worst(target: Path, catalogue: Catalog, report: Report, asked: list[A
     rows = []
     for mistake in report.worst(_WORST):
         query = query_of(by_name[mistake.query])
-        rows.append(sheet_row(catalogue, query, catalogue.search(query, limit=5), mistake.relevant))
+        rows.append(sheet_row(catalogue, query, catalogue.search(query, limit=5), mistake.relevant or None))
     write_rows(target, rows, f"The {len(rows)} most confident mistakes")
     err.print(f"worst mistakes: {target}")

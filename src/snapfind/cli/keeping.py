@@ -56,7 +56,8 @@ def doctor(shop: Shop, json: Json = False) -> None:
 
 def snapshot(shop: Shop, target: Annotated[Path, typer.Argument(help="The file to write, such as shop.tar.")]) -> None:
     """Write the whole catalogue into one file with checksums."""
-    size = snapshot_.snapshot(shop, target)
+    with progress_bar("packing, MB") as progress:
+        size = snapshot_.snapshot(shop, target, progress=progress)
     out.print(f"{target}: {size / 2**20:,.1f} MB")
 
 
@@ -82,6 +83,10 @@ def restore(
 ) -> None:
     """Restore a snapshot into a new folder, every file checked; or only check it."""
     if verify or shop is None:
-        out.print(f"{source}: {snapshot_.verify(source):,} files agree with their sums")
+        with progress_bar("checking, MB") as progress:
+            count = snapshot_.verify(source, progress=progress)
+        out.print(f"{source}: {count:,} files agree with their sums")
         return
-    out.print(f"{shop}: {snapshot_.restore(source, shop):,} files restored and checked")
+    with progress_bar("restoring, MB") as progress:
+        count = snapshot_.restore(source, shop, progress=progress)
+    out.print(f"{shop}: {count:,} files restored and checked")

@@ -92,7 +92,7 @@ def prompts(
     from snapfind.learn.classify import classify
     from snapfind.learn.training import Plan
 
-    asked, failed = read_queries(table, root)
+    asked, failed = read_queries(table, root, categories=True)
     for sentence in failed[:10]:
         err.print(sentence, markup=False)
     labelled = [(one.photo, one.category or min(one.products)) for one in asked if one.photo is not None]

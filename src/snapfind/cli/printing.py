@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from snapfind.types import Answer, Hit, Region
 
 __all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "one_line", "out", "print_json", "progress_bar"]
 
+_SECONDS = 10.0  # between two lines of progress in a log
 _WIDE = 10_000  # columns of a file or a pipe: a row is a line there, whatever its length
 # controls of the terminal, and marks that turn the order of characters: titles come from strangers
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -76,15 +78,33 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with count, rate and remaining time; nothing where stderr is not a terminal."""
+    """A bar on stderr with count, rate and remaining time; a line every 10 seconds where stderr is not a terminal."""
+    if not err.is_terminal:
+        yield _lines(label)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(label, total=None)
 
         def advance(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total or None)
 
         yield advance
+
+
+def _lines(label: str) -> Callable[[int, int], None]:
+    """Progress for a log: the count, the total where it is known, and the mean rate."""
+    begin = last = time.monotonic()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS:
+            last = now
+            counted = f"{done:,} of {total:,}" if total else f"{done:,}"
+            err.print(Text(f"{label}: {counted}, {done / (now - begin):,.0f}/s"))
+
+    return advance
 
 
 def hits_table(answer: Answer) -> Table:

@@ -89,7 +89,8 @@ def base64_of(photo: Any) -> str:
     """A photo (path, bytes, PIL image) as base64 of a file. Raises BadPicture."""
     if isinstance(photo, Image.Image):
         written = io.BytesIO()
-        photo.convert("RGB").save(written, "PNG")
+        # with its transparency: the server chooses the ground that the product shows on
+        photo.convert("RGBA" if photo.has_transparency_data else "RGB").save(written, "PNG")
         photo = written.getvalue()
     if not isinstance(photo, bytes):
         try:

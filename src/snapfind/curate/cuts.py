@@ -18,10 +18,8 @@ _MOST = 0.24
 _Edges = NDArray[np.float64]  # (k, 2): what is cut off at the beginning and at the end of an axis
 
 
-def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> float:
-    """(s, s, 3) uint8 and the fingerprint of another picture -> the least difference of a cut from it, as
-    `media.perceptual.difference` measures it.
-    """
+def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> Fingerprint:
+    """(s, s, 3) uint8 and the fingerprint of another picture -> the fingerprint of the cut that is nearest to it."""
     grey, target = thumb.mean(axis=2), _standard(wanted.reshape(1, _CELLS, _CELLS, 3).mean(axis=3))[0]
     down = across = np.array([(a, b) for a in _LEVELS for b in _LEVELS])
     for step in (*_STEPS, None):
@@ -29,7 +27,7 @@ def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> float:
         if step is not None:
             down, across = (_around(edges, step) for edges in best)
     cut = np.stack([_shrunk(thumb[..., channel], *best)[0, 0] for channel in range(3)], axis=-1)
-    return float(np.abs(_standard(cut.reshape(1, -1))[0] - wanted).mean())
+    return np.asarray(_standard(cut.reshape(1, -1))[0], np.float32)
 
 
 def _best(

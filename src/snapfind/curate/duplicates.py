@@ -19,7 +19,7 @@ from snapfind.curate.cuts import nearest_cut
 from snapfind.curate.groups import grouped
 from snapfind.encoders.port import Vectors
 from snapfind.encoders.vectors import unit
-from snapfind.media.perceptual import Fingerprint, difference, fingerprint
+from snapfind.media.perceptual import Fingerprint, difference, fingerprint, largest_difference
 
 __all__ = ["SIDE", "Grade", "Pair", "duplicates", "groups", "thumb"]
 
@@ -27,6 +27,7 @@ Grade = Literal["same file", "same picture", "same product"]
 SIDE = 48  # pixels of the thumbs
 _SAME = 0.075  # most difference of the fingerprints: re-encoded or made smaller
 _CUT = 0.1  # the same after the best cut
+_SAME_CELL, _CUT_CELL = 0.7, 0.9  # most difference of a single cell: another print on the same shirt has more
 _APART = 0.8  # most difference before the cut for which one is looked for
 _AGAIN = 0.75  # least cosine, in the space less its mean
 _NEIGHBOURS = 4
@@ -57,13 +58,25 @@ def duplicates(hashes: Sequence[str], thumbs: Thumbs, vectors: Vectors) -> list[
     prints = [fingerprint(Image.fromarray(one)) for one in thumbs]
     found = {(pair.a, pair.b): pair for pair in _again(vectors)}
     for a, b in _candidates(prints, vectors):
-        apart = difference(prints[a], prints[b])
-        if _SAME < apart <= _APART:
-            apart = min(nearest_cut(thumbs[a], prints[b]), nearest_cut(thumbs[b], prints[a])) * _SAME / _CUT
+        if not (prints[a].any() and prints[b].any()):
+            continue  # blank pictures say nothing about their products
+        apart = _apart(thumbs[a], thumbs[b], prints[a], prints[b])
         if apart <= _SAME:
             found[a, b] = Pair(a, b, "same picture", 1 - apart)
     found |= {(a, b): Pair(a, b, "same file", 1.0) for a, b in _same_files(hashes)}
     return [found[rows] for rows in sorted(found)]
+
+
+def _apart(one: Thumbs, other: Thumbs, own: Fingerprint, its: Fingerprint) -> float:
+    """Difference of two pictures after the best cut of either; 1 where they differ much in one place."""
+    apart, most = difference(own, its), largest_difference(own, its)
+    if apart <= _SAME:
+        return apart if most <= _SAME_CELL else 1.0
+    if apart > _APART:
+        return apart
+    cuts = (nearest_cut(one, its), its), (nearest_cut(other, own), own)
+    apart, most = min((difference(cut, wanted), largest_difference(cut, wanted)) for cut, wanted in cuts)
+    return apart * _SAME / _CUT if most <= _CUT_CELL else 1.0
 
 
 def groups(pairs: Sequence[Pair], grade: Grade) -> list[tuple[int, ...]]:

@@ -32,6 +32,9 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+_NAMED = 4  # products named in a sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A picture that a finding speaks of: id of its point, its product and its name."""
@@ -43,20 +46,28 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would mend it: hide pictures (ids of points), or set the category of a product `before` -> `after`."""
+    """What would mend it: hide pictures (ids of points), or set the category of a product `before` -> `after`.
+
+    `removes` are the products of which no picture would be left, so that no search would find them.
+    """
 
     verb: Literal["hide", "relabel"]
     pictures: tuple[str, ...] = ()
     product: str = ""
     before: str = ""
     after: str = ""
+    removes: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
         """In words."""
-        if self.verb == "hide":
-            return "hide it" if len(self.pictures) == 1 else f"hide {len(self.pictures)} of them"
-        return f"set the category to {self.after}"
+        if self.verb != "hide":
+            return f"set the category to {self.after}"
+        said = "hide it" if len(self.pictures) == 1 else f"hide {len(self.pictures)} of them"
+        if not self.removes:
+            return said
+        named = ", ".join(self.removes[:_NAMED]) + (" …" if len(self.removes) > _NAMED else "")
+        return f"{said}; this takes {named} out of the search: no picture of it is left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +140,14 @@ def parse(told: Mapping[str, Any]) -> Finding:
         **dict(told)
         | {
             "shown": tuple(Shown(**one) for one in told["shown"]),
-            "change": Change(**change | {"pictures": tuple(change["pictures"])}) if change else None,
+            "change": _change(change) if change else None,
         }
     )
+
+
+def _change(told: Mapping[str, Any]) -> Change:
+    lists = {name: tuple(told.get(name, ())) for name in ("pictures", "removes")}
+    return Change(**dict(told) | lists)
 
 
 def _file(folder: Path) -> Path:

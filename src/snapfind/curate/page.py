@@ -47,7 +47,8 @@ def page(findings: Findings, picture: Callable[[Shown], bytes | None], applied: 
 <body>
 <header><h1>What was found in {escape(shop)}</h1><p>{looked}</p><p>{counted or "nothing that would need mending"}</p>
 <p>Apply: <code>snapfind curate apply {escape(shop)} ID</code> (without an ID: what is safe). Take back:
-<code>snapfind curate undo {escape(shop)} ID</code>. Nothing is deleted.</p></header>
+<code>snapfind curate undo {escape(shop)} ID</code>. Leave out of later looks:
+<code>snapfind curate dismiss {escape(shop)} ID</code>. Nothing is deleted.</p></header>
 <main>
 {body}
 </main>

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,17 @@ class Seen:
         """The picture of a row."""
         payload = self.points[row].payload
         return Shown(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
+
+    def pictures_of(self, product: str) -> set[str]:
+        """The ids of all pictures of a product."""
+        return self._own.get(product, set())
+
+    @cached_property
+    def _own(self) -> dict[str, set[str]]:
+        own: dict[str, set[str]] = {}
+        for point in self.points:
+            own.setdefault(str(point.payload["_product"]), set()).add(point.id)
+        return own
 
     def title(self, row: int) -> str:
         """What the product of a row is called."""

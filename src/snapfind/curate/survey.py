@@ -1,12 +1,14 @@
 """A look at the whole catalogue: everything that this room can find, as findings. It changes nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.curate.copies import copies_found
-from snapfind.curate.findings import KINDS, Findings
+from snapfind.curate.findings import KINDS, Finding, Findings
+from snapfind.curate.journal import dismissed
 from snapfind.curate.oddities import faults_found, few_found, outliers_found
-from snapfind.curate.seen import Progress, see
+from snapfind.curate.seen import Progress, Seen, see
 from snapfind.curate.strays import categories_found, products_found
 from snapfind.errors import BadInput
 
@@ -16,7 +18,7 @@ _PARTS = 5  # after the pictures were read
 
 
 def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
-    """Look, keep what was found in the catalogue's folder, and return it.
+    """Look, keep what was found in the catalogue's folder, and return it; what was dismissed is left out.
 
     About 20 ms a picture on two cores, and 10 seconds for learning what spoilt pictures look like. What is hidden is
     not looked at. Raises BadInput where there is no picture.
@@ -43,6 +45,8 @@ def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
     found += [one for one in outliers_found(seen, groups) if one.shown[0].picture not in taken]
     found += few_found(seen)
     tell(5)
+    known = dismissed(catalogue.folder.path)
+    found = [_with_removed(one, seen) for one in found if one.id not in known]
     order = {kind: place for place, kind in enumerate(KINDS)}
     found.sort(key=lambda one: (order[one.kind], -one.score, one.id))
     made = Findings(
@@ -54,3 +58,13 @@ def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
     )
     made.save(catalogue.folder.path)
     return made
+
+
+def _with_removed(one: Finding, seen: Seen) -> Finding:
+    """The finding, its change with the products that it would take out of the search."""
+    if one.change is None or one.change.verb != "hide":
+        return one
+    hidden = set(one.change.pictures)
+    products = dict.fromkeys(shown.product for shown in one.shown if shown.picture in hidden)
+    removed = tuple(product for product in products if seen.pictures_of(product) <= hidden)
+    return replace(one, change=replace(one.change, removes=removed), safe=one.safe and not removed)

@@ -13,7 +13,7 @@ __all__ = ["variants"]
 _UNITS = (("ml", "l", 1000), ("g", "kg", 1000), ("cm", "m", 100))
 _WORDS = {"l": "litre", "ml": "millilitre", "g": "gram", "kg": "kilo", "cm": "centimetre"}
 _AMOUNT = re.compile(r"\b(\d+(?:[.,]\d+)?)\s?(ml|cl|dl|l|kg|g|cm|mm)\b", re.IGNORECASE)
-_BRACKETS = re.compile(r"\s*[(\[][^)\]]*[)\]]")
+_BRACKETS = re.compile(r"[(\[][^()\[\]]*[)\]]")  # no bracket inside: a scan stops at the next one
 _MOST = 12
 
 
@@ -27,7 +27,7 @@ def variants(title: str, brand: str = "") -> tuple[str, ...]:
     for made in (
         _without(title, brand),
         *_amounts(title),
-        _BRACKETS.sub("", title),
+        _BRACKETS.sub(" ", title),
         _plain(title),
         title.lower(),
         *_turned(title),

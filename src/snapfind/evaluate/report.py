@@ -37,6 +37,19 @@ class Answered:
         )
         return {name: metric(ranked, relevant) for name, metric in METRICS.items()} if relevant else None
 
+    @property
+    def best(self) -> dict[str, float]:
+        """The values at product level, or at category level for a query that names no product."""
+        return self.values("product") or self.values("category") or {}
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the first hit is wrong, judged as `best` is."""
+        ranked, right = (
+            (self.ranked, self.relevant) if self.relevant else (self.ranked_categories, self.relevant_categories)
+        )
+        return not ranked or ranked[0] not in right
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -68,14 +81,14 @@ class Report:
         return {name: Figure.of([row[name] for row in rows]) for name in METRICS} if rows else {}
 
     def slices(self) -> dict[str, dict[str, Figure]]:
-        """Property -> value -> precision@1 of its products."""
-        rows = [(one.values("product") or {}).get(_SLICED, 0.0) for one in self.answered]
+        """Property -> value -> precision@1 of its products, or categories where a query names no product."""
+        rows = [one.best.get(_SLICED, 0.0) for one in self.answered]
         parted = by_property(rows, [one.properties for one in self.answered])
         return {name: {value: Figure.of(part) for value, part in own.items()} for name, own in parted.items()}
 
     def worst(self, most: int = 20) -> list[Answered]:
         """Queries whose first hit is wrong, the most confident mistake first."""
-        wrong = [one for one in self.answered if not one.ranked or one.ranked[0] not in one.relevant]
+        wrong = [one for one in self.answered if one.is_wrong]
         return sorted(wrong, key=lambda one: (-one.score, one.query))[:most]
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,25 +121,29 @@ class Report:
             raise BadInput(f"not a report of snapfind eval ({error!r}); write one with --json FILE") from error
 
     def to_csv(self) -> str:
-        """One line a query: the right ids, the first hits, and the product metrics."""
+        """One line a query: the right ids or categories, the first hit, and the metrics."""
         out = io.StringIO()
         rows: list[list[str]] = [["query", "relevant", "first", "score", *METRICS]]
         for one in self.answered:
-            values = one.values("product") or {}
-            first = one.ranked[0] if one.ranked else ""
+            values, right = one.best, one.relevant or one.relevant_categories
+            ranked = one.ranked if one.relevant else one.ranked_categories
+            first = ranked[0] if ranked else ""
             cells = [f"{values.get(name, 0):.4f}" for name in METRICS]
-            rows.append([one.query, "|".join(sorted(one.relevant)), first, f"{one.score:.4f}", *cells])
+            rows.append([one.query, "|".join(sorted(right)), first, f"{one.score:.4f}", *cells])
         write_rows(out, rows)
         return out.getvalue()
 
 
 def compare(ours: Report, theirs: Report) -> dict[str, Difference]:
-    """Product metric -> ours minus theirs, over the same queries. Raises BadInput when the queries differ."""
+    """Metric -> ours minus theirs, over the same queries: of products, or of categories for a query that names none.
+
+    Raises BadInput when the queries differ.
+    """
     pairs = {one.query: one for one in theirs.answered}
     if pairs.keys() != {one.query for one in ours.answered}:
         raise BadInput("the two runs have different queries; compare runs of the same table")
-    mine = [one.values("product") or {} for one in ours.answered]
-    other = [pairs[one.query].values("product") or {} for one in ours.answered]
+    mine = [one.best for one in ours.answered]
+    other = [pairs[one.query].best for one in ours.answered]
     return {
         name: difference([row.get(name, 0.0) for row in mine], [row.get(name, 0.0) for row in other])
         for name in METRICS

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from snapfind.index.markup import plain_line, plain_text
 from snapfind.types import Attribute, Kind, Picture, Product
 
 __all__ = ["FIXED", "RESERVED", "SYSTEM", "picture_of", "point_id", "product_of", "to_payload", "words_of"]
@@ -23,6 +24,7 @@ FIXED: dict[str, Kind] = {
 }
 SYSTEM: dict[str, Kind] = {"_product": "text", "_primary": "bool", "_hash": "text"}
 RESERVED = frozenset({"id", "picture", *FIXED})
+_LABELS = ("title", "brand", "category")  # shown, listed and filtered by: stored without markup
 _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
 
@@ -32,8 +34,12 @@ def point_id(product: str, picture: str) -> str:
 
 
 def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str, Any]:
-    """What the index stores; empty fields are left out, dates become ISO texts."""
+    """What the index stores; empty fields are left out, dates become ISO texts.
+
+    Title, brand and category are stored without HTML, a description as the shop wrote it.
+    """
     fields: dict[str, Any] = {name: getattr(product, name) for name in FIXED}
+    fields |= {name: plain_line(fields[name]) for name in _LABELS}
     fields.update(product.attributes)
     payload = {name: _plain(value) for name, value in fields.items() if value not in ("", None, ())}
     system: dict[str, Any] = {
@@ -69,11 +75,15 @@ def picture_of(payload: Mapping[str, Any]) -> Picture:
 
 
 def words_of(product: Product) -> str:
-    """The text by which words find a product: id, title, brand, category, texts among the attributes, description."""
+    """The text by which words find a product: id, title, brand, category, texts among the attributes, description.
+
+    HTML is removed from all but the id.
+    """
     attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
     listed = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
-    parts = (product.title, product.brand, product.category, product.id, *listed, product.description)
-    return " \n".join(part for part in parts if part)
+    labels = (plain_line(part) for part in (product.title, product.brand, product.category))
+    parts = (*labels, product.id, *map(plain_text, listed), plain_text(product.description))
+    return " \n".join(part for part in parts if part.strip())
 
 
 def _plain(value: Attribute) -> Any:

@@ -16,8 +16,10 @@ from typing import BinaryIO, NoReturn, Protocol, TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from snapfind.errors import BadPicture
+from snapfind.media.ancillary import bounded
 from snapfind.media.colour import to_srgb
 from snapfind.media.sniff import FORMATS, named, sniff
+from snapfind.media.transfer import coding_of
 from snapfind.media.upright import orientation, upright
 from snapfind.settings import Settings
 
@@ -26,6 +28,7 @@ __all__ = ["Decode", "Limits", "Source", "load", "probe"]
 Source = Path | str | bytes | Image.Image
 _Made = TypeVar("_Made")
 
+_SCANNED = frozenset({"JPEG", "PNG"})  # formats in which a small file can cost seconds
 # For the whole process: catch_warnings would change every thread's filters, and pictures are decoded in threads.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -93,12 +96,17 @@ def _shape(image: Image.Image) -> tuple[str, int, int]:
 @contextmanager
 def _opened(source: Path | str | bytes, limits: Limits, name: str) -> Iterator[Image.Image]:
     """The header, read and checked against the limits."""
-    with _stream(source, limits, name) as stream:
-        head = stream.read(32)
+    with _stream(source, limits, name) as file:
+        head = file.read(32)
+        stream = file
+        if sniff(head) in _SCANNED:
+            content = source if isinstance(source, bytes) else head + file.read()
+            stream = io.BytesIO(bounded(content, name))
         stream.seek(0)
         image = _guard(lambda: Image.open(stream, formats=FORMATS), name, head)
         with image:
             _check_size(image.size, limits, name)
+            image.info["cicp"] = coding_of(stream, head)
             yield image
 
 

@@ -11,7 +11,9 @@ from snapfind.index.filters import Filter, where
 from snapfind.index.filters.operators import Exists, Not
 from snapfind.index.port import Ask, Found
 from snapfind.search.categories import DEPTH as LEANT
+from snapfind.search.named import named
 from snapfind.search.shelf import Shelf
+from snapfind.search.stop_words import content_words
 from snapfind.search.want import Want
 
 __all__ = ["DEPTH", "Recalled", "recall"]
@@ -45,6 +47,9 @@ def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int, catego
     # The one behind the last is there so that the margin of a single hit is known.
     depth = DEPTH if fused else max(limit, LEANT) + 1
     rankings = {signal: shelf.index.search(replace(ask, limit=depth)) for signal, ask in asks.items()}
+    if "words" in rankings and not content_words(wanted.words):  # "the" finds a product that is called so, no other
+        called = named(rankings["words"], wanted.words)
+        rankings["words"] = [one for one in rankings["words"] if str(one.payload["_product"]) in called]
     if category:
         only = where("category", [category])
         for signal, ask in asks.items():
@@ -76,6 +81,6 @@ def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
     if wanted.words:
         asks["text"] = Ask(shelf.model.text.space.id, wanted.typed["text"], filter=filter)
         asks["bridge"] = Ask(shelf.model.bridge.id, wanted.typed["bridge"], filter=_bridged(shelf, filter))
-        asks["words"] = Ask(words=wanted.words, filter=filter)
+        asks["words"] = Ask(words=content_words(wanted.words) or wanted.words, filter=filter)
     # a catalogue without pictures has no spaces yet
     return {signal: ask for signal, ask in asks.items() if ask.words or ask.space in shelf.index.spaces()}

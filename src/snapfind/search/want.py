@@ -12,6 +12,7 @@ import numpy as np
 from snapfind.encoders.port import Vectors
 from snapfind.errors import BadQuery, NotFound
 from snapfind.index.filters import where
+from snapfind.index.markup import plain_text
 from snapfind.media.images import Limits, load
 from snapfind.search.shelf import Shelf
 from snapfind.types import Like, Query
@@ -44,10 +45,10 @@ def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
     rows = [*photos, *(_stored(like, shelf) for like in chosen)]
     photo, spoken = _weighted(rows, [*seen, *chosen]), {}
     if typed:
-        texts = [_bounded(like.text or "", shelf) for like in typed]
+        texts = [_text(like, shelf) for like in typed]
         found = {signal: _weighted(list(encoded), typed) for signal, encoded in shelf.model.wanted(texts).items()}
         spoken = {signal: vector for signal, vector in found.items() if vector is not None}
-    words = " ".join(like.text or "" for like in typed if like.weight > 0)
+    words = " ".join(_text(like, shelf) for like in typed if like.weight > 0)
     more, less = _marked(query.marked, shelf)
     weight = _positive([*seen, *chosen])
     if more and photo is None:  # a text alone: what was marked right speaks for pictures
@@ -79,11 +80,13 @@ def _stored(like: Like, shelf: Shelf) -> Vectors:
     return np.asarray(page.points[0].vectors[space], np.float32)
 
 
-def _bounded(text: str, shelf: Shelf) -> str:
-    most = shelf.settings.whole("max_text")
+def _text(like: Like, shelf: Shelf) -> str:
+    """What was typed or pasted, without HTML as in the words of products. Raises BadQuery where it is too long."""
+    text, most = like.text or "", shelf.settings.whole("max_text")
     if len(text) > most:
         raise BadQuery(f"the text has {len(text)} characters; the most is {most}", field="text")
-    return text
+    found = plain_text(text)
+    return found if found.strip() else text
 
 
 def _weighted(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:

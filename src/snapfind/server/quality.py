@@ -1,6 +1,7 @@
 """Quality: what the last look at the catalogue found, what shoppers did not find, and mends with a way back."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -114,7 +115,9 @@ async def get_quality(
 
     def look() -> tuple[Findings | None, dict[str, Applied], Unmet]:
         since = datetime.now(UTC) - timedelta(days=days)
-        return Findings.load(folder), journal.applied(folder), unmet(service.shop.events, since)
+        last, gone = Findings.load(folder), journal.dismissed(folder)
+        last = replace(last, found=tuple(one for one in last.found if one.id not in gone)) if last else None
+        return last, journal.applied(folder), unmet(service.shop.events, since)
 
     last, now, asked = await service.reading.run(trace, look)
     shown = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
@@ -169,6 +172,28 @@ async def undo_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
     def work() -> tuple[Outcome, Finding | None]:
         one = journal.applied(service.catalogue.folder.path).get(id)
         return journal.undo(service.catalogue, [id])[0], one.finding if one else None
+
+    outcome, known = await service.writing.run(trace, work)
+    return _told(service, trace, outcome, known)
+
+
+@router.post("/{id}/dismiss", response_model=FindingReply)
+async def dismiss_finding(
+    id: Id, service: Serving, trace: Now, restore: Annotated[bool, Query(description="show it again")] = False
+) -> FindingReply:
+    """Dismiss a finding, so that no look shows it again; with `restore`, show it again. The products stay as they are.
+
+    ```sh
+    curl -X POST http://127.0.0.1:8000/v1/quality/0a1b2c3d4e5f/dismiss
+    ```
+    """
+
+    def work() -> tuple[Outcome, Finding | None]:
+        folder = service.catalogue.folder.path
+        last, before = Findings.load(folder), journal.dismissed(folder)
+        known = {one.id: one for one in last.found} if last else {}
+        known |= {name: one.finding for name, one in before.items()}
+        return journal.dismiss(service.catalogue, [id], restore=restore)[0], known.get(id)
 
     outcome, known = await service.writing.run(trace, work)
     return _told(service, trace, outcome, known)

@@ -55,7 +55,8 @@ def _bound_depth(text: str) -> None:
         depth += (character == "(") - (character == ")")
         if depth > _DEEPEST:
             raise BadFilter(f"more than {_DEEPEST} open parentheses; write it flatter", position=position)
-    if found := re.search(rf"(?:\bnot\b\s*\(?\s*){{{_DEEPEST},}}", text, re.IGNORECASE):
+    # One class between two `not`: with several optional parts, each run of spaces could be split in many ways.
+    if found := re.search(rf"(?:\bnot\b[\s(]*){{{_DEEPEST},}}", text, re.IGNORECASE):
         raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=found.start())
 
 

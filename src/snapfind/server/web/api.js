@@ -101,6 +101,7 @@ export const jobErrors = async (id) => (await ask(`/v1/jobs/${id}/errors`)).blob
 export const quality = () => json("/v1/quality");
 export const lookAgain = () => json("/v1/quality/look", { method: "POST" });
 export const applyFinding = (id) => json(`/v1/quality/${id}/apply`, { method: "POST" });
+export const dismissFinding = (id, restore) => json(`/v1/quality/${id}/dismiss?restore=${restore}`, { method: "POST" });
 export const undoFinding = (id) => json(`/v1/quality/${id}/undo`, { method: "POST" });
 
 /** Tell what a shopper did; a lost event must never disturb the shopper. */

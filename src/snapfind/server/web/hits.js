@@ -30,13 +30,19 @@ function facts(pairs) {
   return make("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
+/** A description as text: shops write HTML, which is stored as it is. Nothing of it is run or loaded. */
+function readable(text) {
+  if (!/<[a-z/!][^<>]*>|&#?\w{2,31};/i.test(text)) return text;
+  return new DOMParser().parseFromString(text.replaceAll("<", " <"), "text/html").body.textContent.replace(/\s+/g, " ").trim();
+}
+
 /** Everything about a product, with why it was found: `searched` is the photo and the box of it. */
 export async function openProduct(id, hit = null, searched = null) {
   const mine = turn();
   const { product } = await api.product(id);
   if (!mine()) return;
   const known = Object.entries(product.attributes).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
-  const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", product.description], ...known].filter(([, value]) => value);
+  const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", readable(product.description)], ...known].filter(([, value]) => value);
   by("product-body").replaceChildren(
     make("h2", { id: "product-title" }, product.title || product.id),
     make("div", { class: "pictures" }, ...product.pictures.map((one) => picture(one.url, product.title || product.id))),

@@ -4,17 +4,19 @@ import { by, make } from "./dom.js";
 
 const SIDE = 1280; // pixels of the longest side that is sent: enough for a small box, little for a phone's line
 
-/** A file as a smaller upright JPEG without metadata; the file itself where the browser cannot read it. */
+/** A file as a smaller upright picture without metadata; the file itself where the browser cannot read it.
+ *
+ * JPEG, or PNG where it is transparent: the server puts a cut-out on a ground that it shows on. */
 export async function shrink(file) {
   try {
     const image = await createImageBitmap(file, { imageOrientation: "from-image" });
     const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
     const canvas = make("canvas", { width: Math.max(1, Math.round(image.width * scale)), height: Math.max(1, Math.round(image.height * scale)) });
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, canvas.width, canvas.height);
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.9));
+    const levels = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+    const format = levels.some((level, place) => place % 4 === 3 && level < 255) ? "image/png" : "image/jpeg";
+    return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), format, 0.9));
   } catch {
     return file;
   }

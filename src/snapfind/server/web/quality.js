@@ -71,8 +71,10 @@ function shown(one) {
   const button = one.applied
     ? make("button", { type: "button", "aria-label": `Undo: ${one.said}` }, "Undo")
     : one.mend && make("button", { type: "button", class: "primary", "aria-label": `Fix: ${one.said}` }, "Fix");
+  const dismiss = !one.applied && make("button", { type: "button", "aria-label": `Dismiss: ${one.said}` }, "Dismiss");
   const item = make("li", { class: "card" }, make("div", { class: "strip" }, ...pictures), make("h3", {}, one.said), said,
-    button && make("div", { class: "row" }, button));
+    make("div", { class: "row" }, button, dismiss));
+  if (dismiss) dismiss.addEventListener("click", () => leaveOut(one, item, said, dismiss));
   button?.addEventListener("click", () => act(one, item, said, button));
   return item;
 }
@@ -90,6 +92,21 @@ async function act(one, item, said, button) {
     said.textContent = fault.message;
     button.disabled = false;
   }
+}
+
+/** Dismiss, or show again: the card stays until the page is drawn anew, with the way back under the same button. */
+async function leaveOut(one, item, said, button) {
+  const back = item.classList.contains("dismissed");
+  button.disabled = true;
+  try {
+    said.textContent = (await api.dismissFinding(one.id, back)).said;
+    item.classList.toggle("dismissed", !back);
+    button.textContent = back ? "Dismiss" : "Show again";
+    button.setAttribute("aria-label", `${button.textContent}: ${one.said}`);
+  } catch (fault) {
+    said.textContent = fault.message;
+  }
+  button.disabled = false;
 }
 
 function missed({ days, searches, without_match: missing, texts, switches }) {

@@ -1,0 +1,113 @@
+"""Long and hostile texts: every entry that takes text answers in time that grows with its length and no faster."""
+
+import contextlib
+import io
+import time
+
+import pytest
+
+from snapfind import Product
+from snapfind.curate.titles import variants
+from snapfind.errors import SnapfindError
+from snapfind.index.words import spelled
+from tests.pictures import picture
+
+UNITS = ["-", "红色陶瓷咖啡杯", "<p>Cotton</p><br/>", "<a x='", "(", " ", "a-", "1.", "&amp;", "QUJD"]
+LENGTH = 50_000
+
+
+def content(number: int) -> bytes:
+    written = io.BytesIO()
+    picture(number).save(written, "PNG")
+    return written.getvalue()
+
+
+def long(unit: str, length: int) -> str:
+    return (unit * length)[:length]
+
+
+def put(catalogue, text):
+    catalogue.put([(Product("long", title=text, description=text, attributes={"note": text}), {"a.png": content(8)})])
+
+
+def update(catalogue, text):
+    catalogue.update("mug-1", {"title": text, "description": text})
+
+
+def search(catalogue, text):
+    catalogue.search(text[:2048])
+
+
+def filtered(catalogue, text):
+    catalogue.search(picture(3), filter=f"title = '{text[:2000]}' and not {text[:2000]}")
+
+
+def titles(_, text):
+    variants(text, "Acme")
+
+
+def words(_, text):
+    spelled(text)
+
+
+def seconds(step, catalogue, text) -> float:
+    begin = time.process_time()
+    with contextlib.suppress(SnapfindError):  # refused in a sentence: the time counts all the same
+        step(catalogue, text)
+    return time.process_time() - begin
+
+
+@pytest.mark.parametrize("step", [put, update, search, filtered, titles, words])
+def test_twice_the_text_takes_no_more_than_about_twice_the_time(catalogue, step):
+    seconds(step, catalogue, "warm up")
+    for unit in UNITS:
+        once, twice = (seconds(step, catalogue, long(unit, length)) for length in (LENGTH, 2 * LENGTH))
+        assert twice < 3 * once + 1.0, f"{unit!r}: {once:.2f} s, then {twice:.2f} s"
+
+
+@pytest.mark.parametrize("gap", [" ", "   ", " ( ", "\t\n "])
+def test_many_not_in_a_filter_are_read_at_once(catalogue, gap):
+    begin = time.process_time()
+    with pytest.raises(SnapfindError):
+        catalogue.search(picture(3), filter=("not" + gap) * 40 + "x")
+    assert time.process_time() - begin < 2
+
+
+def test_html_is_not_searched_but_its_text_is_and_the_shop_reads_back_what_it_wrote(catalogue):
+    html = "<div style='color:red'><p>fine&nbsp;caf&eacute; cup</p><p>&lt;b&gt;stone&lt;/b&gt;ware</p></div>"
+    changes = {
+        "title": "M&uuml;sli <b>bowl</b>",
+        "brand": "H&amp;M",
+        "category": "Home &amp; Garden",
+        "description": html,
+    }
+    assert catalogue.update("mug-1", changes).description == html
+    product = catalogue.get("mug-1")
+    assert (product.title, product.brand, product.category) == ("Müsli bowl", "H&M", "Home & Garden")
+    for text in ("café", "Müsli", "stoneware", "caf&eacute;", "H&M"):
+        hit = catalogue.search(text)[0]
+        assert hit.product.id == "mug-1" and "words" in hit.parts, text
+    for text in ("nbsp", "eacute", "style color", "div"):
+        assert all("words" not in hit.parts for hit in catalogue.search(text)), text
+
+
+def test_html_says_the_same_in_tables_values_and_changes(shop):
+    shop.rows[0].append("description")
+    for row, text in zip(shop.rows[1:], ("<p>caf&eacute;</p>", "", "")):
+        row.append(text)
+    shop.write()
+    with shop.open() as opened:
+        opened.add(shop.table)
+        opened.put([(Product("new", title="Cup", description="<p>caf&eacute;</p>"), {"n.png": content(9)})])
+        opened.update("mug-1", {"description": "<p>caf&eacute;</p>"})
+        found = {hit.product.id for hit in opened.search("café") if "words" in hit.parts}
+        assert found == {"tea-1", "new", "mug-1"}
+        assert opened.add(shop.table).changed == 0
+
+
+def test_a_description_of_any_length_costs_about_as_much_as_a_short_one(catalogue):
+    long_text = "soft cotton for cold evenings, washable at forty degrees. " * 80
+    update(catalogue, "warm up")
+    short = seconds(update, catalogue, long_text[:400])
+    assert seconds(update, catalogue, long_text) < 3 * short + 0.5
+    assert catalogue.search("soft cotton")[0].product.id == "mug-1"
