@@ -125,6 +125,10 @@ class Client:
         """Number of products."""
         return int(self.info()["products"])
 
+    def __bool__(self) -> bool:
+        """True, with or without products, and without a request: `if client` asks whether there is one."""
+        return True
+
     # ── changing ─────────────────────────────────────────────────────────────────
 
     def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:

@@ -19,7 +19,7 @@ from snapfind.errors import BadInput, BadRequest, Forbidden, NotFound, SnapfindE
 from snapfind.index.payload import point_id
 from snapfind.media.images import Limits, probe
 from snapfind.server.acs import Signatures
-from snapfind.server.asking import decode_base64
+from snapfind.server.bodies import decode_base64
 from snapfind.server.service import Service
 from snapfind.server.trace import Trace, trace_of
 from snapfind.types import Answer, Box, Hit, Like, Picture, Product, Query

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TimedOut, TooLarge
+from snapfind.server.complaints import bad_request
+from snapfind.server.shapes import Given
 from snapfind.server.trace import Trace, trace_of
 
-__all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "bad_request", "handle_errors", "reply"]
+__all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "handle_errors", "reply"]
 
 
 class Reply(BaseModel):
@@ -53,6 +55,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     408: _described(408, "the body came too slowly"),
     409: _described(409, "it contradicts what was asked before"),
     413: _described(413, "more bytes or items than the limits"),
+    415: _described(415, "the body is compressed in a way that is not taken"),
     422: _described(422, "the request does not fit the API"),
     429: _described(429, "too many requests; see the header Retry-After"),
     500: _described(500, "a fault of the server; its log has the reason under the request id"),
@@ -71,8 +74,18 @@ def reply(trace: Trace, shape: type[R], **fields: Any) -> R:
 
 def error_body(error: SnapfindError, trace: Trace) -> bytes:
     """The one shape of errors, as JSON."""
-    problem = Problem(code=error.code, message=error.message, field=error.field, help=f"/v1/errors#{error.code}")
+    problem = Problem(
+        code=error.code,
+        message=_sendable(error.message),
+        field=None if error.field is None else _sendable(error.field),
+        help=f"{trace.root}/v1/errors#{error.code}",
+    )
     return reply(trace, ErrorReply, error=problem).model_dump_json().encode()
+
+
+def _sendable(text: str) -> str:
+    """Half a character of the input becomes a question mark: an answer about it must not fail for it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def error_headers(error: SnapfindError) -> dict[str, str]:
@@ -102,16 +115,21 @@ def _known(request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, (RequestValidationError, ValidationError))
-    return answer_error(bad_request(error), trace_of(request))
+    return answer_error(bad_request(error, _shape_of(request, error)), trace_of(request))
 
 
-def bad_request(error: RequestValidationError | ValidationError) -> BadRequest:
-    """The first complaint of pydantic as one sentence that names the field."""
-    first = error.errors()[0]
-    places = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
-    where = ".".join(places) or "the body"
-    said = str(first["msg"]).removeprefix("Value error, ")
-    return BadRequest(f"{where}: {said[:1].lower()}{said[1:]}", field=where if places else None)
+def _shape_of(request: Request, error: RequestValidationError | ValidationError) -> type[BaseModel] | None:
+    """The shape of the body that was wrong: the framework's of the route, or that of a body read by hand."""
+    if isinstance(error, ValidationError):
+        return _named(Given, error.title)
+    field = getattr(request.scope.get("route"), "body_field", None)
+    shape = field.field_info.annotation if field else None
+    return shape if isinstance(shape, type) and issubclass(shape, BaseModel) else None
+
+
+def _named(shape: type[BaseModel], name: str) -> type[BaseModel] | None:
+    own = shape.__subclasses__()
+    return next((one for one in own if one.__name__ == name), None)
 
 
 def _framework(request: Request, error: Exception) -> Response:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
-from snapfind.errors import ReadOnly
+from snapfind.errors import ReadOnly, SnapfindError
 from snapfind.events.event import Event
 from snapfind.events.later import Later
 from snapfind.media.apart import Apart
@@ -59,7 +59,7 @@ class Service:
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
         own = catalogue if isinstance(catalogue, Catalog) else None
-        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own else None
+        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own is not None else None
         self.inside = 0  # requests being read, run or answered; touched by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
 
@@ -73,7 +73,15 @@ class Service:
         if not self.reads_only:
             self.jobs.start()
             self.catalogue.prune()
+            threading.Thread(target=self._prune_daily, name="snapfind-prune", daemon=True).start()
         self.ready.set()
+
+    def _prune_daily(self) -> None:
+        while not self.stopping.wait(86_400):
+            try:
+                self.catalogue.prune()
+            except SnapfindError as error:
+                log.warning("old events could not be deleted: %s", error.message)
 
     @property
     def reads_only(self) -> bool:

@@ -21,13 +21,17 @@ def new_id(given: str = "") -> str:
 
 @dataclass(slots=True)
 class Trace:
-    """Grows while the request runs; `caller` is the id of the key, "" without one."""
+    """Grows while the request runs; `caller` is the id of the key, "" without one.
+
+    `root` is the path below which the server answers, to begin links with.
+    """
 
     request_id: str
     begin: float = field(default_factory=time.perf_counter)
     steps: dict[str, float] = field(default_factory=dict)
     caller: str = ""
     route: str = ""
+    root: str = ""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from snapfind.types import Kind
+from snapfind.types import Kind, check_characters
 
 __all__ = ["All", "Any_", "Between", "Exists", "Filter", "Is", "Not", "Value", "json_path", "public_name", "where"]
 
@@ -280,4 +280,7 @@ def _grouped(part: Filter, text: str) -> str:
 def where(key: str, values: Sequence[Value]) -> Filter:
     """Points whose payload key is one of the values: what the catalogue itself asks for."""
     kind: Kind = "bool" if values and isinstance(values[0], bool) else "text"
+    for value in values:
+        if isinstance(value, str):
+            check_characters(value, key.lstrip("_"))
     return Is(key, kind, tuple(values))
