@@ -89,7 +89,8 @@ class Source:
     def item(self, product: Product, name: str) -> Item:
         """The picture that a row names. Raises BadRow where it is not to be had."""
         if "://" not in name:
-            return Item(product, name, _inside(self.root, name))
+            path = _inside(self.root, name)
+            return Item(product, _below(self.root, path, name), path)
         if self.fetching is None:
             reason = "addresses are fetched only where you allow it: set SNAPFIND_FETCH=public, or to names of hosts"
             raise BadRow(reason, code="picture_url")
@@ -201,6 +202,11 @@ def _filled(product: Product, before: Product) -> Product:
         description=product.description or before.description,
         attributes={**before.attributes, **product.attributes},
     )
+
+
+def _below(root: Path, path: Path, name: str) -> str:
+    """An absolute name as one below the root: names are served, and paths of this machine must not be."""
+    return path.relative_to(root).as_posix() if Path(name).is_absolute() else name
 
 
 def _inside(root: Path, name: str) -> Path:

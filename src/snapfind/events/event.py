@@ -67,13 +67,16 @@ class Event:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise BadInput(f"{name} {value} is not a number", field=name)
+        self._check_texts()
+        if self.at.tzinfo is None:
+            raise BadInput("the time of an event needs its zone, such as 2026-01-31T12:00:00Z", field="at")
+        if not FIRST <= self.at <= LAST:
+            raise BadInput("the time of an event lies between 1970 and 2200", field="at")
+
+    def _check_texts(self) -> None:
         for name in _TEXTS:
             check_characters(getattr(self, name), name)
         if isinstance(self.before, str):
             check_characters(self.before, "before")
         for product in self.results:
             check_characters(product, "results")
-        if self.at.tzinfo is None:
-            raise BadInput("the time of an event needs its zone, such as 2026-01-31T12:00:00Z", field="at")
-        if not FIRST <= self.at <= LAST:
-            raise BadInput("the time of an event lies between 1970 and 2200", field="at")

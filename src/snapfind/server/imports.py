@@ -71,7 +71,7 @@ async def start_import(
         job = await asyncio.to_thread(_submit, service, form, idempotency_key)
     finally:
         await form.close()
-    return reply(trace, JobReply, job=job_shape(job))
+    return reply(trace, JobReply, job=job_shape(job, service))
 
 
 def _submit(service: Service, form: FormData, key: str) -> Any:

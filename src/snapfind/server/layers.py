@@ -64,7 +64,9 @@ class Outer:
         headers = Headers(scope=scope)
         service = self._service()
         root = prefix_of(service.settings.text("root_path"))
-        trace = scope["snapfind.trace"] = Trace(new_id(headers.get("x-request-id", "")), root=root)
+        trace = scope["snapfind.trace"] = Trace(
+            new_id(headers.get("x-request-id", "")), root=root, private=service.private
+        )
         status = 0
 
         async def sending(message: Message) -> None:

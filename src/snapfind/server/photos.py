@@ -7,12 +7,12 @@ from PIL.Image import Image
 from pydantic import Field, model_validator
 
 from snapfind.errors import BadRequest
+from snapfind.server.auth import needs
 from snapfind.server.bodies import decode_base64, read_json
 from snapfind.server.forms import form_of, is_form
-from snapfind.server.auth import needs
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
-from snapfind.server.shapes import BoxShape, Given, RegionShape, region_shape
+from snapfind.server.shapes import BoxShape, Given, RegionShape, picture_named, region_shape
 from snapfind.types import Box
 
 __all__ = ["CompareBody", "ExplainBody", "PhotoBody", "router"]
@@ -168,7 +168,8 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
         with trace.step("decode"):
             photo = service.photo(file)
         with trace.step("encode"):
-            found = service.shop.explain(photo, body.product, body.picture, box)
+            picture = picture_named(service.shop.get(body.product), body.picture)
+            found = service.shop.explain(photo, body.product, picture.name, box)
         return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
 
     return await service.reading.run(trace, heat)

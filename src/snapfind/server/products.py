@@ -11,10 +11,10 @@ from snapfind.catalog.report import AddReport
 from snapfind.catalog.sources import Failure
 from snapfind.errors import BadPicture, BadRequest, NotFound, TooLarge
 from snapfind.media.fetch import fetch
-from snapfind.server.bodies import decode_base64, read_json
-from snapfind.server.forms import form_of, is_form
 from snapfind.server.auth import needs
+from snapfind.server.bodies import decode_base64, read_json
 from snapfind.server.cursors import cursor_of, place_of
+from snapfind.server.forms import form_of, is_form
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 from snapfind.server.shapes import Given, Plain, ProductShape, product_shape

@@ -1,5 +1,6 @@
 """The one shape of replies and the one shape of errors, on every endpoint and for the framework's own errors too."""
 
+import math
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -76,7 +77,7 @@ def error_body(error: SnapfindError, trace: Trace) -> bytes:
     """The one shape of errors, as JSON."""
     problem = Problem(
         code=error.code,
-        message=_sendable(error.message),
+        message=_sendable(trace.private(error.message)),
         field=None if error.field is None else _sendable(error.field),
         help=f"{trace.root}/v1/errors#{error.code}",
     )
@@ -91,7 +92,7 @@ def _sendable(text: str) -> str:
 def error_headers(error: SnapfindError) -> dict[str, str]:
     """Retry-After where the caller should come back, WWW-Authenticate where a key is wanted."""
     if isinstance(error, Busy):
-        return {"Retry-After": str(max(1, round(error.retry_after)))}
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     return {"WWW-Authenticate": 'Bearer realm="snapfind"'} if error.http_status == HTTPStatus.UNAUTHORIZED else {}
 
 
@@ -140,7 +141,7 @@ def _framework(request: Request, error: Exception) -> Response:
     elsewhere = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.routes)
     match 405 if error.status_code == 404 and elsewhere else error.status_code:
         case 404:
-            known = NotFound(f"there is nothing at {path}; see /openapi.json")
+            known = NotFound(f"there is nothing at {path}; see /docs")
         case 405:
             known = BadRequest(f"{request.method} is not a method of {path}", code="method_wrong")
             known.http_status = 405

@@ -163,7 +163,8 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
         groups=[
             GroupShape(
-                region=region_shape(group.region), hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits]
+                region=region_shape(group.region),
+                hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits],
             )
             for group in answer.groups
         ],

@@ -4,13 +4,16 @@ import io
 import logging
 import math
 import random
+import tempfile
 import threading
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends
 from PIL import Image
 from starlette.requests import Request
 
+import snapfind
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
@@ -25,6 +28,7 @@ from snapfind.server.jobs import Jobs
 from snapfind.server.keys import KeyStore
 from snapfind.server.meter import Meter
 from snapfind.server.metrics import Metrics
+from snapfind.server.private import without_folders
 from snapfind.server.trace import Trace, trace_of
 from snapfind.server.work import works
 from snapfind.types import Box
@@ -40,6 +44,9 @@ class Service:
     def __init__(self, catalogue: Catalog | Replica, *, needs_key: bool = False) -> None:
         settings = catalogue.settings
         self.shop, self.settings, self.needs_key = catalogue, settings, needs_key
+        own_folders = [catalogue.folder.path, Path(snapfind.__file__).parent, Path(tempfile.gettempdir())]
+        models = settings.text("models")
+        self._folders = [*own_folders, *([Path(models).expanduser()] if models else [])]
         self.metrics, self.version = Metrics(), __version__
         self.keys = KeyStore(catalogue.folder.path)
         timeout, queue = settings.number("timeout"), settings.whole("queue")
@@ -82,6 +89,10 @@ class Service:
                 self.catalogue.prune()
             except SnapfindError as error:
                 log.warning("old events could not be deleted: %s", error.message)
+
+    def private(self, text: str) -> str:
+        """A text to serve, without the folders of this machine."""
+        return without_folders(text, self._folders)
 
     @property
     def reads_only(self) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from snapfind.errors import BadInput
+from snapfind.errors import BadInput, NotFound
 from snapfind.index.payload import point_id
 from snapfind.types import Attribute, Box, Hit, Picture, Product, Region, check_characters
 
@@ -19,6 +19,7 @@ __all__ = [
     "ProductShape",
     "RegionShape",
     "hit_shape",
+    "picture_named",
     "product_shape",
     "region_shape",
     "served_name",
@@ -101,6 +102,15 @@ class HitShape(BaseModel):
 def served_name(name: str) -> str:
     """The name of a picture without the folders of this machine: older catalogues keep absolute paths."""
     return _FOLDERS.sub("", name) if _ABSOLUTE.match(name) else name
+
+
+def picture_named(product: Product, name: str) -> Picture:
+    """The picture of a product that is served under that name. Raises NotFound."""
+    for known in (lambda one: one.name, lambda one: served_name(one.name)):
+        for picture in product.pictures:
+            if known(picture) == name:
+                return picture
+    raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
 
 
 def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:

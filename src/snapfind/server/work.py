@@ -15,6 +15,7 @@ from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
+from snapfind.server.private import without_folders
 from snapfind.server.unpack import unpack
 from snapfind.settings import Settings
 
@@ -97,10 +98,12 @@ def artifact_of(settings: Settings, name: str) -> Path:
     return found
 
 
-def _write_failures(path: Path, report: AddReport) -> None:
-    draft = path.with_suffix(".new")
+def _write_failures(target: Path, report: AddReport) -> None:
+    draft = target.with_suffix(".new")
     with draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "code", "path", "reason"])
-        writer.writerows([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
-    draft.replace(path)
+        for failure in report.failures:
+            path, reason = (without_folders(text, [target.parent]) for text in (failure.path, failure.reason))
+            writer.writerow([failure.id, failure.code, path, reason])
+    draft.replace(target)
