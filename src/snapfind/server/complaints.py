@@ -45,12 +45,12 @@ _SENTENCES = {
 }
 
 
-def bad_request(error: RequestValidationError | ValidationError, body: type[BaseModel] | None = None) -> BadRequest:
+def bad_request(error: RequestValidationError | ValidationError, body: Any = None) -> BadRequest:
     """The first complaint as an error of the API; a field that is not known comes first.
 
     Args:
         error: What pydantic or FastAPI raised.
-        body: Shape of the body, to suggest a field where the name was misspelt.
+        body: Annotation of the body, to suggest a field where the name was misspelt.
 
     Returns:
         BadRequest with one sentence and the name of the field.
@@ -64,7 +64,7 @@ def bad_request(error: RequestValidationError | ValidationError, body: type[Base
     return BadRequest(f"{where}: {_sentence(first, body)}", field=where if places else None)
 
 
-def _sentence(found: Mapping[str, Any], body: type[BaseModel] | None) -> str:
+def _sentence(found: Mapping[str, Any], body: Any) -> str:
     kind = found["type"]
     if kind == "extra_forbidden":
         return _unknown(found["loc"], body)
@@ -76,7 +76,7 @@ def _sentence(found: Mapping[str, Any], body: type[BaseModel] | None) -> str:
     return _SENTENCES[kind].format(given=shown, **{"error": told, **found.get("ctx", {})})
 
 
-def _unknown(places: tuple[int | str, ...], body: type[BaseModel] | None) -> str:
+def _unknown(places: tuple[int | str, ...], body: Any) -> str:
     """Suggest the nearest of the fields that the shape has at that place."""
     inside = [part for part in places if part not in _SOURCES]
     known = sorted({name for shape in _shapes(body, inside[:-1]) for name in shape.model_fields})
@@ -86,9 +86,9 @@ def _unknown(places: tuple[int | str, ...], body: type[BaseModel] | None) -> str
     return f"there is no such field{'; there are: ' + ', '.join(known) if known else ''}"
 
 
-def _shapes(top: type[BaseModel] | None, places: list[int | str]) -> list[type[BaseModel]]:
+def _shapes(top: Any, places: list[int | str]) -> list[type[BaseModel]]:
     """The shapes that may stand at a place of a body."""
-    found = [top] if top else []
+    found = list(_within(top))
     for place in places:
         if isinstance(place, str) and any(place in shape.model_fields for shape in found):
             inner = [shape.model_fields[place].annotation for shape in found if place in shape.model_fields]

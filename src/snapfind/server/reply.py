@@ -119,18 +119,12 @@ def _invalid(request: Request, error: Exception) -> Response:
     return answer_error(bad_request(error, _shape_of(request, error)), trace_of(request))
 
 
-def _shape_of(request: Request, error: RequestValidationError | ValidationError) -> type[BaseModel] | None:
+def _shape_of(request: Request, error: RequestValidationError | ValidationError) -> Any:
     """The shape of the body that was wrong: the framework's of the route, or that of a body read by hand."""
     if isinstance(error, ValidationError):
-        return _named(Given, error.title)
+        return next((shape for shape in Given.__subclasses__() if shape.__name__ == error.title), None)
     field = getattr(request.scope.get("route"), "body_field", None)
-    shape = field.field_info.annotation if field else None
-    return shape if isinstance(shape, type) and issubclass(shape, BaseModel) else None
-
-
-def _named(shape: type[BaseModel], name: str) -> type[BaseModel] | None:
-    own = shape.__subclasses__()
-    return next((one for one in own if one.__name__ == name), None)
+    return field.field_info.annotation if field else None
 
 
 def _framework(request: Request, error: Exception) -> Response:

@@ -237,7 +237,10 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, datetime.min.time())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours of the calendar, in another zone
+        return moment.replace(tzinfo=UTC)
 
 
 def _range(engine: Any, kind: Kind, ends: Mapping[str, Value]) -> Any:
