@@ -72,7 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("queue", 64, "requests", "Server: requests that wait for a worker; the next one gets 429.", 0, 100_000),
     Setting("timeout", 30.0, "seconds", "Server: longest time from taking a request to its answer.", 0.001, 3600),
     Setting("grace", 30.0, "seconds", "Server: time that running requests get when it is stopped.", 0, 3600),
-    Setting("rate", 6000, "requests/min", "Server: requests of one key; 0 sets no limit.", 0),
+    Setting("rate", 6000, "requests/min", "Server: requests of one key in any minute; 0 sets no limit.", 0),
     Setting("concurrency", 64, "requests", "Server: requests of one key at a time; 0 sets no limit.", 0),
     Setting("decoders", 2, "processes", "Server: processes that decode pictures, apart from everything else.", 1, 64),
     Setting("decode_memory", 1536, "MB", "Server: memory of a decoding process.", 256),
@@ -89,10 +89,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "hosts", "", "names", "Server: names under which it may be asked, parted by commas; empty takes any with a key."
     ),
+    Setting("root_path", "", "path", "Server: path below which a proxy offers it, such as /find; links begin with it."),
     Setting("models", "", "folder", "Server: where artifacts of models lie that an admin may use by name; empty none."),
     Setting("events", "", "URL", "Database of the events; empty takes a file of SQLite in the catalogue's folder."),
-    Setting("event_days", 365.0, "days", "Events older than this are deleted.", 1),
-    Setting("salt_days", 30.0, "days", "How long sessions are hashed with one salt.", 1),
+    Setting("event_days", 365.0, "days", "Events older than this are deleted.", 1, 36_500),
+    Setting("salt_days", 30.0, "days", "How long sessions are hashed with one salt.", 1, 36_500),
     Setting("log_searches", 1, "0 or 1", "Server: keep an event of each search (never its photo).", 0, 1),
     Setting("keep_photos", 0.0, "0 to 1", "Server: part of the searches whose photo is kept, to learn from.", 0, 1),
 )

@@ -1,6 +1,7 @@
 """The values that pass between rooms: Box, Picture, Product, Like, Query, Hit, Answer. Frozen, checked when made."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -24,6 +25,7 @@ __all__ = [
     "Region",
     "Regions",
     "Verdict",
+    "check_characters",
 ]
 
 Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
@@ -31,6 +33,32 @@ Kind = Literal["text", "number", "bool", "date", "list"]
 Verdict = Literal["match", "similar", "none"]
 Regions = Literal["subject", "whole", "all"]
 Order = Literal["clicks", "likeness"]
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def check_characters(text: str, field: str, kind: type[BadInput] = BadInput) -> None:
+    """Refuse a text that holds half a character (a lone surrogate): no encoding can store or send it.
+
+    JavaScript's `substring` through an emoji makes one, and so do undecodable bytes on a command line.
+
+    Args:
+        text: What was given.
+        field: Name of the input, for the message.
+        kind: Class of the error.
+
+    Raises:
+        BadInput: The text holds a lone surrogate.
+    """
+    if not text.isascii() and _HALF.search(text):
+        raise kind(f"{field} {text[:40]!r} holds half a character; send whole characters, in UTF-8", field=field)
+
+
+def _check_attributes(attributes: Mapping[str, Attribute]) -> None:
+    for name, value in attributes.items():
+        check_characters(name, "attribute")
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(text, str):
+                check_characters(text, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +167,9 @@ class Product:
             raise BadInput(f"product id {self.id[:40]!r}: an id has 1 to 256 characters", field="id")
         if self.price is not None and not _is_price(self.price):
             raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
+        for name in ("id", "title", "brand", "category", "description"):
+            check_characters(getattr(self, name), name)
+        _check_attributes(self.attributes)
 
 
 def _is_price(value: Any) -> bool:
@@ -166,6 +197,9 @@ class Like:
             raise BadQuery("a like holds exactly one of photo, text, product")
         if self.text is not None and not self.text.strip():
             raise BadQuery("the text of the query is empty; write what you look for", field="text")
+        for name, text in (("text", self.text), ("product", self.product)):
+            if text is not None:
+                check_characters(text, name, BadQuery)
         if not math.isfinite(self.weight) or self.weight == 0:
             raise BadQuery(
                 f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight"
@@ -197,6 +231,9 @@ class Query:
     def __post_init__(self) -> None:
         if self.order not in get_args(Order):
             raise BadQuery(f"order {self.order!r}: give one of {', '.join(get_args(Order))}", field="order")
+        for name, texts in (("filter", [self.filter]), ("category", [self.category]), ("recent", self.recent)):
+            for text in texts:
+                check_characters(text or "", name, BadQuery)
         if any(like.text is not None for like in self.marked):
             raise BadQuery("what is marked right or wrong is a product or a photo, not a text", field="marked")
         if self.regions not in get_args(Regions):

@@ -124,6 +124,54 @@ def test_old_events_go_and_with_them_their_salts(store):
     assert store.prune(5, now=NOW) == 1 and store.counts() == {}
 
 
+DAY = timedelta(days=1)
+
+
+def pruned(store, now):
+    store.prune(365, now=store.trusted_now(now))
+    return store.counts().get("click", 0)
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing_until_it_has_gone_on_for_a_day(store):
+    store.write([click(at=NOW - 400 * DAY), click(at=NOW - 10 * DAY), click(at=NOW)])
+    assert pruned(store, NOW) == 2
+    ahead = NOW + 5000 * DAY
+    for minute in range(5):  # started again and again with the wrong time
+        assert pruned(store, ahead + timedelta(minutes=minute)) == 2
+    assert pruned(store, NOW + DAY) == 2  # and set right
+    assert pruned(store, ahead) == 2  # wrong once more
+    assert pruned(store, ahead + DAY) == 0  # a day on: it is that time
+
+
+@pytest.mark.parametrize("pause", [1, 6, 30, 1000])
+def test_old_events_go_after_a_pause_of_any_length(store, pause):
+    store.write([click(at=NOW - 364 * DAY), click(at=NOW)])
+    assert pruned(store, NOW) == 2
+    later = NOW + pause * DAY
+    store.write([click(at=later)])
+    pruned(store, later)
+    assert pruned(store, later + DAY) == (1 if pause > 365 else 2)
+
+
+def test_a_clock_that_goes_back_deletes_nothing(store):
+    store.write([click(at=NOW)])
+    pruned(store, NOW)
+    assert pruned(store, datetime(1970, 1, 3, tzinfo=UTC)) == 1 and pruned(store, NOW) == 1
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "1969-12-31T00:00:00+00:00", "9999-12-31T23:59:59-12:00"])
+def test_dates_at_the_ends_of_time_are_refused(at):
+    with pytest.raises(BadInput, match="between 1970 and 2200"):
+        click(at=datetime.fromisoformat(at))
+
+
+@pytest.mark.parametrize("zone", [None, UTC])
+def test_reading_between_the_ends_of_time(store, zone):
+    store.write(all_kinds())
+    first, last = datetime.min.replace(tzinfo=zone), datetime.max.replace(tzinfo=zone)
+    assert len(list(store.read(since=first, until=last))) == len(KINDS)
+
+
 def test_reading_a_kind_and_a_span_of_time(store):
     store.write([*all_kinds(), click(at=NOW + timedelta(days=1))])
     assert len(list(store.read(kind="click"))) == 2

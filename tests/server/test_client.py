@@ -156,6 +156,19 @@ def test_keys_on_the_command_line(shop, monkeypatch, capsys):
     assert run(monkeypatch, capsys, "key", "list", shop.folder / "none")[0] == 2
 
 
+def test_the_first_key_says_that_it_closes_the_server_and_the_last_that_it_opens(shop, monkeypatch, capsys):
+    shop.open().close()
+    first = run(monkeypatch, capsys, "key", "create", shop.path)[2]
+    assert "first key" in first and "SNAPFIND_KEY" in first and "--scope admin" in first
+    second = run(monkeypatch, capsys, "key", "create", shop.path, "--scope", "admin")[2]
+    assert "first key" not in second
+    known = [one["id"] for one in json.loads(run(monkeypatch, capsys, "key", "list", shop.path, "--json")[1])]
+    assert "no key any more" not in run(monkeypatch, capsys, "key", "revoke", shop.path, known[0])[2]
+    assert "no key any more" in run(monkeypatch, capsys, "key", "revoke", shop.path, known[1])[2]
+    code, _, err = run(monkeypatch, capsys, "key", "create", shop.path, "--scope", "admin")
+    assert code == 0 and "first key" in err and "--scope admin" not in err
+
+
 def test_another_address_needs_a_key(shop, monkeypatch, capsys):
     shop.open().close()
     for host in ("0.0.0.0", "::", "192.0.2.1"):

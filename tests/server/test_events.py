@@ -1,5 +1,7 @@
 """Events over HTTP, and the searches that the server notes by itself."""
 
+import pytest
+
 from tests.server.conftest import photo64, serving
 
 
@@ -46,3 +48,34 @@ def test_a_list_with_a_wrong_event_stores_none(fresh):
     given = [{"kind": "click", "product": "a"}, {"kind": "click", "product": "a", "position": 0}]
     assert fresh.post("/v1/events", json={"events": given}).json()["error"]["field"] == "events.1.position"
     assert fresh.get("/v1/events/counts").json()["counts"] == {}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "-99999999999999",
+        "1e300",
+        "10000-01-01T00:00:00Z",
+    ],
+)
+def test_a_date_at_the_end_of_time_is_refused(fresh, at):
+    found = fresh.post("/v1/events", json={"events": [{"kind": "click", "product": "tea-1", "at": at}]})
+    assert found.status_code in (400, 422) and found.json()["error"]["message"]
+    assert fresh.get("/v1/quality?days=3650").status_code == 200
+    for days in ("0", "3651", "1e400", "-1", "99999999999999999999"):
+        assert fresh.get(f"/v1/quality?days={days}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "value", ["0001-01-01", "9999-12-31", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_a_product_and_a_filter_may_have_any_date(fresh, value):
+    assert fresh.patch("/v1/products/tea-1", json={"attributes": {"since": value}}).status_code == 200
+    for sign in ("=", "<", ">=", "!="):
+        found = fresh.get("/v1/products", params={"filter": f"since {sign} {value}"})
+        assert found.status_code in (200, 400), found.text
+    assert fresh.get("/v1/facets/since").status_code in (200, 400)

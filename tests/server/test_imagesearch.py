@@ -1,5 +1,6 @@
 """The facade of Alibaba Cloud Image Search, driven by its real SDK over HTTP on this machine."""
 
+import base64
 import io
 import time
 
@@ -59,7 +60,8 @@ def add(sdk, product, name, number, **fields):
 
 
 def by_pic(sdk, number, **fields):
-    request = models.SearchImageByPicRequest(**NAME, pic_content=photo64(number), **{"crop": False, **fields})
+    given = {"crop": False, "pic_content": photo64(number), **fields}
+    request = models.SearchImageByPicRequest(**NAME, **given)
     return sdk.search_image_by_pic_with_options(request, RuntimeOptions()).body
 
 
@@ -96,6 +98,16 @@ def test_add_search_update_delete(sdk):
     assert sdk.delete_image_with_options(by_filter, RuntimeOptions()).body.success
     whole = models.DeleteImageRequest(**NAME, product_id="cup-1")
     assert sdk.delete_image_with_options(whole, RuntimeOptions()).body.data.pic_names == ["back"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])
+def test_every_format_of_that_service_is_taken(sdk, kind):
+    content = base64.b64encode(photo(40, kind)).decode()
+    request = models.AddImageRequest(**NAME, product_id="f", pic_name=kind, pic_content=content)
+    assert sdk.add_image_with_options(request, RuntimeOptions()).body.success
+    found = by_pic(sdk, 40, pic_content=content)
+    assert found.auctions[0].product_id == "f"
+    sdk.delete_image_with_options(models.DeleteImageRequest(**NAME, product_id="f"), RuntimeOptions())
 
 
 def test_search_by_name_text_and_filter(sdk):

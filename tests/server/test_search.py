@@ -1,6 +1,8 @@
 """POST /v1/search and GET /v1/similar: the same answers as the library, in JSON and as a form, a page at a time."""
 
-from tests.server.conftest import photo, photo64
+import snapfind
+from snapfind.server import build
+from tests.server.conftest import BASE, Checked, over, photo, photo64
 
 
 def ids(found):
@@ -79,12 +81,19 @@ def test_a_box_limits_the_photo(client):
 
 def test_an_empty_catalogue_answers_with_nothing(tmp_path, served, shop):
     shop.rows = shop.rows[:1]
-    import snapfind
-    from snapfind.server import build
-    from tests.server.conftest import BASE, Checked
-
     with Checked(build(snapfind.open(tmp_path / "empty.snap")), base_url=BASE) as client:
         assert ids(client.post("/v1/search", json={"photo": photo64(0)})) == []
         assert ids(client.post("/v1/search", json={"text": "tea"})) == []
         assert client.get("/readyz").status_code == 200
         assert client.get("/v1/products").json()["products"] == []
+
+
+def test_an_empty_or_emptied_shop_takes_products(tmp_path):
+    with Checked(build(snapfind.open(tmp_path / "empty.snap")), base_url=BASE) as client:
+        for _ in range(2):
+            assert client.get("/v1/info").json()["read_only"] is False
+            body = {"products": [{"id": "a", "pictures": [{"name": "a", "content": photo64(0)}]}]}
+            assert client.post("/v1/products", json=body).json()["added"] == 1
+            assert client.delete("/v1/products/a").json()["deleted"] == 1
+        files = {"pictures": ("cup.png", photo(3))}
+        assert over(client, client.post("/v1/imports", files=files).json()["job"])["report"]["added"] == 1

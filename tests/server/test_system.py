@@ -63,6 +63,37 @@ def test_every_error_has_the_one_shape(client, method, path, body, status, code)
     assert found.json()["error"]["message"] and found.json()["error"]["help"] == f"/v1/errors#{code}"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "message"),
+    [
+        ("POST", "/v1/search", {"text": "a", "limt": 3}, "limt", "did you mean 'limit'?"),
+        ("POST", "/v1/search", {"likes": [{"txt": "a"}]}, "likes.0.txt", "did you mean 'text'?"),
+        ("POST", "/v1/products", {"products": [{"id": "a", "titel": "b"}]}, "products.0.titel", "mean 'title'?"),
+        ("POST", "/v1/regions", {"phto": "a"}, "phto", "did you mean 'photo'?"),
+        ("POST", "/v1/compare", {"a": {"photos": "a"}, "b": {}}, "a.photos", "did you mean 'photo'?"),
+        ("PATCH", "/v1/products/tea-1", {"prise": 3}, "prise", "did you mean 'price'?"),
+        ("POST", "/v1/events", {"events": [{"kind": "click", "produkt": "a"}]}, "events.0.produkt", "mean 'product'?"),
+        ("POST", "/v1/exports", {"formt": "csv"}, "formt", "did you mean 'format'?"),
+        ("POST", "/v1/models/fit", {"keep": True}, "keep", "did you mean 'kept'?"),
+        ("POST", "/v1/flywheel/turns", {"xyz": 1}, "xyz", "there are: depth, gain"),
+        ("POST", "/v1/search", {"text": "a", "limit": "ten"}, "limit", "'ten' is not a whole number"),
+        ("POST", "/v1/search", {"text": "a", "limit": 0}, "limit", "the least is 1"),
+        ("POST", "/v1/search", {"text": 5}, "text", "5 is not a text"),
+        ("POST", "/v1/regions", {}, "photo", "it is missing"),
+        ("PATCH", "/v1/products/tea-1", {"price": -1}, "price", "the least is 0"),
+        ("POST", "/v1/events", {"events": [{"kind": "hover"}]}, "events.0.kind", "is not known; there are: 'search'"),
+        ("POST", "/v1/events", {"events": []}, "events", "it has 0 items; the least is 1"),
+        ("GET", "/v1/products?limit=ten", None, "limit", "'ten' is not a whole number"),
+        ("POST", "/v1/search", [], None, "[] is not an object"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_told_in_our_words(client, method, path, body, field, message):
+    found = client.request(method, path, **({"json": body} if body is not None else {}))
+    problem = found.json()["error"]
+    assert (found.status_code, problem["field"]) == (422, field), found.text
+    assert message in problem["message"]
+
+
 def test_a_body_that_is_no_json_and_a_form_that_is_cut(client):
     broken = client.post("/v1/search", content=b"{", headers={"content-type": "application/json"})
     assert broken.status_code == 422

@@ -102,8 +102,9 @@ class Adding:
         # The last row of a picture wins, and the last row of a product speaks for all its pictures.
         items = {point_id(entry.product.id, entry.picture): entry for entry in chunk if isinstance(entry, Item)}
         products = bare | {item.product.id: item.product for item in items.values()}
-        self.seen |= items.keys()
         stored = held(self.index, list(products))
+        items = _named_as_before(items, stored)
+        self.seen |= items.keys()
         fresh = self._refresh(stored, products)
         self._count_bare(bare, stored, fresh)
         yield len(failures) + len(bare)
@@ -206,6 +207,18 @@ class Adding:
         if not self.report.dry_run:
             rewrite(self.index, changed, self.model)
         return {point.id for point in changed}
+
+
+def _named_as_before(items: Mapping[str, Item], stored: Held) -> dict[str, Item]:
+    """Pictures that an older version stored under their absolute path keep that name, so that none is stored twice."""
+    found: dict[str, Item] = {}
+    for point, item in items.items():
+        before = "" if point in stored.points else point_id(item.product.id, str(item.path))
+        if before in stored.points:
+            found[before] = replace(item, picture=str(item.path))
+        else:
+            found[point] = item
+    return found
 
 
 def _titled(points: Sequence[Point], model: Model) -> list[Point]:

@@ -89,10 +89,10 @@ class Opened:
         return self.events.forget(session)
 
     def prune(self) -> None:
-        """Delete events and kept photos that are older than `event_days`."""
-        days = self.settings.number("event_days")
-        self.events.prune(days)
-        self.asked.prune(days)
+        """Delete events and kept photos that are older than `event_days`; a clock that jumped ahead deletes none."""
+        days, now = self.settings.number("event_days"), self.events.trusted_now()
+        self.events.prune(days, now=now)
+        self.asked.prune(days, now=now)
 
     def _reshelve(self) -> None:
         answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]

@@ -158,6 +158,10 @@ class Reading(Opened):
         """Number of products."""
         return self.index.count(where("_primary", [True]))
 
+    def __bool__(self) -> bool:
+        """True, with or without products: `if catalog` asks whether there is one, not whether it holds anything."""
+        return True
+
     def info(self) -> dict[str, Any]:
         """Counts, models, kinds of the attributes, bytes on disk."""
         manifest = self.folder.manifest

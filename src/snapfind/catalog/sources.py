@@ -66,7 +66,8 @@ class Source:
         """The picture that a row names. Raises BadRow where it is not to be had."""
         local = name.lower().startswith("file://") or (name.startswith("//") and files and files.exists(name))
         if local or not is_address(name):
-            return Item(product, name, (files or Names(self.root)).find(name))
+            path = (files or Names(self.root)).find(name)
+            return Item(product, _below(self.root, path, name), path)
         url = whole_address(name)
         if not url.startswith(("http://", "https://")):
             raise BadRow("pictures are fetched by http and https only; give such an address", code="picture_url")
@@ -231,3 +232,9 @@ def _filled(product: Product, before: Product) -> Product:
         description=product.description or before.description,
         attributes={**before.attributes, **product.attributes},
     )
+
+
+def _below(root: Path, path: Path, name: str) -> str:
+    """An absolute name as one below the root: names are served, and paths of this machine must not be."""
+    absolute = Path(name).is_absolute() or name.lower().startswith("file://")
+    return path.relative_to(root).as_posix() if absolute and path.is_relative_to(root) else name

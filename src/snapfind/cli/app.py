@@ -9,7 +9,7 @@ import typer
 
 from snapfind._version import __version__
 from snapfind.cli.lazy import Entry, lazy_group
-from snapfind.cli.place import at_server
+from snapfind.cli.place import at_server, readable
 from snapfind.cli.printing import fail
 from snapfind.errors import FREE_MEMORY, SnapfindError, is_out_of_memory
 
@@ -85,7 +85,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal or a pipe of few letters gets the others as escapes
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(at_server(sys.argv[1:]))
+        app(at_server(readable(sys.argv[1:])))
     except SnapfindError as error:
         fail(error.message)
         sys.exit(error.exit_code)
@@ -94,6 +94,10 @@ def main() -> None:
             raise
         fail("stopped; what was stored is kept, run it again to go on")
         sys.exit(1)
+    except UnicodeEncodeError as error:  # a name that a terminal of few letters cannot write
+        shown = error.object[error.start : error.end]
+        fail(f"{shown!r} cannot be written in the encoding of this terminal; set LC_ALL=C.UTF-8 and run it again")
+        sys.exit(2)
     except BrokenPipeError:  # `snapfind … | head`
         sys.stderr.close()
         sys.exit(0)

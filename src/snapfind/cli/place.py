@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
     from snapfind.client import Client
 
-__all__ = ["Place", "at", "at_server", "folder_of"]
+__all__ = ["Place", "at", "at_server", "folder_of", "readable"]
 
 Place = Annotated[
     str,
@@ -27,6 +27,36 @@ Place = Annotated[
 ]
 _GROUPS = {"model"}
 _ANYWHERE = {"add", "search", "show", "facets", "export", "delete", "info", "mcp", *_GROUPS}
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The words of a command line, decoded anew where the terminal has another encoding than Python took it for.
+
+    Bytes that could not be decoded come as halves of characters. Names of files stay as they are: the file system
+    takes their bytes. Other words are read as UTF-8, else as Latin-1.
+
+    Args:
+        words: As `sys.argv` has them.
+
+    Returns:
+        Words without halves of characters, except names of files that exist.
+    """
+    return [word if _is_whole(word) or os.path.lexists(word) else _decoded(word) for word in words]
+
+
+def _is_whole(word: str) -> bool:
+    return word.isascii() or not re.search("[\ud800-\udfff]", word)
+
+
+def _decoded(word: str) -> str:
+    try:
+        content = word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # not of bytes: the verb refuses it
+        return word
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def at_server(words: Sequence[str]) -> list[str]:

@@ -70,10 +70,20 @@ def create(
         bool, typer.Option("--signing", help="For SDKs that sign requests (--compat): prints id and secret.")
     ] = False,
 ) -> None:
-    """Make a key and print it once; only its hash is kept."""
-    key, whole = _store(shop).create(name, scope or ["search"], signing=signing)
+    """Make a key and print it once; only its hash is kept. With the first key a server refuses all who have none."""
+    store = _store(shop)
+    first = not store.keys()
+    key, whole = store.create(name, scope or ["search"], signing=signing)
     out.print(f"{key.id} {whole}" if signing else whole, markup=False)
     err.print(f"key {key.id} may {', '.join(key.scopes)}; it is not shown again")
+    if first:
+        err.print(
+            "this is the first key: from now on a server of this catalog, one that runs too, refuses every request "
+            "without a key. Give it to the page when it asks, and to clients as SNAPFIND_KEY; "
+            f"to open the server again: snapfind key revoke {shop} {key.id}"
+        )
+        if not key.may("write"):
+            err.print(f"nobody can change products over HTTP yet: snapfind key create {shop} --scope admin")
 
 
 @keys.command("list")
@@ -92,8 +102,11 @@ def list_(shop: Shop, json: Json = False) -> None:
 @keys.command("revoke")
 def revoke(shop: Shop, key: Annotated[str, typer.Argument(metavar="ID", help="As `key list` shows it.")]) -> None:
     """Refuse a key from now on, in a server that is running too."""
-    gone = _store(shop).revoke(key)
+    store = _store(shop)
+    gone = store.revoke(key)
     out.print(f"key {gone.id} is revoked")
+    if not store.keys():
+        err.print("there is no key any more: a server on this machine answers everyone here, without a key")
 
 
 def _store(shop: Path) -> "KeyStore":

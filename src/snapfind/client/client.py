@@ -15,12 +15,12 @@ from snapfind.catalog.sources import Failure, Folders, open_source
 from snapfind.client.sending import batches
 from snapfind.client.transport import Transport
 from snapfind.client.values import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
-from snapfind.errors import BadInput, Forbidden, SnapfindError
+from snapfind.errors import BadInput, Forbidden, NotFound, SnapfindError
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
 from snapfind.media.fetch import Fetching
 from snapfind.settings import Settings
-from snapfind.types import Box, Kind, Order, Product, Region, Regions
+from snapfind.types import Box, Kind, Order, Product, Region, Regions, check_characters
 
 __all__ = ["Client"]
 
@@ -92,12 +92,19 @@ class Client:
     def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
         """Values of a field and the number of products that have each."""
         asked = {"limit": limit} | ({"filter": filter} if filter else {})
-        found = self._ask.ask("GET", f"/v1/facets/{quote(name, safe='')}", params=asked)["values"]
+        found = self._ask.ask("GET", f"/v1/facets/{_part(name, 'field')}", params=asked)["values"]
         return [(one["value"], one["count"]) for one in found]
 
     def picture(self, product: str, name: str) -> bytes:
         """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
-        return self._ask.raw("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
+        try:
+            return self._ask.raw("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
+        except NotFound:  # older catalogs keep absolute paths as names, and servers do not show them
+            shown = self._ask.ask("GET", _path(product))["product"]["pictures"]
+            found = next((one for one in shown if one["name"] == name), None)
+            if found is None:
+                raise NotFound(f"no picture {name!r} of product {product!r}") from None
+            return self._ask.raw("GET", f"/v1/pictures/{found['id']}.jpg").content
 
     def info(self) -> dict[str, Any]:
         """Counts, model, fields; with the key of an admin also the models."""
@@ -124,6 +131,10 @@ class Client:
     def __len__(self) -> int:
         """Number of products."""
         return int(self.info()["products"])
+
+    def __bool__(self) -> bool:
+        """True, with or without products, and without a request: `if client` asks whether there is one."""
+        return True
 
     # ── changing ─────────────────────────────────────────────────────────────────
 
@@ -285,7 +296,13 @@ class Client:
 
 
 def _path(product: str) -> str:
-    return f"/v1/products/{quote(product, safe='')}"
+    return f"/v1/products/{_part(product, 'product')}"
+
+
+def _part(text: str, field: str) -> str:
+    """A text as a part of an address. Raises BadInput."""
+    check_characters(text, field)
+    return quote(text, safe="")
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class Transport:
         for attempt in range(self._retries + 1):
             try:
                 found = self._http.request(method, path, **options)
+            except UnicodeEncodeError:
+                raise BadInput(
+                    "a text of the request holds half a character; send whole characters, in UTF-8"
+                ) from None
             except httpx.TimeoutException:
                 raise NotReady(f"{self.url} did not answer in time; raise `timeout`") from None
             except httpx.TransportError as error:

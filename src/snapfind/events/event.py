@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from snapfind.errors import BadInput
-from snapfind.types import Box
+from snapfind.types import Box, check_characters
 
-__all__ = ["KINDS", "Event", "EventKind"]
+__all__ = ["FIRST", "KINDS", "LAST", "Event", "EventKind"]
 
 EventKind = Literal["search", "impression", "click", "category_switch", "box_change", "cart", "purchase"]
 KINDS: tuple[EventKind, ...] = get_args(EventKind)
+_TEXTS = ("search", "session", "product", "category", "text", "filter", "space", "version", "arm", "id")
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _PRODUCT = {"impression", "click", "cart", "purchase"}
 
 
@@ -65,5 +67,16 @@ class Event:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise BadInput(f"{name} {value} is not a number", field=name)
+        self._check_texts()
         if self.at.tzinfo is None:
             raise BadInput("the time of an event needs its zone, such as 2026-01-31T12:00:00Z", field="at")
+        if not FIRST <= self.at <= LAST:
+            raise BadInput("the time of an event lies between 1970 and 2200", field="at")
+
+    def _check_texts(self) -> None:
+        for name in _TEXTS:
+            check_characters(getattr(self, name), name)
+        if isinstance(self.before, str):
+            check_characters(self.before, "before")
+        for product in self.results:
+            check_characters(product, "results")

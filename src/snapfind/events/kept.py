@@ -5,8 +5,8 @@ A photo is kept small, as a JPEG without metadata, under the id of its search, a
 """
 
 import re
-import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL.Image import Image
@@ -45,9 +45,9 @@ class KeptPhotos:
             path.unlink(missing_ok=True)
         return len(found)
 
-    def prune(self, days: float) -> int:
+    def prune(self, days: float, *, now: datetime | None = None) -> int:
         """Delete what is older than so many days; returns how many."""
-        oldest = time.time() - 86_400 * days
+        oldest = (now or datetime.now(UTC)).timestamp() - 86_400 * days
         old = [path for path in self if path.stat().st_mtime < oldest]
         for path in old:
             path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from snapfind.errors import CatalogBroken, NoRoom
+from snapfind.events.clock import trusted
 from snapfind.events.event import Event, EventKind
 from snapfind.events.table import COLUMNS, event_of, events, metadata, millis, row_of, salts
 
@@ -114,6 +115,10 @@ class EventStore:
         with self._engine.begin() as connection:
             hashes = [_hashed(session, salt) for salt in connection.scalars(select(salts.c.salt))]
             return connection.execute(delete(events).where(events.c.session.in_(hashes))).rowcount if session else 0
+
+    def trusted_now(self, now: datetime | None = None) -> datetime:
+        """The time to measure ages by: the clock's, unless it jumped ahead of the last look at it (events/clock.py)."""
+        return trusted(self._engine, now or datetime.now(UTC))
 
     def prune(self, days: float, *, now: datetime | None = None) -> int:
         """Delete what is older than `days`, and the salts under which nothing is left; returns how many events."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from snapfind.events.event import Event
+from snapfind.events.event import FIRST, LAST, Event
 from snapfind.types import Box
 
-__all__ = ["COLUMNS", "event_of", "events", "metadata", "millis", "row_of", "salts"]
+__all__ = ["COLUMNS", "clock", "event_of", "events", "metadata", "millis", "row_of", "salts"]
 
 metadata = MetaData()
 events = Table(
@@ -49,6 +49,12 @@ salts = Table(
     Column("begun", BigInteger, primary_key=True),
     Column("salt", LargeBinary(32), nullable=False),
 )
+clock = Table(  # one row: events/clock.py
+    "clock",
+    metadata,
+    Column("last", BigInteger, primary_key=True),
+    Column("ahead", BigInteger),  # when the clock was first found far ahead of `last`
+)
 COLUMNS: tuple[str, ...] = tuple(column.name for column in events.columns)
 _SAME = [
     "kind",
@@ -67,8 +73,11 @@ _SAME += ["quantity", "amount", "space", "version", "arm", "id"]
 
 
 def millis(when: datetime) -> int:
-    """Milliseconds since 1970, UTC."""
-    return round(when.timestamp() * 1000)
+    """Milliseconds since 1970, UTC, of any date that Python has; without a zone it is local time."""
+    try:
+        return round(when.timestamp() * 1000)
+    except (OverflowError, ValueError, OSError):  # local time at the ends of the calendar
+        return round(when.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def row_of(event: Event, session: str, id: str) -> dict[str, Any]:
@@ -92,7 +101,8 @@ def event_of(row: Mapping[str, Any]) -> Event:
     return Event(
         **{name: row[name] for name in _SAME},
         session=row["session"],
-        at=datetime.fromtimestamp(row["at"] / 1000, UTC),
+        # older versions took any date
+        at=datetime.fromtimestamp(min(max(row["at"], millis(FIRST)), millis(LAST)) / 1000, UTC),
         box=box,
         before=before,
         results=tuple(json.loads(row["results"])),

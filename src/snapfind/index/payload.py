@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from snapfind.index.markup import plain_line, plain_text
-from snapfind.types import Attribute, Kind, Picture, Product
+from snapfind.types import Attribute, Kind, Picture, Product, check_characters
 
 __all__ = ["FIXED", "RESERVED", "SYSTEM", "picture_of", "point_id", "product_of", "to_payload", "words_of"]
 
@@ -29,7 +29,9 @@ _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
 
 def point_id(product: str, picture: str) -> str:
-    """The id of a point: the same for the same product and picture in every catalogue."""
+    """The id of a point: the same for the same product and picture in every catalogue. Raises BadInput."""
+    check_characters(product, "product")
+    check_characters(picture, "picture")
     return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}"))
 
 

@@ -10,7 +10,7 @@ __all__ = ["FORMATS", "named", "sniff"]
 
 
 def _formats() -> tuple[str, ...]:
-    known = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+    known = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
     if find_spec("pillow_heif") is None:
         return known
     from pillow_heif import register_heif_opener
@@ -29,6 +29,8 @@ _MAGIC = {
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+    b"P5": "PPM",
+    b"P6": "PPM",
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from snapfind._version import __version__
@@ -27,6 +27,7 @@ from snapfind.server import (
     system,
     turns,
 )
+from snapfind.server.addressing import prefix_of
 from snapfind.server.auth import needs
 from snapfind.server.layers import Bounded, Outer
 from snapfind.server.openapi import describe
@@ -57,15 +58,17 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
         version=__version__,
         summary="Snap it, find it: a shopper's photo finds the product in your catalogue.",
         lifespan=life,
-        docs_url=None,  # their pages load scripts from a foreign host; docs/reference/http.md has the same content
+        docs_url=None,  # its page loads scripts from a foreign host; web/docs.html does not
         redoc_url=None,
         separate_input_output_schemas=False,
+        servers=[{"url": root}] if (root := prefix_of(service.settings.text("root_path"))) else None,
     )
     app.state.service = service
     routes(app)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
     if compat == "imagesearch":
         imagesearch.mount(app, service)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
     app.add_middleware(Bounded, service=lambda: service)
@@ -79,6 +82,10 @@ def routes(app: FastAPI) -> None:
         app.include_router(noun.router)
     app.include_router(system.open_router)
     describe(app)
+
+
+async def _docs() -> Response:
+    return FileResponse(_PAGE / "docs.html")
 
 
 async def _metrics(request: Request) -> Response:

@@ -1,20 +1,19 @@
 """The body of a search as a Query: JSON with photos in base64, or a form with photos as files."""
 
-import base64
-import binascii
 import hashlib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from snapfind.errors import BadPicture, BadQuery, BadRequest, TooLarge
+from snapfind.errors import BadQuery, BadRequest, TooLarge
+from snapfind.server.bodies import decode_base64, read_json
+from snapfind.server.forms import form_of, is_form
 from snapfind.server.shapes import BoxShape, Given
 from snapfind.settings import Settings
 from snapfind.types import Box, Like, Order, Query, Regions
 
-__all__ = ["LikeBody", "SearchBody", "decode_base64", "form_of", "read_search"]
+__all__ = ["LikeBody", "SearchBody", "read_search"]
 
 
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
@@ -128,14 +127,9 @@ class Asked(BaseModel):
 
 async def read_search(request: Request, settings: Settings) -> Asked:
     """The search in a request's body. Raises BadRequest, BadPicture, BadQuery, TooLarge, pydantic's ValidationError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    if is_form(request):
         return _from_form(await form_of(request, settings))
-    if kind not in {"application/json", ""}:
-        raise BadRequest(
-            f"a search comes as application/json or multipart/form-data, not {kind[:60]}", code="media_type_wrong"
-        )
-    body = SearchBody.model_validate_json(await request.body() or b"{}")
+    body = await read_json(request, SearchBody, empty=b"{}")
     body = _spelt_out(body)
     files = [
         like.url if like.url is not None else decode_base64(like.photo or "", "photo")
@@ -143,37 +137,6 @@ async def read_search(request: Request, settings: Settings) -> Asked:
         if like.seen
     ]
     return Asked.model_construct(body=body, files=files)
-
-
-def decode_base64(text: str, field: str) -> bytes:
-    """The bytes of a base64 text, a data: address too. Raises BadPicture."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise BadPicture(f"{field} is not base64; send the bytes of a picture file in base64", field=field) from None
-
-
-class _Form(MultiPartParser):
-    """Files of a form stay in memory: a query photo never touches the disk."""
-
-    spool_max_size = 2**40
-
-
-async def form_of(request: Request, settings: Settings) -> list[tuple[str, str | bytes]]:
-    """Name and value of each field of a form, a file as its bytes; bounded in number and size. Raises BadRequest."""
-    most = settings.whole("max_body")
-    try:
-        parser = _Form(request.headers, request.stream(), max_files=100, max_fields=200, max_part_size=most)
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        reason = getattr(error, "message", "") or "no boundary, or parts that are cut off"
-        raise BadRequest(f"the form cannot be read: {reason}") from None
-    try:
-        return [(name, value if isinstance(value, str) else await value.read()) for name, value in form.multi_items()]
-    finally:
-        await form.close()
 
 
 def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
@@ -202,7 +165,9 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
 
 def _spelt_out(body: SearchBody) -> SearchBody:
     """The short forms as likes, and the box on the only photo."""
-    short = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
+    given = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
+    # a page may send every field of its form; alone an empty one is said to be empty
+    short = {name: value for name, value in given.items() if value} or ({} if body.likes else given)
     likes = [*body.likes, *(LikeBody(**{name: value}) for name, value in short.items())]
     if not likes:
         raise BadQuery("the query is empty: give a photo, a text or a product", field="likes")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from snapfind.errors import BadQuery, ExtraMissing
-from snapfind.server.asking import decode_base64
+from snapfind.server.bodies import decode_base64
 from snapfind.server.shapes import hit_shape, product_shape
 from snapfind.types import Like
 

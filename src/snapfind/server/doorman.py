@@ -14,7 +14,10 @@ from starlette.datastructures import Headers
 from snapfind.errors import Forbidden
 from snapfind.server.service import Service
 
-__all__ = ["admit", "is_loopback"]
+__all__ = ["OPEN", "admit", "is_loopback"]
+
+# what load balancers and containers ask by an address, or without a name: it tells nothing
+OPEN = frozenset({"/healthz", "/readyz"})
 
 
 def is_loopback(host: str) -> bool:
@@ -29,14 +32,18 @@ def is_loopback(host: str) -> bool:
 
 
 def admit(headers: Headers, scope: MutableMapping[str, Any], service: Service) -> None:
-    """Raises Forbidden for a request that a page of another site made, or that came under a foreign name."""
+    """Raises Forbidden for a request that a page of another site made, or that came under a foreign name.
+
+    Health probes are always admitted.
+    """
     asked = headers.get("host", "")
+    if scope["path"] in OPEN:
+        return
     name = _name(asked)
     named = {known.strip().lower() for known in service.settings.text("hosts").split(",") if known.strip()}
     if name not in named and (named or not service.needs_key) and not is_loopback(name):
-        raise Forbidden(
-            f"this server is not known as {name[:100]!r}; add the name to the setting `hosts`", code="host_wrong"
-        )
+        mend = "add the name to the setting `hosts`" if name else "send the header Host"
+        raise Forbidden(f"this server is not known as {name[:100]!r}; {mend}", code="host_wrong")
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != asked.lower():
         raise Forbidden("a page of another site may not ask this server", code="origin_foreign")

@@ -19,8 +19,9 @@ from snapfind.errors import BadInput, BadRequest, Forbidden, NotFound, SnapfindE
 from snapfind.index.payload import point_id
 from snapfind.media.images import Limits, probe
 from snapfind.server.acs import Signatures
-from snapfind.server.asking import decode_base64
+from snapfind.server.bodies import decode_base64
 from snapfind.server.service import Service
+from snapfind.server.shapes import picture_named, served_name
 from snapfind.server.trace import Trace, trace_of
 from snapfind.types import Answer, Box, Hit, Like, Picture, Product, Query
 
@@ -58,8 +59,9 @@ def mount(app: FastAPI, service: Service) -> None:
                     return await _run(service, trace, scope, action, query, body)
             return await _run(service, trace, scope, action, query, body)
         except SnapfindError as error:
-            told = {"RequestId": trace.request_id, "Success": False, "Code": error.code, "Message": error.message}
-            return JSONResponse(told | {"Msg": error.message}, error.http_status)
+            said = trace.private(error.message).encode("utf-8", "replace").decode()
+            told = {"RequestId": trace.request_id, "Success": False, "Code": error.code, "Message": said}
+            return JSONResponse(told | {"Msg": said}, error.http_status)
 
     app.add_route("/", ask, methods=["POST"], include_in_schema=False)
 
@@ -100,14 +102,18 @@ def _update(service: Service, fields: Fields) -> Reply:
 def _delete(service: Service, fields: Fields) -> Reply:
     if fields.get("IsDeleteByFilter", "").lower() == "true":
         filter = _needed(fields, "Filter")
-        names = [picture.name for product in service.shop.products(filter=filter) for picture in product.pictures]
+        names = [
+            served_name(picture.name)
+            for product in service.shop.products(filter=filter)
+            for picture in product.pictures
+        ]
         service.catalogue.delete(filter=filter)
     elif name := fields.get("PicName"):
         product, names = _needed(fields, "ProductId"), [name]
         service.catalogue.remove(point_id(product, _picture(service, product, name).name))
     else:
         product = service.shop.get(_needed(fields, "ProductId")).id
-        names = [picture.name for picture in service.shop.get(product).pictures]
+        names = [served_name(picture.name) for picture in service.shop.get(product).pictures]
         service.catalogue.delete([product])
     return {"Code": 0, "Message": "success", "Data": {"PicNames": names}}
 
@@ -234,7 +240,7 @@ def _auction(product: Product, picture: Picture, hit: Hit | None) -> Reply:
     told: Reply = {
         name: product.attributes[own] for name, own in names.items() if product.attributes.get(own) is not None
     }
-    told |= {"ProductId": product.id, "PicName": picture.name, "CategoryId": product.category}
+    told |= {"ProductId": product.id, "PicName": served_name(picture.name), "CategoryId": product.category}
     return told | ({"Score": round(hit.score, 4), "SortExprValues": f"{hit.score:.6f};0"} if hit else {})
 
 
@@ -243,10 +249,7 @@ def _head(count: int, milliseconds: int = 0) -> Reply:
 
 
 def _picture(service: Service, product: str, name: str) -> Picture:
-    found = next((picture for picture in service.shop.get(product).pictures if picture.name == name), None)
-    if found is None:
-        raise NotFound(f"no picture {name[:80]!r} of product {product!r}")
-    return found
+    return picture_named(service.shop.get(product), name)
 
 
 def _given(fields: Fields) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from snapfind.catalog.columns import parse_columns
 from snapfind.catalog.pictures import is_of_system, is_picture
 from snapfind.catalog.tables import TABLES, table_suffix
 from snapfind.errors import BadRequest
 from snapfind.server.auth import needs
+from snapfind.server.forms import media_type, read_form
 from snapfind.server.jobs_api import JobReply, job_shape
 from snapfind.server.reply import ERRORS, reply
 from snapfind.server.service import Now, Service, Serving
@@ -64,33 +64,24 @@ async def start_import(
     curl -F table=@products.csv -F pictures=@pictures.zip -H 'Idempotency-Key: monday' http://127.0.0.1:8000/v1/imports
     ```
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if media_type(request) != "multipart/form-data":
         raise BadRequest("an import comes as multipart/form-data", code="media_type_wrong")
-    form = await _read(request)
+    form = await read_form(request, files=10_000, fields=20)
     try:
         job = await asyncio.to_thread(_submit, service, form, idempotency_key)
     finally:
         await form.close()
-    return reply(trace, JobReply, job=job_shape(job))
-
-
-async def _read(request: Request) -> FormData:
-    try:
-        return await MultiPartParser(request.headers, request.stream(), max_files=10_000, max_fields=20).parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        reason = getattr(error, "message", "") or "no boundary, or parts that are cut off"
-        raise BadRequest(f"the form cannot be read: {reason}") from None
+    return reply(trace, JobReply, job=job_shape(job, service))
 
 
 def _submit(service: Service, form: FormData, key: str) -> Any:
-    tables = [file for file in form.getlist("table") if isinstance(file, UploadFile)]
-    pictures = [file for file in form.getlist("pictures") if isinstance(file, UploadFile)]
-    sync = str(form.get("sync", "false")).lower()
+    tables, pictures = (_chosen(form, name) for name in ("table", "pictures"))
+    sync = str(form.get("sync") or "false").lower()
     if sync not in {"true", "false"}:
         raise BadRequest("sync is true or false", field="sync")
     if len(tables) > 1 or not (tables or pictures):
         raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
-    columns, kinds = parse_columns(map(str, form.getlist("column")))
+    columns, kinds = parse_columns(text for each in form.getlist("column") if (text := str(each)).strip())
     place = service.jobs.room()
     try:
         said = sorted({**columns, **{f"{name}:": kind for name, kind in kinds.items()}}.items())
@@ -104,6 +95,12 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def _chosen(form: FormData, name: str) -> list[UploadFile]:
+    """The files of a field; a browser sends one without a name and a byte where nobody chose any."""
+    files = [file for file in form.getlist(name) if isinstance(file, UploadFile)]
+    return [file for file in files if file.filename or file.size]
 
 
 def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:

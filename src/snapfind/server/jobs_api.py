@@ -57,14 +57,18 @@ class ExportBody(Given):
 assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 
-def job_shape(job: Job) -> JobShape:
+def job_shape(job: Job, service: Service) -> JobShape:
     """A job as JSON shows it."""
-    return JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
+    shown = JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
+    shown.error = job.error and {name: service.private(text) for name, text in job.error.items()}
+    notes = [service.private(str(note)) for note in job.report.get("notes", ())]
+    shown.report = job.report | ({"notes": notes} if notes else {})
+    return shown
 
 
 def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobShape:
     """Take a job that needs no files."""
-    return job_shape(service.jobs.submit(service.jobs.room(), kind, spec))
+    return job_shape(service.jobs.submit(service.jobs.room(), kind, spec), service)
 
 
 @router.get("/jobs", response_model=JobsReply, dependencies=[needs("write")])
@@ -75,7 +79,7 @@ async def list_jobs(service: Serving, trace: Now) -> JobsReply:
     curl http://127.0.0.1:8000/v1/jobs
     ```
     """
-    return reply(trace, JobsReply, jobs=[job_shape(job) for job in service.jobs.all()])
+    return reply(trace, JobsReply, jobs=[job_shape(job, service) for job in service.jobs.all()])
 
 
 @router.get("/jobs/{job}", response_model=JobReply, dependencies=[needs("write")])
@@ -86,7 +90,7 @@ async def get_job(job: Id, service: Serving, trace: Now) -> JobReply:
     curl http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.get(job)))
+    return reply(trace, JobReply, job=job_shape(service.jobs.get(job), service))
 
 
 @router.delete("/jobs/{job}", response_model=JobReply, status_code=202, dependencies=[needs("write")])
@@ -97,7 +101,7 @@ async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
     curl -X DELETE http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.cancel(job)))
+    return reply(trace, JobReply, job=job_shape(service.jobs.cancel(job), service))
 
 
 @router.get(

@@ -13,10 +13,14 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
 
 from snapfind.errors import Busy, NoRoom, OutOfMemory, ServerFailed, SnapfindError, TooLarge, is_out_of_memory
-from snapfind.server.doorman import admit
+from snapfind.server.addressing import addressed, prefix_of
+from snapfind.server.doorman import OPEN, admit
 from snapfind.server.gate import Gate
+from snapfind.server.inflating import is_gzip, unpacked
 from snapfind.server.reply import answer_error
 from snapfind.server.service import Service
 from snapfind.server.trace import Trace, new_id
@@ -67,7 +71,11 @@ class Outer:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        trace = scope["snapfind.trace"] = Trace(new_id(headers.get("x-request-id", "")))
+        service = self._service()
+        root = prefix_of(service.settings.text("root_path"))
+        trace = scope["snapfind.trace"] = Trace(
+            new_id(headers.get("x-request-id", "")), root=root, private=service.private
+        )
         status = 0
 
         async def sending(message: Message) -> None:
@@ -79,15 +87,23 @@ class Outer:
                 for name, value in _HEADERS.items():
                     own.setdefault(name, value)
                 own.setdefault("Cache-Control", "no-store")
+            elif asked["method"] == "HEAD":
+                message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
             await send(message)
 
-        service = self._service()
+        asked = scope
         service.inside += 1
         try:
+            scope = addressed(asked, root)
             if scope["path"] not in _PROBES and service.inside > service.settings.whole("connections"):
                 raise Busy("too many requests at once; come back after the time in Retry-After")
             admit(headers, scope, service)
+            if root and asked["path"] == root:  # relative links of the page need the slash
+                await RedirectResponse(f"{root}/", 307)(scope, receive, sending)
+                return
             await self.app(scope, receive, sending)
+        except ClientDisconnect:
+            log.info("request %s: the caller went away before its body was whole", trace.request_id)
         except SnapfindError as error:
             await self._refuse(error, trace, scope, receive, sending, begun=status)
         except Exception as error:
@@ -115,7 +131,7 @@ class Outer:
             )
 
 
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROBES = OPEN | {"/metrics"}
 _LIMITS = {
     "/v1/imports": "max_import",
     **dict.fromkeys(("/v1/search", "/v1/products", "/v1/regions", "/v1/compare", "/v1/explain", "/"), "max_body"),
@@ -143,9 +159,12 @@ class Bounded:
         name = _LIMITS.get(scope["path"], "max_json")
         most, got, end = settings.whole(name), 0, time.monotonic() + settings.number("timeout")
         whole = False
-        told = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        told = headers.get("content-length", "0")
         if told.isdigit() and int(told) > most:
             raise _too_large(int(told), most, name)
+        if is_gzip(headers.get("content-encoding", "")):
+            receive = unpacked(receive)
 
         async def counting() -> Message:
             nonlocal got, whole

@@ -1,33 +1,40 @@
-"""How much one key may ask: so many requests a minute (a bucket that refills), so many at a time."""
+"""How much one key may ask: so many requests in any minute, so many at a time."""
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from snapfind.errors import Busy
 
 __all__ = ["Meter"]
 
 _MOST_KEYS = 100_000
+_MINUTE = 60.0
 
 
 @dataclass(slots=True)
 class _Use:
-    """A bucket of one key: what it may still ask, when that was so, how much of it runs."""
+    """When one key asked within the last minute, and how many of its requests run."""
 
-    left: float
-    when: float
+    times: deque[float] = field(default_factory=deque)
     inside: int = 0
 
 
 class Meter:
-    """Counts requests by key; 0 sets no limit."""
+    """A rate limit per key over a sliding window of a minute: exactly `rate` requests pass; 0 sets no limit.
 
-    def __init__(self, rate: float, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._concurrency, self._clock = rate / 60, concurrency, clock
-        self._burst = max(1.0, rate / 6)  # ten seconds' worth at once
+    Args:
+        rate: Requests of one key in any minute.
+        concurrency: Requests of one key at a time.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, rate: int, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._concurrency, self._clock = rate, concurrency, clock
         self._lock = threading.Lock()
         self._uses: dict[str, _Use] = {}
 
@@ -35,7 +42,7 @@ class Meter:
     def one(self, key: str) -> Iterator[None]:
         """One request of a key. Raises Busy with code `rate_limited`."""
         with self._lock:
-            use = self._uses.setdefault(key, _Use(self._burst, self._clock()))
+            use = self._uses.setdefault(key, _Use())
             self._take(use, key)
             use.inside += 1
         try:
@@ -53,9 +60,10 @@ class Meter:
         if not self._rate:
             return
         now = self._clock()
-        use.left = min(self._burst, use.left + (now - use.when) * self._rate)
-        use.when = now
-        if use.left < 1:
-            said = f"key {key} asks more than {self._rate * 60:g} times a minute; come back after Retry-After"
-            raise Busy(said, code="rate_limited", retry_after=(1 - use.left) / self._rate)
-        use.left -= 1
+        while use.times and now - use.times[0] >= _MINUTE:
+            use.times.popleft()
+        if len(use.times) >= self._rate:
+            wait = use.times[0] + _MINUTE - now
+            said = f"key {key} asked {self._rate} times within a minute, the most that is allowed"
+            raise Busy(f"{said}; ask again in {math.ceil(wait)} s", code="rate_limited", retry_after=wait)
+        use.times.append(now)

@@ -9,7 +9,7 @@ from snapfind.server.auth import needs
 from snapfind.server.jobs_api import JobReply, submit
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
-from snapfind.server.shapes import Given
+from snapfind.server.shapes import Given, served_name
 from snapfind.server.work import artifact_of
 
 __all__ = ["router"]
@@ -178,7 +178,13 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
 def _known(service: Service) -> dict[str, object]:
     manifest = service.shop.folder.manifest
     models = [
-        ModelShape(id=name, encoder=model.encoder, adapted=model.adapted, ready=model.ready, dim=model.dim)
+        ModelShape(
+            id=name,
+            encoder=served_name(model.encoder),
+            adapted=model.adapted,
+            ready=model.ready,
+            dim=model.dim,
+        )
         for name, model in manifest.models.items()
     ]
     trial = service.shop.trial

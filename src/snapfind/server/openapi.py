@@ -28,7 +28,9 @@ def describe(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes, servers=app.servers
+    )
     schemas = document["components"]["schemas"]
     for body in _BY_HAND:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -7,11 +7,12 @@ from PIL.Image import Image
 from pydantic import Field, model_validator
 
 from snapfind.errors import BadRequest
-from snapfind.server.asking import decode_base64, form_of
 from snapfind.server.auth import needs
+from snapfind.server.bodies import decode_base64, read_json
+from snapfind.server.forms import form_of, is_form
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
-from snapfind.server.shapes import BoxShape, Given, RegionShape, region_shape
+from snapfind.server.shapes import BoxShape, Given, RegionShape, picture_named, region_shape
 from snapfind.types import Box
 
 __all__ = ["CompareBody", "ExplainBody", "PhotoBody", "router"]
@@ -97,10 +98,10 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
     curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/regions
     ```
     """
-    if _is_form(request):
+    if is_form(request):
         file = _file(dict(await form_of(request, service.settings)), "photo")
     else:
-        file = decode_base64(PhotoBody.model_validate_json(await request.body()).photo, "photo")
+        file = decode_base64((await read_json(request, PhotoBody)).photo, "photo")
 
     def find() -> RegionsReply:
         with trace.step("decode"):
@@ -120,11 +121,11 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
     curl -F a=@photo.jpg -F b=@other.jpg http://127.0.0.1:8000/v1/compare
     ```
     """
-    if _is_form(request):
+    if is_form(request):
         form = dict(await form_of(request, service.settings))
         sides: list[bytes | str] = [_file(form, name) for name in ("a", "b")]
     else:
-        body = CompareBody.model_validate_json(await request.body())
+        body = await read_json(request, CompareBody)
         sides = [
             decode_base64(side.photo, name) if side.photo is not None else side.product or ""
             for name, side in (("a", body.a), ("b", body.b))
@@ -151,7 +152,7 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
     curl -F photo=@photo.jpg -F product=tea-1 -F picture=a.jpg http://127.0.0.1:8000/v1/explain
     ```
     """
-    if _is_form(request):
+    if is_form(request):
         form = dict(await form_of(request, service.settings))
         file = _file(form, "photo")
         told: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
@@ -159,7 +160,7 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
             told["box"] = Box.parse(told["box"]).as_tuple()
         body = ExplainBody.model_validate({"photo": "", **told})
     else:
-        body = ExplainBody.model_validate_json(await request.body())
+        body = await read_json(request, ExplainBody)
         file = decode_base64(body.photo, "photo")
     box = Box(*body.box) if body.box else None
 
@@ -167,7 +168,8 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
         with trace.step("decode"):
             photo = service.photo(file)
         with trace.step("encode"):
-            found = service.shop.explain(photo, body.product, body.picture, box)
+            picture = picture_named(service.shop.get(body.product), body.picture)
+            found = service.shop.explain(photo, body.product, picture.name, box)
         return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
 
     return await service.reading.run(trace, heat)
@@ -178,13 +180,6 @@ def _picture(side: bytes | str, service: Service) -> Image:
         return service.photo(side)
     product = service.shop.get(side)
     return service.photo(service.shop.picture(product.id, product.pictures[0].name))
-
-
-def _is_form(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in {"multipart/form-data", "application/json", ""}:
-        raise BadRequest(f"send application/json or multipart/form-data, not {kind[:60]}", code="media_type_wrong")
-    return kind == "multipart/form-data"
 
 
 def _file(form: dict[str, Part], name: str) -> bytes:

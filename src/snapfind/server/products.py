@@ -12,9 +12,10 @@ from snapfind.catalog.sources import Failure
 from snapfind.errors import BadPicture, BadRequest, NotFound, TooLarge
 from snapfind.index.payload import RESERVED
 from snapfind.media.fetch import fetch
-from snapfind.server.asking import decode_base64, form_of
 from snapfind.server.auth import needs
+from snapfind.server.bodies import decode_base64, read_json
 from snapfind.server.cursors import cursor_of, place_of
+from snapfind.server.forms import form_of, is_form
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 from snapfind.server.shapes import Given, Plain, ProductShape, product_shape
@@ -136,7 +137,7 @@ async def list_products(
 
     def page() -> ProductsReply:
         products, then = service.shop.page(filter=filter or None, after=after, limit=limit)
-        shown = [product_shape(product) for product in products]
+        shown = [product_shape(product, trace.root) for product in products]
         return reply(trace, ProductsReply, products=shown, next=cursor_of(then, filter or "") if then else None)
 
     return await service.reading.run(trace, page)
@@ -196,7 +197,7 @@ async def get_product(product: Id, service: Serving, trace: Now) -> ProductReply
     ```
     """
     found = await service.reading.run(trace, lambda: service.shop.get(product))
-    return reply(trace, ProductReply, product=product_shape(found))
+    return reply(trace, ProductReply, product=product_shape(found, trace.root))
 
 
 @router.patch("/{product:path}", response_model=ProductReply, dependencies=[needs("write")])
@@ -213,7 +214,7 @@ async def change_product(product: Id, body: ChangeBody, service: Serving, trace:
         name: getattr(body, name) for name in body.model_fields_set if name != "attributes"
     } | body.attributes
     found = await service.writing.run(trace, lambda: service.catalogue.update(product, changes))
-    return reply(trace, ProductReply, product=product_shape(found))
+    return reply(trace, ProductReply, product=product_shape(found, trace.root))
 
 
 @router.delete("", response_model=GoneReply, dependencies=[needs("write")])
@@ -245,14 +246,9 @@ async def delete_product(product: Id, service: Serving, trace: Now) -> GoneReply
 
 
 async def _read(request: Request, service: Service) -> list[tuple[Product, dict[str, bytes | str]]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    if is_form(request):
         return [await _from_form(request, service)]
-    if kind not in {"application/json", ""}:
-        raise BadRequest(
-            f"products come as application/json or multipart/form-data, not {kind[:60]}", code="media_type_wrong"
-        )
-    body = ProductsBody.model_validate_json(await request.body())
+    body = await read_json(request, ProductsBody)
     most = service.settings.whole("max_products")
     if len(body.products) > most:
         raise TooLarge(f"{len(body.products)} products in one write; the most is {most}", field="products")

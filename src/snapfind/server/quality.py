@@ -17,6 +17,7 @@ from snapfind.server.auth import needs
 from snapfind.server.jobs_api import JobReply, submit
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
+from snapfind.server.shapes import served_name
 
 __all__ = ["router"]
 
@@ -125,8 +126,8 @@ async def get_quality(
         trace,
         QualityReply,
         look=_look(last) if last else None,
-        findings=[_shape(one, now) for one in shown if one.id not in now],
-        applied=[_shape(one.finding, now) for one in reversed(now.values())][:limit],
+        findings=[_shape(one, now, trace.root) for one in shown if one.id not in now],
+        applied=[_shape(one.finding, now, trace.root) for one in reversed(now.values())][:limit],
         unmet=_unmet(asked, days),
     )
 
@@ -206,7 +207,7 @@ def _told(service: Service, trace: Now, outcome: Outcome, known: Finding | None)
     if not outcome.done:
         raise Conflict(outcome.said)
     now = journal.applied(service.shop.folder.path)
-    return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, now))
+    return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, now, trace.root))
 
 
 def _look(last: Findings) -> LookShape:
@@ -214,7 +215,7 @@ def _look(last: Findings) -> LookShape:
     return LookShape(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
 
 
-def _shape(one: Finding, now: dict[str, Applied]) -> FindingShape:
+def _shape(one: Finding, now: dict[str, Applied], root: str) -> FindingShape:
     changed = set(one.change.pictures) if one.change else set()
     return FindingShape(
         id=one.id,
@@ -224,8 +225,8 @@ def _shape(one: Finding, now: dict[str, Applied]) -> FindingShape:
             FoundPicture(
                 id=each.picture,
                 product=each.product,
-                name=each.name,
-                url=f"/v1/pictures/{each.picture}.jpg",
+                name=served_name(each.name),
+                url=f"{root}/v1/pictures/{each.picture}.jpg",
                 changes=each.picture in changed,
             )
             for each in one.shown[:_PICTURES]

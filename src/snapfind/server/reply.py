@@ -1,5 +1,6 @@
 """The one shape of replies and the one shape of errors, on every endpoint and for the framework's own errors too."""
 
+import math
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -12,9 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from snapfind.errors import BadRequest, Busy, NotFound, ServerFailed, SnapfindError, TimedOut, TooLarge
+from snapfind.server.complaints import bad_request
+from snapfind.server.shapes import Given
 from snapfind.server.trace import Trace, trace_of
 
-__all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "bad_request", "handle_errors", "reply"]
+__all__ = ["ERRORS", "ErrorReply", "Reply", "answer_error", "handle_errors", "reply"]
 
 
 class Reply(BaseModel):
@@ -53,6 +56,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     408: _described(408, "the body came too slowly"),
     409: _described(409, "it contradicts what was asked before"),
     413: _described(413, "more bytes or items than the limits"),
+    415: _described(415, "the body is compressed in a way that is not taken"),
     422: _described(422, "the request does not fit the API"),
     429: _described(429, "too many requests; see the header Retry-After"),
     500: _described(500, "a fault of the server; its log has the reason under the request id"),
@@ -71,14 +75,24 @@ def reply(trace: Trace, shape: type[R], **fields: Any) -> R:
 
 def error_body(error: SnapfindError, trace: Trace) -> bytes:
     """The one shape of errors, as JSON."""
-    problem = Problem(code=error.code, message=error.message, field=error.field, help=f"/v1/errors#{error.code}")
+    problem = Problem(
+        code=error.code,
+        message=_sendable(trace.private(error.message)),
+        field=None if error.field is None else _sendable(error.field),
+        help=f"{trace.root}/v1/errors#{error.code}",
+    )
     return reply(trace, ErrorReply, error=problem).model_dump_json().encode()
+
+
+def _sendable(text: str) -> str:
+    """Half a character of the input becomes a question mark: an answer about it must not fail for it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def error_headers(error: SnapfindError) -> dict[str, str]:
     """Retry-After where the caller should come back, WWW-Authenticate where a key is wanted."""
     if isinstance(error, Busy):
-        return {"Retry-After": str(max(1, round(error.retry_after)))}
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     return {"WWW-Authenticate": 'Bearer realm="snapfind"'} if error.http_status == HTTPStatus.UNAUTHORIZED else {}
 
 
@@ -102,16 +116,15 @@ def _known(request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, (RequestValidationError, ValidationError))
-    return answer_error(bad_request(error), trace_of(request))
+    return answer_error(bad_request(error, _shape_of(request, error)), trace_of(request))
 
 
-def bad_request(error: RequestValidationError | ValidationError) -> BadRequest:
-    """The first complaint of pydantic as one sentence that names the field."""
-    first = error.errors()[0]
-    places = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
-    where = ".".join(places) or "the body"
-    said = str(first["msg"]).removeprefix("Value error, ")
-    return BadRequest(f"{where}: {said[:1].lower()}{said[1:]}", field=where if places else None)
+def _shape_of(request: Request, error: RequestValidationError | ValidationError) -> Any:
+    """The shape of the body that was wrong: the framework's of the route, or that of a body read by hand."""
+    if isinstance(error, ValidationError):
+        return next((shape for shape in Given.__subclasses__() if shape.__name__ == error.title), None)
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return field.field_info.annotation if field else None
 
 
 def _framework(request: Request, error: Exception) -> Response:
@@ -122,7 +135,7 @@ def _framework(request: Request, error: Exception) -> Response:
     elsewhere = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.routes)
     match 405 if error.status_code == 404 and elsewhere else error.status_code:
         case 404:
-            known = NotFound(f"there is nothing at {path}; see /openapi.json")
+            known = NotFound(f"there is nothing at {path}; see /docs")
         case 405:
             known = BadRequest(f"{request.method} is not a method of {path}", code="method_wrong")
             known.http_status = 405

@@ -157,13 +157,14 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         trace,
         SearchReply,
         verdict=answer.verdict if hits else "none",
-        hits=[hit_shape(hit, explain=body.explain) for hit in hits],
+        hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in hits],
         box=answer.box.as_tuple() if answer.box else None,
         regions=[region_shape(region) for region in answer.regions],
         categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
         groups=[
             GroupShape(
-                region=region_shape(group.region), hits=[hit_shape(hit, explain=body.explain) for hit in group.hits]
+                region=region_shape(group.region),
+                hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits],
             )
             for group in answer.groups
         ],

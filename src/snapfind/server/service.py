@@ -4,17 +4,20 @@ import io
 import logging
 import math
 import random
+import tempfile
 import threading
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends
 from PIL import Image
 from starlette.requests import Request
 
+import snapfind
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
-from snapfind.errors import ReadOnly
+from snapfind.errors import ReadOnly, SnapfindError
 from snapfind.events.event import Event
 from snapfind.events.later import Later
 from snapfind.media.apart import Apart
@@ -25,6 +28,7 @@ from snapfind.server.jobs import Jobs
 from snapfind.server.keys import KeyStore
 from snapfind.server.meter import Meter
 from snapfind.server.metrics import Metrics
+from snapfind.server.private import without_folders
 from snapfind.server.trace import Trace, trace_of
 from snapfind.server.work import works
 from snapfind.types import Box
@@ -40,6 +44,9 @@ class Service:
     def __init__(self, catalogue: Catalog | Replica, *, needs_key: bool = False) -> None:
         settings = catalogue.settings
         self.shop, self.settings, self.needs_key = catalogue, settings, needs_key
+        own_folders = [catalogue.folder.path, Path(snapfind.__file__).parent, Path(tempfile.gettempdir())]
+        models = settings.text("models")
+        self._folders = [*own_folders, *([Path(models).expanduser()] if models else [])]
         self.metrics, self.version = Metrics(), __version__
         self.keys = KeyStore(catalogue.folder.path)
         timeout, queue = settings.number("timeout"), settings.whole("queue")
@@ -59,7 +66,7 @@ class Service:
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
         own = catalogue if isinstance(catalogue, Catalog) else None
-        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own else None
+        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own is not None else None
         self.inside = 0  # requests being read, run or answered; touched by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
 
@@ -73,7 +80,19 @@ class Service:
         if not self.reads_only:
             self.jobs.start()
             self.catalogue.prune()
+            threading.Thread(target=self._prune_daily, name="snapfind-prune", daemon=True).start()
         self.ready.set()
+
+    def _prune_daily(self) -> None:
+        while not self.stopping.wait(86_400):
+            try:
+                self.catalogue.prune()
+            except SnapfindError as error:
+                log.warning("old events could not be deleted: %s", error.message)
+
+    def private(self, text: str) -> str:
+        """A text to serve, without the folders of this machine."""
+        return without_folders(text, self._folders)
 
     @property
     def reads_only(self) -> bool:

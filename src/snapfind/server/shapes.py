@@ -1,12 +1,14 @@
 """The values of the library as the API shows them: products, pictures, boxes, hits."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from snapfind.errors import BadInput, NotFound
 from snapfind.index.payload import point_id
-from snapfind.types import Attribute, Box, Hit, Picture, Product, Region
+from snapfind.types import Attribute, Box, Hit, Picture, Product, Region, check_characters
 
 __all__ = [
     "BoxShape",
@@ -17,8 +19,10 @@ __all__ = [
     "ProductShape",
     "RegionShape",
     "hit_shape",
+    "picture_named",
     "product_shape",
     "region_shape",
+    "served_name",
 ]
 
 Side = Annotated[float, Field(ge=0, le=1)]
@@ -27,12 +31,30 @@ BoxShape = Annotated[
     Field(description="x0, y0, x1, y1 in 0..1 of the displayed picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
 ]
 Plain = bool | int | float | str | list[str]
+_ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
+_FOLDERS = re.compile(r".*[/\\](?=.)", re.DOTALL)
+
+
+class _Half(BadInput, ValueError):
+    """What pydantic wants raised, with the library's sentence."""
 
 
 class Given(BaseModel):
     """A body of a request: what is not known is refused, so that a misspelt field is not lost in silence."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _whole_characters(self) -> Self:
+        """FastAPI reads JSON with Python's parser, which lets half a character through."""
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            texts = [*value, *value.values()] if isinstance(value, dict) else [value]
+            for text in texts:
+                for one in text if isinstance(text, (list, tuple)) else [text]:
+                    if isinstance(one, str):
+                        check_characters(one, name, _Half)
+        return self
 
 
 class PictureShape(BaseModel):
@@ -77,21 +99,35 @@ class HitShape(BaseModel):
     parts: dict[str, float] = Field(description="raw signals; only with `explain`")
 
 
-def picture_shape(product: str, picture: Picture) -> PictureShape:
+def served_name(name: str) -> str:
+    """The name of a picture without the folders of this machine: older catalogues keep absolute paths."""
+    return _FOLDERS.sub("", name) if _ABSOLUTE.match(name) else name
+
+
+def picture_named(product: Product, name: str) -> Picture:
+    """The picture of a product that is served under that name. Raises NotFound."""
+    for known in (lambda one: one.name, lambda one: served_name(one.name)):
+        for picture in product.pictures:
+            if known(picture) == name:
+                return picture
+    raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
+
+
+def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
     """A picture with the address of its kept copy; the address changes with the picture, so it may be kept for good."""
     point = point_id(product, picture.name)
     return PictureShape.model_construct(
         id=point,
-        name=picture.name,
+        name=served_name(picture.name),
         width=picture.width,
         height=picture.height,
-        url=f"/v1/pictures/{point}.jpg?v={quote(picture.hash[:12])}",
+        url=f"{root}/v1/pictures/{point}.jpg?v={quote(picture.hash[:12])}",
         box=_sides(picture.box),
     )
 
 
-def product_shape(product: Product) -> ProductShape:
-    """A product as JSON shows it."""
+def product_shape(product: Product, root: str = "") -> ProductShape:
+    """A product as JSON shows it; links begin with `root`."""
     return ProductShape.model_construct(
         id=product.id,
         title=product.title,
@@ -100,15 +136,15 @@ def product_shape(product: Product) -> ProductShape:
         category=product.category,
         description=product.description,
         attributes={name: _plain(value) for name, value in product.attributes.items()},
-        pictures=[picture_shape(product.id, picture) for picture in product.pictures],
+        pictures=[picture_shape(product.id, picture, root) for picture in product.pictures],
     )
 
 
-def hit_shape(hit: Hit, *, explain: bool) -> HitShape:
-    """A hit as JSON shows it."""
+def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
+    """A hit as JSON shows it; links begin with `root`."""
     return HitShape.model_construct(
-        product=product_shape(hit.product),
-        picture=picture_shape(hit.product.id, hit.picture),
+        product=product_shape(hit.product, root),
+        picture=picture_shape(hit.product.id, hit.picture, root),
         box=_sides(hit.box),
         score=round(hit.score, 4),
         verdict=hit.verdict,

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 from snapfind import errors as tree
 from snapfind.errors import NotReady
 from snapfind.server.auth import needs
+from snapfind.server.keys import SCOPES
 from snapfind.server.reply import ERRORS, Reply, reply
 from snapfind.server.search import FacetCount
-from snapfind.server.service import Now, Serving
+from snapfind.server.service import Now, Service, Serving
+from snapfind.server.trace import Trace
 from snapfind.types import Kind
 
 __all__ = ["open_router", "router"]
@@ -31,6 +33,7 @@ class InfoReply(Reply):
     created: str
     version: str
     read_only: bool = Field(description="another process owns the catalogue; what changes it is refused here")
+    scopes: list[str] = Field(description="what the caller may do: search, write, admin")
     limits: dict[str, float] = Field(description="the settings that bound requests")
 
 
@@ -78,7 +81,21 @@ async def info(service: Serving, trace: Now) -> InfoReply:
         name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
     }
     limits = {name: service.settings.number(name) for name in _LIMITS}
-    return reply(trace, InfoReply, fields=found["schema"], read_only=service.reads_only, limits=limits, **known)
+    return reply(
+        trace,
+        InfoReply,
+        fields=found["schema"],
+        read_only=service.reads_only,
+        scopes=_scopes(service, trace),
+        limits=limits,
+        **known,
+    )
+
+
+def _scopes(service: Service, trace: Trace) -> list[str]:
+    """Those of the caller's key; all where no key is needed."""
+    key = service.keys.keys().get(trace.caller)
+    return [scope for scope in SCOPES if trace.caller == "" or (key is not None and key.may(scope))]
 
 
 @router.get("/facets/{field}", response_model=FacetReply)

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,13 +21,19 @@ def new_id(given: str = "") -> str:
 
 @dataclass(slots=True)
 class Trace:
-    """Grows while the request runs; `caller` is the id of the key, "" without one."""
+    """Grows while the request runs; `caller` is the id of the key, "" without one.
+
+    `root` is the path below which the server answers, to begin links with; `private` takes the folders of this machine
+    out of a text.
+    """
 
     request_id: str
     begin: float = field(default_factory=time.perf_counter)
     steps: dict[str, float] = field(default_factory=dict)
     caller: str = ""
     route: str = ""
+    root: str = ""
+    private: Callable[[str], str] = str
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -19,6 +19,7 @@ from snapfind.flywheel.rules import Rules
 from snapfind.flywheel.turn import run as run_turn
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs import Job, Progress, Work
+from snapfind.server.private import without_folders
 from snapfind.server.unpack import Unpacked, unpack
 from snapfind.settings import Settings
 
@@ -124,9 +125,12 @@ def _unpacked(given: Path, settings: Settings) -> Unpacked:
     return found
 
 
-def _write_failures(path: Path, report: AddReport) -> None:
-    draft = path.with_suffix(".new")
+def _write_failures(target: Path, report: AddReport) -> None:
+    draft = target.with_suffix(".new")
     with draft.open("w", newline="", encoding="utf-8") as file:
-        rows = ([failure.id, failure.code, failure.path, failure.reason] for failure in report.failures)
-        write_rows(file, [["id", "code", "path", "reason"], *rows])
-    draft.replace(path)
+        rows = [["id", "code", "path", "reason"]]
+        for failure in report.failures:
+            path, reason = (without_folders(text, [target.parent]) for text in (failure.path, failure.reason))
+            rows.append([failure.id, failure.code, path, reason])
+        write_rows(file, rows)
+    draft.replace(target)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from snapfind.types import Kind
+from snapfind.types import Kind, check_characters
 
 __all__ = [
     "All",
@@ -302,7 +302,10 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, datetime.min.time())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours of the calendar, in another zone
+        return moment.replace(tzinfo=UTC)
 
 
 def _range(engine: Any, kind: Kind, ends: Mapping[str, Value]) -> Any:
@@ -345,4 +348,7 @@ def _grouped(part: Filter, text: str) -> str:
 def where(key: str, values: Sequence[Value]) -> Filter:
     """Points whose payload key is one of the values: what the catalogue itself asks for."""
     kind: Kind = "bool" if values and isinstance(values[0], bool) else "text"
+    for value in values:
+        if isinstance(value, str):
+            check_characters(value, key.lstrip("_"))
     return Is(key, kind, tuple(values))

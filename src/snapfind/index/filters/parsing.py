@@ -32,6 +32,8 @@ def parse(text: str, schema: Mapping[str, Kind], max_length: int = 4096) -> Filt
     """
     if len(text) > max_length:
         raise BadFilter(f"the filter has {len(text)} characters; the most is {max_length}", position=max_length)
+    if half := re.search(r"[\ud800-\udfff]", text):
+        raise BadFilter("the filter holds half a character; send whole characters, in UTF-8", position=half.start())
     _bound_depth(text)
     try:
         tree = _grammar().parse(text)

@@ -1,5 +1,7 @@
 // Which page is shown, dark or light, and the start of each page.
 
+import * as api from "./api.js";
+import { stored } from "./browser.js";
 import { by } from "./dom.js";
 import * as finder from "./finder.js";
 import * as imports from "./imports.js";
@@ -20,11 +22,12 @@ function go() {
 }
 
 const root = document.documentElement;
-root.dataset.theme = localStorage.getItem("snapfind.theme") ?? "";
+const memory = stored("localStorage");
+root.dataset.theme = memory.get("snapfind.theme");
 by("theme").addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("snapfind.theme", root.dataset.theme);
+  memory.set("snapfind.theme", root.dataset.theme);
 });
 
 window.addEventListener("hashchange", go);
@@ -33,4 +36,10 @@ imports.start();
 quality.start();
 turns.start();
 go();
-finder.start().catch((fault) => { by("status").textContent = fault.message; });
+by("key-cancel").addEventListener("click", () => by("key").close());
+by("change-key").addEventListener("click", async () => {
+  if (!(await api.wantKey())) return;
+  await finder.describe();
+  go();
+});
+finder.start();

@@ -5,7 +5,9 @@ import { by, make, newest, percent } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 import { Boxes, shrink, takePhotos } from "./photo.js";
 
-const asked = { photo: null, text: "", product: "", box: null, regions: "subject", category: "", filter: "", right: [], wrong: [] };
+const AUTOMATIC = { box: null, regions: "subject" };
+const asked = { photo: null, text: "", product: "", ...AUTOMATIC, category: "", filter: "", right: [], wrong: [] };
+const names = new Map(); // titles of the marked products by id
 let answer = null;
 let running = null;
 let boxes = null;
@@ -24,19 +26,39 @@ export async function start() {
     by("photo").hidden = true;
     by("drop").hidden = false;
     by("file").focus();
-    run({ photo: null, box: null, category: "" });
+    run({ photo: null, category: "", ...AUTOMATIC });
   });
+  by("auto").addEventListener("click", () => run({ ...AUTOMATIC }));
   by("whole").addEventListener("click", () => run({ box: null, regions: "whole" }));
   by("every").addEventListener("click", () => run({ box: null, regions: "all" }));
   by("more").addEventListener("click", more);
   by("facet").addEventListener("change", countFacet);
   by("filter").addEventListener("change", countFacet);
-  await describeFields();
+  by("shown").addEventListener("error", () => preview(false));
+  by("shown").addEventListener("load", () => preview(true));
+  await describe();
 }
 
-async function describeFields() {
-  const { fields, products, pictures, read_only } = await api.info();
+function preview(shown) {
+  by("shown").hidden = !shown;
+  by("no-preview").hidden = shown;
+}
+
+/** What the shop holds and what the caller may do: its fields, and which pages are shown. */
+export async function describe() {
+  try {
+    describeFields(await api.info());
+  } catch (fault) {
+    by("status").textContent = fault.message;
+    by("change-key").hidden = fault.code !== "key_missing";
+    return;
+  }
+  by("change-key").hidden = !api.hasKey();
+}
+
+function describeFields({ fields, products, pictures, read_only, scopes }) {
   document.documentElement.toggleAttribute("data-read-only", read_only); // hides what changes the catalogue
+  document.documentElement.dataset.may = scopes.join(" ");
   const names = Object.keys(fields);
   by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;
   by("facet").replaceChildren(make("option", { value: "" }, "nothing"), ...names.filter((name) => ["text", "bool", "list"].includes(fields[name]) && !["title", "description"].includes(name)).map((name) => make("option", { value: name }, name)));
@@ -54,7 +76,14 @@ async function takePhoto(file) {
   by("photo").hidden = false;
   by("drop").hidden = true;
   boxes.draw([], null);
-  await run({ photo, box: null, regions: "subject", category: "", product: "" });
+  await run({ photo, category: "", product: "", ...AUTOMATIC });
+}
+
+/** Forget a file that is no picture, and offer to choose one again. */
+function dropPhoto() {
+  by("photo").hidden = true;
+  by("drop").hidden = false;
+  Object.assign(asked, { photo: null, category: "", ...AUTOMATIC });
 }
 
 function pickBox(box) {
@@ -66,7 +95,7 @@ function pickBox(box) {
 /** Change the query and ask. */
 export async function run(changes = {}) {
   const text = by("text").value.trim();
-  const another = text !== asked.text || ["photo", "product", "box"].some((name) => name in changes);
+  const another = text !== asked.text || ["photo", "product", "box", "regions"].some((name) => name in changes && changes[name] !== asked[name]);
   if (another) Object.assign(asked, { right: [], wrong: [] }); // marks belong to one question
   Object.assign(asked, { text, filter: by("filter").value.trim() }, changes);
   running?.abort(); // also where nothing is asked for any more
@@ -84,7 +113,8 @@ export async function run(changes = {}) {
     tellShown(answer, 0);
   } catch (fault) {
     if (fault.name === "AbortError") return;
-    answer = null; // hits of another question are no answer to this one
+    if (asked.photo && fault.code?.startsWith("picture_")) dropPhoto();
+    if (another || fault.field !== "filter") answer = null; // hits of another question are no answer to this one
     show();
     by("status").textContent = fault.message;
   }
@@ -113,9 +143,10 @@ function tellShown(page, before) {
 function show() {
   const hits = answer?.hits ?? [];
   boxes.draw((answer?.regions ?? []).map((region) => region.box), answer?.box ?? null);
-  for (const [id, regions] of [["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!asked.box && asked.regions === regions));
+  for (const [id, regions] of [["auto", "subject"], ["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!asked.box && asked.regions === regions));
   by("more").hidden = !answer?.next;
   by("status").textContent = answer ? verdict(hits) : "Give a photo or words.";
+  showMarks();
   showCategories();
   const groups = answer?.groups ?? [];
   by("hits").replaceChildren(...(groups.length ? groups.map(showGroup) : [cards(hits)]));
@@ -143,16 +174,26 @@ function hitCard(hit, position) {
   };
   const mark = (name) => () => {
     const other = name === "right" ? "wrong" : "right";
+    names.set(product.id, product.title || product.id);
     run({ [name]: [...new Set([...asked[name], product.id])], [other]: asked[other].filter((id) => id !== product.id) });
   };
   const like = () => {
     by("photo").hidden = true;
     by("drop").hidden = false;
     by("text").value = "";
-    run({ photo: null, box: null, category: "", product: product.id });
+    run({ photo: null, category: "", product: product.id, ...AUTOMATIC });
     scrollTo({ top: 0 });
   };
-  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like], ...(asked.product ? [] : [["This", mark("right")], ["Not this", mark("wrong")]])] });
+  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like], ...(asked.product ? [] : [["This", mark("right"), asked.right.includes(product.id)], ["Not this", mark("wrong")]])] });
+}
+
+/** The products that were marked, each a button that takes its mark back. */
+function showMarks() {
+  const chips = ["right", "wrong"].flatMap((name) => asked[name].map((id) => make("button", {
+    type: "button", "aria-label": `Take the mark back: ${names.get(id)}`, onclick: () => run({ [name]: asked[name].filter((one) => one !== id) }),
+  }, `${name === "right" ? "This" : "Not this"}: ${names.get(id)} ×`)));
+  by("marks").hidden = !chips.length;
+  by("marks").replaceChildren(...chips);
 }
 
 function showCategories() {

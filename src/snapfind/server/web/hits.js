@@ -13,7 +13,7 @@ function picture(url, alt) {
   return image;
 }
 
-/** A card; `actions` is a list of [label, what it does]. */
+/** A card; `actions` is a list of [label, what it does, whether it is done already]. */
 export function card(product, main, { hit = null, opened, actions = [] }) {
   const name = product.title || product.id;
   return make("li", { class: "card" },
@@ -22,7 +22,7 @@ export function card(product, main, { hit = null, opened, actions = [] }) {
     make("p", { class: "small" }, [price(product.price), product.brand, product.category].filter(Boolean).join(" · ")),
     hit && make("p", {}, make("span", { class: `verdict ${hit.verdict}` }, WORDS[hit.verdict]), ` ${percent(hit.score)}`),
     hit && make("meter", { min: 0, max: 1, value: hit.score, "aria-label": "Probability that it is the same product" }),
-    make("div", { class: "row" }, ...actions.map(([label, act]) => make("button", { type: "button", onclick: act, "aria-label": `${label}: ${name}` }, label))),
+    make("div", { class: "row" }, ...actions.map(([label, act, done]) => make("button", { type: "button", onclick: act, "aria-label": `${label}: ${name}`, ...(done ? { "aria-pressed": "true" } : {}) }, label))),
   );
 }
 

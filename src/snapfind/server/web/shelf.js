@@ -1,6 +1,7 @@
 // Products: look through them, add one, change one, delete one.
 
 import * as api from "./api.js";
+import * as columns from "./columns.js";
 import { by, make, newest } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 
@@ -48,6 +49,7 @@ function edit(product) {
   by("edit-price").value = product?.price ?? "";
   by("edit-delete").hidden = !product;
   by("edit-status").textContent = "";
+  columns.show(by("edit-attributes"), product?.attributes ?? {}).catch((fault) => { by("edit-status").textContent = fault.message; });
   by("edit").showModal();
 }
 
@@ -60,6 +62,7 @@ async function save(event) {
   by("edit-status").textContent = "Saving …";
   try {
     if (edited === null && !pictures.length) throw new api.Refused("A new product needs a picture.");
+    fields.attributes = columns.given(by("edit-attributes"));
     if (edited !== null) await api.change(id, fields);
     if (pictures.length) await add(id, fields, pictures);
     by("edit").close();
