@@ -163,8 +163,8 @@ class Product:
     pictures: tuple[Picture, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.id or len(self.id) > 256:
-            raise BadInput(f"product id {self.id[:40]!r}: an id has 1 to 256 characters", field="id")
+        if not isinstance(self.id, str) or not 0 < len(self.id) <= 256:
+            raise BadInput(f"product id {str(self.id)[:40]!r}: an id is a text of 1 to 256 characters", field="id")
         if self.price is not None and not _is_price(self.price):
             raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
         for name in ("id", "title", "brand", "category", "description"):

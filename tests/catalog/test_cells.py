@@ -253,6 +253,8 @@ def test_prices_of_any_library(tmp_path, price):
         assert shop.get("a").price is None
     with pytest.raises(BadInput, match="price"):
         Product("a", price="free")
+    with pytest.raises(BadInput, match="an id is a text"):
+        Product(np.int64(5))
 
 
 def test_put_keeps_a_product_whose_value_does_not_fit(tmp_path):

@@ -40,9 +40,11 @@ def serve(
 ) -> None:
     """Serve the catalogue over HTTP: the API under /v1, a page at /, metrics at /metrics. Ctrl-C stops it."""
     from snapfind.server import run
+    from snapfind.server.memory import keep_few_arenas
 
     if compat not in {"", "imagesearch"}:
         raise BadSetting(f"--compat {compat!r}: there is imagesearch only")
+    keep_few_arenas()
     opened = run.listen(host, port, shop)
     catalogue = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
     place = f"[{host}]" if ":" in host else host
