@@ -88,8 +88,16 @@ def test_what_is_no_picture_is_told_the_formats(text):
 
 
 def test_formats_outside_the_list_are_refused_though_pillow_knows_them():
-    for kind in ("PPM", "ICO", "TGA", "SGI", "PCX"):
+    for kind in ("ICO", "TGA", "SGI", "PCX"):
         assert refused(written(scene(), kind)).code == "picture_format", kind
+
+
+def test_ppm_and_pgm_are_taken_but_not_written_as_text():
+    for kind, mode in ((b"P6", "RGB"), (b"P5", "L")):
+        content = written(scene().convert(mode), "PPM")
+        assert content.startswith(kind) and load(content, LIMITS).size == scene().size
+    for text in (b"P1\n2 2\n0 1 1 0\n", b"P2\n2 2\n9\n0 1 1 0\n", b"P3\n1 1\n9\n0 1 1\n", b"Pf\n1 1\n-1.0\n\0\0\0\0"):
+        assert refused(text).code == "picture_format"
 
 
 def test_heic_without_the_extra_names_the_extra():
