@@ -1,5 +1,7 @@
 """Prices and numbers are read as shops write them; what could be read in two ways is refused, not guessed."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,13 @@ def test_two_sizes_between_commas_are_no_number(tmp_path):
     shoe, other = source
     assert shoe.product.attributes == {"sizes": "38,39"}
     assert other.product.price is None and "1299 or 1.299" in source.notes[0]
+
+
+@pytest.mark.parametrize("cell", ["1" + "-" * 50_000 + "1", "1 " * 50_000, "9" * 50_000, "1.,'" * 20_000, "-" * 50_000])
+def test_a_long_cell_is_no_number_and_is_read_at_once(cell):
+    begin = time.process_time()
+    numbers = Numbers()
+    numbers.look(cell)
+    with pytest.raises(ValueError, match="write it like"):
+        numbers.read(cell)
+    assert time.process_time() - begin < 1

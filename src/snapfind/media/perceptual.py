@@ -42,6 +42,6 @@ def is_blank(image: Image.Image) -> bool:
 
     A line one pixel wide in a picture of 384 pixels is no noise: it moves a cell of 12 by 12 pixels by up to 20 levels.
     """
-    small = image.convert("RGB").resize((_BLANK_CELLS, _BLANK_CELLS), Image.Resampling.BOX)
-    levels = np.asarray(small, np.int16).reshape(-1, 3)
-    return int(np.ptp(levels, axis=0).max()) <= _BLANK_LEVELS
+    cell = max(1, image.width // _BLANK_CELLS), max(1, image.height // _BLANK_CELLS)
+    levels = np.asarray((image if image.mode == "RGB" else image.convert("RGB")).reduce(cell)).reshape(-1, 3)
+    return int((levels.max(axis=0) - levels.min(axis=0)).max()) <= _BLANK_LEVELS
