@@ -20,7 +20,7 @@ test: install-dev
 # the tests of learning too: installs PyTorch
 test-learn:
 	@sh scripts/setup learn
-	@sh scripts/test tests/learn tests/rank tests/convert tests/turbo tests/curate/test_sets.py tests/flywheel/test_turn.py
+	@sh scripts/test tests/training tests/ranking tests/convert tests/token_merging tests/curation/test_sets.py tests/flywheel/test_run.py
 
 lint: install-dev
 	@sh scripts/lint --fix

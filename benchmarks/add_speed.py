@@ -19,7 +19,7 @@ from pathlib import Path
 
 BARE = """
 import sys, time, numpy as np
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.image.efficientnet import Builtin
 encoder = Builtin.load("lite0")
 side = encoder.preprocessing.side
 batch = np.random.default_rng(0).integers(256, size=(16, side, side, 3), dtype=np.uint8)

@@ -5,7 +5,7 @@
 For the raw and for the fitted space of the 81 studio pictures: cosines of the ten nearest products of each photo, a
 logistic model on cosine and margin fitted on `train` (2,640 photos of shoppers, one shop: small data), and on `val` the
 expected calibration error of all ten hits and of the first (10 bins of equal width). The weights go into
-src/snapfind/search/calibrate.py by hand.
+src/snapfind/search/calibration.py by hand.
 """
 
 import csv
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.fitting import fit as fit_adapter
-from snapfind.media.images import Limits, load
-from snapfind.search.calibrate import Calibration, fit
-from snapfind.settings import Settings
+from snapfind.core.config import Settings
+from snapfind.encoders.adapters.fit import fit as fit_adapter
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.media.image.decode import Limits, load
+from snapfind.search.calibration import Calibration, fit
 
 
 def photos(data: Path, split: str) -> tuple[list[Path], np.ndarray]:

@@ -137,8 +137,8 @@ def clip_retrieval(models: Path) -> Encode:
 
 def snapfind_default(models: Path, name: str = "lite0") -> Encode:
     """What `add` does before it stores: decode and fit in threads, encode in batches. EfficientNet-Lite0."""
-    from snapfind.encoders.builtin import Builtin
-    from snapfind.encoders.preprocess import fitted
+    from snapfind.encoders.image.efficientnet import Builtin
+    from snapfind.encoders.image.preprocess import fitted
 
     encoder = Builtin.load(name)
     side = encoder.preprocessing.side
@@ -206,8 +206,8 @@ def _pooled(prepare: Callable[[Image.Image], Image.Image], side: int, encode: Ca
     """Files through the decoding threads of `add`, 16 pictures to a batch."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from snapfind.media.images import Limits, load
-    from snapfind.media.pool import ahead
+    from snapfind.media.image.decode import Limits, load
+    from snapfind.media.prefetch import ahead
 
     limits = Limits(2**25, 50_000_000, 20_000)
 

@@ -76,9 +76,9 @@ def prepare(models: Path) -> None:
 
 def in_eight_bits(folder: Path) -> None:
     """As `snapfind model quantise` makes it, of the groceries' studio pictures."""
-    from snapfind.convert.eight_bits import write_eight_bits
-    from snapfind.convert.quantise import photographed
-    from snapfind.encoders.builtin import artifact_of
+    from snapfind.convert.int8 import write_eight_bits
+    from snapfind.convert.quantize import photographed
+    from snapfind.encoders.image.efficientnet import artifact_of
 
     studio = sorted((Path(os.environ["SNAPFIND_DATA"]) / "grocery/catalogue").rglob("*_Iconic.jpg"))
     pictures = [Image.open(file).convert("RGB") for file in studio]

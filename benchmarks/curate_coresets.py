@@ -18,13 +18,13 @@ import numpy as np
 from curate_data import Photos, grocery, looked, opened
 from sklearn.linear_model import RidgeClassifier
 
-from snapfind.curate.composing import composed
-from snapfind.curate.coreset import METHODS, coreset
-from snapfind.curate.distil import distil
-from snapfind.curate.folds import contiguous
-from snapfind.encoders.vectors import unit
-from snapfind.media.cutout import cutout
-from snapfind.media.rephotograph import rephotograph
+from snapfind.curation.datasets.compose import composed
+from snapfind.curation.datasets.coreset import METHODS, coreset
+from snapfind.curation.datasets.distillation import distil
+from snapfind.curation.detect.folds import contiguous
+from snapfind.encoders.arrays import unit
+from snapfind.media.image.background import cutout
+from snapfind.media.image.photo_simulation import rephotograph
 
 PARTS, DISTILLED = (0.1, 0.2, 0.3, 0.5), (0.1, 0.3)
 DIM, PENALTIES = 256, (0.03, 0.1, 0.3, 1.0, 3.0)

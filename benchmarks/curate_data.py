@@ -1,5 +1,5 @@
 """What curate_*.py share: features of grocery and clothing, kept in a folder, and faults made in other ways than the
-detectors' own (curate/spoiling.py), so that finding them is no mere remembering.
+detectors' own (curation/detect/corruptions.py), so that finding them is no mere remembering.
 """
 
 import csv
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.port import Vectors
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin
 
 SIDE = 256  # pixels of the longest side that faults are made at
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from curate_data import copied, digest, grocery, half, looked, opened
 
-from snapfind.curate.duplicates import duplicates, groups, thumb
+from snapfind.curation.detect.duplicates import duplicates, groups, thumb
 
 KINDS = ("exact", "re-encoded", "resized", "cropped")
 PART = 0.05

@@ -4,8 +4,8 @@
 
 Among the photos of grocery `train` some are spoiled (1.2 % each blurred, tiny, written over, a collage, and replaced
 by a garment of clothing `train`) by other means than those that the detectors learn from (curate_data.py,
-curate/spoiling.py). Thresholds were chosen on the even-numbered classes, the table is of the odd ones; mean and
-deviation over seeds. "anything" counts a spoiled photo as found under whatever name.
+curation/detect/corruptions.py). Thresholds were chosen on the even-numbered classes, the table is of the odd ones;
+mean and deviation over seeds. "anything" counts a spoiled photo as found under whatever name.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from curate_data import SIDE, faulty, grocery, half, looked, opened
 
-from snapfind.curate.faults import faults
-from snapfind.curate.outliers import outliers
-from snapfind.curate.spoiling import SPOILT, spoilt
-from snapfind.encoders.vectors import unit
+from snapfind.curation.detect.corruptions import SPOILT, spoilt
+from snapfind.curation.detect.image_faults import faults
+from snapfind.curation.detect.outliers import outliers
+from snapfind.encoders.arrays import unit
 
 KINDS = (*SPOILT, "garment")
 PART, LEARNT = 0.012, 96

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from curate_data import Photos, grocery, half
 
-from snapfind.curate.folds import contiguous
-from snapfind.curate.labels import wrong_labels
-from snapfind.encoders.vectors import unit
-from snapfind.learn.purity import pure
+from snapfind.curation.detect.folds import contiguous
+from snapfind.curation.detect.label_errors import wrong_labels
+from snapfind.encoders.arrays import unit
+from snapfind.training.data.label_filter import pure
 
 MARGINS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 PART = 0.1
@@ -80,7 +80,10 @@ def main() -> None:
             wrong, told = noisy != odd.labels, ~pure(unit(odd.features - odd.features.mean(axis=0)), noisy)
             rows.append(((wrong & told).sum() / wrong.sum(), (wrong & told).sum() / max(told.sum(), 1)))
         cells = " | ".join(spread([row[place] for row in rows]) for place in range(2))
-        print(f"| neighbours that share the label (learn/purity.py) | {kind} | none | {cells} | – |", flush=True)
+        print(
+            f"| neighbours that share the label (training/data/label_filter.py) | {kind} | none | {cells} | – |",
+            flush=True,
+        )
     rows = []
     for seed in range(given.seeds):
         noisy = mislabelled(odd, seed, near=False)

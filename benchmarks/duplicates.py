@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from scenes import studio
 
-from snapfind.catalog.duplicates import grade
-from snapfind.encoders.builtin import Builtin
-from snapfind.media.perceptual import difference, fingerprint
+from snapfind.catalog.ingest.duplicates import grade
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.media.image.fingerprint import difference, fingerprint
 
 
 def encoded(image: Image.Image, quality: int) -> Image.Image:

@@ -21,12 +21,12 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 
-from snapfind.convert.nearest import same_answers
-from snapfind.convert.quantise import photographed
-from snapfind.encoders.builtin import artifact_of
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.session import open_session
-from snapfind.encoders.vectors import unit
+from snapfind.convert.neighbors import same_answers
+from snapfind.convert.quantize import photographed
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.image.efficientnet import artifact_of
+from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.onnx_session import open_session
 
 Node = onnx.NodeProto
 SOURCE = artifact_of("lite0") / "model.onnx"

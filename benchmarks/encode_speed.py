@@ -18,10 +18,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from snapfind.encoders import session
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.preprocess import to_tensor
-from snapfind.errors import NotFound
+from snapfind.core.errors import NotFound
+from snapfind.encoders import onnx_session
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.image.preprocess import to_tensor
 
 BATCHES = (1, 8, 16, 32)
 RUNS = 7
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--without-vnni", action="store_true", help="8 bits by the exact way of older processors")
     given = parser.parse_args()
     if given.without_vnni:
-        session._overflows = lambda: True
+        onnx_session._overflows = lambda: True
     print(f"{os.cpu_count()} cores, load before the run {os.getloadavg()[0]:.1f}\n")
     if given.paired:
         print(paired(given.paired))

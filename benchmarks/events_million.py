@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from snapfind.events.event import Event
-from snapfind.events.export import export_events
-from snapfind.events.figures import click_rates, coverage, exploration, opened, switches, unmatched
+from snapfind.events.parquet import export_events
+from snapfind.events.statistics import click_rates, coverage, exploration, opened, switches, unmatched
 from snapfind.events.store import EventStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from photo_to_studio import Grocery
 
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.closed_form import solve
-from snapfind.encoders.fitting import _look
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.settling import settle
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.adapters.closed_form import solve
+from snapfind.encoders.adapters.fit import _look
+from snapfind.encoders.adapters.semi_supervised import settle
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin
 
 Rows = NDArray[np.int64]
 COUNTS = (10, 30, 100, 300, 1000)

@@ -3,12 +3,12 @@
     SNAPFIND_DATA=... python benchmarks/flywheel.py [--turns 10] [--photos 240] [--seed 0]
 
 The shop is the 81 studio pictures. In each turn shoppers photograph what stands in front of them (photos of `train`,
-each used once), search in the real catalogue, and click as learn/shopper.py's habits say: the thing itself with .7, its
-kin with .08, anything with .03, each time with falling patience down the list. Their photos are kept, their acts are
-events. While a model is on trial every session sees the interleaved answers. Then the trial is concluded (the model
-with more votes answers from now on: sixty sessions are too few for a proof) and a turn is run: labels are what was
-clicked, the frozen set is 100 photos of `train` that no shopper uses. `val` is asked after every turn, for this table
-alone: no decision sees it.
+each used once), search in the real catalogue, and click as training/data/click_simulator.py's habits say: the thing
+itself with .7, its kin with .08, anything with .03, each time with falling patience down the list. Their photos are
+kept, their acts are events. While a model is on trial every session sees the interleaved answers. Then the trial is
+concluded (the model with more votes answers from now on: sixty sessions are too few for a proof) and a turn is run:
+labels are what was clicked, the frozen set is 100 photos of `train` that no shopper uses. `val` is asked after every
+turn, for this table alone: no decision sees it.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from numpy.random import Generator
 from query_latency import small_shop
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.trial import drawn
-from snapfind.evaluate.queries import Asked
-from snapfind.evaluate.report import Figure, Report
-from snapfind.evaluate.run import run as ask_all
+from snapfind.catalog.models.trial import drawn
+from snapfind.evaluation.queries import Asked
+from snapfind.evaluation.report import Figure, Report
+from snapfind.evaluation.run import run as ask_all
 from snapfind.events.event import Event
-from snapfind.flywheel.rules import Rules
-from snapfind.flywheel.turn import conclude, run
-from snapfind.learn.shopper import Habits
-from snapfind.media.images import Limits, load
+from snapfind.flywheel.config import Rules
+from snapfind.flywheel.run import conclude, run
+from snapfind.media.image.decode import Limits, load
+from snapfind.training.data.click_simulator import Habits
 
 FROZEN, A_SESSION, DEPTH = 100, 4, 20
 HABITS = Habits()

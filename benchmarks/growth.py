@@ -24,9 +24,9 @@ import numpy as np
 from growth_vectors import Rows, Shopful, seen
 from numpy.typing import NDArray
 
-from snapfind.index import edge
+from snapfind.index import qdrant_edge
+from snapfind.index.base import Ask, Index, Point
 from snapfind.index.filters import Filter, where
-from snapfind.index.port import Ask, Index, Point
 
 EACH, LOTS, BATCH = 3, 100, 1000
 QUERIES, WARM, UPDATING = 400, 50, 10.0
@@ -43,9 +43,9 @@ def see(kept: Path) -> None:
     """What the shipped encoder makes of `grocery` and `clothing`, `train` only; and of the studio pictures."""
     from scenes import DATA, studio
 
-    from snapfind.encoders.builtin import Builtin
-    from snapfind.media.images import Limits, load
-    from snapfind.settings import Settings
+    from snapfind.core.config import Settings
+    from snapfind.encoders.image.efficientnet import Builtin
+    from snapfind.media.image.decode import Limits, load
 
     encoder, limits = Builtin.load(), Limits.of(Settings())
 
@@ -88,7 +88,7 @@ def lot_of(product: int) -> str:
 def build(kept: Path, folder: Path, points: int, dim: int) -> None:
     """Make the vectors, the exact answers, and the index."""
     vectors, categories = made(kept, folder, points, dim)
-    index = edge.open(folder / "index")
+    index = qdrant_edge.open(folder / "index")
     told = {"points": len(vectors), "dim": dim, **filled(index, vectors, categories)}
     told["categories"] = int(categories.max()) + 1
     told["built_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - vectors.nbytes / 2**20
@@ -145,7 +145,7 @@ def ask(folder: Path, to: Path) -> None:
     """One row of the table."""
     held = np.load(folder / "asked.npz")
     queries = held["queries"]
-    index = edge.open(folder / "index")
+    index = qdrant_edge.open(folder / "index")
     row: dict[str, Any] = json.loads((folder / "told.json").read_text())
     for name, lots in FILTERS.items():
         chosen = where("lot", lots) if lots else None

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.arrays import unit
 
 __all__ = ["Rows", "Seen", "Shopful", "Spread", "seen"]
 

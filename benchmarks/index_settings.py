@@ -22,10 +22,10 @@ import numpy as np
 from growth import FILTERS, WARM, filled, found, made
 from growth_vectors import Rows
 
-from snapfind.index import edge
+from snapfind.index import qdrant_edge
+from snapfind.index.base import Index
 from snapfind.index.filters import Filter, where
-from snapfind.index.graph import DEFAULT, Graph
-from snapfind.index.port import Index
+from snapfind.index.hnsw_config import DEFAULT, Graph
 
 SETTINGS = {
     "before": Graph(links=16, build=128, breadth=128, filtered=128, around=0, quantile=None, full_scan=10_000),
@@ -44,7 +44,7 @@ def build(kept: Path, folder: Path, points: int, dim: int) -> None:
     vectors, categories = made(kept, place, points, dim) if missing else (None, None)
     for name, graph in missing.items():
         shutil.rmtree(place / name, ignore_errors=True)
-        index = edge.open(place / name, graph)
+        index = qdrant_edge.open(place / name, graph)
         told[name] = filled(index, vectors, categories)
         index.close()
         note.write_text(json.dumps(told))
@@ -54,7 +54,7 @@ def ask(place: Path) -> list[str]:
     """Rows of the table for one size: what building took, then a row for each filter."""
     held, told = np.load(place / "asked.npz"), json.loads((place / "told.json").read_text())
     size = "{:,} | {}".format(*map(int, place.name.split("-")))
-    indexes = {name: edge.open(place / name, graph) for name, graph in SETTINGS.items()}
+    indexes = {name: qdrant_edge.open(place / name, graph) for name, graph in SETTINGS.items()}
     built = (f"{told[name]['built_cpu_s']:.1f} s" for name in indexes)
     rows = [f"| {size} | to build | {' | '.join(built)} |"]
     for kept, lots in FILTERS.items():

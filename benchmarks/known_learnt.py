@@ -12,8 +12,8 @@ import sys
 import numpy as np
 from shop import PICTURES, photos
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.evaluate.reliability import auroc
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.evaluation.calibration import auroc
 
 DRAWS, KEPT = 5, 54
 

@@ -16,8 +16,15 @@ from learn_data import spread
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from snapfind.learn.bottleneck import BottleneckNet, Shape, corrupted, mislabelled, parameters_of, same_size
-from snapfind.learn.training import Plan, train
+from snapfind.training.loop import Plan, train
+from snapfind.training.methods.cell_bottleneck import (
+    BottleneckNet,
+    Shape,
+    corrupted,
+    mislabelled,
+    parameters_of,
+    same_size,
+)
 
 CHANNELS = (12, 24, 32)
 PLAN = Plan(epochs=40, rate=4e-3, average=0.9)

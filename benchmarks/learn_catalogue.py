@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from learn_data import Grocery, cells, figure, grocery, labels_of
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.fitting import fit
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.catalogue import LADDER, adapt, within
-from snapfind.learn.training import Told
-from snapfind.learn.views import Shown
+from snapfind.encoders.adapters.fit import fit
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.data.augmentation import Shown
+from snapfind.training.export import SHIPPED
+from snapfind.training.loop import Told
+from snapfind.training.methods.catalog_adaptation import LADDER, adapt, within
 
 
 def few(photos: list[Shown], count: int, seed: int) -> list[Shown]:

@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from learn_data import Grocery, grocery
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.batches import batches
-from snapfind.learn.begin import begin, see
-from snapfind.learn.catalogue import LADDER, Step
-from snapfind.learn.judge import Judge, features_of
-from snapfind.learn.maps import Maps, front_of, make_maps
-from snapfind.learn.network import read_network
-from snapfind.learn.recognise import Recogniser, Tail
-from snapfind.learn.training import Plan, train
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.data.batches import batches
+from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.export import SHIPPED
+from snapfind.training.initialization import begin, see
+from snapfind.training.loop import Plan, train
+from snapfind.training.methods.catalog_adaptation import LADDER, Step
+from snapfind.training.models.adaptation import Recogniser, Tail
+from snapfind.training.models.efficientnet import read_network
+from snapfind.training.validation import Judge, features_of
 
 FOLDS = 5
 

@@ -4,8 +4,9 @@
     SNAPFIND_DATA=... python benchmarks/learn_clicks.py --work DIR --choose    # on a fifth of `train`
 
 A market: every other photo of `train` is an offer of some seller, the 81 studio pictures are the shop's own range, and
-the other photos are sent by shoppers (learn/shopper.py), who see the raw encoder's list with its own range put forward
-to a quarter of it. Nobody knows a class; sellers file one offer in ten in a wrong leaf category. Photos of `val` judge:
+the other photos are sent by shoppers (training/data/click_simulator.py), who see the raw encoder's list with its own
+range put forward to a quarter of it. Nobody knows a class; sellers file one offer in ten in a wrong leaf category.
+Photos of `val` judge:
 
     fine@1, fine@5   the photo's product among the 81 studio pictures
     offer@1          the nearest offer shows the photo's product
@@ -31,17 +32,17 @@ from learn_data import frozen, grocery, spread
 from numpy.typing import NDArray
 from sklearn.metrics import normalized_mutual_info_score
 
-from snapfind.encoders.vectors import unit
-from snapfind.evaluate.metrics import average_precision
-from snapfind.learn.clicks import Clicked, ClickLearner, Weights, click_batches
-from snapfind.learn.heads import Heads
-from snapfind.learn.leaves import Leaves, Shares
-from snapfind.learn.margins import Prototypes
-from snapfind.learn.searches import Search
-from snapfind.learn.shopper import Habits, Ranker, Truth, simulate
-from snapfind.learn.training import Plan, train
-from snapfind.learn.triplets import cleaned, mined
-from snapfind.learn.virtual_ids import by_leaf, virtual_ids
+from snapfind.encoders.arrays import unit
+from snapfind.evaluation.metrics import average_precision
+from snapfind.training.data.click_log import Search
+from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
+from snapfind.training.loop import Plan, train
+from snapfind.training.losses.margin import Prototypes
+from snapfind.training.losses.triplets import cleaned, mined
+from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches
+from snapfind.training.methods.virtual_categories import Leaves, Shares
+from snapfind.training.methods.virtual_ids import by_leaf, virtual_ids
+from snapfind.training.models.heads import Heads
 
 DIM, BATCH, STEPS, SEARCHES = 128, 48, 60, 8000
 OWN = 5  # of 20 places go to the shop's own range

@@ -18,12 +18,12 @@ import torch
 from learn_data import clothing, figure, labels_of
 from sklearn.linear_model import LogisticRegression
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.vectors import unit
-from snapfind.learn.catalogue import LADDER, adapt
-from snapfind.learn.training import Told
-from snapfind.learn.views import Shown
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.data.augmentation import Shown
+from snapfind.training.loop import Told
+from snapfind.training.methods.catalog_adaptation import LADDER, adapt
 
 
 def means(vectors: Vectors, labels: np.ndarray) -> Vectors:

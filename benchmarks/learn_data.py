@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.preprocess import Preprocessing
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.maps import Maps, front_of, make_maps
-from snapfind.learn.views import Shown
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.preprocess import Preprocessing
+from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.export import SHIPPED
 
 _DRAWS = 2000
 

@@ -21,18 +21,18 @@ from learn_data import figure, frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.builtin import Builtin, Look
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.vectors import unit
-from snapfind.learn.batches import batches
-from snapfind.learn.begin import begin, believed, see
-from snapfind.learn.catalogue import LADDER
-from snapfind.learn.distill import STEPS, Pull, Pupil, projected, teach, teacher_front
-from snapfind.learn.heads import Heads
-from snapfind.learn.maps import Maps, make_maps
-from snapfind.learn.recognise import Recogniser
-from snapfind.learn.training import train
-from snapfind.learn.views import Shown
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.batches import batches
+from snapfind.training.data.feature_cache import Maps, make_maps
+from snapfind.training.initialization import begin, believed, see
+from snapfind.training.loop import train
+from snapfind.training.methods.catalog_adaptation import LADDER
+from snapfind.training.methods.distillation import STEPS, Pull, Pupil, projected, teach, teacher_front
+from snapfind.training.models.adaptation import Recogniser
+from snapfind.training.models.heads import Heads
 
 PULLS = {
     "features and relations": Pull(),

@@ -17,17 +17,17 @@ from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.fitting import fit as fit_adapter
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.vectors import unit
-from snapfind.learn.batches import batches
-from snapfind.learn.begin import begin, believed, see
-from snapfind.learn.catalogue import LADDER
-from snapfind.learn.maps import Maps
-from snapfind.learn.recognise import Recogniser
-from snapfind.learn.steady import steadied
-from snapfind.learn.training import train
+from snapfind.encoders.adapters.fit import fit as fit_adapter
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.data.batches import batches
+from snapfind.training.data.feature_cache import Maps
+from snapfind.training.initialization import begin, believed, see
+from snapfind.training.loop import train
+from snapfind.training.methods.catalog_adaptation import LADDER
+from snapfind.training.models.adaptation import Recogniser
+from snapfind.training.weight_interpolation import steadied
 
 
 def learnt(source: Maps, photos: NDArray[np.int64], seed: int, *, purify: bool) -> Recogniser:

@@ -4,7 +4,7 @@
 
 Fitted on `train` (two views a photo), reported on `val`: a photo against the 81 studio pictures, mean and standard
 deviation over seeds. Wrong labels are drawn evenly from the other classes. `--shipped` prints fine@1 and fine@5 of what
-`snapfind learn identity` leaves: the last row, beside a closed form (learn/steady.py).
+`snapfind learn identity` leaves: the last row, beside a closed form (training/weight_interpolation.py).
 """
 
 import argparse
@@ -18,13 +18,13 @@ from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from torch import nn
 
-from snapfind.encoders.vectors import unit
-from snapfind.learn.begin import see
-from snapfind.learn.heads import Heads, first_matrix
-from snapfind.learn.identity import Identity, Stages, learn_identity
-from snapfind.learn.maps import Maps
-from snapfind.learn.steady import steadied
-from snapfind.learn.training import Plan
+from snapfind.encoders.arrays import unit
+from snapfind.training.data.feature_cache import Maps
+from snapfind.training.initialization import see
+from snapfind.training.loop import Plan
+from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
+from snapfind.training.models.heads import Heads, first_matrix
+from snapfind.training.weight_interpolation import steadied
 
 DIM = 256
 

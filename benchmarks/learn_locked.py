@@ -24,15 +24,15 @@ from learn_data import clothing, frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from snapfind.encoders.builtin import Builtin, Look
-from snapfind.encoders.conse import Conse
-from snapfind.encoders.locked import Locked
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.text import TextEncoder
-from snapfind.encoders.vectors import softmax
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.locked import Pairs, Tuning, classes_of, lock
-from snapfind.learn.training import Plan
+from snapfind.encoders.arrays import softmax
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.crossmodal.conse import Conse
+from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.text.e5 import TextEncoder
+from snapfind.training.export import SHIPPED
+from snapfind.training.loop import Plan
+from snapfind.training.methods.lit import Pairs, Tuning, classes_of, lock
 
 GROCERY, CLOTHING = (
     81,

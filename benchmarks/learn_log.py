@@ -2,10 +2,10 @@
 
     SNAPFIND_DATA=... python benchmarks/learn_log.py --work DIR
 
-The shop has the 81 studio pictures. Shoppers (learn/shopper.py) send photos of `train` and see the raw encoder's first
-20; the verb gets the log and the studio pictures, photographed again where it needs a photo, as most shops keep none.
-Judged on the 296 photos of `val` against the 81 studio pictures: mean and deviation over seeds, which draw the log and
-the learning.
+The shop has the 81 studio pictures. Shoppers (training/data/click_simulator.py) send photos of `train` and see the raw
+encoder's first 20; the verb gets the log and the studio pictures, photographed again where it needs a photo, as most
+shops keep none. Judged on the 296 photos of `val` against the 81 studio pictures: mean and deviation over seeds, which
+draw the log and the learning.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import torch
 from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 
-from snapfind.encoders.builtin import Builtin, Look
-from snapfind.encoders.vectors import unit
-from snapfind.learn.log import PLAN, from_log
-from snapfind.learn.shopper import Habits, Ranker, Truth, simulate
-from snapfind.learn.training import Told
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
+from snapfind.training.loop import Told
+from snapfind.training.methods.clicks import PLAN, from_log
 
 
 def fine(

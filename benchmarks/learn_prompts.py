@@ -21,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from snapfind.learn.classify import accuracy, taught
-from snapfind.learn.clip import Clip, read_clip
-from snapfind.learn.prompts import Form, Method, Prompted, Words
-from snapfind.learn.splits import How, Split, split
-from snapfind.learn.training import Plan, train
+from snapfind.training.data.splits import How, Split, split
+from snapfind.training.loop import Plan, train
+from snapfind.training.methods.prompt_classification import accuracy, taught
+from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
+from snapfind.training.models.clip import Clip, read_clip
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 210, 20)}
 COLOURS |= {"black": (20, 20, 20), "pink": (240, 130, 190)}

@@ -6,9 +6,10 @@
 
 Of 27 products of grocery's 81, drawn, neither photos nor studio picture is learnt from. Photos then ask for all 81
 studio pictures: those of the 27 (`new`) and those of the other 54 (`known`), by heads alone (share 0) and by heads
-beside a closed form (learn/steady.py). Photos of `val`; with --choose the fifth of `train` that is least like the rest
-(benchmarks/learn_choice.py), which is not learnt from then. Mean and deviation over seeds. `--work` keeps maps.
-With --identity the three stages of identity learning stand in the place of adaptation, on four views as in the verb.
+beside a closed form (training/weight_interpolation.py). Photos of `val`; with --choose the fifth of `train` that is
+least like the rest (benchmarks/learn_choice.py), which is not learnt from then. Mean and deviation over seeds.
+`--work` keeps maps. With --identity the three stages of identity learning stand in the place of adaptation, on four
+views as in the verb.
 """
 
 import argparse
@@ -23,20 +24,20 @@ from learn_choice import FOLDS, fold_of
 from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.vectors import unit
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.batches import batches
-from snapfind.learn.begin import begin, believed, see
-from snapfind.learn.catalogue import LADDER
-from snapfind.learn.course import Depth, first_block
-from snapfind.learn.identity import Identity, Stages, learn_identity
-from snapfind.learn.judge import features_of
-from snapfind.learn.maps import Maps, front_of, make_maps
-from snapfind.learn.network import read_network
-from snapfind.learn.recognise import Recogniser, Tail
-from snapfind.learn.steady import between, steadied
-from snapfind.learn.training import train
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.adaptation_run import Depth, first_block
+from snapfind.training.data.batches import batches
+from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.export import SHIPPED
+from snapfind.training.initialization import begin, believed, see
+from snapfind.training.loop import train
+from snapfind.training.methods.catalog_adaptation import LADDER
+from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
+from snapfind.training.models.adaptation import Recogniser, Tail
+from snapfind.training.models.efficientnet import read_network
+from snapfind.training.validation import features_of
+from snapfind.training.weight_interpolation import between, steadied
 
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LEFT_OUT = 27

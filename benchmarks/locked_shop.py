@@ -29,11 +29,11 @@ from text_to_photo import IN_IMAGENET, NOT
 
 import snapfind
 from snapfind.catalog.catalog import Catalog
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.locked import Locked, Maps
-from snapfind.evaluate.metrics import average_precision
-from snapfind.learn.bridge import bridge_titles
-from snapfind.types import Like
+from snapfind.core.types import Like
+from snapfind.encoders.crossmodal.lit import Locked, Maps
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.evaluation.metrics import average_precision
+from snapfind.training.methods.lit_titles import bridge_titles
 
 FOLDER = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
 Asked = tuple[str, str]  # what is typed, the product

@@ -17,14 +17,14 @@ import torch
 import transformers
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from snapfind.convert.agreement import pictures_by_torch
 from snapfind.convert.convert import convert
-from snapfind.convert.cost import milliseconds, size_of
+from snapfind.convert.measure import milliseconds, size_of
+from snapfind.convert.verify import pictures_by_torch
+from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import golden_pictures
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.session import open_session
-from snapfind.encoders.tower import Tower
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.image.onnx_tower import Tower
+from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
+from snapfind.encoders.onnx_session import open_session
 
 BATCHES = (1, 4, 8, 16)
 TEXT = "a red ceramic mug"

@@ -20,14 +20,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import snapfind
-from snapfind.catalog.models import registered
+from snapfind.catalog.models.registry import registered
+from snapfind.core.errors import NotFound
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.fitting import fit
-from snapfind.encoders.port import Vectors
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.vectors import unit
-from snapfind.errors import NotFound
+from snapfind.encoders.adapters.fit import fit
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 
 Pictures = list[Image.Image]
 Rows = Iterator[tuple[str, Vectors, Vectors]]

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import torch
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.text import TextEncoder
-from snapfind.learn.pretrain import Feed, Recipe, new_towers
-from snapfind.learn.shards import Shards
-from snapfind.learn.training import Plan
-from snapfind.media.images import Limits
-from snapfind.settings import Settings
+from snapfind.core.config import Settings
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
+from snapfind.media.image.decode import Limits
+from snapfind.training.data.webdataset import Shards
+from snapfind.training.loop import Plan
+from snapfind.training.methods.pretraining import Feed, Recipe, new_towers
 
 PAIRS, BATCH = 128, 32
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import snapfind
-from snapfind.index.port import Point
-from snapfind.media.images import Limits, load
+from snapfind.index.base import Point
+from snapfind.media.image.decode import Limits, load
 
 
 def small_shop(data: Path, folder: Path) -> snapfind.Catalog:

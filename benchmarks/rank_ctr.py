@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from snapfind.evaluate.clicks import ClickFigures, click_figures
-from snapfind.rank.artifact import click_model
-from snapfind.rank.domains import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
-from snapfind.rank.fit import METHODS, Recipe, chances, fit
-from snapfind.rank.rows import SOURCE, Rows, rows_of
-from snapfind.search.fields import Field
-from snapfind.search.ranker import columns_of
+from snapfind.evaluation.click_metrics import ClickFigures, click_figures
+from snapfind.ranking.export import click_model
+from snapfind.ranking.fit import METHODS, Recipe, chances, fit
+from snapfind.ranking.rows import SOURCE, Rows, rows_of
+from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
+from snapfind.search.rerank.clicks import columns_of
+from snapfind.search.rerank.features import Field
 
 Parts = tuple[Rows, Rows, Rows, Rows]  # source; target to learn from, to choose by, to judge by
 AMAZON = tuple(

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.events.figures import wilson
-from snapfind.rank.logged import Market, draw
-from snapfind.rank.offpolicy import Estimate, Log, doubly_robust, ips, logistic_rewards, snips
+from snapfind.events.statistics import wilson
+from snapfind.ranking.bandit_simulator import Market, draw
+from snapfind.ranking.off_policy import Estimate, Log, doubly_robust, ips, logistic_rewards, snips
 
 LOGS, SIZES = 100, (500, 2000, 8000)
 ESTIMATORS: dict[str, Callable[[Log, NDArray[np.float64]], Estimate]] = {

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snapfind.evaluate.metrics import ndcg
-from snapfind.evaluate.reliability import calibration_error
-from snapfind.rank.lists import Shoppers, click, examination, simulate_lists
-from snapfind.rank.listwise import Listwise, Recipe, fit_lists, order_of
-from snapfind.search.rerank import CHUNK
+from snapfind.evaluation.calibration import calibration_error
+from snapfind.evaluation.metrics import ndcg
+from snapfind.ranking.list_simulator import Shoppers, click, examination, simulate_lists
+from snapfind.ranking.listwise import Listwise, Recipe, fit_lists, order_of
+from snapfind.search.rerank.base import CHUNK
 
 EPSILONS = (0.02, 0.05, 0.1, 0.2)
 LEARN, CHOOSE, JUDGE = 3000, 600, 500
@@ -60,7 +60,7 @@ def judge(order: Order, features: NDArray[np.float32], relevant: NDArray[np.bool
 
 
 def hybrid(module: Listwise, epsilon: float) -> Order:
-    """The merge of search/rerank.py."""
+    """The merge of search/rerank/base.py."""
     return lambda features: order_of(module, features, epsilon=epsilon)[0]
 
 

@@ -21,21 +21,21 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scenes import DATA, scenes, studio
 
-from snapfind.encoders.builtin import Builtin, Closely
-from snapfind.encoders.fitting import fit
-from snapfind.evaluate.report import Figure
-from snapfind.media.tighten import Mask
-from snapfind.search import regions
-from snapfind.search.regions import energy, fills, find
-from snapfind.search.sight import subject
-from snapfind.types import Box
+from snapfind.core.types import Box
+from snapfind.encoders.adapters.fit import fit
+from snapfind.encoders.image.efficientnet import Builtin, Closely
+from snapfind.evaluation.report import Figure
+from snapfind.media.image.segment_color import Mask
+from snapfind.search import region_proposals
+from snapfind.search.photo_regions import subject
+from snapfind.search.region_proposals import energy, fills, find
 
 Way = Callable[[Image.Image, Closely], list[Box]]
 
 
 def boxes_of(mask: Mask, weight: np.ndarray) -> list[Box]:
     """Boxes around the parts of a mask, the heaviest first."""
-    parts = sorted(regions._parts(mask), key=lambda part: -float(weight[part].sum()))
+    parts = sorted(region_proposals._parts(mask), key=lambda part: -float(weight[part].sum()))
     found = []
     for part in parts[:6]:
         rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
@@ -65,7 +65,7 @@ def activation(of: str) -> Way:
 def parted(image: Image.Image, seen: Closely) -> list[Box]:
     """The candidates of `find` before their boxes are drawn tight."""
     level = energy(seen.cells, image.size)
-    return boxes_of(level > regions._ABOVE * regions._parting(level), level)
+    return boxes_of(level > region_proposals._ABOVE * region_proposals._parting(level), level)
 
 
 def cut(image: Image.Image, seen: Closely) -> list[Box]:
@@ -87,7 +87,7 @@ def cut(image: Image.Image, seen: Closely) -> list[Box]:
         chosen = (vector > vector.mean()) == (vector[seed] > vector.mean())
         mask = np.zeros(len(rows), bool)
         mask[places[chosen]] = True
-        part = next(p for p in regions._parts(mask.reshape(cells.shape[1:])) if p.ravel()[places[seed]])
+        part = next(p for p in region_proposals._parts(mask.reshape(cells.shape[1:])) if p.ravel()[places[seed]])
         found += boxes_of(part, np.ones(part.shape))
         left[part.ravel()] = False
     return found
@@ -111,7 +111,7 @@ def clusters(image: Image.Image, seen: Closely) -> list[Box]:
 
 
 def shipped(image: Image.Image, seen: Closely) -> list[Box]:
-    """`snapfind.search.regions.find`."""
+    """`snapfind.search.region_proposals.find`."""
     return [region.box for region in find(image, seen.cells)]
 
 

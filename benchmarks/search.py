@@ -19,27 +19,27 @@ from PIL import Image
 from scenes import DATA
 from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
 
-from snapfind.catalog.calibrating import learn_from, looks
+from snapfind.catalog.models.calibrate import learn_from, looks
+from snapfind.core.config import Settings
+from snapfind.core.types import Like, Query
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.builtin import Builtin, Look
-from snapfind.encoders.fitting import fit as fit_adapter
-from snapfind.encoders.text import TextEncoder
-from snapfind.evaluate.reliability import auroc, calibration_error, reliability_svg
-from snapfind.evaluate.report import Figure
-from snapfind.index.port import Ask, Found
-from snapfind.media.images import Limits, load
-from snapfind.search.calibrate import CROWD, Calibration
-from snapfind.search.calibrate import fit as fit_calibration
-from snapfind.search.categories import DEPTH, fuse, vote
-from snapfind.search.evidence import evidence
-from snapfind.search.fuse import fuse as fuse_ranks
-from snapfind.search.geometry import Geometry
+from snapfind.encoders.adapters.fit import fit as fit_adapter
+from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.text.e5 import TextEncoder
+from snapfind.evaluation.calibration import auroc, calibration_error, reliability_svg
+from snapfind.evaluation.report import Figure
+from snapfind.index.base import Ask, Found
+from snapfind.media.image.decode import Limits, load
+from snapfind.search.calibration import CROWD, Calibration
+from snapfind.search.calibration import fit as fit_calibration
+from snapfind.search.calibration_features import evidence
+from snapfind.search.category_prior import DEPTH, fuse, vote
+from snapfind.search.context import Shelf
 from snapfind.search.pipeline import judge, search
-from snapfind.search.rerank import Plan
-from snapfind.search.rerank import rerank as rerank_places
-from snapfind.search.shelf import Shelf
-from snapfind.settings import Settings
-from snapfind.types import Like, Query
+from snapfind.search.rank_fusion import fuse as fuse_ranks
+from snapfind.search.rerank.base import Plan
+from snapfind.search.rerank.base import rerank as rerank_places
+from snapfind.search.rerank.geometric import Geometry
 
 VIEWS = 12  # rephotographs of each picture, as `Catalog.calibrate` takes
 

@@ -33,9 +33,9 @@ import httpx
 from query_latency import small_shop
 
 import snapfind
-from snapfind.encoders.builtin import Builtin
-from snapfind.media.images import Limits, load
-from snapfind.settings import Settings
+from snapfind.core.config import Settings
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.media.image.decode import Limits, load
 
 COMMAND = "from snapfind.cli import main; main()"
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from scenes import DATA, studio
 
+from snapfind.core.config import Settings
+from snapfind.core.types import Picture, Product
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.builtin import Builtin, Look
-from snapfind.encoders.model import Model
-from snapfind.encoders.vectors import unit
-from snapfind.index.exact import Exact
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.embedding_model import Model
+from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.index.base import Point
 from snapfind.index.payload import point_id, to_payload
-from snapfind.index.port import Point
-from snapfind.media.images import Limits, load
-from snapfind.search.calibrate import Calibration
-from snapfind.search.categories import EMPTY, Prototypes
-from snapfind.search.shelf import Shelf
-from snapfind.settings import Settings
-from snapfind.types import Picture, Product
+from snapfind.index.reference import Exact
+from snapfind.media.image.decode import Limits, load
+from snapfind.search.calibration import Calibration
+from snapfind.search.category_prior import EMPTY, Prototypes
+from snapfind.search.context import Shelf
 
 __all__ = ["COARSE", "NAMES", "PICTURES", "Photos", "head", "photos", "shelf"]
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.conse import Conse, class_names
-from snapfind.encoders.text import TextEncoder
-from snapfind.encoders.vectors import unit
-from snapfind.evaluate.metrics import average_precision
-from snapfind.media.images import Limits, load
-from snapfind.settings import Settings
+from snapfind.core.config import Settings
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.crossmodal.conse import Conse, class_names
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
+from snapfind.evaluation.metrics import average_precision
+from snapfind.media.image.decode import Limits, load
 
 LANGUAGES = ("en", "sv", "zh")
 IN_IMAGENET = {

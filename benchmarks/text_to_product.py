@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 from qdrant_edge import Bm25, Bm25Config
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.conse import Conse
-from snapfind.encoders.text import TextEncoder
-from snapfind.evaluate.report import Figure
+from snapfind.encoders.crossmodal.conse import Conse
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
+from snapfind.evaluation.report import Figure
 
 Scores = np.ndarray  # (products,) float, higher is better, nan where the way does not find the product
 Way = Callable[[str], Scores]

@@ -31,8 +31,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from turbo_vit import CELLS, FOLDS, SIDE, folds, parts, prepare, stem, trained, view
 
-from snapfind.turbo import Informativity, plug
-from snapfind.turbo.informativity import Rule
+from snapfind.token_merging import Informativity, plug
+from snapfind.token_merging.informativity import Rule
 
 RATIOS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 CHOSEN_ON = (0.8, 0.6, 0.4)

@@ -20,10 +20,10 @@ from torch import Tensor
 from turbo_accuracy import CHOSEN_ON, PAPER, distances, interval, posteriors
 from turbo_vit import FOLDS, folds, parts, prepare, trained
 
-from snapfind.turbo import Informativity
-from snapfind.turbo.informativity import Rule, attention_received
-from snapfind.turbo.matching import sources, targets
-from snapfind.turbo.stream import Stream
+from snapfind.token_merging import Informativity
+from snapfind.token_merging.informativity import Rule, attention_received
+from snapfind.token_merging.matching import sources, targets
+from snapfind.token_merging.stream import Stream
 
 WEIGHT = PAPER * 30 / 577  # times the tokens that A is about one part of
 

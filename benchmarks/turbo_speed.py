@@ -32,7 +32,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig, CLIPModel
 
-from snapfind.turbo import turbo
+from snapfind.token_merging import turbo
 
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 ROUNDS = {1: 9, 32: 3}

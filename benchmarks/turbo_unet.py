@@ -14,7 +14,7 @@ from diffusers import UNet2DConditionModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from snapfind.turbo import turbo
+from snapfind.token_merging import turbo
 
 
 def main() -> None:

@@ -27,10 +27,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snapfind.encoders.builtin import Builtin
-from snapfind.learn.artifact import SHIPPED
-from snapfind.learn.network import Network, read_network
-from snapfind.learn.views import Shown
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.training.data.augmentation import Shown
+from snapfind.training.export import SHIPPED
+from snapfind.training.models.efficientnet import Network, read_network
 
 FOLDS, ALIKE = 3, 0.8
 VIEWS = 5  # of a photo; the first is the plain one

@@ -12,10 +12,10 @@ from rich.table import Table
 from shops import Shop, make_shop
 
 import snapfind
-from snapfind.catalog.asking import as_query
-from snapfind.cli.printing import progress_bar
-from snapfind.evaluate.rows import sheet_row
-from snapfind.evaluate.sheet import SheetRow, sheet
+from snapfind.catalog.query_input import as_query
+from snapfind.cli.output import progress_bar
+from snapfind.evaluation.contact_sheet import SheetRow, sheet
+from snapfind.evaluation.sheet_rows import sheet_row
 
 FOLDER = Path("demo")
 console = Console(highlight=False, soft_wrap=True)

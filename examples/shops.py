@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from snapfind.media.rephotograph import rephotograph
+from snapfind.media.image.photo_simulation import rephotograph
 
 __all__ = ["Shop", "make_shop"]
 

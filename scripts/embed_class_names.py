@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from snapfind.encoders import conse
-from snapfind.encoders.text import TextEncoder
+from snapfind.encoders.crossmodal import conse
+from snapfind.encoders.text.e5 import TextEncoder
 
 if __name__ == "__main__":
     text = TextEncoder()
     vectors = text.texts(conse.class_names(), role="catalogue")
-    target = Path(conse.__file__).parent / "weights" / "imagenet_names.safetensors"
+    target = Path(conse.__file__).parent.parent / "weights" / "imagenet_names.safetensors"
     save_file({"names": vectors.astype(np.float16)}, target, metadata={"space": text.space.id})
     print(f"{target}: {vectors.shape[0]} names of {text.space.id}")

@@ -31,9 +31,9 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 from torch.nn import functional
 
+from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import check_golden, golden_pictures
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.encoders.vectors import unit
+from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 
 WEIGHTS = Path(__file__).parent.parent / "src/snapfind/encoders/weights"
 EPSILON = 1e-3  # of TensorFlow's batch norm, which trained these weights

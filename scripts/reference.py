@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 
 def settings() -> str:
     """The table of settings."""
-    from snapfind.settings import SETTINGS
+    from snapfind.core.config import SETTINGS
 
     lines = [
         "# Settings",
@@ -32,7 +32,7 @@ def settings() -> str:
 
 def errors() -> str:
     """The tree of errors and their codes."""
-    from snapfind import errors as tree
+    from snapfind.core import errors as tree
 
     lines = ["# Errors", "", "```text", inspect.cleandoc(tree.__doc__ or ""), "```", ""]
     lines += ["| error | code | HTTP status | exit code | when |", "|---|---|---|---|---|"]
@@ -108,7 +108,7 @@ def http() -> str:
     from fastapi import FastAPI
 
     from snapfind.server.app import routes
-    from snapfind.server.reference import page
+    from snapfind.server.schemas.markdown import page
 
     app = FastAPI(title="snapfind", version="0")
     routes(app)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.encoders.fitting import fit
+from snapfind.encoders.adapters.fit import fit
 from tests.pictures import picture
 
 __all__ = ["artifact", "second_model"]

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import snapfind
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.locked import Locked
-from snapfind.encoders.text import TextEncoder
+from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
 
 SPACE = Path(__file__).parent.parent / "examples" / "groceries-and-clothes"
 

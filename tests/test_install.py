@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import snapfind
-from snapfind.errors import ExtraMissing
+from snapfind.core.errors import ExtraMissing
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -73,4 +73,4 @@ def test_the_page_lists_every_extra():
 def test_a_missing_extra_is_named_with_the_command_that_installs_it():
     error = ExtraMissing.of("training needs torch", "learn")
     assert error.message == "training needs torch; in the checkout of snapfind run: pip install '.[learn]'"
-    assert isinstance(error, snapfind.errors.SnapfindError)
+    assert isinstance(error, snapfind.core.errors.SnapfindError)

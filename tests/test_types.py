@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapfind import Box, Like, Product, Query
-from snapfind.errors import BadInput, BadQuery
+from snapfind.core.errors import BadInput, BadQuery
 
 fractions = st.floats(0, 1)
 

@@ -10,9 +10,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapfind import _telemetry, errors  # noqa: F401 -- telemetry first, before any package that has some
+from snapfind import _telemetry  # noqa: F401 -- telemetry first, before any package that has some
 from snapfind._version import __version__
-from snapfind.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
+from snapfind.core import errors
+from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import snapfind
-from snapfind.errors import BadRow
-from snapfind.types import Product
+from snapfind.core.errors import BadRow
+from snapfind.core.types import Product
 from tests.catalog.test_cells import PICTURE
 
 TAKEN = {"id": "x-1", "title": "internal", "price": "call us", "brand": "b", "category": "c", "description": "d"}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from snapfind import Box, Like, Query
-from snapfind.errors import BadFilter, BadInput, BadPicture, BadQuery, NotFound
+from snapfind.core.errors import BadFilter, BadInput, BadPicture, BadQuery, NotFound
 from tests.pictures import picture
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import snapfind
-from snapfind.catalog.sources import open_source
-from snapfind.errors import BadInput, BadRow
-from snapfind.types import Product
+from snapfind.catalog.ingest.sources import open_source
+from snapfind.core.errors import BadInput, BadRow
+from snapfind.core.types import Product
 from tests.media.pictures import scene, written
 
 PICTURE = written(scene(), "PNG")

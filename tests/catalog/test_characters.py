@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 import snapfind
-from snapfind.errors import BadInput, BadQuery, SnapfindError
+from snapfind.core.errors import BadInput, BadQuery, SnapfindError
+from snapfind.core.types import Like, Product, Query
 from snapfind.events.event import Event
-from snapfind.types import Like, Product, Query
 from tests.pictures import picture
 from tests.server.conftest import photo
 from tests.server.test_client import place  # noqa: F401  (a fixture)

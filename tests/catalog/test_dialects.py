@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapfind.catalog.delimited import read_delimited
-from snapfind.catalog.sources import Failure, Item, open_source
-from snapfind.errors import BadInput, BadRow
-from snapfind.evaluate.queries import read_queries
+from snapfind.catalog.ingest.delimited import read_delimited
+from snapfind.catalog.ingest.sources import Failure, Item, open_source
+from snapfind.core.errors import BadInput, BadRow
+from snapfind.evaluation.queries import read_queries
 
 PLAIN = "id,title,price,picture\na,Mug,1.5,a.jpg\nb,Cup,2,b.jpg\n"
 

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 import snapfind
-from snapfind.catalog.export import with_copies, write_table
-from snapfind.errors import BadInput
+from snapfind.catalog.storage.export import with_copies, write_table
+from snapfind.core.errors import BadInput
 from snapfind.index.payload import FIXED
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import snapfind
-from snapfind.errors import SnapfindError
-from snapfind.types import Product
+from snapfind.core.errors import SnapfindError
+from snapfind.core.types import Product
 
 NAMES = ['Screen (") (inches)', "a\\b", "`tick`.b[0]", "红色 {100 %} it's"]
 
@@ -60,7 +60,7 @@ def test_a_name_that_cannot_be_a_field_is_refused_and_the_catalog_opens_again(sh
         catalog.add(shop.table)
         with pytest.raises(SnapfindError):
             report = catalog.put([(Product("tea-1", attributes={name: "red"}), {})])
-            raise snapfind.errors.BadRow(report.failures[0].reason)
+            raise snapfind.core.errors.BadRow(report.failures[0].reason)
         if name not in {"title", "id"}:  # of `update` these are the product's own fields
             with pytest.raises(SnapfindError):
                 catalog.update("tea-1", {name: "red"})

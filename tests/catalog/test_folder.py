@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import snapfind
-from snapfind.catalog.folder import Folder, drafted, write_whole
-from snapfind.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
+from snapfind.catalog.storage.folder import Folder, drafted, write_whole
+from snapfind.core.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
 
 
 def made(path):
@@ -22,7 +22,7 @@ def made(path):
 def test_a_second_opener_is_told_the_owners_pid(tmp_path):
     folder = made(tmp_path / "a.snap")
     args = f"(__import__('pathlib').Path({str(folder.path)!r}), create=False)"
-    code = "import snapfind.catalog.folder\nsnapfind.catalog.folder.Folder" + args
+    code = "import snapfind.catalog.storage.folder\nsnapfind.catalog.folder.Folder" + args
     other = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert f"is open in process {os.getpid()}" in other.stderr
     with pytest.raises(CatalogBusy, match=str(os.getpid())):
@@ -35,7 +35,7 @@ def test_the_lock_of_a_killed_owner_is_taken_over(tmp_path):
     made(tmp_path / "a.snap").close()
     path = str(tmp_path / "a.snap")
     code = (
-        "from snapfind.catalog.folder import Folder; from pathlib import Path; import os, signal\n"
+        "from snapfind.catalog.storage.folder import Folder; from pathlib import Path; import os, signal\n"
         f"Folder(Path({path!r}), create=False); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from snapfind import Product
-from snapfind.curate.titles import variants
-from snapfind.errors import SnapfindError
-from snapfind.index.words import spelled
+from snapfind.core.errors import SnapfindError
+from snapfind.curation.datasets.title_variants import variants
+from snapfind.index.bm25_text import spelled
 from tests.pictures import picture
 
 UNITS = ["-", "红色陶瓷咖啡杯", "<p>Cotton</p><br/>", "<a x='", "(", " ", "a-", "1.", "&amp;", "QUJD"]

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from snapfind.catalog.migrate import EMBEDDED
-from snapfind.errors import BadInput, CatalogBroken, NotReady
-from snapfind.index.servers import connect
+from snapfind.catalog.storage.migrate import EMBEDDED
+from snapfind.core.errors import BadInput, CatalogBroken, NotReady
+from snapfind.index.qdrant.servers import connect
 from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
@@ -49,7 +49,7 @@ def test_there_and_back(shop, address):
 def test_a_move_that_was_stopped_goes_on(shop, address, monkeypatch):
     with shop.open() as catalogue:
         catalogue.add(shop.table)
-        monkeypatch.setattr("snapfind.catalog.migrate._PAGE", 2)
+        monkeypatch.setattr("snapfind.catalog.storage.migrate._PAGE", 2)
 
         def stop(done, total):
             raise KeyboardInterrupt
@@ -63,7 +63,7 @@ def test_a_move_that_was_stopped_goes_on(shop, address, monkeypatch):
 def test_two_that_disagree_are_not_switched(shop, address, monkeypatch):
     with shop.open() as catalogue:
         catalogue.add(shop.table)
-        monkeypatch.setattr("snapfind.catalog.migrate.copy", lambda *_: (0, 0))  # a move that loses everything
+        monkeypatch.setattr("snapfind.catalog.storage.migrate.copy", lambda *_: (0, 0))  # a move that loses everything
         with pytest.raises(CatalogBroken, match="nothing was switched"):
             catalogue.migrate(address)
         assert catalogue.folder.manifest.index == "" and len(catalogue) == 3

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.catalog.numbers import Numbers
-from snapfind.catalog.sources import open_source
+from snapfind.catalog.ingest.numbers import Numbers
+from snapfind.catalog.ingest.sources import open_source
 
 
 @pytest.mark.parametrize(

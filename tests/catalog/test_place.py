@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import snapfind
-from snapfind.errors import BadInput, CatalogBusy, SnapfindError
+from snapfind.core.errors import BadInput, CatalogBusy, SnapfindError
 from tests.pictures import save
 
 

@@ -7,14 +7,14 @@ from datetime import date, datetime
 import pytest
 
 import snapfind
-from snapfind.catalog.export import write_table
-from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import Failure
-from snapfind.catalog.spreadsheets import escape, unescape
-from snapfind.cli.adding import _write_failures as write_failures
-from snapfind.evaluate.report import Answered, Report
+from snapfind.catalog.ingest.csv_safety import escape, unescape
+from snapfind.catalog.ingest.report import AddReport
+from snapfind.catalog.ingest.sources import Failure
+from snapfind.catalog.storage.export import write_table
+from snapfind.cli.add import _write_failures as write_failures
+from snapfind.core.types import Product
+from snapfind.evaluation.report import Answered, Report
 from snapfind.index.payload import FIXED
-from snapfind.types import Product
 from tests.catalog.test_cells import PICTURE
 
 FORMATS = ["csv", "jsonl", "parquet"]

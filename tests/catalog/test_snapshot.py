@@ -11,9 +11,9 @@ import tarfile
 import pytest
 
 from snapfind.catalog.doctor import examine
-from snapfind.catalog.folder import Folder
-from snapfind.catalog.snapshot import pack, restore, snapshot, verify
-from snapfind.errors import BadInput, CatalogBroken, CatalogBusy, NotFound
+from snapfind.catalog.storage.folder import Folder
+from snapfind.catalog.storage.snapshot import pack, restore, snapshot, verify
+from snapfind.core.errors import BadInput, CatalogBroken, CatalogBusy, NotFound
 from tests.pictures import picture
 
 

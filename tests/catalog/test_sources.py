@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 import snapfind
-from snapfind.catalog.sources import Failure, Item, open_source
-from snapfind.errors import BadInput, NotFound
+from snapfind.catalog.ingest.sources import Failure, Item, open_source
+from snapfind.core.errors import BadInput, NotFound
 from snapfind.media.fetch import Fetching
 from tests.media.pictures import scene, written
 from tests.pictures import save

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import snapfind
-from snapfind.errors import BadInput, NotFound
+from snapfind.core.errors import BadInput, NotFound
 from tests.pictures import picture, save
 from tests.second_model import second_model
 

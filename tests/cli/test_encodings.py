@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snapfind.cli.place import readable
+from snapfind.cli.target import readable
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from snapfind.cli import printing
+from snapfind.cli import output
 from tests.pictures import save
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def test_each_long_verb_tells_its_progress_in_a_log(folder, run, monkeypatch):
-    monkeypatch.setattr(printing, "_SECONDS", 0.0)
+    monkeypatch.setattr(output, "_SECONDS", 0.0)
     shop = folder / "shop.snap"
     for label, words in {
         "adding": ("add", shop, folder / "products.csv"),

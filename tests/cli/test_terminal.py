@@ -5,7 +5,7 @@ import json
 import pytest
 
 import snapfind
-from snapfind.types import Product
+from snapfind.core.types import Product
 from tests.catalog.test_cells import PICTURE
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\nerror: all is lost\r"

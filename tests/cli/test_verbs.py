@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
     for number in range(300):
         save(number, tmp_path / "pictures" / f"p{number}.png")
     code = (
-        "import signal, sys, _thread, snapfind.cli, snapfind.catalog.add as a\n"
+        "import signal, sys, _thread, snapfind.cli, snapfind.catalog.ingest.ingest as a\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may start tests with Ctrl-C ignored
         "write = a.Adding._write\n"
         "def once(self, *args):\n    write(self, *args)\n    _thread.interrupt_main()\n"

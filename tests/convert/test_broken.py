@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from snapfind.convert.convert import convert
 from snapfind.convert.hub import found
-from snapfind.encoders.tower import Tower
-from snapfind.errors import BadInput, ExtraMissing, ModelBroken, NotFound, SnapfindError
+from snapfind.core.errors import BadInput, ExtraMissing, ModelBroken, NotFound, SnapfindError
+from snapfind.encoders.image.onnx_tower import Tower
 from tests.convert.conftest import changed
 
 

@@ -7,9 +7,9 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from snapfind.convert.precision import in_precision
-from snapfind.encoders.preprocess import to_tensor
-from snapfind.encoders.session import open_session
-from snapfind.errors import BadInput
+from snapfind.core.errors import BadInput
+from snapfind.encoders.image.preprocess import to_tensor
+from snapfind.encoders.onnx_session import open_session
 from tests.convert import tiny
 from tests.pictures import picture
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import snapfind
-from snapfind.encoders.tower import Tower
-from snapfind.errors import BadInput
+from snapfind.core.errors import BadInput
+from snapfind.encoders.image.onnx_tower import Tower
 from tests.pictures import picture, save
 
 
@@ -77,7 +77,7 @@ def test_an_interrupted_build_goes_on_and_nothing_is_converted_twice(shop, clip,
         if len(counts) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("snapfind.catalog.models._BATCH", 3)
+    monkeypatch.setattr("snapfind.catalog.models.registry._BATCH", 3)
     monkeypatch.setattr(shop.index, "put_vectors", torn)
     before = shop.info()["model"]
     with pytest.raises(KeyboardInterrupt):

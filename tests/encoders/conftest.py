@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snapfind.encoders.builtin import Builtin
+from snapfind.encoders.image.efficientnet import Builtin
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.fitting import fit
-from snapfind.errors import BadInput, ModelBroken
+from snapfind.encoders.adapters.fit import fit
+from snapfind.encoders.image.efficientnet import Builtin
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_twice_the_same_picture_does_no_harm(encoder, pictures):
 
 
 def test_a_large_catalogue_is_sampled(encoder, pictures, monkeypatch):
-    monkeypatch.setattr("snapfind.encoders.fitting._PICTURES", 3)
+    monkeypatch.setattr("snapfind.encoders.adapters.fit._PICTURES", 3)
 
     asked = set()
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from snapfind.encoders.conse import Conse, class_names
-from snapfind.encoders.text import TextEncoder
-from snapfind.errors import BadInput
+from snapfind.core.errors import BadInput
+from snapfind.encoders.crossmodal.conse import Conse, class_names
+from snapfind.encoders.text.e5 import TextEncoder
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tests.pictures import picture
 
-from snapfind.encoders.preprocess import Preprocessing, fitted, to_tensor
+from snapfind.encoders.image.preprocess import Preprocessing, fitted, to_tensor
 
 
 def test_the_longer_side_fills_and_the_rest_is_padded():

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tests.catalog.conftest import Shop
 
-from snapfind.catalog.models import registered
-from snapfind.encoders import opening
-from snapfind.encoders.builtin import Builtin
-from snapfind.encoders.opening import EncoderKind, ModelEntry, open_model_entry, register_kind
-from snapfind.errors import BadInput, CatalogBroken, ModelBroken
+from snapfind.catalog.models.registry import registered
+from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken
+from snapfind.encoders import registry
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.registry import EncoderKind, ModelEntry, open_model_entry, register_kind
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ class Counting(Builtin):
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setattr(opening, "KINDS", dict(opening.KINDS))
+    monkeypatch.setattr(registry, "KINDS", dict(registry.KINDS))
     register_kind("toy", EncoderKind(lambda base, folders, threads: Counting.load(base, threads=threads)))
 
 
@@ -57,7 +57,7 @@ def test_a_kind_that_is_not_known_is_one_sentence(shop):
 
 def test_a_name_is_registered_once(toy):
     with pytest.raises(BadInput, match="taken"):
-        register_kind("toy", opening.KINDS["toy"])
+        register_kind("toy", registry.KINDS["toy"])
 
 
 def test_models_that_share_a_network_share_its_memory(shop):

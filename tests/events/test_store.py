@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from snapfind.errors import BadInput, CatalogBroken
+from snapfind.core.errors import BadInput, CatalogBroken
+from snapfind.core.types import Box
 from snapfind.events.event import KINDS, Event
-from snapfind.events.export import export_events
+from snapfind.events.parquet import export_events
 from snapfind.events.store import EventStore
-from snapfind.types import Box
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""What a turn is made of: labels from events, guards, votes, records. No PyTorch is needed for these."""
+"""What a turn is made of: labels from events, gates, votes, records. No PyTorch is needed for these."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.catalog.trial import Trial, Tried, drawn
-from snapfind.errors import BadInput, CatalogBroken
-from snapfind.evaluate.report import Answered, Report
+from snapfind.catalog.models.trial import Trial, Tried, drawn
+from snapfind.core.errors import BadInput, CatalogBroken
+from snapfind.evaluation.report import Answered, Report
 from snapfind.events.event import Event
-from snapfind.flywheel import guards
-from snapfind.flywheel.candidates import Candidate, capped, labels, parted, settled
-from snapfind.flywheel.lineage import Turn, data_hash, number_of_next, turns, write
-from snapfind.flywheel.rules import Rules
-from snapfind.flywheel.verdict import judge, sign_test
+from snapfind.flywheel import gates
+from snapfind.flywheel.ab_test import judge, sign_test
+from snapfind.flywheel.config import Rules
+from snapfind.flywheel.labels import Candidate, capped, labels, parted, settled
+from snapfind.flywheel.records import Turn, data_hash, number_of_next, turns, write
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 
@@ -84,26 +84,26 @@ def test_a_slice_that_falls_stops_a_model_that_is_better_on_the_whole():
     before = report([1, 0] * 20 + [1] * 20, slices)
     after = report([1] * 40 + [1] * 15 + [0] * 5, slices)
     rules = Rules(slice_loss=0.1)
-    assert guards.proved("fresh", before, after, rules).holds
-    stopped = guards.no_slice_falls("fresh", before, after, rules)
+    assert gates.proved("fresh", before, after, rules).holds
+    stopped = gates.no_slice_falls("fresh", before, after, rules)
     assert not stopped.holds and "milk (20 photos), -0.250" in stopped.told
-    assert guards.no_slice_falls("fresh", before, after, Rules(slice_loss=0.3)).holds
-    assert guards.no_slice_falls("fresh", before, after, Rules(slice_least=21)).holds
+    assert gates.no_slice_falls("fresh", before, after, Rules(slice_loss=0.3)).holds
+    assert gates.no_slice_falls("fresh", before, after, Rules(slice_least=21)).holds
 
 
 def test_a_gain_must_not_be_luck():
     before, after = report([0] * 4, "aaaa"), report([1, 0, 0, 0], "aaaa")
-    assert guards.proved("fresh", before, after, Rules()).holds
-    assert not guards.proved("fresh", before, after, Rules(gain=0.1)).holds
-    assert not guards.proved("fresh", after, before, Rules()).holds
-    assert guards.proved("fresh", after, before, Rules(loss=0.3)).holds
+    assert gates.proved("fresh", before, after, Rules()).holds
+    assert not gates.proved("fresh", before, after, Rules(gain=0.1)).holds
+    assert not gates.proved("fresh", after, before, Rules()).holds
+    assert gates.proved("fresh", after, before, Rules(loss=0.3)).holds
 
 
 def test_labels_that_impressions_do_not_explain_are_one_sided():
     shown = {f"p{n}": 10 for n in range(20)}
     fair = [candidate(n, f"p{n % 20}") for n in range(100)]
-    assert guards.not_one_sided(fair, shown).holds
-    assert not guards.not_one_sided(fair + [candidate(n, "p3") for n in range(60)], shown).holds
+    assert gates.not_one_sided(fair, shown).holds
+    assert not gates.not_one_sided(fair + [candidate(n, "p3") for n in range(60)], shown).holds
 
 
 def test_votes_are_by_session_and_clicks_by_team():
@@ -135,7 +135,7 @@ def test_a_share_of_the_sessions_is_drawn_and_always_the_same():
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
-    turn = Turn(1, "a", "b", "0", {"least": 2}, {"photos": 3}, "old", guards=[guards.Guard("g", True, "said")])
+    turn = Turn(1, "a", "b", "0", {"least": 2}, {"photos": 3}, "old", guards=[gates.Guard("g", True, "said")])
     write(tmp_path, turn)
     assert list(turns(tmp_path)) == [turn] and number_of_next(tmp_path) == 2
     (tmp_path / "0002.json").write_text('{"number": 2}')

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from snapfind.errors import BadInput, NotFound, NotReady, SnapfindError
-from snapfind.index import cluster
-from snapfind.index.collection import Shape
+from snapfind.core.errors import BadInput, NotFound, NotReady, SnapfindError
+from snapfind.index.base import Ask
 from snapfind.index.filters import parse
-from snapfind.index.groups import group_of, groups_of
-from snapfind.index.port import Ask
-from snapfind.index.servers import Servers, connect
+from snapfind.index.qdrant import cluster
+from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.servers import Servers, connect
+from snapfind.index.qdrant.sharding import group_of, groups_of
 from tests.index.test_contract import DIM, FIELDS, SCHEMA, point, products, unit
 
 qdrant_client = pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")

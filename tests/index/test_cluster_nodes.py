@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from snapfind.errors import SnapfindError
-from snapfind.index import cluster
-from snapfind.index.collection import Shape
-from snapfind.index.port import Ask
-from snapfind.index.servers import connect
+from snapfind.core.errors import SnapfindError
+from snapfind.index.base import Ask
+from snapfind.index.qdrant import cluster
+from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.servers import connect
 from tests.index.test_contract import DIM, point
 from tests.ports import held
 from tests.waiting import until

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snapfind.errors import BadInput, SnapfindError
-from snapfind.index import edge
-from snapfind.index.collection import Shape
-from snapfind.index.exact import Exact
+from snapfind.core.errors import BadInput, SnapfindError
+from snapfind.index import qdrant_edge
+from snapfind.index.base import Ask, Point
 from snapfind.index.filters import parse, where
-from snapfind.index.port import Ask, Point
-from snapfind.index.servers import Servers, connect
+from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.servers import Servers, connect
+from snapfind.index.reference import Exact
 
 # warnings of the client's own local mode; SERVERS may be on this machine
 pytestmark = [
@@ -45,7 +45,7 @@ FIELDS = {"title": "text", "price": "number", "brand": "text", "_product": "text
 def cluster_of(server):
     """A fresh collection: in the client's own local mode, or on the servers of SNAPFIND_QDRANT_URL."""
     client = pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
-    from snapfind.index import cluster
+    from snapfind.index.qdrant import cluster
 
     if server is None:
         return cluster.open(Servers([client.QdrantClient(":memory:")]), "test")
@@ -57,7 +57,7 @@ def index(request, tmp_path):
     if request.param == "servers" and not SERVERS:
         pytest.skip("SNAPFIND_QDRANT_URL is not set; deploy/cluster.yaml starts three servers")
     make = {
-        "edge": lambda: edge.open(tmp_path / "index"),
+        "edge": lambda: qdrant_edge.open(tmp_path / "index"),
         "exact": Exact,
         "cluster": lambda: cluster_of(None),
         "servers": lambda: cluster_of(SERVERS),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.errors import BadFilter
+from snapfind.core.errors import BadFilter
 from snapfind.index.filters import parse
 from tests.index.test_contract import SCHEMA, filters, values
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from snapfind.media.images import Limits
+from snapfind.media.image.decode import Limits
 
 LIMITS = Limits(max_bytes=32 * 2**20, max_pixels=50_000_000, max_side=16_384)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")

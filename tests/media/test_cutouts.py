@@ -7,10 +7,10 @@ import pytest
 from pictures import LIMITS, written
 from PIL import Image, ImageDraw
 
-from snapfind.client.values import base64_of
-from snapfind.encoders.preprocess import Preprocessing, to_tensor
-from snapfind.media.images import load
-from snapfind.media.perceptual import is_blank
+from snapfind.client.convert import base64_of
+from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
+from snapfind.media.image.decode import load
+from snapfind.media.image.fingerprint import is_blank
 
 
 def cutout(mode="RGBA", colour=255):

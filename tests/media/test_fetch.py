@@ -11,9 +11,9 @@ import httpx
 import pytest
 from tests.media.pictures import scene, written
 
-from snapfind.errors import BadPicture, BadSetting
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadPicture, BadSetting
 from snapfind.media.fetch import Fetching, Patience, fetch, may_connect
-from snapfind.settings import Settings
 
 PUBLIC = Fetching(hosts=None)
 PICTURE = written(scene(), "JPEG")

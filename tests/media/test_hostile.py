@@ -7,8 +7,8 @@ import pytest
 from pictures import FORMATS, LIMITS, scene, written
 from PIL import Image
 
-from snapfind.errors import BadPicture
-from snapfind.media.images import load, probe
+from snapfind.core.errors import BadPicture
+from snapfind.media.image.decode import load, probe
 
 
 def damaged(file, chance):

@@ -5,9 +5,9 @@ import stat
 
 import pytest
 
-from snapfind.errors import BadInput, Busy, KeyMissing, NotFound
+from snapfind.core.errors import BadInput, Busy, KeyMissing, NotFound
 from snapfind.server.keys import KeyStore
-from snapfind.server.meter import Meter
+from snapfind.server.runtime.rate_limit import Meter
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 
 import snapfind
-from snapfind.errors import BadFilter, BadPicture, KeyMissing, NotFound, NotReady
+from snapfind.core.errors import BadFilter, BadPicture, KeyMissing, NotFound, NotReady
+from snapfind.core.types import Box, Like, Product
 from snapfind.server import build
 from snapfind.server.keys import KeyStore
-from snapfind.types import Box, Like, Product
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 from tests.server.conftest import photo

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import snapfind
-from snapfind.errors import BadInput
+from snapfind.core.errors import BadInput
+from snapfind.core.types import Product
 from snapfind.server import build
-from snapfind.types import Product
 from tests.catalog.conftest import Shop
 from tests.pictures import save
 from tests.server.conftest import photo

@@ -6,9 +6,9 @@ import threading
 import httpx
 import pytest
 
-from snapfind.errors import Busy, NotReady, TimedOut
-from snapfind.server.gate import Gate
-from snapfind.server.trace import Trace
+from snapfind.core.errors import Busy, NotReady, TimedOut
+from snapfind.server.runtime.queue import Gate
+from snapfind.server.runtime.trace import Trace
 from tests.catalog.conftest import Shop
 from tests.server.conftest import photo, photo64, serving
 from tests.waiting import PATIENCE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from snapfind.core.types import Product
 from snapfind.server import build
-from snapfind.types import Product
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 from tests.server.conftest import BASE, Checked, over, photo, photo64

@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 import snapfind
-from snapfind.curate.survey import survey
+from snapfind.curation.survey import survey
 from snapfind.events.event import Event
 from snapfind.server import build
-from tests.curate.conftest import stocked  # noqa: F401
+from tests.curation.conftest import stocked  # noqa: F401
 from tests.server.conftest import BASE, Checked, over
 
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 import snapfind
-from snapfind.errors import NotFound, NotReady, ReadOnly
+from snapfind.core.errors import NotFound, NotReady, ReadOnly
 from snapfind.server import build
 from tests.catalog.conftest import Shop
-from tests.catalog.test_bridging import maps_of
+from tests.catalog.test_text_to_image import maps_of
 from tests.pictures import picture
 from tests.second_model import second_model
 from tests.served import served

@@ -6,9 +6,9 @@ import urllib.request
 
 import pytest
 
-from snapfind.flywheel.guards import Guard
-from snapfind.flywheel.lineage import Turn, write
-from tests.curate.conftest import stocked  # noqa: F401
+from snapfind.flywheel.gates import Guard
+from snapfind.flywheel.records import Turn, write
+from tests.curation.conftest import stocked  # noqa: F401
 from tests.served import served
 from tests.waiting import until
 from tests.web.conftest import fits_and_can_be_used, watched

@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snapfind.catalog import models
-from snapfind.catalog.add import Progress
-from snapfind.catalog.bridging import keep_bridge
-from snapfind.catalog.calibrating import refit
-from snapfind.catalog.fitting import Refused, fit
-from snapfind.catalog.folder import Folder, absolute_path
-from snapfind.catalog.migrate import Moved, move, open_index
-from snapfind.catalog.snapshot import pack
-from snapfind.catalog.towers import forget_unused
-from snapfind.catalog.writing import Writing
-from snapfind.encoders.model import Model
-from snapfind.encoders.photo import PhotoEncoder
-from snapfind.errors import BadInput, NotFound
-from snapfind.index.collection import Shape
-from snapfind.media.images import Limits, load
-from snapfind.media.images import Source as Photo
-from snapfind.settings import Settings
+from snapfind.catalog.ingest.ingest import Progress
+from snapfind.catalog.models import registry
+from snapfind.catalog.models.calibrate import refit
+from snapfind.catalog.models.encoder_files import forget_unused
+from snapfind.catalog.models.fit import Refused, fit
+from snapfind.catalog.models.text_to_image import keep_bridge
+from snapfind.catalog.storage.folder import Folder, absolute_path
+from snapfind.catalog.storage.migrate import Moved, move, open_index
+from snapfind.catalog.storage.snapshot import pack
+from snapfind.catalog.write import Writing
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadInput, NotFound
+from snapfind.encoders.embedding_model import Model
+from snapfind.encoders.image.base import PhotoEncoder
+from snapfind.index.qdrant.collection import Shape
+from snapfind.media.image.decode import Limits, load
+from snapfind.media.image.decode import Source as Photo
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -97,7 +97,7 @@ class Catalog(Writing):
         """
         shelf = self.shelf_of(model)
         if confirmed is None:
-            found = models.calibrate(self.folder, shelf, progress)
+            found = registry.calibrate(self.folder, shelf, progress)
         else:
             limits, side = Limits.of(self.settings), shelf.model.photo.preprocessing.source_side
             found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], shelf)
@@ -111,11 +111,11 @@ class Catalog(Writing):
         The name of a model of this catalogue builds what its space lacks.
         """
         if encoder in self.folder.manifest.models:
-            other = models.registered(self.folder, encoder, self.settings)
+            other = registry.registered(self.folder, encoder, self.settings)
         else:
-            other = models.raw_encoder(encoder, self.settings)
+            other = registry.raw_encoder(encoder, self.settings)
         if other.space.id not in self.folder.manifest.models:
-            models.register(self.folder, other, adapted=False)
+            registry.register(self.folder, other, adapted=False)
         self._build(other, progress)
         return other.space.id
 
@@ -126,7 +126,7 @@ class Catalog(Writing):
 
         Returns the model's name. Raises NotFound, ModelBroken.
         """
-        encoder = models.adopt(self.folder, absolute_path(artifact), self.settings)
+        encoder = registry.adopt(self.folder, absolute_path(artifact), self.settings)
         self._build(encoder, progress)
         return encoder.space.id
 
@@ -144,15 +144,15 @@ class Catalog(Writing):
     def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "catalogue"))
-        models.build(*parts, self.settings, self._turn, progress)
+        registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
-            models.build(*parts, self.settings, nullcontext)
-            models.mark_ready(self.folder, encoder.space.id)
+            registry.build(*parts, self.settings, nullcontext)
+            registry.mark_ready(self.folder, encoder.space.id)
             self._reopen()
 
     def _reopen(self) -> None:
         """The models and shelves of the manifest as it is now."""
-        self.model = models.open_model(self.folder, self.settings)
+        self.model = registry.open_model(self.folder, self.settings)
         self._reshelve()
 
     def switch(self, model: str) -> None:
@@ -185,7 +185,7 @@ class Catalog(Writing):
                 raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}", field="model")
             if model == manifest.active or (self.trial and model == self.trial.model):
                 raise BadInput(f"model {model} answers now; switch to another one first", field="model")
-            if standing := models.standing_on(self.folder, model):
+            if standing := registry.standing_on(self.folder, model):
                 raise BadInput(f"{', '.join(standing)} stands on {model}; drop that first", field="model")
             previous = "" if model == manifest.previous else manifest.previous
             known = {name: own for name, own in manifest.models.items() if name != model}
@@ -223,7 +223,7 @@ class Catalog(Writing):
         It belongs to the model that answers. Raises BadInput for another method.
         """
         with self._writing:
-            models.rerank(self.folder, self.model.photo, method)
+            registry.rerank(self.folder, self.model.photo, method)
             self._retold()
 
     def rank(self, artifact: str | Path | None) -> None:
@@ -232,7 +232,7 @@ class Catalog(Writing):
         It belongs to the model that answers. Raises NotFound, ModelBroken.
         """
         with self._writing:
-            models.rank(self.folder, None if artifact is None else absolute_path(artifact))
+            registry.rank(self.folder, None if artifact is None else absolute_path(artifact))
             self._retold()
 
     def _retold(self) -> None:
@@ -251,10 +251,10 @@ class Catalog(Writing):
             locked = keep_bridge(self.folder, absolute_path(artifact), self.model.text)
             looker = Model(self.model.photo, self.model.others, locked.maps).classes
             parts = (self.folder, self.index, locked.space, lambda images: locked.bridge(looker.look(images)))
-            models.build(*parts, self.settings, self._turn, progress)
+            registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             if artifact is not None:
-                models.build(*parts, self.settings, nullcontext)
+                registry.build(*parts, self.settings, nullcontext)
             self.folder.save(bridge="" if artifact is None else locked.space.id)
             self._reopen()
             if before and before != self.folder.manifest.bridge:

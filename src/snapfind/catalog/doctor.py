@@ -9,7 +9,7 @@ from typing import Literal
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog, open_catalog
-from snapfind.errors import SnapfindError
+from snapfind.core.errors import SnapfindError
 from snapfind.index.filters import where
 
 __all__ = ["Check", "examine"]

@@ -14,18 +14,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from snapfind.catalog import models
-from snapfind.catalog.folder import Folder, absolute_path
-from snapfind.catalog.migrate import find_index
-from snapfind.catalog.reading import Reading
-from snapfind.encoders.model import Model
-from snapfind.errors import NotFound, NotReady, ReadOnly, SnapfindError
+from snapfind.catalog.models import registry
+from snapfind.catalog.read import Reading
+from snapfind.catalog.storage.folder import Folder, absolute_path
+from snapfind.catalog.storage.migrate import find_index
+from snapfind.core.config import Settings
+from snapfind.core.errors import NotFound, NotReady, ReadOnly, SnapfindError
+from snapfind.core.types import Answer
+from snapfind.encoders.embedding_model import Model
 from snapfind.events.store import EventStore
-from snapfind.index.cluster import Cluster
 from snapfind.index.filters import Filter
-from snapfind.search.shelf import Shelf
-from snapfind.settings import Settings
-from snapfind.types import Answer
+from snapfind.index.qdrant.cluster import Cluster
+from snapfind.search.context import Shelf
 
 __all__ = ["Lent", "Replica", "open_replica"]
 
@@ -86,7 +86,7 @@ class Replica(Reading):
     def _begin(self) -> None:
         if not self.folder.manifest.active:
             raise NotFound(f"{self.folder.path} has no model yet; add products where it is owned")
-        self.model = models.open_model(self.folder, self.settings)
+        self.model = registry.open_model(self.folder, self.settings)
         self._reshelve()
 
     def _reshelve(self) -> None:
@@ -176,4 +176,4 @@ class Replica(Reading):
         old, new = before.manifest, self.folder.manifest
         if (old.models, old.active, old.bridge) == (new.models, new.active, new.bridge):
             return self.model
-        return models.open_model(self.folder, self.settings)
+        return registry.open_model(self.folder, self.settings)

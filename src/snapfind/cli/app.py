@@ -8,10 +8,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from snapfind._version import __version__
-from snapfind.cli.lazy import Entry, lazy_group
-from snapfind.cli.place import at_server, readable
-from snapfind.cli.printing import fail
-from snapfind.errors import FREE_MEMORY, SnapfindError, is_out_of_memory
+from snapfind.cli.lazy_group import Entry, lazy_group
+from snapfind.cli.output import fail
+from snapfind.cli.target import at_server, readable
+from snapfind.core.errors import FREE_MEMORY, SnapfindError, is_out_of_memory
 
 __all__ = ["COMMANDS", "app", "main"]
 

@@ -9,18 +9,18 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from snapfind.catalog.asking import Wanted, as_query
-from snapfind.catalog.report import AddReport
-from snapfind.catalog.sources import Failure, Folders, open_source
-from snapfind.client.sending import batches
+from snapfind.catalog.ingest.report import AddReport
+from snapfind.catalog.ingest.sources import Failure, Folders, open_source
+from snapfind.catalog.query_input import Wanted, as_query
+from snapfind.client.batches import batches
+from snapfind.client.convert import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
 from snapfind.client.transport import Transport
-from snapfind.client.values import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
-from snapfind.errors import BadInput, Forbidden, NotFound, SnapfindError
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
+from snapfind.core.types import Box, Kind, Order, Product, Region, Regions, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
 from snapfind.media.fetch import Fetching
-from snapfind.settings import Settings
-from snapfind.types import Box, Kind, Order, Product, Region, Regions, check_characters
 
 __all__ = ["Client"]
 

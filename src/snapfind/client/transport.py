@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import httpx
 
-from snapfind import errors
-from snapfind.errors import BadInput, Busy, NotReady, ServerFailed, SnapfindError
+from snapfind.core import errors
+from snapfind.core.errors import BadInput, Busy, NotReady, ServerFailed, SnapfindError
 
 __all__ = ["Transport"]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.convert.agreement import pictures_by_torch
-from snapfind.convert.artifact import write_tower
-from snapfind.convert.cost import milliseconds, size_of
+from snapfind.convert.detect import fingerprint, read_original
 from snapfind.convert.hub import found
-from snapfind.convert.nearest import same_neighbours
-from snapfind.convert.original import Original
-from snapfind.convert.reading import fingerprint, read_original
+from snapfind.convert.measure import milliseconds, size_of
+from snapfind.convert.neighbors import same_neighbours
+from snapfind.convert.source_model import Original
+from snapfind.convert.verify import pictures_by_torch
+from snapfind.convert.write import write_tower
+from snapfind.core.errors import BadInput
+from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import golden_pictures
-from snapfind.encoders.tower import GOLDEN_TEXTS, Tower
-from snapfind.encoders.vectors import unit
-from snapfind.errors import BadInput
+from snapfind.encoders.image.onnx_tower import GOLDEN_TEXTS, Tower
 
 __all__ = ["Converted", "convert", "neighbours", "source_of"]
 

@@ -6,8 +6,8 @@ Only what is read is fetched: safetensors, JSON and the tokenizer's files; no co
 import re
 from pathlib import Path
 
-from snapfind.convert.extra import need_package
-from snapfind.errors import NotFound
+from snapfind.convert.requirements import need_package
+from snapfind.core.errors import NotFound
 
 __all__ = ["found"]
 

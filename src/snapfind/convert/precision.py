@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from snapfind.convert.quiet import quiet
-from snapfind.errors import BadInput
+from snapfind.convert.silence import quiet
+from snapfind.core.errors import BadInput
 
 __all__ = ["PRECISIONS", "Precision", "halved", "in_precision"]
 

@@ -1,7 +1,7 @@
 """An affine map for each role, that of photos and that of catalogue pictures: rows are made unit, the mean of the role
 is taken off, and a matrix of the role follows.
 
-encoders/fitting.py fits one to a catalogue; learnt heads have the same form. The PhotoEncoder applies it.
+encoders/adapters/fit.py fits one to a catalogue; learnt heads have the same form. The PhotoEncoder applies it.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
+from snapfind.core.errors import ModelBroken
+from snapfind.encoders.arrays import unit
+from snapfind.encoders.base import Role, Vectors
 from snapfind.encoders.golden import check_golden
-from snapfind.encoders.port import Role, Vectors
-from snapfind.encoders.vectors import unit
-from snapfind.errors import ModelBroken
 
 __all__ = ["Adapter"]
 

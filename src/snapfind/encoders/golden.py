@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snapfind.encoders.port import Vectors
-from snapfind.errors import ModelBroken
+from snapfind.core.errors import ModelBroken
+from snapfind.encoders.base import Vectors
 
 __all__ = ["GOLDEN_TOLERANCE", "ROUNDED_TOLERANCE", "check_golden", "golden_pictures"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from snapfind.errors import BadInput
-from snapfind.types import Box, check_characters
+from snapfind.core.errors import BadInput
+from snapfind.core.types import Box, check_characters
 
 __all__ = ["FIRST", "KINDS", "LAST", "Event", "EventKind"]
 

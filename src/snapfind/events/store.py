@@ -19,9 +19,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from snapfind.errors import CatalogBroken, NoRoom
-from snapfind.events.clock import trusted
+from snapfind.core.errors import CatalogBroken, NoRoom
 from snapfind.events.event import Event, EventKind
+from snapfind.events.prune_clock import trusted
 from snapfind.events.table import COLUMNS, event_of, events, metadata, millis, row_of, salts
 
 __all__ = ["EventStore"]
@@ -117,7 +117,7 @@ class EventStore:
             return connection.execute(delete(events).where(events.c.session.in_(hashes))).rowcount if session else 0
 
     def trusted_now(self, now: datetime | None = None) -> datetime:
-        """The time to measure ages by: the clock's, unless it jumped ahead of the last look at it (events/clock.py)."""
+        """The time to measure ages by: the clock, unless it jumped ahead (events/prune_clock.py)."""
         return trusted(self._engine, now or datetime.now(UTC))
 
     def prune(self, days: float, *, now: datetime | None = None) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
+from snapfind.core.types import Box
 from snapfind.events.event import FIRST, LAST, Event
-from snapfind.types import Box
 
 __all__ = ["COLUMNS", "clock", "event_of", "events", "metadata", "millis", "row_of", "salts"]
 
@@ -49,7 +49,7 @@ salts = Table(
     Column("begun", BigInteger, primary_key=True),
     Column("salt", LargeBinary(32), nullable=False),
 )
-clock = Table(  # one row: events/clock.py
+clock = Table(  # one row: events/prune_clock.py
     "clock",
     metadata,
     Column("last", BigInteger, primary_key=True),

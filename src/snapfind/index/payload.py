@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from snapfind.index.markup import plain_line, plain_text
-from snapfind.types import Attribute, Kind, Picture, Product, check_characters
+from snapfind.core.types import Attribute, Kind, Picture, Product, check_characters
+from snapfind.index.html_text import plain_line, plain_text
 
 __all__ = ["FIXED", "RESERVED", "SYSTEM", "picture_of", "point_id", "product_of", "to_payload", "words_of"]
 

@@ -20,9 +20,9 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from snapfind._version import __version__
-from snapfind.errors import BadPicture, BadSetting
-from snapfind.media.sniff import sniff
-from snapfind.settings import Settings
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadPicture, BadSetting
+from snapfind.media.image.formats import sniff
 
 __all__ = ["Fetching", "Patience", "fetch", "may_connect"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from snapfind.encoders.photo import Closely, PhotoEncoder
-from snapfind.encoders.port import Vectors
-from snapfind.errors import BadInput
+from snapfind.core.errors import BadInput
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.image.base import Closely, PhotoEncoder
 
 __all__ = ["Explanation", "explain"]
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from snapfind.core.types import Hit, Kind
+from snapfind.index.base import Found
 from snapfind.index.payload import picture_of, product_of
-from snapfind.index.port import Found
-from snapfind.search.calibrate import verdict
-from snapfind.types import Hit, Kind
+from snapfind.search.calibration import verdict
 
 __all__ = ["group"]
 

@@ -9,22 +9,22 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from snapfind.errors import BadQuery
+from snapfind.core.errors import BadQuery
+from snapfind.core.types import Answer, CategoryGuess, Group, Query
+from snapfind.index.base import Found
 from snapfind.index.filters import parse
-from snapfind.index.port import Found
-from snapfind.search.calibrate import Calibration
-from snapfind.search.categories import fuse, lean, log_chances, vote
-from snapfind.search.fuse import fuse as rank_fuse
-from snapfind.search.fuse import share
+from snapfind.search.calibration import Calibration
+from snapfind.search.candidates import Recalled, recall
+from snapfind.search.category_prior import fuse, lean, log_chances, vote
+from snapfind.search.context import Shelf
+from snapfind.search.encode_query import want
+from snapfind.search.exact_match import named
 from snapfind.search.group import group
-from snapfind.search.named import named
-from snapfind.search.ranker import Ranker, by_clicks
-from snapfind.search.recall import Recalled, recall
-from snapfind.search.rerank import rerank
-from snapfind.search.shelf import Shelf
-from snapfind.search.sight import Sight, photos, sights
-from snapfind.search.want import want
-from snapfind.types import Answer, CategoryGuess, Group, Query
+from snapfind.search.photo_regions import Sight, photos, sights
+from snapfind.search.rank_fusion import fuse as rank_fuse
+from snapfind.search.rank_fusion import share
+from snapfind.search.rerank.base import rerank
+from snapfind.search.rerank.clicks import Ranker, by_clicks
 
 __all__ = ["judge", "search"]
 

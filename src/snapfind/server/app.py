@@ -13,25 +13,25 @@ from starlette.staticfiles import StaticFiles
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
-from snapfind.server import (
+from snapfind.server.compat import alibaba
+from snapfind.server.middleware.auth import needs
+from snapfind.server.middleware.prefix import prefix_of
+from snapfind.server.middleware.requests import Bounded, Outer
+from snapfind.server.openapi import describe
+from snapfind.server.routes import (
     events,
-    imagesearch,
+    flywheel,
+    images,
     imports,
-    jobs_api,
+    jobs,
     models,
-    photos,
-    pictures,
     products,
     quality,
     search,
     system,
-    turns,
+    thumbnails,
 )
-from snapfind.server.addressing import prefix_of
-from snapfind.server.auth import needs
-from snapfind.server.layers import Bounded, Outer
-from snapfind.server.openapi import describe
-from snapfind.server.reply import handle_errors
+from snapfind.server.schemas.responses import handle_errors
 from snapfind.server.service import Service
 
 __all__ = ["build", "routes"]
@@ -67,7 +67,7 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
     routes(app)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
     if compat == "imagesearch":
-        imagesearch.mount(app, service)
+        alibaba.mount(app, service)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
@@ -78,7 +78,7 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
 
 def routes(app: FastAPI) -> None:
     """The endpoints of the API and their document; it needs no catalogue."""
-    for noun in (search, photos, products, pictures, events, imports, jobs_api, models, quality, turns, system):
+    for noun in (search, images, products, thumbnails, events, imports, jobs, models, quality, flywheel, system):
         app.include_router(noun.router)
     app.include_router(system.open_router)
     describe(app)

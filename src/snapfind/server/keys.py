@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snapfind.catalog.folder import write_whole
-from snapfind.errors import BadInput, CatalogBroken, KeyMissing, NotFound
+from snapfind.catalog.storage.folder import write_whole
+from snapfind.core.errors import BadInput, CatalogBroken, KeyMissing, NotFound
 
 __all__ = ["SCOPES", "Key", "KeyStore"]
 

@@ -6,9 +6,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from snapfind.server.asking import SearchBody
-from snapfind.server.photos import CompareBody, PhotoBody
-from snapfind.server.products import ProductsBody
+from snapfind.server.routes.images import CompareBody, PhotoBody
+from snapfind.server.routes.products import ProductsBody
+from snapfind.server.schemas.search import SearchBody
 
 __all__ = ["describe"]
 

@@ -8,10 +8,10 @@ import uvicorn
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
-from snapfind.errors import BadSetting
+from snapfind.core.errors import BadSetting
 from snapfind.server.app import build
-from snapfind.server.doorman import is_loopback
 from snapfind.server.keys import KeyStore
+from snapfind.server.middleware.origin import is_loopback
 
 __all__ = ["listen", "serve"]
 

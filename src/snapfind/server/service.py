@@ -17,21 +17,21 @@ import snapfind
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
-from snapfind.errors import ReadOnly, SnapfindError
+from snapfind.core.errors import ReadOnly, SnapfindError
+from snapfind.core.types import Box
+from snapfind.events.buffer import Later
 from snapfind.events.event import Event
-from snapfind.events.later import Later
-from snapfind.media.apart import Apart
 from snapfind.media.fetch import Fetching, fetch
-from snapfind.media.images import Limits
-from snapfind.server.gate import Gate, cores
-from snapfind.server.jobs import Jobs
+from snapfind.media.image.decode import Limits
+from snapfind.media.image.sandbox import Apart
+from snapfind.server.jobs.handlers import works
+from snapfind.server.jobs.queue import Jobs
 from snapfind.server.keys import KeyStore
-from snapfind.server.meter import Meter
-from snapfind.server.metrics import Metrics
-from snapfind.server.private import without_folders
-from snapfind.server.trace import Trace, trace_of
-from snapfind.server.work import works
-from snapfind.types import Box
+from snapfind.server.runtime.metrics import Metrics
+from snapfind.server.runtime.queue import Gate, cores
+from snapfind.server.runtime.rate_limit import Meter
+from snapfind.server.runtime.trace import Trace, trace_of
+from snapfind.server.schemas.redact import without_folders
 
 __all__ = ["Now", "Service", "Serving", "log"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from snapfind.core.types import Kind
 from snapfind.index.filters.operators import Filter, where
-from snapfind.types import Kind
 
 __all__ = ["Filter", "parse", "where"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from snapfind.types import Kind, check_characters
+from snapfind.core.types import Kind, check_characters
 
 __all__ = [
     "All",

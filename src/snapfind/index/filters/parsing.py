@@ -12,10 +12,10 @@ from typing import Any
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, VisitError
 
-from snapfind.errors import BadFilter
+from snapfind.core.errors import BadFilter
+from snapfind.core.types import Kind
 from snapfind.index.filters.operators import All, Any_, Between, Exists, Filter, Is, Not, Value
 from snapfind.index.payload import FIXED
-from snapfind.types import Kind
 
 __all__ = ["parse"]
 

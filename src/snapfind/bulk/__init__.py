@@ -1,5 +1,0 @@
-"""Adding by many workers: pictures are read, decoded and encoded on a Ray cluster, one process writes (extra `ray`)."""
-
-from snapfind.bulk.adding import add
-
-__all__ = ["add"]

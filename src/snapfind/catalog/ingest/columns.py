@@ -1,0 +1,247 @@
+"""What the columns of a shop's table mean: names, kinds, and one row of them as a product with its pictures."""
+
+import difflib
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, get_args
+
+from snapfind.catalog.ingest.cells import plain, text_of
+from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, value_of
+from snapfind.catalog.ingest.notes import Notes
+from snapfind.catalog.ingest.numbers import Numbers
+from snapfind.catalog.ingest.picture_names import names_in
+from snapfind.core.errors import BadInput, BadRow
+from snapfind.core.types import Kind, Product
+from snapfind.index.payload import RESERVED
+
+__all__ = ["Columns", "parse_columns"]
+
+_ALIASES = {
+    "id": ("id", "product_id", "product", "sku"),
+    "title": ("title", "name", "product_name"),
+    "price": ("price",),
+    "brand": ("brand",),
+    "category": ("category",),
+    "description": ("description", "text"),
+    "picture": ("picture", "pictures", "image", "images", "photo", "photos", "file", "path"),
+}
+_BYTES = "bytes"  # a column with the picture itself, beside its name
+Named = tuple[str, bytes | None]
+
+
+class Columns:
+    """The columns of one table, by meaning.
+
+    Args:
+        names: The columns. Names that begin with `_` are left out.
+        table: Name of the table, for messages.
+        chosen: Columns that are called otherwise: {"id": "Handle"}.
+        notes: Takes a sentence for each column that gets another name.
+
+    Raises:
+        BadInput: The id or the picture is missing, or a chosen column, or there are too many columns.
+    """
+
+    def __init__(
+        self, names: Iterable[str], table: str, chosen: Mapping[str, str] = {}, notes: Notes | None = None
+    ) -> None:
+        given = [name for name in names if name.strip() and not name.startswith("_")]
+        lower = {name.strip().lower(): name for name in reversed(given)}
+        for meaning, name in chosen.items():
+            if meaning not in _ALIASES:
+                raise BadInput(f"{meaning!r} is no meaning of a column; there are: {', '.join(_ALIASES)}")
+            if name.strip().lower() not in lower:
+                raise BadInput(f"{table} has no column {name!r}{_near(name, given)}", field=meaning)
+        self.header_groups = self.groups(chosen)
+        self.fixed = {
+            meaning: lower[found]
+            for meaning, aliases in _known(chosen).items()
+            if (found := next((alias for alias in aliases if alias in lower), None))
+        }
+        for meaning in ("id", "picture"):
+            if meaning not in self.fixed:
+                near = _near(meaning, given)
+                raise BadInput(
+                    f"{table} has no column {meaning!r}{near}, or say which it is: --column {meaning}=NAME",
+                    field=meaning,
+                )
+        own = [name for name in given if name not in self.fixed.values()]
+        if len(own) > MOST_ATTRIBUTES:
+            raise BadInput(f"{table} has {len(own):,} columns; the most is {MOST_ATTRIBUTES:,}")
+        self.kinds: dict[str, Kind] = {}  # what the header itself says, as an export writes it: `tags:list`
+        self.attributes = _renamed(own, self.kinds, notes)
+
+    @staticmethod
+    def groups(chosen: Mapping[str, str] = {}) -> tuple[tuple[str, ...], ...]:
+        """Names of which every header has one each, in lower case: those of the id, and those of the pictures."""
+        known = _known(chosen)
+        return known["id"], known["picture"]
+
+    def product(
+        self,
+        row: Mapping[str, Any],
+        schema: Mapping[str, Kind],
+        numbers: Mapping[str, Numbers] = {},
+        notes: Notes | None = None,
+    ) -> Product:
+        """One row as a product without pictures.
+
+        A cell that does not fit its column is left out and noted.
+
+        Args:
+            row: Cells by column.
+            schema: Kinds of the attributes.
+            numbers: How columns write their numbers.
+            notes: Counts cells that are left out.
+
+        Raises:
+            BadRow: The id is missing or too long.
+        """
+        texts = {
+            meaning: text_of(row.get(self.fixed[meaning]))
+            for meaning in ("id", "title", "brand", "category", "description")
+            if meaning in self.fixed
+        }
+        if not texts["id"]:
+            raise BadRow("the id is empty; give each product one", field="id")
+        notes = notes or Notes()
+        price = _price(row, self.fixed.get("price", ""), numbers, texts["id"], notes)
+        attributes = {}
+        for column, name in self.attributes.items():
+            if column == _BYTES and isinstance(row.get(column), (bytes, bytearray)):
+                continue  # the picture
+            try:
+                value = value_of(row.get(column), schema.get(name, "text"), name, numbers.get(column))
+            except BadRow as error:
+                notes.leave_out(name, texts["id"], error.message)
+            else:
+                if value is not None:
+                    attributes[name] = value
+        try:
+            return Product(price=price, attributes=attributes, **texts)  # type: ignore[arg-type]
+        except BadInput as error:
+            raise BadRow(error.message, field=error.field) from error
+
+    def pictures(self, row: Mapping[str, Any], exists: Callable[[str], bool] = lambda _: False) -> tuple[Named, ...]:
+        """The pictures of a row: names and, where the row holds them, bytes.
+
+        Args:
+            row: Cells by column.
+            exists: Whether there is a file of that name.
+
+        Raises:
+            BadRow: The row has no picture.
+        """
+        cell = plain(row.get(self.fixed["picture"]))
+        content = plain(row.get(_BYTES)) if _BYTES in self.attributes else None
+        if isinstance(cell, str) and isinstance(content, bytes):
+            return ((cell or "picture-1", content),)
+        found: dict[str, bytes | None] = {}
+        for part in cell if isinstance(cell, list) else [cell]:
+            found.update(_pictures_of(part, len(found) + 1, None if isinstance(cell, list) else exists))
+        if not found:
+            raise BadRow("the row names no picture; fill in that column", code="picture_missing", field="picture")
+        return tuple(found.items())
+
+    def names_none(self, row: Mapping[str, Any]) -> bool:
+        """Whether the cell of the pictures is empty."""
+        return not plain(row.get(self.fixed["picture"]))
+
+
+def _known(chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {**_ALIASES, **{meaning: (name.strip().lower(),) for meaning, name in chosen.items()}}
+
+
+def _renamed(columns: Sequence[str], kinds: dict[str, Kind], notes: Notes | None) -> dict[str, str]:
+    """Column -> name of its attribute, which is never that of a field that every product has."""
+    names: dict[str, str] = {}
+    taken = {column.strip().lower() for column in columns} | RESERVED
+    for column in columns:
+        name, kind = _with_kind(column)
+        if kind:
+            kinds[name] = kind
+        if name.lower() in RESERVED:
+            name = _free(f"other_{name}", taken)
+            taken.add(name.lower())
+            if notes:
+                notes.say(f"the column {column!r} is kept as {name!r}: another column is the {column.strip().lower()}")
+        names[column] = name
+    return names
+
+
+def _with_kind(column: str) -> tuple[str, Kind | None]:
+    name, colon, kind = column.strip().rpartition(":")
+    return (name.strip(), kind) if colon and name.strip() and kind in get_args(Kind) else (column.strip(), None)  # type: ignore[return-value]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return name if name.lower() not in taken else next(each for each in numbered if each.lower() not in taken)
+
+
+def _price(
+    row: Mapping[str, Any], column: str, numbers: Mapping[str, Numbers], product: str, notes: Notes
+) -> float | None:
+    try:
+        value = value_of(row.get(column), "number", "price", numbers.get(column, Numbers()))
+        if value is not None and float(value) < 0:  # type: ignore[arg-type]
+            raise BadRow(f"price: {value} is not a number from 0 up")
+    except BadRow as error:
+        notes.leave_out("price", product, error.message)
+        return None
+    return None if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _pictures_of(cell: Any, number: int, exists: Callable[[str], bool] | None) -> Iterable[Named]:
+    """The pictures of one part of a cell; without `exists` a text is one name, as in a list."""
+    if isinstance(cell, bytes):
+        return [(f"picture-{number}", cell)]
+    if isinstance(cell, dict):  # as Hugging Face writes pictures, and shop systems links to them
+        content = cell.get(_BYTES)
+        named = (text_of(cell.get(key)) for key in ("path", "name", "src", "url"))
+        name = next(filter(None, named), "")
+        if isinstance(content, bytes):
+            return [(PurePosixPath(name.replace("\\", "/")).name or f"picture-{number}", content)]
+        return [(name, None)] if name else []
+    text = text_of(cell)
+    if exists is None:
+        return [(text, None)] if text else []
+    return [(name, None) for name in names_in(text, exists)]
+
+
+def parse_columns(texts: Iterable[str]) -> tuple[dict[str, str], dict[str, Kind]]:
+    """Read what the command line and forms say of columns.
+
+    Args:
+        texts: `id=Handle` says which column is the id, `size:text` that the column `size` is a text.
+
+    Returns:
+        Columns by meaning, and kinds by column.
+
+    Raises:
+        BadInput: A text is neither.
+    """
+    chosen: dict[str, str] = {}
+    kinds: dict[str, Kind] = {}
+    for text in texts:
+        meaning, equals, name = text.partition("=")
+        column, colon, kind = text.rpartition(":")
+        if colon and column.strip() and kind.strip() in get_args(Kind) and meaning.strip() not in _ALIASES:
+            kinds[column.strip()] = kind.strip()  # type: ignore[assignment]
+        elif equals and name.strip():
+            chosen[meaning.strip()] = name.strip()
+        else:
+            reason = f"write id=Handle for what it is, or size:text for its kind ({', '.join(get_args(Kind))})"
+            raise BadInput(f"column {text!r}: {reason}", field="column")
+    return chosen, kinds
+
+
+def _near(wanted: str, given: Iterable[str]) -> str:
+    lower = {name.lower(): name for name in given}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+    return (
+        f"; did you mean {lower[near[0]]!r}? Rename it"
+        if near
+        else f"; its columns are: {', '.join(lower.values()) or 'none'}; rename one"
+    )

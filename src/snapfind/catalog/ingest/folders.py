@@ -1,0 +1,174 @@
+"""The pictures of a folder: told by suffix or content, without the files that systems put there.
+
+In a folder, a picture that lies directly in it is a product of its own; pictures in a sub-folder are the pictures of
+one product named like that sub-folder, and the folders above it are its category. Or every picture is a product, and
+all folders above it are its category. Names never lead out of the root.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+from typing import Literal
+
+from snapfind.catalog.ingest.items import Failure, Item
+from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES
+from snapfind.core.errors import BadInput
+from snapfind.core.types import Product
+from snapfind.media.image.formats import sniff
+
+__all__ = [
+    "Folders",
+    "Walk",
+    "is_of_system",
+    "is_picture",
+    "items_in",
+    "left_out",
+    "pictures_in",
+    "product_at",
+    "suffix_of",
+]
+
+Folders = Literal["product", "category"]  # what a sub-folder is
+_SYSTEM = frozenset(
+    {"@eadir", "__macosx", "$recycle.bin", "recycler", "#recycle", "#snapshot", "lost+found"}
+    | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+)
+_BITMAP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # sizes; two letters alone also begin texts
+_PLAIN_SUFFIX = re.compile(r"\.[a-z][a-z_]{1,9}", re.IGNORECASE)
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that a system or a NAS puts beside pictures."""
+    return (name.startswith(".") and name not in {".", ".."}) or name.lower() in _SYSTEM
+
+
+def is_picture(name: str, head: bytes) -> bool:
+    """Whether a file is a picture: by its suffix, else by its first 32 bytes."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return True
+    kind = sniff(head)
+    if kind == "BMP":
+        return int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS
+    return bool(kind) and not (suffix and kind == "TIFF")  # raw files of cameras are TIFF by their first bytes
+
+
+def suffix_of(name: str) -> str:
+    """The suffix by which a file that is left out is counted."""
+    return PurePath(name).suffix.lower()[:20] or "without a suffix"
+
+
+def left_out(counts: Counter[str]) -> list[str]:
+    """A note that counts files that are no pictures by suffix; no note where there are none."""
+    if not counts:
+        return []
+    shown = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(8))
+    more = f" and {len(counts) - 8:,} more kinds" if len(counts) > 8 else ""
+    return [f"left out, for they are no pictures: {shown}{more}"]
+
+
+class Walk:
+    """A walk through a folder and its sub-folders, in a stable order.
+
+    A linked folder inside of the root is walked once. One that leads out of it is a Failure. Hidden files, files of
+    systems and catalogues are skipped; other files that are no pictures are counted by suffix in `others`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.others = Counter[str]()
+        self._root, self._real = root, root.resolve()
+        self._walked: set[Path] = set()
+
+    def __iter__(self) -> Iterator[Path | Failure]:
+        links = [self._root]
+        while links:
+            place = links.pop(0)
+            if place.resolve() in self._walked:
+                continue
+            if not place.resolve().is_relative_to(self._real):
+                name = _readable(place.relative_to(self._root))
+                yield Failure(name, "picture_outside", name, "the linked folder leads out of the folder; copy it there")
+                continue
+            for parent, folders, files in os.walk(place):
+                self._walked.add(Path(parent).resolve())
+                own = sorted(name for name in folders if not is_of_system(name) and not _is_catalogue(parent, name))
+                links += [Path(parent, name) for name in own if Path(parent, name).is_symlink()]
+                folders[:] = [name for name in own if Path(parent, name).resolve() not in self._walked]
+                yield from self._pictures(parent, files)
+
+    def _pictures(self, parent: str, files: Iterable[str]) -> Iterator[Path]:
+        for name in sorted(files):
+            path = Path(parent, name)
+            if is_of_system(name) or not path.is_file():
+                continue
+            known = path.suffix.lower() in PICTURE_SUFFIXES
+            if known or is_picture(name, _head(path)):
+                yield path
+            else:
+                self.others[suffix_of(name)] += 1
+
+
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """The picture files of a folder and its sub-folders, in a stable order."""
+    return (path for path in Walk(folder) if isinstance(path, Path))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(32)
+    except OSError:
+        return b""
+
+
+def _is_catalogue(parent: str, name: str) -> bool:
+    return Path(parent, name, "manifest.json").is_file() and Path(parent, name, "lock").is_file()
+
+
+def _readable(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def items_in(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
+    """The pictures of a folder as items."""
+    for path in Walk(folder):
+        if isinstance(path, Failure):
+            yield path
+            continue
+        relative = path.relative_to(folder)
+        if (readable := _readable(relative)) != str(relative):
+            yield Failure("", "row_bad", readable, "the name is not UTF-8, as old archives have it; rename the file")
+            continue
+        if not path.resolve().is_relative_to(folder.resolve()):
+            reason = "the link leads out of the folder; copy the file"
+            yield Failure(relative.stem, "picture_outside", str(relative), reason)
+            continue
+        product = product_at(relative, folders)
+        yield product if isinstance(product, Failure) else Item(product, relative.as_posix(), path)
+
+
+def product_at(relative: PurePath, folders: Folders = "product") -> Product | Failure:
+    """What a picture there is of: `shoes/red-runner/front.jpg` is of red-runner in shoes, `mug.jpg` of mug.
+
+    Where all folders are categories, the first is of front in shoes / red-runner.
+    """
+    alone = folders == "category" or len(relative.parts) == 1
+    known = relative.suffix.lower() in PICTURE_SUFFIXES or _PLAIN_SUFFIX.fullmatch(relative.suffix)
+    own = (relative.with_suffix("") if known else relative) if alone else relative.parent
+    try:
+        return Product(
+            id=own.as_posix(), title=_title(own.name), category=" / ".join(_title(part) for part in own.parts[:-1])
+        )
+    except BadInput as error:
+        return Failure(own.as_posix()[:256], error.code, str(relative), error.message)
+
+
+_MADE_UP = r"(img|dsc|dscn|dscf|pxl|mvi|wp|p|photo|image|picture)?[\W_]*\d[\d\W_]*|(?=.*\d)[\da-f]{8,}(-[\da-f]+)*"
+
+
+def _title(name: str) -> str:
+    """A file or folder name as a title; empty for what a camera or a computer made up (IMG_2041, 3f9a…)."""
+    made_up = re.fullmatch(_MADE_UP, name, re.IGNORECASE)
+    return "" if made_up else " ".join(name.replace("_", " ").replace("-", " ").split())

@@ -1,0 +1,167 @@
+"""Find pictures by the names that tables give them: spellings of one file name, addresses, and lists in one cell."""
+
+import ast
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from snapfind.core.errors import BadRow
+
+__all__ = ["PICTURE_SUFFIXES", "Names", "is_address", "names_in", "spellings", "whole_address"]
+
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
+    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
+)
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|//[^/\\\s]+\.[^/\\\s]+/", re.IGNORECASE)
+_BEFORE_ADDRESS = re.compile(r"\||[\r\n]+|[,;\s]\s*(?=(?:https?:)?//[^/\s])", re.IGNORECASE)
+_LONGEST_LIST = 100_000  # characters of a list that is written as text
+_BETWEEN_NAMES = re.compile(r"[,;]")
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an address such as `https://…` or `//host/…`, and not the name of a file."""
+    return bool(_ADDRESS.match(name))
+
+
+def whole_address(name: str) -> str:
+    """An address with a scheme in lower case: `//host/a.jpg` is asked by https."""
+    if name.startswith("//"):
+        return "https:" + name
+    scheme, _, rest = name.partition("://")
+    return f"{scheme.lower()}://{rest}"
+
+
+def names_in(text: str, exists: Callable[[str], bool]) -> list[str]:
+    """Split a cell into the names of its pictures.
+
+    Names are separated by bars or line breaks, addresses by commas, semicolons or spaces too. Names are separated by
+    commas or semicolons where there is no file of the whole name. A JSON list is exact.
+
+    Args:
+        text: The cell.
+        exists: Whether there is a picture of that name.
+
+    Returns:
+        The names, none empty.
+    """
+    text = text.strip()
+    listed = json_list(text)
+    if listed is not None:
+        return [name.strip() for name in listed if name.strip()]
+    if re.search(r"[|\r\n,;]", text) and not is_address(text) and exists(text):
+        return [text]
+    found: list[str] = []
+    for part in filter(None, map(str.strip, _BEFORE_ADDRESS.split(text))):
+        pieces = [_unquoted(piece.strip()) for piece in _BETWEEN_NAMES.split(part) if piece.strip()]
+        several = not (is_address(part) or pieces == [part] or exists(part))
+        found += pieces if several and all(_may_be(piece, exists) for piece in pieces) else [part]
+    return found
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].strip() if len(name) > 2 and name[0] == name[-1] and name[0] in "\"'" else name
+
+
+def json_list(text: str) -> list[str] | None:
+    """The texts of a list in JSON, or as Python and pandas print it; None for any other text."""
+    if not (text.startswith("[") and text.endswith("]")) or len(text) > _LONGEST_LIST:
+        return None
+    try:
+        listed = ast.literal_eval(text) if text.startswith("['") else json.loads(text)
+    except (ValueError, RecursionError, SyntaxError, MemoryError):
+        return None
+    return listed if isinstance(listed, list) and all(isinstance(name, str) for name in listed) else None
+
+
+def _may_be(name: str, exists: Callable[[str], bool]) -> bool:
+    return is_address(name) or Path(name).suffix.lower() in PICTURE_SUFFIXES or exists(name)
+
+
+def spellings(name: str) -> Iterator[str]:
+    """A name as it is, then as Windows, shop systems, browsers and macOS spell it, each once."""
+    yield name
+    found = [name]
+    if name.lower().startswith("file://"):
+        found.append(unquote(urlsplit(name).path))
+    found += [each.replace("\\", "/") for each in found]
+    found += [re.sub(r"^[A-Za-z]:/", "", each) for each in found]
+    found += [each.partition("?")[0] for each in found]
+    found += [each.lstrip("/") for each in found]
+    found += [unquote(each) for each in found]
+    found += [unicodedata.normalize(form, each) for each in found for form in ("NFC", "NFD")]
+    yield from dict.fromkeys(each for each in found if each and each != name)
+
+
+class Names:
+    """The files below one folder, found by any spelling of their names; case counts only where two names differ in it.
+
+    Args:
+        root: The folder. No file outside of it is found, whatever a name or a link says.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: dict[Path, dict[str, str]] = {}
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        try:
+            return self.find(name).is_file()
+        except (BadRow, OSError, ValueError):
+            return False
+
+    def find(self, name: str) -> Path:
+        """The path of a file, also where there is no such file.
+
+        Raises:
+            BadRow: The name leads out of the folder, or is not the name of a file.
+        """
+        try:
+            return self._find(name)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or "it holds what no name can"
+            raise BadRow(f"no file can have that name: {reason}", code="picture_missing") from error
+
+    def _find(self, name: str) -> Path:
+        inside: list[Path] = []
+        outside = False
+        for spelled in spellings(name):
+            path = (self._root / spelled).resolve()
+            if path.is_relative_to(self._root):
+                inside.append(path)
+                if path.is_file():
+                    return path
+            else:  # of shop systems /m/b/mug.jpg means the root of the pictures
+                outside |= not spelled.startswith("/")
+        for path in inside:
+            if (other := self._in_other_case(path)) is not None:
+                return other
+        if outside or not inside:
+            reason = "the path leads out of the folder of the table; give --root, the folder that holds all pictures"
+            raise BadRow(reason, code="picture_outside")
+        return inside[0]
+
+    def _in_other_case(self, path: Path) -> Path | None:
+        found = self._root
+        for part in path.relative_to(self._root).parts:
+            own = self._listed(found).get(_folded(part))
+            if own is None:
+                return None
+            found = found / own
+        found = found.resolve()
+        return found if found.is_relative_to(self._root) and found.is_file() else None
+
+    def _listed(self, folder: Path) -> dict[str, str]:
+        if folder not in self._folders:
+            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            self._folders[folder] = {_folded(name): name for name in reversed(names)}
+        return self._folders[folder]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,0 +1,41 @@
+"""A shop's own encoders inside its catalogue: copied once, shared by the spaces that stand on them.
+
+    shop.snap/encoders/NAME/      the artifact of `snapfind model convert`, named by its raw space
+
+A catalogue keeps its own copy, so that it can be moved, and answers when the original is gone.
+"""
+
+import json
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from snapfind.catalog.storage.folder import Folder, drafted
+from snapfind.encoders.image.onnx_tower import FILES, Tower
+
+__all__ = ["forget_unused", "keep", "kept_from"]
+
+
+def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
+    """Copy an artifact into the catalogue, whole or not at all, and open the copy. Raises ModelBroken, NoRoom."""
+    tower = Tower.load(artifact, threads=threads)
+    target = folder.encoder(tower.raw_id)
+    if not target.exists():
+        drafted(artifact, FILES, target.parent).rename(target)
+    return tower
+
+
+def kept_from(folder: Folder, source: str, precision: str) -> Path | None:
+    """The encoder that was made from the weights of that sha256 in that precision, where the catalogue keeps one."""
+    for manifest in sorted((folder.path / "encoders").glob("*/manifest.json")):
+        told = json.loads(manifest.read_bytes())
+        if (told["source"]["sha256"], told["precision"]) == (source, precision):
+            return manifest.parent
+    return None
+
+
+def forget_unused(folder: Folder, used: Collection[str]) -> None:
+    """Remove the encoders on which no model stands any more; `used` are raw ids."""
+    for own in (folder.path / "encoders").glob("*"):
+        if own.name not in used:
+            shutil.rmtree(own, ignore_errors=True)

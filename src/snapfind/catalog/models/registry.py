@@ -1,0 +1,326 @@
+"""The models of a catalogue: which spaces stand side by side, building one beside, switching, rolling back.
+
+A model is named by its photo space. Its vectors are built from the copies that the catalogue keeps, point by point, so
+that an interrupted build goes on where it stopped; searches use the old model until the switch, which is one write of
+the manifest.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from snapfind.catalog.models.calibrate import Learnt, learn, read
+from snapfind.catalog.models.encoder_files import keep
+from snapfind.catalog.storage.folder import Folder, drafted, write_whole
+from snapfind.catalog.storage.points import points_of
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadInput, ModelBroken, NotFound, SnapfindError
+from snapfind.encoders.base import Space, Vectors
+from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.embedding_model import Model
+from snapfind.encoders.image.base import PhotoEncoder
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.image.onnx_tower import Tower
+from snapfind.encoders.registry import ModelEntry, is_tower, kind_of, open_encoder, open_model_entry
+from snapfind.index.base import Index, Point
+from snapfind.media.image.decode import Limits, load
+from snapfind.search.calibration import Calibration
+from snapfind.search.context import Shelf
+from snapfind.search.rerank import click_model, registry
+
+__all__ = [
+    "MOST",
+    "NETWORK",
+    "adopt",
+    "build",
+    "calibrate",
+    "copied",
+    "kept_pictures",
+    "mark_ready",
+    "open_model",
+    "rank",
+    "ranker_folder",
+    "raw_encoder",
+    "register",
+    "registered",
+    "rerank",
+    "shelf",
+    "standing_on",
+]
+
+Progress = Callable[[int, int], None]
+_BATCH = 32
+MOST = 512  # pictures that fitting and calibration look at
+
+
+def open_model(folder: Folder, settings: Settings) -> Model:
+    """The encoders of the manifest, the active one first; a new catalogue starts with the encoder of the settings."""
+    manifest = folder.manifest
+    if not manifest.active:
+        return Model(_first(folder, settings))
+    maps = Maps.load(folder.space(manifest.bridge)) if manifest.bridge else None
+    ready = [name for name, model in manifest.models.items() if model.ready and name != manifest.active]
+    networks: dict[tuple[str, str], PhotoEncoder] = {}
+    active, *others = (_load(folder, name, settings, networks) for name in (manifest.active, *ready))
+    return Model(active, others, maps)
+
+
+def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
+    name = settings.text("encoder")
+    artifact = Path(name).expanduser()
+    return adopt(folder, artifact, settings) if kind_of(artifact) else raw_encoder(name, settings)
+
+
+def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
+    """An encoder without an adapter. Raises NotFound for a name that is not shipped."""
+    return open_encoder(name, threads=settings.whole("threads"))
+
+
+def registered(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
+    """The encoder of a model of the manifest, built to the end or not."""
+    return _load(folder, name, settings, {})
+
+
+def _load(folder: Folder, name: str, settings: Settings, networks: dict[tuple[str, str], PhotoEncoder]) -> PhotoEncoder:
+    return open_model_entry(name, folder.manifest.models[name], folder, settings.whole("threads"), networks)
+
+
+def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: str = "") -> None:
+    """Write a model that is yet to be built into the manifest.
+
+    Args:
+        folder: Folder of the catalog.
+        encoder: The model's encoder.
+        adapted: Whether it was fitted to this catalog.
+        parent: The bundled encoder from which a trained or quantized network of its own started.
+    """
+    kind, base = "bundled", encoder.name
+    if isinstance(encoder, Tower):
+        kind, base = "converted", encoder.raw_id
+    elif parent:
+        kind, base = "trained", encoder.space.id
+    entry = ModelEntry(
+        kind,
+        encoder=parent or encoder.name,
+        base=base,
+        dim=encoder.space.dim,
+        adapted=adapted,
+        precision=encoder.precision,
+    )
+    folder.save(models={**folder.manifest.models, encoder.space.id: entry})
+
+
+def standing_on(folder: Folder, name: str) -> list[str]:
+    """The fitted models of which this one is the raw space: their texts are compared with its pictures."""
+    models = folder.manifest.models
+    return [other for other, model in models.items() if model.base == name and other != name]
+
+
+def mark_ready(folder: Folder, name: str) -> None:
+    """Write that a model's space is built to the end."""
+    known = folder.manifest.models
+    folder.save(models={**known, name: known[name].as_ready()})
+
+
+def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
+    """Copy an artifact into the catalogue and register it: one of `snapfind learn` (a network with heads, or heads
+    alone), of `snapfind model quantise` (a network, perhaps with heads) or of `snapfind model convert`.
+
+    Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
+    """
+    if is_tower(artifact):
+        tower = keep(folder, artifact, settings.whole("threads"))
+        if tower.space.id not in folder.manifest.models:
+            register(folder, tower, adapted=False)
+        return tower
+    told = _told(artifact)
+    parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
+    draft = drafted(artifact, _FILES, folder.path / "spaces")
+    threads = settings.whole("threads")
+    raw = str(told.get("encoder", "")).rpartition("-")[0]
+    try:
+        encoder = Builtin.load(*([str(draft)] if parent else [raw]), adapter=None if parent else draft, threads=threads)
+    except SnapfindError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    target = folder.space(encoder.space.id)
+    if target.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(target)
+    if encoder.space.id not in folder.manifest.models:
+        adapted = encoder.space.id != encoder.raw_id
+        register(folder, encoder, adapted=adapted, parent=parent)
+    return encoder
+
+
+NETWORK = ("manifest.json", "model.onnx", "golden.safetensors")
+_FILES = (
+    *(*NETWORK, "weights.safetensors", "heads/manifest.json", "heads/weights.safetensors"),
+    *("calibration.json", "categories.safetensors"),
+)
+
+
+def _told(artifact: Path) -> dict[str, Any]:
+    """The manifest of an artifact's folder."""
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    try:
+        told = json.loads((artifact / "manifest.json").read_bytes())
+        if told["kind"] not in {"encoder", "adapter"}:
+            raise ValueError(f"kind {told['kind']!r}")
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelBroken(
+            f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew"
+        ) from problem
+    return dict(told)
+
+
+def build(
+    folder: Folder,
+    index: Index,
+    space: Space,
+    encode: Callable[[Sequence[Image]], Vectors],
+    settings: Settings,
+    turn: Callable[[], AbstractContextManager[object]],
+    progress: Progress | None = None,
+) -> list[str]:
+    """Put the vectors of a space beside the others, from the kept copies; returns the points that have no copy.
+
+    `encode` makes (n, dim) unit rows of pictures. Each batch is a `turn` at writing: copy and vector belong together,
+    whatever is added meanwhile.
+    """
+    known = folder.manifest.models
+    others = [name for name in known if name != space.id] if space.id in known else []  # a bridge replaces no model
+    index.add_space(space.id, space.dim, instead_of=others)
+    total = index.count()
+    missing: list[str] = []
+    batch: list[str] = []
+
+    def write() -> None:
+        with turn():
+            images: dict[str, Image] = {}
+            for point in batch:
+                try:
+                    images[point] = _copy(folder, point, settings)
+                except SnapfindError:
+                    missing.append(point)
+            if images:
+                index.put_vectors(space.id, dict(zip(images, encode(list(images.values())))))
+        batch.clear()
+
+    for done, point in enumerate(points_of(index, vectors=True), 1):
+        if space.id not in point.vectors:
+            batch.append(point.id)
+        if len(batch) == _BATCH:
+            write()
+            if progress:
+                progress(done, total)
+    write()
+    if progress:
+        progress(total, total)
+    return missing
+
+
+def kept_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
+    """The kept copies of up to `most` pictures, in order of point id, which is as good as drawn at random."""
+    given = 0
+    for point in points_of(index, vectors=True):
+        if given == most:
+            return
+        try:
+            image = _copy(folder, point.id, settings)
+        except SnapfindError:
+            continue
+        given += 1
+        yield point, image
+
+
+def _copy(folder: Folder, point: str, settings: Settings) -> Image:
+    path: Path = folder.copy_of(point)
+    if not path.exists():
+        raise NotFound(f"the copy of picture {point} is gone; add its product again")
+    return load(path, Limits.of(settings))
+
+
+def copied(folder: Folder, point: str, settings: Settings) -> Image | None:
+    """The kept copy of a point's picture; None where it is gone or damaged."""
+    try:
+        return _copy(folder, point, settings)
+    except SnapfindError:
+        return None
+
+
+def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
+    """Give the active model a reranker, or take it away.
+
+    Raises BadInput for a method that is not known, and for an encoder without the cells that it compares.
+    """
+    active = folder.manifest.active
+    if method is not None and not encoder.shows_cells:
+        raise BadInput(
+            f"{active} shows no cells of a picture, which a reranker compares: search without", field="method"
+        )
+    place = folder.space(active) / "reranker"
+    if method is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    content = registry.manifest(method, active)
+    place.mkdir(parents=True, exist_ok=True)
+    write_whole(place / "manifest.json", content)
+
+
+def shelf(folder: Folder, index: Index, model: Model, settings: Settings) -> Shelf:
+    """What a model searches: its calibration, its categories and its reranker beside the index. Raises ModelBroken."""
+    name = model.photo.space.id
+    place = folder.space(name)
+    found = read(place, _calibration(folder, name))
+    reranker, ranker = place / "reranker", place / "ranker"
+    return Shelf(
+        *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
+        registry.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
+        lambda point: copied(folder, point, settings),
+        click_model.load(ranker, name) if (ranker / "manifest.json").exists() else None,
+    )
+
+
+def ranker_folder(folder: Folder) -> Path:
+    """Where the active model keeps its click ranker: a ranker reads scores, which mean something in one space only."""
+    return folder.space(folder.manifest.active) / "ranker"
+
+
+def rank(folder: Folder, artifact: Path | None) -> None:
+    """Copy a click ranker into the active model's folder, whole, or take it away. Raises NotFound, ModelBroken."""
+    place = ranker_folder(folder)
+    if artifact is None:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    click_model.load(artifact, folder.manifest.active)
+    draft = drafted(artifact, click_model.FILES, place.parent)
+    shutil.rmtree(place, ignore_errors=True)
+    draft.rename(place)
+
+
+def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
+    """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
+    found = learn(kept_pictures(folder, shelf.index, shelf.settings, most=MOST), shelf, progress)
+    found.save(folder.space(shelf.model.photo.space.id))
+    return found
+
+
+def _calibration(folder: Folder, name: str) -> Calibration:
+    """That of a model: its artifact's own where it has one."""
+    if not folder.manifest.models[name].adapted:
+        return Calibration.raw()
+    own = _told(folder.space(name)).get("calibration", ())
+    if len(own) != len(Calibration.fitted().photo):
+        return Calibration.fitted()
+    similarity, margin, lead, category, bias = (float(weight) for weight in own)
+    return Calibration((similarity, margin, lead, category, bias))

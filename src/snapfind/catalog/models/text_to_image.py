@@ -1,0 +1,30 @@
+"""A learnt bridge from texts to pictures inside a catalogue: kept in its folder, built beside ConSE, given up again.
+
+shop.snap/spaces/locked-…/      the artifact of `snapfind learn locked`, named by its space
+"""
+
+from pathlib import Path
+
+from snapfind.catalog.storage.folder import Folder, drafted
+from snapfind.core.errors import NotFound
+from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
+
+__all__ = ["keep_bridge"]
+
+_FILES = ("manifest.json", "weights.safetensors")
+
+
+def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> Locked:
+    """Copy an artifact into the catalogue, whole or not at all, and open the copy.
+
+    Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
+    """
+    if not (artifact / "manifest.json").is_file():
+        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
+    locked = Locked.load(artifact, text, Builtin.load().raw_id)
+    target = folder.space(locked.space.id)
+    if not target.exists():
+        drafted(artifact, _FILES, target.parent).rename(target)
+    return locked

@@ -1,0 +1,189 @@
+"""What can be asked of a catalogue: searches, products, counts, copies of pictures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from snapfind.catalog.models.trial import Tried, joined
+from snapfind.catalog.query_input import Wanted, as_mark, as_query
+from snapfind.catalog.state import Opened
+from snapfind.catalog.storage.points import row_of
+from snapfind.core.errors import BadInput, NotFound
+from snapfind.core.types import Answer, Box, Order, Picture, Product, Region, Regions
+from snapfind.encoders.registry import ModelEntry
+from snapfind.index.filters import where
+from snapfind.index.payload import FIXED, picture_of, point_id, product_of
+from snapfind.media.image.decode import Limits, load
+from snapfind.media.image.decode import Source as Photo
+from snapfind.search.compare import compare
+from snapfind.search.explain import Explanation, explain
+from snapfind.search.photo_regions import regions_of
+from snapfind.search.pipeline import search
+
+__all__ = ["Reading"]
+
+
+class Reading(Opened):
+    """The verbs that change nothing."""
+
+    def search(
+        self,
+        wanted: Wanted,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        filter: str | None = None,
+        box: Box | None = None,
+        regions: Regions | None = None,
+        category: str | None = None,
+        right: Sequence[str | Photo] = (),
+        wrong: Sequence[str | Photo] = (),
+        order: Order | None = None,
+        recent: Sequence[str] = (),
+        model: str | None = None,
+    ) -> Answer:
+        """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
+
+        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
+        its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
+        of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
+        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `recent` is what the shopper
+        opened before, for the ranker. `model` lets another built model answer this once.
+
+        Raises BadPicture, BadFilter, BadQuery, NotFound.
+
+        >>> for hit in shop.search("photo.jpg", filter="price < 50"):
+        ...     print(hit.product.title, hit.score, hit.verdict)
+        """
+        marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
+        query = as_query(wanted, filter, box, regions, category, marked)
+        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
+        with self._reading(model) as shelf:
+            return search(query, shelf, limit=limit, offset=offset)
+
+    def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
+        """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
+
+        The second value says whose pick each hit is; None where there is no trial. Raises as `search`.
+        """
+        trial, query = self.trial, as_query(wanted)
+        if trial is None:
+            return self.search(query, limit=limit, offset=offset), None
+        active, other = (self.search(query, limit=offset + limit, model=own) for own in (None, trial.model))
+        return joined(active, other, seed, limit, offset)
+
+    def regions(self, photo: Photo) -> tuple[Region, ...]:
+        """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
+
+        Raises BadPicture.
+        """
+        return regions_of(photo, self.shelf)
+
+    def compare(self, photo_a: Photo, photo_b: Photo) -> float:
+        """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
+        return compare(photo_a, photo_b, self.shelf)
+
+    def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
+        """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
+
+        Heat maps 0..1. Raises BadPicture, NotFound.
+        """
+        limits, encoder = Limits.of(self.settings), self.shelf.model.photo
+        image = load(photo, limits, side=2 * encoder.preprocessing.source_side)
+        part = image.crop(box.pixels(*image.size)) if box else image
+        return explain(part, load(self.picture(product, picture), limits), encoder)
+
+    def get(self, product: str) -> Product:
+        """A product with all its pictures. Raises NotFound."""
+        points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
+        if not points:
+            raise NotFound(f"no product {product!r} in this catalogue")
+        pictures = tuple(picture_of(point.payload) for point in points)
+        return product_of(points[0].payload, self.schema, pictures)
+
+    def products(self, *, filter: str | None = None) -> Iterator[Product]:
+        """Every product, or those that fit a filter, in a stable order; `pictures` holds the main one."""
+        chosen = self._parsed(filter) if filter else None
+        primary = where("_primary", [True])
+        for point in self.points(chosen & primary if chosen else primary):
+            yield product_of(point.payload, self.schema, (picture_of(point.payload),))
+
+    def page(
+        self, *, filter: str | None = None, after: str | None = None, limit: int = 100
+    ) -> tuple[list[Product], str | None]:
+        """Up to `limit` products with all their pictures, and what to give as `after` for the next ones."""
+        chosen = self._parsed(filter) if filter else None
+        primary = where("_primary", [True])
+        page = self.index.scroll(chosen & primary if chosen else primary, after=after, limit=limit)
+        pictures: dict[str, list[Picture]] = {str(point.payload["_product"]): [] for point in page.points}
+        for point in self.points(where("_product", list(pictures))) if pictures else ():
+            own = pictures[str(point.payload["_product"])]
+            own.insert(0 if point.payload["_primary"] else len(own), picture_of(point.payload))
+        products = [
+            product_of(point.payload, self.schema, tuple(pictures[str(point.payload["_product"])]))
+            for point in page.points
+        ]
+        return products, page.after
+
+    def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
+        """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
+        chosen = self._parsed(filter) if filter else None
+        for point in self.points(chosen, vectors=vectors):
+            yield row_of(point, vectors=vectors)
+
+    def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+        """Values of a field and the number of products that have each, most frequent first. Raises BadFilter."""
+        if name not in {**FIXED, **self.schema}:
+            raise BadInput(f"no field {name!r}; there are: {', '.join({**FIXED, **self.schema})}", field="facet")
+        primary = where("_primary", [True])
+        chosen = self._parsed(filter) & primary if filter else primary
+        return self.index.facets(name, chosen, limit)
+
+    def picture(self, product: str, name: str) -> bytes:
+        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+        try:
+            return self.copy(point_id(product, name))
+        except NotFound:
+            raise NotFound(f"no picture {name!r} of product {product!r}") from None
+
+    def copy(self, picture: str) -> bytes:
+        """The kept copy by the id of the picture's point. Raises NotFound."""
+        try:
+            return self.folder.copy_of(str(UUID(picture))).read_bytes()
+        except (OSError, ValueError):
+            raise NotFound(f"no picture {picture[:40]!r}") from None
+
+    def __len__(self) -> int:
+        """Number of products."""
+        return self.index.count(where("_primary", [True]))
+
+    def __bool__(self) -> bool:
+        """True, with or without products: `if catalog` asks whether there is one, not whether it holds anything."""
+        return True
+
+    def info(self) -> dict[str, Any]:
+        """Counts, models, kinds of the attributes, bytes on disk."""
+        manifest = self.folder.manifest
+        return {
+            "path": str(self.folder.path),
+            "products": len(self),
+            "pictures": self.index.count(),
+            "model": manifest.active,
+            "previous": manifest.previous,
+            "models": {name: _described(entry) for name, entry in manifest.models.items()},
+            "bridge": manifest.bridge or self.model.conse.space.id,
+            "schema": {**FIXED, **self.schema},
+            "bytes": self.folder.size(),
+            "created": manifest.created,
+            "version": manifest.version,
+        }
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the model that answers was fitted to this catalogue."""
+        return bool(self.folder.manifest.models[self.folder.manifest.active].adapted)
+
+
+def _described(entry: ModelEntry) -> dict[str, Any]:
+    return {"encoder": entry.encoder, "adapted": entry.adapted, "ready": entry.ready, "dim": entry.dim}

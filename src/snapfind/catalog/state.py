@@ -1,0 +1,165 @@
+"""An open catalogue: what it holds while it is open, and how it is given back."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from snapfind._version import __version__
+from snapfind.catalog.models import registry
+from snapfind.catalog.models.trial import Trial, TrialLog
+from snapfind.catalog.storage.folder import Folder, absolute_path
+from snapfind.catalog.storage.leases import Readers
+from snapfind.catalog.storage.migrate import open_index
+from snapfind.catalog.storage.points import points_of
+from snapfind.core.config import Settings
+from snapfind.core.errors import BadInput, CatalogBusy, NotFound
+from snapfind.core.types import Kind
+from snapfind.encoders.embedding_model import Model
+from snapfind.events.query_photos import KeptPhotos
+from snapfind.index.base import Index, Point
+from snapfind.index.filters import Filter, parse
+from snapfind.index.payload import FIXED, SYSTEM
+from snapfind.media.image.decode import Decode, load
+from snapfind.search.context import Shelf
+
+if TYPE_CHECKING:
+    from snapfind.events.store import EventStore
+
+__all__ = ["Opened"]
+
+
+class Opened:
+    """A catalogue's folder, engine, models and limits. Any thread may use it."""
+
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        self._writing = threading.Lock()
+        self.decode: Decode = load  # a server puts one here that decodes in another process
+        self._closed = False
+        self._process = os.getpid()
+        self._events_at = _events_place(self.settings.text("events")) or self.folder.path / "events.db"
+        self._readers = Readers()
+        self.trial: Trial | None = None
+        self.trial_log = TrialLog(folder.path)
+        try:
+            self.index: Index = self._open_index()
+            self._begin()
+        except BaseException:
+            folder.close()
+            raise
+
+    def _open_index(self) -> Index:
+        return open_index(self.folder)
+
+    def _begin(self) -> None:
+        self.model = registry.open_model(self.folder, self.settings)
+        if not self.folder.manifest.active:
+            self.folder.save(created=datetime.now(UTC).isoformat(timespec="seconds"), version=__version__)
+            name = self.model.photo.space.id
+            if name not in self.folder.manifest.models:  # an artifact was registered when it was copied
+                registry.register(self.folder, self.model.photo, adapted=False)
+            registry.mark_ready(self.folder, name)
+            self.folder.save(active=name)
+        # long texts need no index of their own: words find them
+        indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
+        self.index.declare(SYSTEM | indexed | self.schema)
+        self.index.publish(self.folder.manifest.active)  # a switch may have been cut short
+        self._reshelve()
+
+    @cached_property
+    def events(self) -> "EventStore":
+        """What shoppers did: a file of SQLite in the folder, or the database of the setting `events`."""
+        from snapfind.events.store import EventStore  # with it comes SQLAlchemy: a quarter of a second
+
+        return EventStore.at(self._events_at, salt_days=self.settings.number("salt_days"))
+
+    @cached_property
+    def asked(self) -> KeptPhotos:
+        """Photos of searches, by the id of the search; empty unless `keep_photos` is set."""
+        return KeptPhotos(self.folder.path / "asked")
+
+    def forget(self, session: str) -> int:
+        """Delete every event of a shopper's session, and the photos that were kept of it; returns how many events."""
+        self.asked.forget(self.events.searches(session))
+        return self.events.forget(session)
+
+    def prune(self) -> None:
+        """Delete events and kept photos that are older than `event_days`; a clock that jumped ahead deletes none."""
+        days, now = self.settings.number("event_days"), self.events.trusted_now()
+        self.events.prune(days, now=now)
+        self.asked.prune(days, now=now)
+
+    def _reshelve(self) -> None:
+        answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]
+        self._shelves = {
+            own.photo.space.id: registry.shelf(self.folder, self.index, own, self.settings) for own in answering
+        }
+        self.shelf = self._shelves[self.model.photo.space.id]
+        self.trial = Trial(**told) if (told := self.folder.manifest.trial) and told["model"] in self._shelves else None
+
+    def shelf_of(self, model: str | None) -> Shelf:
+        """What a model searches; None: the one that answers. Raises NotFound, BadInput when it is not built."""
+        if model is None:
+            return self.shelf
+        known = self.folder.manifest.models
+        if model not in known:
+            raise NotFound(f"no model {model!r}; there are: {', '.join(known)}", field="model")
+        if model not in self._shelves:
+            raise BadInput(f"model {model} is not built to the end; run: snapfind model build", field="model")
+        return self._shelves[model]
+
+    def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
+        """That shelf, which stays whole until the block ends. Raises as `shelf_of`."""
+        self._check_process()
+        return self._readers.of(lambda: self.shelf_of(model))
+
+    def _check_process(self) -> None:
+        """Threads of the encoder and of the engine do not live in a forked child: a search would wait for ever there.
+
+        Raises:
+            CatalogBusy: In a process that was forked from the one that opened the catalog.
+        """
+        if os.getpid() != self._process:
+            raise CatalogBusy(
+                f"{self.folder.path} was opened in process {self._process} before this one was forked from it; "
+                "open it after the fork, start processes with 'spawn', or ask a server"
+            )
+
+    @property
+    def schema(self) -> dict[str, Kind]:
+        """The shop's own attributes and their kinds."""
+        return self.folder.manifest.schema
+
+    def _parsed(self, filter: str) -> Filter:
+        return parse(filter, self.schema, self.settings.whole("max_filter"))
+
+    def close(self) -> None:
+        """Flush and give the folder back; closing twice is harmless, and in a forked child nothing happens."""
+        if not self._closed and os.getpid() == self._process:
+            self._closed = True
+            if "events" in self.__dict__:
+                self.events.close()
+            self.index.close()
+            self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def points(self, chosen: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
+        return points_of(self.index, chosen, vectors=vectors)
+
+
+def _events_place(address: str) -> str:
+    """The address of the event database with the path of an SQLite file made absolute."""
+    scheme, mark, name = address.partition("sqlite:///")
+    return address if scheme or not mark or name == ":memory:" else f"{mark}{absolute_path(name)}"

@@ -1,0 +1,126 @@
+"""A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures.
+
+CSV is for spreadsheets: without vectors, lists separated by bars, and safe where a spreadsheet would run a formula.
+What `add` would read in another way is written so that it does not: a list column is called `tags:list`, and a picture
+whose name holds a bar is a JSON list of one.
+"""
+
+import itertools
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from snapfind.catalog.ingest.csv_safety import write_rows
+from snapfind.catalog.ingest.kinds import is_code, kind_of, settle
+from snapfind.core.database import connect
+from snapfind.core.errors import BadInput
+from snapfind.core.types import Kind
+from snapfind.index.payload import FIXED, point_id
+
+__all__ = ["FORMATS", "with_copies", "write_table"]
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+_SQL: dict[Kind, str] = {
+    "text": "varchar",
+    "number": "double",
+    "bool": "boolean",
+    "date": "varchar",  # ISO texts: a column may hold dates with and without a time
+    "list": "varchar[]",
+}
+_SEVERAL = re.compile(r"[|,;\r\n]|^\[|^\s|\s$")  # names that `add` could take for several
+
+
+def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> int:
+    """Write the rows; the file is there when it is whole, and not before. Returns how many. Raises BadInput."""
+    if target.suffix.lower() not in FORMATS:
+        raise BadInput(f"{target.name}: an export ends in {', '.join(FORMATS)}")
+    if vectors and target.suffix.lower() == ".csv":
+        raise BadInput(f"{target.name}: vectors go into JSONL or Parquet; leave them out or give such a name")
+    if not target.parent.is_dir():
+        raise BadInput(f"{target.parent} is not a folder; make it first")
+    listed = target.suffix.lower() == ".jsonl"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
+        lines = Path(folder) / "rows.jsonl"
+        count = 0
+        with lines.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(_exact(row, listed), ensure_ascii=False) + "\n")
+                count += 1
+        if target.suffix.lower() == ".parquet":
+            lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
+        elif target.suffix.lower() == ".csv":
+            lines = _csv(lines, Path(folder) / "rows.csv", schema)
+        lines.replace(target)
+    return count
+
+
+def with_copies(
+    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str], bytes], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
+    folder.mkdir(exist_ok=True)
+    for row in rows:
+        named = row["picture"][0] if isinstance(row["picture"], list) else row["picture"]
+        name = point_id(row["id"], named) + ".jpg"
+        (folder / name).write_bytes(copy_of(row["id"], named))
+        yield {**row, "picture": f"{folder.name}/{name}"}
+
+
+def _exact(row: Mapping[str, Any], listed: bool) -> Mapping[str, Any]:
+    """The row with its picture as a list of one where its name could be taken for several."""
+    picture = row.get("picture")
+    name = picture[0] if isinstance(picture, list) and len(picture) == 1 else picture
+    if not isinstance(name, str) or not _SEVERAL.search(name):
+        return {**row, "picture": name} if "picture" in row else row
+    return {**row, "picture": [name] if listed else json.dumps([name], ensure_ascii=False)}
+
+
+def _csv(lines: Path, target: Path, schema: Mapping[str, Kind]) -> Path:
+    names = _with_kinds(lines, schema)
+    # with a byte order mark: without it Excel takes UTF-8 for the code page of its machine
+    with lines.open(encoding="utf-8") as rows, target.open("w", encoding="utf-8-sig", newline="") as file:
+        header = [["id", *names.values(), "picture"]]
+        cells = ([_cell(row.get(name, "")) for name in ("id", *names, "picture")] for row in map(json.loads, rows))
+        write_rows(file, itertools.chain(header, cells))
+    return target
+
+
+def _with_kinds(lines: Path, schema: Mapping[str, Kind]) -> dict[str, str]:
+    """Field -> its column, which says the kind of the field where its cells look like another one."""
+    looks: dict[str, set[Kind | None]] = {name: set() for name in schema if name not in FIXED}
+    with lines.open(encoding="utf-8") as rows:
+        for row in map(json.loads, rows):
+            for name, seen in looks.items():
+                seen.add(kind_of(str(_cell(row.get(name, "")))))
+    told = {
+        name: "text" if is_code(name) and settle(seen) == "number" else settle(seen) for name, seen in looks.items()
+    }
+    return {name: name if told.get(name, kind) == kind else f"{name}:{kind}" for name, kind in schema.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        exact = any("|" in item or item != item.strip() for item in value) or (value and value[0].startswith("["))
+        return json.dumps(value, ensure_ascii=False) if exact else "|".join(value)
+    return value
+
+
+def _parquet(lines: Path, target: Path, schema: Mapping[str, Kind], *, vectors: bool) -> Path:
+    columns = {"id": "varchar"} | {name: _SQL[kind] for name, kind in schema.items()} | {"picture": "varchar"}
+    if vectors:
+        columns["_vectors"] = "map(varchar, float[])"
+    described = "{" + ", ".join(f"{_quoted(name)}: '{kind}'" for name, kind in columns.items()) + "}"
+    read = f"read_json({_quoted(str(lines))}, format='newline_delimited', columns={described})"
+    with connect() as connection:
+        # names and paths cannot be bound as parameters here; each is quoted
+        connection.execute(f"copy (from {read}) to {_quoted(str(target))} (format parquet, compression zstd)")
+    return target
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

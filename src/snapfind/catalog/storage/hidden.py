@@ -1,0 +1,150 @@
+"""Pictures taken out of the search and put back as they were: the point leaves the index for a file of the folder.
+
+hidden/POINT.safetensors holds the point's vectors of every space and its payload; the kept copy stays where
+it is. The file is whole before the index forgets the point, so a crash between the two loses nothing. `add` leaves a
+hidden picture alone as long as its bytes are the same (catalog/ingest/ingest.py).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from snapfind.catalog.ingest.diff import held
+from snapfind.catalog.storage.folder import Folder, write_whole
+from snapfind.catalog.storage.points import promote, title_vectors
+from snapfind.core.config import Settings
+from snapfind.core.errors import CatalogBroken
+from snapfind.core.types import Kind
+from snapfind.encoders.base import Vectors
+from snapfind.encoders.embedding_model import Model
+from snapfind.index.base import Index, Point
+from snapfind.index.payload import picture_of, product_of, to_payload, words_of
+from snapfind.media.image.decode import Limits, load
+
+__all__ = ["forget", "hidden", "hidden_hash", "hide", "show"]
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+
+
+def hide(folder: Folder, index: Index, model: Model, schema: dict[str, Kind], pictures: Sequence[str]) -> list[str]:
+    """Take points out of the index; returns those that were taken. What is hidden already or not there is left out."""
+    points = index.get(list(dict.fromkeys(pictures)), vectors=True)
+    for point in points:
+        _keep(folder, point)
+    index.delete([point.id for point in points])
+    orphans = sorted({str(point.payload["_product"]) for point in points if point.payload["_primary"]})
+    if orphans:
+        promote(index, orphans, model, schema)
+    return [point.id for point in points]
+
+
+def show(folder: Folder, index: Index, model: Model, settings: Settings, pictures: Sequence[str]) -> list[str]:
+    """Put hidden points back; returns those that were put back.
+
+    A picture that was the main one of its product is so again. Fields that the product got meanwhile count, and spaces
+    that were built meanwhile get their vector from the kept copy. Raises CatalogBroken on a damaged
+    file, BadPicture where such a copy is gone.
+    """
+    put = []
+    for name in dict.fromkeys(pictures):
+        if not _ID.fullmatch(name):  # it becomes the name of a file
+            continue
+        path = _file(folder, name)
+        if path.is_file():
+            if not index.get([name]):  # a new picture of the same name has come in: that one stays
+                _put_back(_read(path), folder, index, model, settings)
+                put.append(name)
+            path.unlink()
+    return put
+
+
+def hidden(folder: Folder) -> Iterator[Point]:
+    """The points that are hidden, without vectors, in order of id."""
+    for path in sorted((folder.path / "hidden").glob("*.safetensors")):
+        yield Point(path.stem, payload=_payload(path))
+
+
+def hidden_hash(folder: Folder, point: str) -> str:
+    """Content hash of a hidden picture, empty where that point is not hidden."""
+    path = _file(folder, point)
+    return str(_payload(path).get("_hash", "")) if path.is_file() else ""
+
+
+def forget(folder: Folder, products: set[str]) -> None:
+    """Delete what is hidden of products that the shop deletes."""
+    for point in list(hidden(folder)) if products else ():
+        if str(point.payload["_product"]) in products:
+            _file(folder, point.id).unlink(missing_ok=True)
+            folder.copy_of(point.id).unlink(missing_ok=True)
+
+
+def _file(folder: Folder, point: str) -> Path:
+    return folder.path / "hidden" / f"{point}.safetensors"
+
+
+def _keep(folder: Folder, point: Point) -> None:
+    vectors = {space: np.ascontiguousarray(vector, np.float32) for space, vector in point.vectors.items()}
+    told = {"payload": json.dumps(dict(point.payload), ensure_ascii=False)}
+    path = _file(folder, point.id)
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, save(vectors, told))
+
+
+def _payload(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, "np") as file:
+            return dict(json.loads((file.metadata() or {})["payload"]))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot, or remove it") from error
+
+
+def _read(path: Path) -> Point:
+    payload = _payload(path)  # first: it tells what is wrong with a damaged file
+    return Point(path.stem, load_file(path), payload=payload)
+
+
+def _put_back(point: Point, folder: Folder, index: Index, model: Model, settings: Settings) -> None:
+    others = held(index, [str(point.payload["_product"])]).by_product.get(str(point.payload["_product"]), ())
+    schema = folder.manifest.schema
+    product = product_of((others[0] if others else point).payload, schema)
+    primary = bool(point.payload["_primary"]) or not others
+    if primary:
+        _demote([other.id for other in others if other.payload["_primary"]], index, model)
+    payload = to_payload(product, picture_of(point.payload), primary=primary)
+    found = Point(point.id, _vectors(point, folder, model, settings), words_of(product) if primary else "", payload)
+    own = {} if payload == point.payload else _titled(found, model)
+    index.upsert([Point(point.id, {**found.vectors, **own}, found.words, payload)])
+
+
+def _titled(point: Point, model: Model) -> dict[str, Vectors]:
+    return {space: rows[point.id] for space, rows in title_vectors([point], model).items()}
+
+
+def _demote(points: Sequence[str], index: Index, model: Model) -> None:
+    """Points that speak for their product no longer do: without words, and without the vector of their words."""
+    told = [
+        Point(
+            point.id,
+            {space: vector for space, vector in point.vectors.items() if space != model.text.space.id},
+            "",
+            {**point.payload, "_primary": False},
+        )
+        for point in index.get(points, vectors=True)
+    ]
+    index.upsert(told)
+
+
+def _vectors(point: Point, folder: Folder, model: Model, settings: Settings) -> dict[str, Vectors]:
+    """Those of the photo spaces that are there now; what is missing is made from the kept copy."""
+    wanted = set(model.spaces())
+    own = {space: vector for space, vector in point.vectors.items() if space in wanted}
+    if wanted - {model.text.space.id} - set(own):
+        image = load(folder.copy_of(point.id), Limits.of(settings))
+        own |= {space: rows[0] for space, rows in model.pictures([image]).items() if space not in own}
+    return own

@@ -1,0 +1,192 @@
+"""What changes the products of a catalogue; one writer at a time, and readers never wait."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from snapfind.catalog.ingest.convert_kinds import convert_attributes
+from snapfind.catalog.ingest.diff import held, refreshed
+from snapfind.catalog.ingest.ingest import Adding, Progress
+from snapfind.catalog.ingest.report import AddReport
+from snapfind.catalog.ingest.sources import Folders, Source, open_source
+from snapfind.catalog.ingest.uploads import Uploads, changed
+from snapfind.catalog.read import Reading
+from snapfind.catalog.storage.folder import absolute_path
+from snapfind.catalog.storage.hidden import forget, hide, show
+from snapfind.catalog.storage.points import promote, rewrite
+from snapfind.core.errors import BadInput, NotFound
+from snapfind.core.types import Kind, Product
+from snapfind.encoders.embedding_model import Model
+from snapfind.index.filters import where
+from snapfind.index.payload import FIXED, product_of
+
+__all__ = ["Writing"]
+
+
+class Writing(Reading):
+    """The verbs that add, change and remove."""
+
+    def add(
+        self,
+        source: str | Path | Source,
+        *,
+        sync: bool = False,
+        dry_run: bool = False,
+        root: str | Path | None = None,
+        columns: Mapping[str, str] = {},
+        kinds: Mapping[str, Kind] = {},
+        folders: Folders = "product",
+        progress: Progress | None = None,
+        by: type[Adding] | Callable[..., Adding] = Adding,
+    ) -> AddReport:
+        """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
+
+        What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
+        called otherwise: {"id": "Handle"}; `kinds` says the kind of a column: {"size": "text"}, also of one that the
+        catalogue has with another kind. `folders` says what a sub-folder is: a product with its pictures, or a
+        category in which each picture is a product. `sync` removes what the source no longer has; `dry_run` reads and
+        reports only; `by` is what reads and encodes (`snapfind.distributed`). Rows that fail are in `report.failures`;
+        cells that do not fit the kind of their column are left out and counted in `report.notes`.
+        Raises BadInput, NoRoom.
+        """
+        if isinstance(source, (str, Path)):
+            from snapfind.media.fetch import Fetching
+
+            within = absolute_path(root) if root else None
+            source = open_source(
+                absolute_path(source),
+                self.schema,
+                within,
+                columns=columns,
+                kinds=kinds,
+                folders=folders,
+                fetching=Fetching.of(self.settings, patient=True),
+            )
+        adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        if not dry_run:
+            with self._writing:
+                source.noted.sentences.extend(self._change_kinds(source.schema))
+                self._prepare(source.schema)
+        report = adding.run(source, progress)
+        report.notes += source.notes
+        if sync:
+            with self._writing:
+                self._sync(adding, report)
+        return report
+
+    @contextmanager
+    def _turn(self) -> Iterator[Model]:
+        with self._writing:
+            yield self.model
+
+    def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
+        """Upsert products as values, each with the bytes of its pictures by name.
+
+        A product without pictures changes the fields of one that is stored; other pictures of a product stay.
+        Products that fail are in `report.failures`. Raises NoRoom.
+        """
+        with self._writing:
+            uploads = Uploads.of(given, self.schema)
+            self._prepare(uploads.schema)
+        report = Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+        report.notes += uploads.notes
+        return report
+
+    def update(self, product: str, changes: Mapping[str, Any]) -> Product:
+        """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
+
+        Raises NotFound, and BadRow for a value of another kind.
+        """
+        with self._writing:
+            points = held(self.index, [product]).by_product.get(product, ())
+            if not points:
+                raise NotFound(f"no product {product!r} in this catalogue")
+            new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
+            self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
+            wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refreshed(points, wanted), self.model)
+        return self.get(product)
+
+    def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
+        """Give attributes that the catalogue has with another kind the kind that was asked for; returns notes."""
+        changed = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
+        if not changed:
+            return []
+        before = self.schema
+        self.index.declare(changed)
+        self.folder.save(schema=before | changed)
+        self._reshelve()
+        return convert_attributes(self.index, self.model, before, changed)
+
+    def _prepare(self, found: Mapping[str, Kind]) -> None:
+        new = {name: kind for name, kind in found.items() if name not in self.schema}
+        if new:
+            self.index.declare(new)  # before the manifest: a field that the engine refuses must not be kept there
+            self.folder.save(schema=self.schema | new)
+            self._reshelve()
+        for space, dim in self.model.spaces().items():
+            self.index.add_space(space, dim)
+
+    def _sync(self, adding: Adding, report: AddReport) -> None:
+        """Remove what the source does not name; nothing when a row could not even be told apart."""
+        nameless = [failure for failure in report.failures if not failure.id]
+        if nameless or not adding.seen:
+            report.notes.append("nothing was removed: rows without an id failed, so what is gone cannot be told")
+            return
+        failed = {failure.id for failure in report.failures}
+        gone = [
+            point.id
+            for point in self.points()
+            if point.id not in adding.seen and str(point.payload["_product"]) not in failed
+        ]
+        report.removed = len(gone)
+        if not report.dry_run:
+            self._remove(gone)
+
+    def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
+        """Remove products by id or by filter, with all their pictures; returns how many pictures went.
+
+        Raises BadInput when neither is given, BadFilter.
+        """
+        if bool(products) == bool(filter):
+            raise BadInput("give product ids or a filter: one of the two says what to delete")
+        chosen = self._parsed(filter) if filter else where("_product", list(products))
+        with self._writing:
+            gone = list(self.points(chosen))
+            self._remove([point.id for point in gone])
+            forget(self.folder, {*products, *(str(point.payload["_product"]) for point in gone)})
+        return len(gone)
+
+    def remove(self, picture: str) -> None:
+        """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
+        with self._writing:
+            try:
+                known = self.index.get([str(UUID(picture))])
+            except ValueError:
+                known = []
+            if not known:
+                raise NotFound(f"no picture {picture[:40]!r}")
+            self._remove([known[0].id])
+
+    def hide(self, pictures: Sequence[str]) -> list[str]:
+        """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.
+
+        With its last picture a product is hidden too. Nothing is deleted.
+        """
+        with self._writing:
+            return hide(self.folder, self.index, self.model, self.schema, pictures)
+
+    def show(self, pictures: Sequence[str]) -> list[str]:
+        """Put hidden pictures back as they were, with the fields of their product as they are now; returns these."""
+        with self._writing:
+            return show(self.folder, self.index, self.model, self.settings, pictures)
+
+    def _remove(self, points: Sequence[str]) -> None:
+        orphans = {str(point.payload["_product"]) for point in self.index.get(points) if point.payload["_primary"]}
+        self.index.delete(list(points))
+        for point in points:
+            self.folder.copy_of(point).unlink(missing_ok=True)
+        if orphans:
+            promote(self.index, sorted(orphans), self.model, self.schema)

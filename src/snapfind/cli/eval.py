@@ -1,0 +1,102 @@
+"""The verb that measures: eval."""
+
+import json as json_
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+import snapfind
+from snapfind.catalog.catalog import Catalog
+from snapfind.catalog.storage.folder import write_whole
+from snapfind.cli.contact_sheet import write_rows
+from snapfind.cli.options import Shop
+from snapfind.cli.output import err, out, progress_bar
+from snapfind.core.errors import BadInput
+from snapfind.evaluation.metrics import METRICS
+from snapfind.evaluation.queries import Asked, read_queries
+from snapfind.evaluation.report import Report, compare
+from snapfind.evaluation.run import query_of, run
+from snapfind.evaluation.sheet_rows import sheet_row
+
+__all__ = ["eval_"]
+
+_WORST = 24
+
+
+def eval_(
+    shop: Shop,
+    queries: Annotated[Path, typer.Argument(help="A CSV with picture (or text) and product, or category, or both.")],
+    root: Annotated[Path | None, typer.Option(help="Folder that picture names start from.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write one line for each query.")] = None,
+    against: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with a report of --json.")] = None,
+    worst: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write the worst mistakes as a page.")] = None,
+) -> None:
+    """Measure the catalogue on queries whose answers are known."""
+    asked, failed = read_queries(queries, root, categories=True)
+    before = _read(against) if against else None
+    if not asked:
+        raise BadInput(f"{queries.name} has no query that can be asked")
+    with snapfind.open(shop, create=False) as catalogue:
+        with progress_bar("asking") as progress:
+            answered, unanswered = run(catalogue, asked, progress=progress)
+        report = Report(tuple(answered))
+        if worst is not None:
+            _write_worst(worst, catalogue, report, asked)
+    failed += unanswered
+    if json is not None:
+        write_whole(json, json_.dumps(report.as_dict(), ensure_ascii=False, indent=1).encode())
+    if table is not None:
+        write_whole(table, report.to_csv().encode())
+    _print(report)
+    if before is not None:
+        _print_difference(report, before)
+    for sentence in failed[:10]:
+        err.print(sentence, markup=False)
+    raise typer.Exit(0 if not failed else 1 if answered else 2)
+
+
+def _read(path: Path) -> Report:
+    try:
+        return Report.parse(json_.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read as a report: {error}") from error
+
+
+def _print(report: Report) -> None:
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "product", "category"):
+        grid.add_column(name)
+    levels = [report.figures("product"), report.figures("category")]
+    for name in METRICS:
+        grid.add_row(name, *(str(level[name]) if level else "" for level in levels))
+    out.print(f"{len(report.answered):,} queries; means with 95 % bootstrap intervals")
+    out.print(grid)
+    for name, values in report.slices().items():
+        out.print(f"\nprecision@1 by {name}")
+        shown = sorted(values.items(), key=lambda pair: pair[1].mean)[:12]
+        for value, figure in shown:
+            out.print(f"  {value or '-'}  {figure}  n={figure.n}", markup=False)
+        if len(values) > len(shown):
+            out.print(f"  … the {len(shown)} worst of {len(values)}")
+
+
+def _print_difference(report: Report, before: Report) -> None:
+    grid = Table(box=None, pad_edge=False, header_style="bold", title="against the other run", title_justify="left")
+    for name in ("", "difference", "95 % interval", "p"):
+        grid.add_column(name)
+    for name, found in compare(report, before).items():
+        grid.add_row(name, f"{found.mean:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}", f"{found.p:.3f}")
+    out.print(grid)
+
+
+def _write_worst(target: Path, catalogue: Catalog, report: Report, asked: list[Asked]) -> None:
+    by_name = {one.name: one for one in asked}
+    rows = []
+    for mistake in report.worst(_WORST):
+        query = query_of(by_name[mistake.query])
+        rows.append(sheet_row(catalogue, query, catalogue.search(query, limit=5), mistake.relevant or None))
+    write_rows(target, rows, f"The {len(rows)} most confident mistakes")
+    err.print(f"worst mistakes: {target}")

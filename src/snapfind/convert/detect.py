@@ -1,0 +1,89 @@
+"""Which library wrote a folder, and the model in it as that library reads it.
+
+    config.json with "model_type", model.safetensors     transformers
+    open_clip_config.json, open_clip_model.safetensors   open_clip (its EVA and timm towers too)
+    config.json with "architecture", model.safetensors   timm
+
+Weights are read from safetensors, of open_clip from pickles too, but of numbers only; code from the folder never runs,
+and nothing is looked up on a hub.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from snapfind.convert.requirements import need_convert
+from snapfind.convert.source_model import Original
+from snapfind.core.errors import ModelBroken, NotFound, SnapfindError
+
+__all__ = ["fingerprint", "read_original"]
+
+_CONTENT = {".json", ".safetensors", ".bin", ".txt", ".model", ".pt", ".pth"}
+
+
+def read_original(folder: Path, name: str = "") -> Original:
+    """The model of a folder; `name` is the folder's unless another is given.
+
+    Raises NotFound, ModelBroken in one sentence, ExtraMissing where the library is not installed.
+    """
+    need_convert()
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder}; give the folder of a model")
+    name = _plain(name or folder.resolve().name)
+    try:
+        return _read(folder, name)
+    except SnapfindError:
+        raise
+    except Exception as problem:
+        said = " ".join(str(problem).split())[:200]
+        raise ModelBroken(f"{folder} holds no whole model ({type(problem).__name__}: {said})") from problem
+
+
+def fingerprint(folder: Path) -> str:
+    """sha256 of all that a model is read from; the same folder elsewhere has the same."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _CONTENT and path.is_file():
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _read(folder: Path, name: str) -> Original:
+    told = _config(folder / "config.json")
+    whole = any(folder.glob("model*.safetensors"))
+    if "model_type" in told and (whole or not (folder / "open_clip_config.json").is_file()):
+        from snapfind.convert.transformers import read_transformers
+
+        return read_transformers(folder, name, told)
+    if (folder / "open_clip_config.json").is_file():
+        from snapfind.convert.open_clip import read_open_clip
+
+        return read_open_clip(folder, name, _config(folder / "open_clip_config.json"))
+    if "architecture" in told:
+        from snapfind.convert.timm import read_timm
+
+        return read_timm(folder, name, told)
+    raise ModelBroken(
+        f"{folder} is no folder of a model: it needs config.json (transformers, timm) or open_clip_config.json"
+    )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_bytes())
+        if not isinstance(told, dict):
+            raise ValueError("it is no object")
+    except ValueError as problem:
+        raise ModelBroken(f"{path} cannot be read ({problem}); copy the model anew") from problem
+    return told
+
+
+def _plain(name: str) -> str:
+    """A name that a space and a folder can have."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "model"

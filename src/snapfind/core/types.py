@@ -1,0 +1,307 @@
+"""The values that pass between rooms: Box, Picture, Product, Like, Query, Hit, Answer. Frozen, checked when made."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal, get_args, overload
+
+from snapfind.core.errors import BadInput, BadQuery
+
+__all__ = [
+    "Answer",
+    "Attribute",
+    "Box",
+    "CategoryGuess",
+    "Group",
+    "Hit",
+    "Kind",
+    "Like",
+    "Order",
+    "Picture",
+    "Product",
+    "Query",
+    "Region",
+    "Regions",
+    "Verdict",
+    "check_characters",
+]
+
+Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
+Kind = Literal["text", "number", "bool", "date", "list"]
+Verdict = Literal["match", "similar", "none"]
+Regions = Literal["subject", "whole", "all"]
+Order = Literal["clicks", "likeness"]
+_HALF = re.compile(r"[\ud800-\udfff]")
+
+
+def check_characters(text: str, field: str, kind: type[BadInput] = BadInput) -> None:
+    """Refuse a text that holds half a character (a lone surrogate): no encoding can store or send it.
+
+    JavaScript's `substring` through an emoji makes one, and so do undecodable bytes on a command line.
+
+    Args:
+        text: What was given.
+        field: Name of the input, for the message.
+        kind: Class of the error.
+
+    Raises:
+        BadInput: The text holds a lone surrogate.
+    """
+    if not text.isascii() and _HALF.search(text):
+        raise kind(f"{field} {text[:40]!r} holds half a character; send whole characters, in UTF-8", field=field)
+
+
+def _check_attributes(attributes: Mapping[str, Attribute]) -> None:
+    for name, value in attributes.items():
+        check_characters(name, "attribute")
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(text, str):
+                check_characters(text, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A region of a picture: fractions 0..1 of the *displayed* (EXIF-turned) picture, x to the right, y down.
+
+    Raises BadInput when a side is not a number in 0..1 or the box is empty.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        sides = (self.x0, self.y0, self.x1, self.y1)
+        if not all(isinstance(side, (int, float)) and math.isfinite(side) and 0 <= side <= 1 for side in sides):
+            raise BadInput(f"box {sides}: sides are fractions in 0..1 of the displayed picture", field="box")
+        if self.x1 <= self.x0 or self.y1 <= self.y0:
+            raise BadInput(f"box {sides}: it is empty; give x0 < x1 and y0 < y1", field="box")
+
+    @classmethod
+    def parse(cls, text: str) -> "Box":
+        """`"x0,y0,x1,y1"` as on the command line. Raises BadInput."""
+        try:
+            x0, y0, x1, y1 = (float(side) for side in text.split(","))
+        except ValueError:
+            raise BadInput(f"box {text!r}: write x0,y0,x1,y1 as four fractions in 0..1", field="box") from None
+        return cls(x0, y0, x1, y1)
+
+    @property
+    def area(self) -> float:
+        """Fraction of the picture, 0..1."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def iou(self, other: "Box") -> float:
+        """Intersection over union with another box of the same picture, 0..1."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        shared = max(width, 0.0) * max(height, 0.0)
+        return shared / (self.area + other.area - shared)
+
+    def widened(self, margin: float) -> "Box":
+        """With a margin on every side, a fraction of its own width and height, as far as the picture goes."""
+        across, down = margin * (self.x1 - self.x0), margin * (self.y1 - self.y0)
+        sides = self.x0 - across, self.y0 - down, self.x1 + across, self.y1 + down
+        return Box(*(min(max(side, 0.0), 1.0) for side in sides))
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom in pixels of a displayed picture of that size; at least one pixel each way."""
+        left, top = min(int(self.x0 * width), width - 1), min(int(self.y0 * height), height - 1)
+        right, bottom = math.ceil(self.x1 * width), math.ceil(self.y1 * height)
+        return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        """`(x0, y0, x1, y1)`."""
+        return self.x0, self.y0, self.x1, self.y1
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A candidate object in a photo: its box, and a score 0..1 of how much it stands out. Raises BadInput."""
+
+    box: Box
+    score: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score <= 1:
+            raise BadInput(f"region score {self.score}: it lies in 0..1", field="score")
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryGuess:
+    """A category of the shop and the probability 0..1 that the query shows a product of it."""
+
+    category: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of a product. `name` is unique within the product; `hash` is the sha256 of the file's bytes."""
+
+    name: str
+    hash: str = ""
+    width: int = 0
+    height: int = 0
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the shop sells. `attributes` are the shop's own typed columns; prices are numbers in the shop's currency."""
+
+    id: str
+    title: str = ""
+    price: float | None = None
+    brand: str = ""
+    category: str = ""
+    description: str = ""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not 0 < len(self.id) <= 256:
+            raise BadInput(f"product id {str(self.id)[:40]!r}: an id is a text of 1 to 256 characters", field="id")
+        if self.price is not None and not _is_price(self.price):
+            raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
+        for name in ("id", "title", "brand", "category", "description"):
+            check_characters(getattr(self, name), name)
+        _check_attributes(self.attributes)
+
+
+def _is_price(value: Any) -> bool:
+    try:
+        return math.isfinite(value) and value >= 0
+    except TypeError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """One ingredient of a query: exactly one of a photo, a text or a product id.
+
+    `photo` is a path, bytes, or a PIL image; `weight` below 0 means "less like this"; `box` limits a photo to a region.
+    """
+
+    photo: Any = None
+    text: str | None = None
+    product: str | None = None
+    weight: float = 1.0
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if sum(part is not None for part in (self.photo, self.text, self.product)) != 1:
+            raise BadQuery("a like holds exactly one of photo, text, product")
+        if self.text is not None and not self.text.strip():
+            raise BadQuery("the text of the query is empty; write what you look for", field="text")
+        for name, text in (("text", self.text), ("product", self.product)):
+            if text is not None:
+                check_characters(text, name, BadQuery)
+        if not math.isfinite(self.weight) or self.weight == 0:
+            raise BadQuery(
+                f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight"
+            )
+        if self.box is not None and self.photo is None:
+            raise BadQuery("a box belongs to a photo", field="box")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Any mix of photos, texts and product ids, and a filter. At least one like has a weight above 0.
+
+    `regions` says what of a photo without a box is searched: its `subject`, the `whole`, or `all` objects, each for
+    itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
+    `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
+    answer. A product marked right stays in the answer, one marked wrong is not shown again.
+    `order` says whether a click ranker, where the catalogue has one, orders the products of one verdict ("clicks"), or
+    none does ("likeness"); `recent` are the products that the shopper opened before, oldest first, for the ranker.
+    """
+
+    likes: tuple[Like, ...]
+    filter: str | None = None
+    regions: Regions = "subject"
+    category: str | None = None
+    marked: tuple[Like, ...] = ()
+    order: Order = "clicks"
+    recent: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise BadQuery(f"order {self.order!r}: give one of {', '.join(get_args(Order))}", field="order")
+        for name, texts in (("filter", [self.filter]), ("category", [self.category]), ("recent", self.recent)):
+            for text in texts:
+                check_characters(text or "", name, BadQuery)
+        if any(like.text is not None for like in self.marked):
+            raise BadQuery("what is marked right or wrong is a product or a photo, not a text", field="marked")
+        if self.regions not in get_args(Regions):
+            raise BadQuery(f"regions {self.regions!r}: give one of {', '.join(get_args(Regions))}", field="regions")
+        if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:
+            raise BadQuery("regions 'all' needs exactly one photo", field="regions")
+        if not any(like.weight > 0 for like in self.likes):
+            raise BadQuery(
+                "the query has nothing to look for: give at least one photo, text or product with a weight above 0"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A product that answers a query.
+
+    `score` is the calibrated probability (0..1) that it is the product asked for, `verdict` says it in a word,
+    `picture` is its best picture and `box` the region of it that matched; `parts` holds the raw signals by name.
+    """
+
+    product: Product
+    picture: Picture
+    score: float
+    verdict: Verdict
+    box: Box | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The hits of one object in a photo, best first."""
+
+    region: Region
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Sequence[Hit]):
+    """The hits of a query, best first, with milliseconds per step; `verdict` is that of the best hit.
+
+    `box` is the region of the photo that was searched (None: the whole of it, or no photo); `regions` are all
+    candidates, the searched one first; `categories` what the query may show, best first; `groups` the hits of each
+    object where `regions="all"` was asked for (`hits` are then those of the first group). `space` names the model that
+    answered, the active one where two were interleaved.
+    """
+
+    hits: tuple[Hit, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    box: Box | None = None
+    regions: tuple[Region, ...] = ()
+    categories: tuple[CategoryGuess, ...] = ()
+    groups: tuple[Group, ...] = ()
+    space: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`match`, `similar`, or `none`: no confident match, or no hit at all."""
+        return self.hits[0].verdict if self.hits else "none"
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @overload
+    def __getitem__(self, at: int) -> Hit: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, at: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[at]

@@ -1,0 +1,85 @@
+"""A table of queries with their right answers: `picture` or `text`, `product` (ids parted by `|`) or `category`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snapfind.catalog.ingest.cells import plain, text_of
+from snapfind.catalog.ingest.delimited import Groups
+from snapfind.catalog.ingest.picture_names import Names
+from snapfind.catalog.ingest.tables import column_names, rows
+from snapfind.core.errors import BadInput, BadRow
+
+__all__ = ["Asked", "read_queries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query: a photo or a text, the products that answer it, and its category where it is known.
+
+    `products` is empty where the table names only a category.
+    """
+
+    name: str
+    photo: Path | None
+    text: str | None
+    products: frozenset[str]
+    category: str = ""
+
+
+def read_queries(path: Path, root: Path | None = None, *, categories: bool = False) -> tuple[list[Asked], list[str]]:
+    """The queries of a table.
+
+    Args:
+        path: The table.
+        root: Folder that picture names start from. Default: the folder of the table.
+        categories: Whether a row may name a category instead of a product.
+
+    Returns:
+        The queries, and a sentence for each row that is none.
+
+    Raises:
+        BadInput: The table lacks a column.
+    """
+    if not path.is_file():
+        raise BadInput(f"there is no table {path}")
+    answers = ("product", "category") if categories else ("product",)
+    groups = (answers, ("picture", "text"))
+    columns = {name.strip().lower() for name in column_names(path, groups)}
+    if not all(columns & set(group) for group in groups):
+        needed = f"{' or '.join(answers)} and picture (or text)"
+        raise BadInput(f"{path.name} needs the columns {needed}; it has {', '.join(sorted(columns))}")
+    found = list(_rows(path, root or path.parent, groups))
+    return [one for one in found if isinstance(one, Asked)], [one for one in found if isinstance(one, str)]
+
+
+def _rows(path: Path, root: Path, groups: Groups) -> Iterator[Asked | str]:
+    files, categories = Names(root.resolve()), "category" in groups[0]
+    for line, row in rows(path, groups):
+        if isinstance(row, BadRow):
+            yield f"line {line}: {row.message}"
+            continue
+        cells = {name.strip().lower(): _text(cell) for name, cell in row.items()}
+        photo, text = cells.get("picture", ""), cells.get("text", "")
+        products = frozenset(part.strip() for part in cells.get("product", "").split("|") if part.strip())
+        if not products and not (categories and cells.get("category")):
+            yield f"line {line}: names no product{' and no category' if categories else ''}"
+        elif bool(photo) == bool(text):
+            yield f"line {line}: give a picture or a text, one of the two"
+        elif photo and not (found := _file(photo, root, files)):
+            yield f"line {line}: there is no picture {photo}"
+        else:
+            yield Asked(photo or text, found if photo else None, text or None, products, cells.get("category", ""))
+
+
+def _file(name: str, root: Path, files: Names) -> Path | None:
+    """The file of a name: as it is written, else by another spelling below the root."""
+    if (root / name).is_file():
+        return root / name
+    return files.find(name) if files.exists(name) else None
+
+
+def _text(cell: Any) -> str:
+    cell = plain(cell)
+    return "|".join(map(text_of, cell)) if isinstance(cell, list) else text_of(cell)

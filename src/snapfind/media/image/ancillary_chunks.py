@@ -1,0 +1,135 @@
+"""What stands beside the pixels of a PNG or a JPEG: text, profiles, segments and scans, bounded before decoding.
+
+A sound picture must not be refused for a long text or a large profile, and a small file must not cost seconds: Pillow
+reads chunks and segments one by one in Python, and a progressive JPEG is decoded as a whole once for each of its scans.
+"""
+
+import re
+import struct
+import zlib
+
+from snapfind.core.errors import BadPicture
+
+__all__ = ["bounded"]
+
+_MOST_PARTS = 50_000  # chunks of a PNG, segments of a JPEG: 32 MiB in pieces of 1 KiB are 32,000
+_MOST_BESIDE = 1_000_000  # bytes of a profile or of metadata, unpacked; Pillow refuses a PNG with more than 2**20
+_MEGAPIXEL_SCANS = 1000.0  # scans times megapixels: about a second of decoding
+_LEAST_SCANS, _MOST_SCANS = 32, 200  # encoders write 10 scans, optimisers up to about 20
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_TAKEN = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP"})
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_ORIENTED = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")  # may hold an orientation
+_FILL = re.compile(rb"\xff+")
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in coded data 0xFF is followed by 0 or a restart marker
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # markers without a length
+
+
+def bounded(content: bytes, name: str) -> bytes:
+    """The bytes to decode: of a PNG without what a decoder may refuse, else as they are.
+
+    Args:
+        content: The bytes of a file of any format.
+        name: What the picture is called in a message.
+
+    Returns:
+        Bytes with the same pixels, transparency, colour space and orientation.
+
+    Raises:
+        BadPicture: More chunks, segments or scans than a picture of its size may have.
+    """
+    if content.startswith(_PNG):
+        return _png(content, name)
+    if content.startswith(_JPEG):
+        _check_jpeg(content, name)
+    return content
+
+
+def _png(content: bytes, name: str) -> bytes:
+    """Without texts, private chunks, frames of an animation, and profiles that are too large."""
+    kept, start, place, count = [], 0, len(_PNG), 0
+    while place + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        end = place + 12 + length
+        count += 1
+        if count > _MOST_PARTS:
+            raise _too_many(name, "chunks")
+        if kind not in _TAKEN and not _wanted(kind, content[place + 8 : end - 4]):
+            kept.append(content[start:place])
+            start = end
+        place = end
+        if kind == b"IEND":
+            break
+    return b"".join([*kept, content[start:]]) if kept else content
+
+
+def _wanted(kind: bytes, data: bytes) -> bool:
+    """Whether a chunk that is not needed for the pixels is taken."""
+    if kind[:1].isupper():
+        return True  # a critical chunk that is not known: the decoder decides
+    if kind == b"iCCP":
+        return _fits(data[data.find(b"\0") + 2 :])
+    if kind == b"eXIf":
+        return len(data) <= _MOST_BESIDE
+    if kind not in _TEXTS or not data.startswith(_ORIENTED):
+        return False
+    text = data[data.find(b"\0") + 1 :]
+    if kind == b"zTXt":
+        return _fits(text[1:])
+    packed = kind == b"iTXt" and text[:1] == b"\1"
+    return _fits(text[2:].split(b"\0", 2)[-1]) if packed else len(text) <= _MOST_BESIDE
+
+
+def _fits(packed: bytes) -> bool:
+    """Whether zlib data is sound and unpacks to no more than is taken."""
+    try:
+        return len(zlib.decompressobj().decompress(packed, _MOST_BESIDE + 1)) <= _MOST_BESIDE
+    except zlib.error:
+        return False
+
+
+def _check_jpeg(content: bytes, name: str) -> None:
+    """Counts segments before the first scan, and scans where there may be many. Raises BadPicture."""
+    place, count, pixels = 2, 0, 0
+    while place + 4 <= len(content):
+        fill = _FILL.match(content, place)
+        if fill is None or fill.end() >= len(content):
+            return  # damaged: the decoder says how
+        count += 1 + (fill.end() - place - 1)
+        if count > _MOST_PARTS:
+            raise _too_many(name, "segments")
+        marker, place = content[fill.end()], fill.end() + 1
+        if marker in _ALONE:
+            continue
+        if marker == 0xDA:
+            _check_scans(content, place - 2, pixels, name)
+            return
+        if marker in _FRAMES and place + 7 <= len(content):
+            height, width = struct.unpack_from(">HH", content, place + 3)
+            pixels = width * height
+        place += int.from_bytes(content[place : place + 2], "big")
+
+
+def _check_scans(content: bytes, place: int, pixels: int, name: str) -> None:
+    most = int(min(max(_MEGAPIXEL_SCANS * 1e6 / max(pixels, 1), _LEAST_SCANS), _MOST_SCANS))
+    if content.count(b"\xff\xda", place) <= most:  # fast, and no scan is missed
+        return
+    scans = segments = 0
+    while found := _MARKER.search(content, place):
+        marker, place = content[found.start() + 1], found.end()
+        if marker == 0xD9:  # the end: what follows is a second picture or a film
+            return
+        scans, segments = scans + (marker == 0xDA), segments + 1
+        if scans > most:
+            message = f"{name} is a JPEG of more than {most} scans, which takes too long to decode: save it again"
+            raise BadPicture(f"{message} as an ordinary JPEG", code="picture_too_large")
+        if segments > _MOST_PARTS:
+            raise _too_many(name, "segments")
+        place += int.from_bytes(content[place : place + 2], "big")
+
+
+def _too_many(name: str, what: str) -> BadPicture:
+    message = f"{name} has more than {_MOST_PARTS:,} {what}: save it again without metadata"
+    return BadPicture(message, code="picture_too_large")

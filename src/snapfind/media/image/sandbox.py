@@ -1,0 +1,184 @@
+"""Decoding in other processes: a picture that breaks the decoder costs one answer, not the server.
+
+A few worker processes wait; each decodes one picture at a time (Pillow's security handbook asks for such a fence). One
+that dies, takes too long or too much memory is ended, its picture refused, and a new one started at the next need.
+"""
+
+import json
+import logging
+import math
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, cast
+
+from PIL import Image
+
+from snapfind.core.errors import BadPicture, NotReady
+from snapfind.media.image.decode import Limits
+from snapfind.media.image.sandbox_worker import Frames
+
+__all__ = ["Apart"]
+
+log = logging.getLogger("snapfind.media")
+_LOOK = 0.05  # seconds between looks at the clock
+_START = 60.0  # seconds until a new process has imported what it needs, on a loaded machine
+
+
+class Apart:
+    """Decodes as media.images.load does, in up to `processes` others. Any thread may call.
+
+    >>> decode = Apart(processes=2, megabytes=1536, seconds=10)
+    >>> decode(content, limits, side=224)      # an RGB image; raises BadPicture
+    """
+
+    def __init__(self, processes: int, megabytes: int, seconds: float) -> None:
+        self._processes, self._megabytes, self._seconds = processes, megabytes, seconds
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(processes):
+            self._idle.put(None)
+        self._closed = False
+        self._workers: list[_Worker] = []
+        self._watch: threading.Thread | None = None
+        self._starting, self._over = threading.Lock(), threading.Event()
+
+    def __call__(self, source: bytes, limits: Limits, *, side: int | None = None) -> Image.Image:
+        """The picture, RGB, upright. Raises BadPicture, also when the process died of it."""
+        if not source or len(source) > limits.max_bytes:  # not worth a copy to another process
+            from snapfind.media.image.decode import probe
+
+            probe(source, limits)
+        asked = json.dumps({"limits": [limits.max_bytes, limits.max_pixels, limits.max_side], "side": side}).encode()
+        with self._worker() as worker:
+            told, pixels = worker.ask(asked, source, self._seconds)
+        if "code" in told:
+            raise BadPicture(str(told["message"]), code=str(told["code"]))
+        width, height = told["size"]
+        return Image.frombytes("RGB", (width, height), pixels)
+
+    @contextmanager
+    def _worker(self) -> Iterator["_Worker"]:
+        worker = self._idle.get()
+        try:
+            if self._closed:
+                raise NotReady("the server is stopping")
+            if worker is not None and not worker.alive:
+                worker.end()
+                worker = None
+            worker = worker or self._new()
+            yield worker
+        finally:
+            self._idle.put(worker if worker is not None and worker.alive else None)
+
+    def _new(self) -> "_Worker":
+        with self._starting:
+            self._workers[:] = [worker for worker in self._workers if worker.alive]
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._look, name="snapfind-decode-watch", daemon=True)
+                self._watch.start()
+        return _Worker(self._megabytes, self._workers)
+
+    def _look(self) -> None:
+        """One thread looks at the clocks of all processes: a timer for each picture would cost as much as decoding."""
+        while not self._over.wait(_LOOK):
+            for worker in list(self._workers):
+                worker.check()
+
+    def close(self) -> None:
+        """End the processes, once each is done with what it has."""
+        self._closed = True
+        for worker in [self._idle.get() for _ in range(self._processes)]:
+            if worker is not None:
+                worker.end()
+            self._idle.put(None)
+        self._over.set()
+
+
+class _Worker:
+    """One process and its pipes."""
+
+    def __init__(self, megabytes: int, known: list["_Worker"]) -> None:
+        self._late, self._until = False, math.inf
+        own = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "SYSTEMROOT"}}
+        quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, no word of the caller's)
+            [sys.executable, "-I", "-m", "snapfind.media.image.sandbox_worker", str(megabytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=own | quiet,
+            close_fds=True,
+        )
+        known.append(self)
+        for pipe in (self._process.stdin, self._process.stdout):
+            _widen(cast(BinaryIO, pipe))
+        try:
+            with self._watched(_START):
+                Frames.read(self._stdout)
+        except EOFError:
+            self.end()
+            raise NotReady("the process that decodes pictures does not start; raise decode_memory") from None
+
+    @property
+    def _stdout(self) -> BinaryIO:
+        return cast(BinaryIO, self._process.stdout)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def ask(self, asked: bytes, content: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
+        """What the process says to one picture. Raises BadPicture when it dies or takes too long."""
+        try:
+            with self._watched(seconds):
+                Frames.write(cast(BinaryIO, self._process.stdin), asked, content)
+                return json.loads(Frames.read(self._stdout)), Frames.read(self._stdout)
+        except (EOFError, OSError):
+            self.end()
+            if self._late:
+                log.warning("a picture of %d bytes took longer than %g s to decode", len(content), seconds)
+                raise BadPicture(f"the picture takes longer than {seconds:g} s to decode; make it smaller") from None
+            log.warning("a decoding process died of a picture of %d bytes (%s)", len(content), self._process.returncode)
+            raise BadPicture("the picture cannot be decoded: the decoder failed on it; send it as a JPEG") from None
+
+    @contextmanager
+    def _watched(self, seconds: float) -> Iterator[None]:
+        """Whatever takes longer than that, reading or writing, is ended by `check` from another thread."""
+        self._late, self._until = False, time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until = math.inf
+
+    def check(self) -> None:
+        """Kill the process when it takes too long."""
+        if time.monotonic() > self._until:
+            self._late = True
+            self._process.kill()
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:  # what was buffered for a dead process
+                    log.debug("a pipe of a dead process was not empty")
+
+
+def _widen(pipe: BinaryIO) -> None:
+    """Let a whole picture fit into a pipe, where Linux allows it: else the two sides take turns every 64 KB."""
+    try:
+        from fcntl import F_SETPIPE_SZ, fcntl
+    except ImportError:  # macOS, Windows
+        return
+    with suppress(OSError):  # a machine may allow less
+        fcntl(pipe.fileno(), F_SETPIPE_SZ, 1 << 20)

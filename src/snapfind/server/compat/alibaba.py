@@ -1,0 +1,277 @@
+"""A facade in the form of Alibaba Cloud Image Search (2020-12-14), so that a shop moves over by its endpoint alone.
+
+`ProductId` is the product's id, `PicName` a picture's name, `CategoryId` the category, and the nine attributes are
+attributes of the product: the last write speaks for all its pictures. Answers hold one hit for each product. The
+operations on buckets (IncreaseInstance, DumpMeta and their lists) are not here: imports and exports of `/v1` are.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from snapfind.core.errors import BadInput, BadRequest, Forbidden, NotFound, SnapfindError
+from snapfind.core.types import Answer, Box, Hit, Like, Picture, Product, Query
+from snapfind.index.payload import point_id
+from snapfind.media.image.decode import Limits, probe
+from snapfind.server.compat.alibaba_signature import Signatures
+from snapfind.server.runtime.trace import Trace, trace_of
+from snapfind.server.schemas.bodies import decode_base64
+from snapfind.server.schemas.products import picture_named, served_name
+from snapfind.server.service import Service
+
+__all__ = ["mount"]
+
+Fields = Mapping[str, str]
+Reply = dict[str, Any]
+Action = Callable[[Service, Fields], Reply]
+
+_INTS = {f"IntAttr{number}": f"int_attr{mark}" for number, mark in (("", ""), ("2", "_2"), ("3", "_3"), ("4", "_4"))}
+_TEXTS = {name.replace("Int", "Str"): own.replace("int", "str") for name, own in _INTS.items()}
+_TEXTS["CustomContent"] = "custom_content"
+_MOST, _LAST = 100, 499
+
+
+def mount(app: FastAPI, service: Service) -> None:
+    """Answer `POST /` as that API does."""
+    signatures = Signatures()
+
+    async def ask(request: Request) -> JSONResponse:
+        trace = trace_of(request)
+        try:
+            body = await request.body()
+            query = parse_qsl(request.url.query, keep_blank_values=True)
+            name = request.headers.get("x-acs-action", "")
+            if name not in _ACTIONS:
+                raise BadRequest(f"the action {name[:40]!r} is not here; there are: {', '.join(_ACTIONS)}")
+            scope, action = _ACTIONS[name]
+            if service.needs_key or service.keys.keys():
+                key = signatures.check(request.method, query, request.headers, body, service.keys.keys())
+                trace.caller = key.id
+                if not key.may(scope):
+                    raise Forbidden(f"key {key.id} may not {name}; it needs the scope {scope}")
+                with service.meter.one(key.id):
+                    return await _run(service, trace, scope, action, query, body)
+            return await _run(service, trace, scope, action, query, body)
+        except SnapfindError as error:
+            said = trace.private(error.message).encode("utf-8", "replace").decode()
+            told = {"RequestId": trace.request_id, "Success": False, "Code": error.code, "Message": said}
+            return JSONResponse(told | {"Msg": said}, error.http_status)
+
+    app.add_route("/", ask, methods=["POST"], include_in_schema=False)
+
+
+async def _run(
+    service: Service, trace: Trace, scope: str, action: Action, query: list[tuple[str, str]], body: bytes
+) -> JSONResponse:
+    # a form with a picture of some megabytes takes long enough to read for another request
+    form = await run_in_threadpool(parse_qsl, body.decode("utf-8", "replace"), keep_blank_values=True)
+    fields = dict(form) | dict(query)
+    gate = service.reading if scope == "search" else service.writing
+    found = await gate.run(trace, lambda: action(service, fields))
+    return JSONResponse({"RequestId": trace.request_id, "Success": True} | found)
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────
+
+
+def _add(service: Service, fields: Fields) -> Reply:
+    content = decode_base64(_needed(fields, "PicContent"), "PicContent")
+    product = Product(_needed(fields, "ProductId"), category=fields.get("CategoryId", ""), attributes=_given(fields))
+    photo, size = _cut(service, fields, content)
+    answer = service.shop.search(photo, limit=1)
+    name = _needed(fields, "PicName")
+    report = service.catalogue.put([(product, {name: content})])
+    if report.failures:
+        raise BadInput(report.failures[0].reason, code=report.failures[0].code)
+    return {"Code": 0, "Message": "success", "PicInfo": _pic_info(service, answer, size, fields)}
+
+
+def _update(service: Service, fields: Fields) -> Reply:
+    product = _needed(fields, "ProductId")
+    _picture(service, product, _needed(fields, "PicName"))
+    service.catalogue.update(product, _given(fields))
+    return {"Code": 0, "Message": "success"}
+
+
+def _delete(service: Service, fields: Fields) -> Reply:
+    if fields.get("IsDeleteByFilter", "").lower() == "true":
+        filter = _needed(fields, "Filter")
+        names = [
+            served_name(picture.name)
+            for product in service.shop.products(filter=filter)
+            for picture in product.pictures
+        ]
+        service.catalogue.delete(filter=filter)
+    elif name := fields.get("PicName"):
+        product, names = _needed(fields, "ProductId"), [name]
+        service.catalogue.remove(point_id(product, _picture(service, product, name).name))
+    else:
+        product = service.shop.get(_needed(fields, "ProductId")).id
+        names = [served_name(picture.name) for picture in service.shop.get(product).pictures]
+        service.catalogue.delete([product])
+    return {"Code": 0, "Message": "success", "Data": {"PicNames": names}}
+
+
+# ── asking ───────────────────────────────────────────────────────────────────────
+
+
+def _by_pic(service: Service, fields: Fields) -> Reply:
+    content = decode_base64(_needed(fields, "PicContent"), "PicContent")
+    query, size = _cut(service, fields, content)
+    return _found(service, query, fields, size)
+
+
+def _by_name(service: Service, fields: Fields) -> Reply:
+    product = _needed(fields, "ProductId")
+    picture = _picture(service, product, _needed(fields, "PicName"))
+    copy = service.photo(service.shop.copy(point_id(product, picture.name)))
+    return _found(service, Query((Like(photo=copy),), regions="whole"), fields, (picture.width, picture.height))
+
+
+def _by_text(service: Service, fields: Fields) -> Reply:
+    text = _needed(fields, "Text")
+    if len(text) > 512:
+        raise BadInput(f"Text has {len(text)} characters; the most is 512", field="Text")
+    return _found(service, Query((Like(text=text),)), fields, None)
+
+
+def _by_filter(service: Service, fields: Fields) -> Reply:
+    start, num = _page(fields)
+    products = list(itertools.islice(service.shop.products(filter=_needed(fields, "Filter")), start, start + num))
+    auctions = [_auction(product, product.pictures[0], None) for product in products]
+    return {"Code": 0, "Msg": "success", "Head": _head(len(auctions)), "Auctions": auctions}
+
+
+def _exists(service: Service, fields: Fields) -> Reply:
+    try:
+        product = service.shop.get(_needed(fields, "ProductId"))
+        picture = _picture(service, product.id, _needed(fields, "PicName"))
+    except NotFound:
+        return {"Code": 0, "Msg": "success", "Exists": False}
+    return {"Code": 0, "Msg": "success", "Exists": True, "Auctions": _auction(product, picture, None)}
+
+
+def _compare(service: Service, fields: Fields) -> Reply:
+    names = ("PrimaryPicContent", "SecondaryPicContent")
+    first, second = (service.photo(decode_base64(_needed(fields, name), name)) for name in names)
+    return {"Code": 0, "Msg": "success", "Score": round(service.shop.compare(first, second), 4)}
+
+
+def _detail(service: Service, fields: Fields) -> Reply:
+    told = {"Name": fields.get("InstanceName", ""), "TotalCount": service.shop.index.count(), "ServiceType": 0}
+    return {"Instance": told | {"Region": "local", "Qps": 0, "Capacity": 0}}
+
+
+_ACTIONS: dict[str, tuple[str, Action]] = {
+    "AddImage": ("write", _add),
+    "UpdateImage": ("write", _update),
+    "DeleteImage": ("write", _delete),
+    "CheckImageExists": ("search", _exists),
+    "SearchImageByPic": ("search", _by_pic),
+    "SearchImageByName": ("search", _by_name),
+    "SearchImageByText": ("search", _by_text),
+    "SearchImageByFilter": ("search", _by_filter),
+    "CompareSimilarByImage": ("search", _compare),
+    "Detail": ("search", _detail),
+}
+
+
+def _found(service: Service, query: Query, fields: Fields, size: tuple[int, int] | None) -> Reply:
+    start, num = _page(fields)
+    least = _number(fields, "ScoreThreshold", 0.0)
+    answer = service.shop.search(
+        query, limit=num, offset=start, filter=fields.get("Filter") or None, category=fields.get("CategoryId") or None
+    )
+    hits = [hit for hit in answer if hit.score >= least]
+    auctions = [_auction(hit.product, hit.picture, hit) for hit in hits]
+    head = _head(len(auctions), round(sum(answer.timings.values())))
+    return {
+        "Code": 0,
+        "Msg": "success",
+        "Head": head,
+        "PicInfo": _pic_info(service, answer, size, fields),
+        "Auctions": auctions,
+    }
+
+
+def _cut(service: Service, fields: Fields, content: bytes) -> tuple[Query, tuple[int, int]]:
+    """The photo as a query: `Region` wins over `Crop`, which is true unless said otherwise. And its size in pixels."""
+    _, width, height = probe(content, Limits.of(service.settings))
+    region = fields.get("Region", "").strip()
+    box = _box(region, width, height) if region else None
+    whole = fields.get("Crop", "true").lower() == "false"
+    like = Like(photo=service.photo(content, box), box=box)
+    return Query((like,), regions="whole" if whole else "subject"), (width, height)
+
+
+def _box(region: str, width: int, height: int) -> Box:
+    """`x1,x2,y1,y2` in pixels of the picture that was sent, in that order. Raises BadInput."""
+    try:
+        x1, x2, y1, y2 = (float(side) for side in region.split(","))
+    except ValueError:
+        raise BadInput(f"Region {region[:40]!r}: write x1,x2,y1,y2 in pixels", field="Region") from None
+    return Box(x1 / width, y1 / height, min(x2 / width, 1.0), min(y2 / height, 1.0))
+
+
+def _region(box: Box, size: tuple[int, int]) -> str:
+    left, top, right, bottom = box.pixels(*size)
+    return f"{left},{right},{top},{bottom}"
+
+
+def _pic_info(service: Service, answer: Answer, size: tuple[int, int] | None, fields: Fields) -> Reply:
+    categories = [{"Id": name, "Name": name} for name, _ in service.shop.facets("category", limit=100) if name]
+    guessed = answer.categories[0].category if answer.categories else ""
+    info: Reply = {"CategoryId": fields.get("CategoryId") or guessed, "AllCategories": categories}
+    if size is not None:
+        whole = Box(0, 0, 1, 1)
+        info["Region"] = _region(answer.box or whole, size)
+        info["MultiRegion"] = [{"Region": _region(region.box, size)} for region in answer.regions]
+    return info
+
+
+def _auction(product: Product, picture: Picture, hit: Hit | None) -> Reply:
+    names = {**_INTS, **_TEXTS}
+    told: Reply = {
+        name: product.attributes[own] for name, own in names.items() if product.attributes.get(own) is not None
+    }
+    told |= {"ProductId": product.id, "PicName": served_name(picture.name), "CategoryId": product.category}
+    return told | ({"Score": round(hit.score, 4), "SortExprValues": f"{hit.score:.6f};0"} if hit else {})
+
+
+def _head(count: int, milliseconds: int = 0) -> Reply:
+    return {"DocsReturn": count, "DocsFound": count, "SearchTime": milliseconds}
+
+
+def _picture(service: Service, product: str, name: str) -> Picture:
+    return picture_named(service.shop.get(product), name)
+
+
+def _given(fields: Fields) -> dict[str, Any]:
+    ints = {own: round(_number(fields, name, 0)) for name, own in _INTS.items() if fields.get(name)}
+    return ints | {own: fields[name] for name, own in _TEXTS.items() if name in fields}
+
+
+def _page(fields: Fields) -> tuple[int, int]:
+    start, num = round(_number(fields, "Start", 0)), round(_number(fields, "Num", 10))
+    if not (0 <= start <= _LAST and 1 <= num <= _MOST):
+        raise BadInput(f"Start {start}, Num {num}: Start is 0 to {_LAST}, Num is 1 to {_MOST}", field="Num")
+    return start, num
+
+
+def _number(fields: Fields, name: str, default: float) -> float:
+    try:
+        return float(fields.get(name) or default)
+    except ValueError:
+        raise BadInput(f"{name} {fields[name][:40]!r} is not a number", field=name) from None
+
+
+def _needed(fields: Fields, name: str) -> str:
+    if not fields.get(name):
+        raise BadInput(f"{name} is missing", field=name)
+    return fields[name]

@@ -1,0 +1,56 @@
+"""The catalogue as tools of an assistant (Model Context Protocol): it may search and look, and change nothing."""
+
+from typing import TYPE_CHECKING, Any
+
+from snapfind.core.errors import BadQuery, ExtraMissing
+from snapfind.core.types import Like
+from snapfind.server.schemas.bodies import decode_base64
+from snapfind.server.schemas.products import hit_shape, product_shape
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+    from snapfind.catalog.catalog import Catalog
+    from snapfind.client import Client
+
+__all__ = ["assistant"]
+
+_MOST = 50
+
+
+def assistant(shop: "Catalog | Client") -> "MCPServer":
+    """An MCP server over a catalogue or a client of one; `.run("stdio")` serves it. Raises ExtraMissing."""
+    try:
+        from mcp.server import MCPServer
+    except ImportError:
+        raise ExtraMissing.of("assistants need the package mcp", "mcp") from None
+
+    server = MCPServer("snapfind", instructions="Finds products of a shop by text, photo, product and filter.")
+
+    @server.tool()
+    def search_products(
+        text: str = "", photo: str = "", product: str = "", filter: str = "", limit: int = 5
+    ) -> list[dict[str, Any]]:
+        """Products that fit a text, a photo (a picture file in base64), a product id, or several of them, best first.
+
+        `filter` is an expression such as: price < 50 and brand = "Acme". A verdict of none says: no confident match.
+        """
+        likes = [Like(text=text)] if text else []
+        likes += [Like(photo=decode_base64(photo, "photo"))] if photo else []
+        likes += [Like(product=product)] if product else []
+        if not likes:
+            raise BadQuery("give a text, a photo or a product")
+        answer = shop.search(likes, filter=filter or None, limit=min(max(limit, 1), _MOST))
+        return [hit_shape(hit, explain=False).model_dump() for hit in answer]
+
+    @server.tool()
+    def get_product(id: str) -> dict[str, Any]:
+        """One product with its title, price, attributes and pictures."""
+        return product_shape(shop.get(id)).model_dump()
+
+    @server.tool()
+    def count_values(field: str = "category", filter: str = "") -> dict[str, int]:
+        """The values of a field, such as all categories or brands, and how many products have each."""
+        return {str(value): count for value, count in shop.facets(field, filter=filter or None)}
+
+    return server

@@ -1,0 +1,58 @@
+"""Requests that are turned away before anything is read: from pages of other sites, or under a foreign name.
+
+A browser lets any page ask 127.0.0.1; where no key is needed, only its Origin and the Host it thinks it talks to
+(DNS rebinding) tell that it is not ours.
+"""
+
+import ipaddress
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from snapfind.core.errors import Forbidden
+from snapfind.server.service import Service
+
+__all__ = ["OPEN", "admit", "is_loopback"]
+
+# what load balancers and containers ask by an address, or without a name: it tells nothing
+OPEN = frozenset({"/healthz", "/readyz"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine itself."""
+    host = host.strip("[]").lower().rstrip(".")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def admit(headers: Headers, scope: MutableMapping[str, Any], service: Service) -> None:
+    """Raises Forbidden for a request that a page of another site made, or that came under a foreign name.
+
+    Health probes are always admitted.
+    """
+    asked = headers.get("host", "")
+    if scope["path"] in OPEN:
+        return
+    name = _name(asked)
+    named = {known.strip().lower() for known in service.settings.text("hosts").split(",") if known.strip()}
+    if name not in named and (named or not service.needs_key) and not is_loopback(name):
+        mend = "add the name to the setting `hosts`" if name else "send the header Host"
+        raise Forbidden(f"this server is not known as {name[:100]!r}; {mend}", code="host_wrong")
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != asked.lower():
+        raise Forbidden("a page of another site may not ask this server", code="origin_foreign")
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+        raise Forbidden("a page of another site may not ask this server", code="origin_foreign")
+
+
+def _name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return host

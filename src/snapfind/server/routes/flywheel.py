@@ -1,0 +1,124 @@
+"""The flywheel: its turns, a new one as a job, and the end of a trial."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from snapfind.flywheel.config import Depth
+from snapfind.flywheel.records import Turn, turns
+from snapfind.flywheel.run import conclude, folder_of
+from snapfind.server.middleware.auth import needs
+from snapfind.server.routes.jobs import JobReply, submit
+from snapfind.server.routes.models import TrialShape
+from snapfind.server.schemas.products import Given
+from snapfind.server.schemas.responses import ERRORS, Reply, reply
+from snapfind.server.service import Now, Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/flywheel", tags=["flywheel"], dependencies=[needs("admin")], responses=ERRORS)
+
+
+class GuardShape(BaseModel):
+    """Whether a guard held, and what it saw."""
+
+    name: str
+    holds: bool
+    told: str
+
+
+class TurnShape(BaseModel):
+    """A turn: from what, with which figures, and what was decided."""
+
+    number: int
+    began: str
+    finished: str
+    version: str
+    model_before: str
+    model: str = Field(description="the model that was learnt; empty where none was")
+    data: dict[str, Any] = Field(description="sha256 of photos and labels, and how many there were")
+    metrics: dict[str, Any] = Field(description="figures of the old and of the new model on each set")
+    guards: list[GuardShape]
+    decision: Literal["stopped", "trial", "switched", "kept"]
+    why: str
+    verdict: dict[str, Any] = Field(description="votes of the trial")
+
+
+class TurnsReply(Reply):
+    """The trial under way, and the turns, newest first."""
+
+    trial: TrialShape | None
+    turns: list[TurnShape]
+
+
+class TurnBody(Given):
+    """How to turn; what is left out has the value of docs/how-to/flywheel.md."""
+
+    least: int = Field(50, ge=2, le=1_000_000)
+    depth: Depth = "fit"
+    minutes: float = Field(0, ge=0, le=10_000)
+    slice_loss: float = Field(0.1, ge=0, le=1)
+    gain: float = Field(0, ge=0, le=1)
+    share: float = Field(0.1, ge=0, le=1)
+    seed: int = Field(0, ge=0, le=2**31)
+
+
+class ConcludeBody(Given):
+    """When the votes are enough."""
+
+    votes: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    force: bool = False
+
+
+class TurnReply(Reply):
+    """One turn."""
+
+    turn: TurnShape
+
+
+@router.get("", response_model=TurnsReply)
+async def list_turns(service: Serving, trace: Now) -> TurnsReply:
+    """The trial under way and every turn.
+
+    ```sh
+    curl http://127.0.0.1:8000/v1/flywheel
+    ```
+    """
+    found = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
+    trial = service.shop.trial
+    shown = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
+    return reply(trace, TurnsReply, trial=shown, turns=[_shape(turn) for turn in found[::-1]])
+
+
+@router.post("/turns", response_model=JobReply, status_code=202)
+async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
+    """One turn as a job: labels from clicks, a model learnt, judged, and put on trial when every guard holds.
+
+    It needs photos that were kept (`keep_photos`), and the extra `learn` where a network learns, at any `depth` but
+    `fit`. Searches go on, more slowly.
+
+    ```sh
+    curl --json '{"least": 200, "share": 0.1}' http://127.0.0.1:8000/v1/flywheel/turns
+    ```
+    """
+    return reply(trace, JobReply, job=submit(service, "turn", body.model_dump()))
+
+
+@router.post("/conclude", response_model=TurnReply)
+async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> TurnReply:
+    """End the trial: switch where shoppers prefer the new model, else keep the old one; with few votes nothing happens.
+
+    ```sh
+    curl --json '{"votes": 50}' http://127.0.0.1:8000/v1/flywheel/conclude
+    ```
+    """
+    catalogue = service.catalogue
+    turn = await service.writing.run(trace, lambda: conclude(catalogue, votes=body.votes, force=body.force))
+    return reply(trace, TurnReply, turn=_shape(turn))
+
+
+def _shape(turn: Turn) -> TurnShape:
+    fields = {name: getattr(turn, name) for name in TurnShape.model_fields if name != "guards"}
+    guards = [GuardShape(name=one.name, holds=one.holds, told=one.told) for one in turn.guards]
+    return TurnShape(guards=guards, **fields)

@@ -1,0 +1,189 @@
+"""Photos without a search: the objects in one, and whether two show the same product."""
+
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Request
+from PIL.Image import Image
+from pydantic import Field, model_validator
+
+from snapfind.core.errors import BadRequest
+from snapfind.core.types import Box
+from snapfind.server.middleware.auth import needs
+from snapfind.server.schemas.bodies import decode_base64, read_json
+from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.products import BoxShape, Given, RegionShape, picture_named, region_shape
+from snapfind.server.schemas.responses import ERRORS, Reply, reply
+from snapfind.server.service import Now, Service, Serving
+
+__all__ = ["CompareBody", "ExplainBody", "PhotoBody", "router"]
+
+router = APIRouter(prefix="/v1", tags=["photos"], dependencies=[needs("search")], responses=ERRORS)
+Part = str | bytes
+
+
+class PhotoBody(Given):
+    """A photo."""
+
+    photo: str = Field(description="a picture file in base64")
+
+
+class Side(Given):
+    """One of the two: a photo, or the main picture of a product."""
+
+    photo: str | None = Field(None, description="a picture file in base64")
+    product: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.photo is None) == (self.product is None):
+            raise ValueError("give exactly one of photo, product")
+        return self
+
+
+class CompareBody(Given):
+    """Two pictures."""
+
+    a: Side
+    b: Side
+
+
+class ExplainBody(Given):
+    """A photo, and a picture of a product that was found for it."""
+
+    photo: str = Field(description="a picture file in base64")
+    product: str = Field(min_length=1, max_length=256)
+    picture: str = Field(description="its name within the product", min_length=1, max_length=256)
+    box: BoxShape | None = Field(None, description="the region of the photo that was searched")
+
+
+class RegionsReply(Reply):
+    """The candidate objects of a photo, best first; empty where nothing stands out."""
+
+    regions: list[RegionShape]
+
+
+class CompareReply(Reply):
+    """Probability 0..1 that both show the same product."""
+
+    score: float = Field(ge=0, le=1)
+
+
+Heat = list[list[Annotated[float, Field(ge=0, le=1)]]]
+
+
+class ExplainReply(Reply):
+    """What made the two alike: rows of cells, 0..1, over the searched part of the photo and over the picture."""
+
+    photo: Heat
+    picture: Heat
+
+
+def _takes(body: str, fields: dict[str, Any]) -> dict[str, Any]:
+    form = {"type": "object", "properties": fields}
+    content = {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}},
+        "multipart/form-data": {"schema": form},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_FILE = {"type": "string", "format": "binary"}
+
+
+@router.post("/regions", response_model=RegionsReply, openapi_extra=_takes("PhotoBody", {"photo": _FILE}))
+async def regions(request: Request, service: Serving, trace: Now) -> RegionsReply:
+    """The boxes of the objects in a photo, to draw them and let a shopper choose one.
+
+    ```sh
+    curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/regions
+    ```
+    """
+    if is_form(request):
+        file = _file(dict(await form_of(request, service.settings)), "photo")
+    else:
+        file = decode_base64((await read_json(request, PhotoBody)).photo, "photo")
+
+    def find() -> RegionsReply:
+        with trace.step("decode"):
+            photo = service.photo(file)
+        with trace.step("encode"):
+            found = service.shop.regions(photo)
+        return reply(trace, RegionsReply, regions=[region_shape(region) for region in found])
+
+    return await service.reading.run(trace, find)
+
+
+@router.post("/compare", response_model=CompareReply, openapi_extra=_takes("CompareBody", {"a": _FILE, "b": _FILE}))
+async def compare(request: Request, service: Serving, trace: Now) -> CompareReply:
+    """Whether two pictures show the same product; in a form both are files, in JSON one may be a product.
+
+    ```sh
+    curl -F a=@photo.jpg -F b=@other.jpg http://127.0.0.1:8000/v1/compare
+    ```
+    """
+    if is_form(request):
+        form = dict(await form_of(request, service.settings))
+        sides: list[bytes | str] = [_file(form, name) for name in ("a", "b")]
+    else:
+        body = await read_json(request, CompareBody)
+        sides = [
+            decode_base64(side.photo, name) if side.photo is not None else side.product or ""
+            for name, side in (("a", body.a), ("b", body.b))
+        ]
+
+    def score() -> CompareReply:
+        with trace.step("decode"):
+            first, second = (_picture(side, service) for side in sides)
+        with trace.step("encode"):
+            found = service.shop.compare(first, second)
+        return reply(trace, CompareReply, score=round(min(max(found, 0.0), 1.0), 4))
+
+    return await service.reading.run(trace, score)
+
+
+_EXPLAIN = {"photo": _FILE, **{name: {"type": "string"} for name in ("product", "picture", "box")}}
+
+
+@router.post("/explain", response_model=ExplainReply, openapi_extra=_takes("ExplainBody", _EXPLAIN))
+async def explain(request: Request, service: Serving, trace: Now) -> ExplainReply:
+    """Which parts of a photo and of a product's picture made the two alike, to lay over both.
+
+    ```sh
+    curl -F photo=@photo.jpg -F product=tea-1 -F picture=a.jpg http://127.0.0.1:8000/v1/explain
+    ```
+    """
+    if is_form(request):
+        form = dict(await form_of(request, service.settings))
+        file = _file(form, "photo")
+        told: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
+        if isinstance(told.get("box"), str):
+            told["box"] = Box.parse(told["box"]).as_tuple()
+        body = ExplainBody.model_validate({"photo": "", **told})
+    else:
+        body = await read_json(request, ExplainBody)
+        file = decode_base64(body.photo, "photo")
+    box = Box(*body.box) if body.box else None
+
+    def heat() -> ExplainReply:
+        with trace.step("decode"):
+            photo = service.photo(file)
+        with trace.step("encode"):
+            picture = picture_named(service.shop.get(body.product), body.picture)
+            found = service.shop.explain(photo, body.product, picture.name, box)
+        return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
+
+    return await service.reading.run(trace, heat)
+
+
+def _picture(side: bytes | str, service: Service) -> Image:
+    if isinstance(side, bytes):
+        return service.photo(side)
+    product = service.shop.get(side)
+    return service.photo(service.shop.picture(product.id, product.pictures[0].name))
+
+
+def _file(form: dict[str, Part], name: str) -> bytes:
+    file = form.get(name)
+    if not isinstance(file, bytes):
+        raise BadRequest(f"the form has no file {name!r}; in curl write -F {name}=@photo.jpg", field=name)
+    return file

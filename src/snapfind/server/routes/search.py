@@ -1,0 +1,227 @@
+"""Search, and more like a product."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi import Query as Parameter
+from PIL.Image import Image
+from pydantic import BaseModel, Field
+
+from snapfind.catalog.models.trial import drawn
+from snapfind.core.errors import BadQuery
+from snapfind.core.types import Answer, Query, Verdict
+from snapfind.events.event import Event
+from snapfind.search.candidates import DEPTH
+from snapfind.server.middleware.auth import needs
+from snapfind.server.runtime.trace import Trace
+from snapfind.server.schemas.cursors import cursor_of, place_of
+from snapfind.server.schemas.products import BoxShape, HitShape, RegionShape, hit_shape, region_shape
+from snapfind.server.schemas.responses import ERRORS, Reply, reply
+from snapfind.server.schemas.search import Asked, LikeBody, SearchBody, read_search
+from snapfind.server.service import Now, Service, Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["search"], dependencies=[needs("search")], responses=ERRORS)
+
+
+class FacetCount(BaseModel):
+    """A value of a field and how many products have it."""
+
+    value: bool | int | float | str
+    count: int
+
+
+class CategoryShape(BaseModel):
+    """A category of the shop and the probability that the query shows a product of it."""
+
+    category: str
+    probability: float
+
+
+class GroupShape(BaseModel):
+    """The hits of one object in the photo."""
+
+    region: RegionShape
+    hits: list[HitShape]
+
+
+class SearchReply(Reply):
+    """The hits, best first. `request_id` is the id of the search that events refer to."""
+
+    verdict: Verdict = Field(description="that of the best hit; `none`: no confident match")
+    hits: list[HitShape]
+    box: BoxShape | None = Field(description="what of the photo was searched; null: the whole, or no photo")
+    regions: list[RegionShape] = Field(description="candidate objects of the photo, the searched one first")
+    categories: list[CategoryShape] = Field(description="what the photo may show, best first")
+    groups: list[GroupShape] = Field(description="the hits of each object; only with `regions: all`")
+    next: str | None = Field(description="cursor of the next page, null at the end")
+    facets: dict[str, list[FacetCount]] = Field(description="only those that were asked for")
+    space: str = Field(description="the model that answered")
+
+
+_NOTED = 50  # products of an answer that its event keeps
+
+
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "picture files"},
+        "text": {"type": "array", "items": {"type": "string"}},
+        "product": {"type": "array", "items": {"type": "string"}},
+        "regions": {"type": "string", "enum": ["subject", "whole", "all"]},
+        "category": {"type": "string"},
+        "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the displayed picture"},
+        "filter": {"type": "string"},
+        "limit": {"type": "integer", "minimum": 1},
+        "cursor": {"type": "string"},
+        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
+        "facets": {"type": "array", "items": {"type": "string"}},
+        "right": {"type": "array", "items": {"type": "string"}, "description": "products marked right"},
+        "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked wrong"},
+        "order": {"type": "string", "enum": ["clicks", "likeness"]},
+        "recent": {"type": "array", "items": {"type": "string"}, "description": "opened before, for the ranker"},
+        "explain": {"type": "boolean"},
+        "session": {"type": "string", "maxLength": 200},
+    },
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/SearchBody"}},
+            "multipart/form-data": {"schema": _FORM},
+        },
+    }
+}
+
+
+@router.post("/search", response_model=SearchReply, openapi_extra=_BODY)
+async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
+    """Find products by photos, texts, product ids, or any mix of them.
+
+    ```sh
+    curl -F photo=@photo.jpg -F 'filter=price < 50' http://127.0.0.1:8000/v1/search
+    curl --json '{"text": "red tea", "limit": 5}' http://127.0.0.1:8000/v1/search
+    ```
+    """
+    with trace.step("read"):
+        asked = await read_search(request, service.settings)
+    return await service.reading.run(trace, lambda: _answer(service, trace, asked))
+
+
+@router.get("/similar", response_model=SearchReply)
+async def similar(
+    service: Serving,
+    trace: Now,
+    product: Annotated[str, Parameter(max_length=256)],
+    filter: Annotated[str | None, Parameter()] = None,
+    limit: Annotated[int | None, Parameter(ge=1)] = None,
+    cursor: Annotated[str | None, Parameter()] = None,
+    session: Annotated[str | None, Parameter(max_length=200)] = None,
+) -> SearchReply:
+    """More like a product of the catalogue, without that product.
+
+    ```sh
+    curl 'http://127.0.0.1:8000/v1/similar?product=tea-1&limit=5'
+    ```
+    """
+    body = SearchBody(likes=[LikeBody(product=product)], filter=filter, limit=limit, cursor=cursor, session=session)
+    asked = Asked.model_construct(body=body, files=[])
+    return await service.reading.run(trace, lambda: _answer(service, trace, asked))
+
+
+def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
+    body, catalogue = asked.body, service.shop
+    limit, offset = _slice(service, asked)
+    with trace.step("decode"):
+        photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
+    query = asked.query(service.settings, photos)
+    trial, who = catalogue.trial, body.session or asked.digest
+    if trial is not None and _alone(query) and drawn(trial, who):
+        answer, tried = catalogue.search_tried(query, who + asked.digest, limit=limit, offset=offset)
+        if tried is not None:
+            catalogue.trial_log.note(replace(tried, search=trace.request_id))
+    else:
+        answer = catalogue.search(query, limit=limit, offset=offset)
+    if _alone(query):
+        service.keep(trace.request_id, _searched(photos[0], query, answer))
+    trace.add(answer.timings)
+    with trace.step("facets"):
+        facets = {name: catalogue.facets(name, filter=body.filter or None) for name in body.facets}
+    hits = [hit for hit in answer if hit.score >= body.threshold]
+    service.note(_event(service, trace, asked, answer, offset))
+    more = len(hits) == limit and offset + limit < _deepest(service, asked)
+    return reply(
+        trace,
+        SearchReply,
+        verdict=answer.verdict if hits else "none",
+        hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in hits],
+        box=answer.box.as_tuple() if answer.box else None,
+        regions=[region_shape(region) for region in answer.regions],
+        categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
+        groups=[
+            GroupShape(
+                region=region_shape(group.region),
+                hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits],
+            )
+            for group in answer.groups
+        ],
+        next=cursor_of(offset + limit, asked.digest) if more else None,
+        facets={
+            name: [FacetCount(value=value, count=count) for value, count in counted] for name, counted in facets.items()
+        },
+        space=answer.space,
+    )
+
+
+def _alone(query: Query) -> bool:
+    """A photo and nothing else, so that an answer speaks for the model alone."""
+    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked and not query.category
+
+
+def _searched(photo: Image, query: Query, answer: Answer) -> Image:
+    """The part of a photo that was searched."""
+    box = query.likes[0].box or answer.box
+    return photo.crop(box.pixels(*photo.size)) if box else photo
+
+
+def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset: int) -> Event:
+    likes = asked.body.likes
+    return Event(
+        "search",
+        search=trace.request_id,
+        session=asked.body.session or "",
+        product=next((like.product for like in likes if like.product), ""),
+        position=offset + 1,
+        score=answer[0].score if answer else None,
+        verdict=answer.verdict,
+        box=answer.box,
+        category=asked.body.category or "",
+        text=" | ".join(like.text for like in likes if like.text),
+        filter=asked.body.filter or "",
+        photos=len(asked.files),
+        results=tuple(hit.product.id for hit in answer[:_NOTED]),
+        space=answer.space,
+        version=service.version,
+    )
+
+
+def _slice(service: Service, asked: Asked) -> tuple[int, int]:
+    """Limit and offset. Raises BadQuery beyond the depth, BadRequest for a wrong cursor."""
+    settings = service.settings
+    limit = settings.whole("limit") if asked.body.limit is None else asked.body.limit
+    offset = place_of(asked.body.cursor, asked.digest, int) if asked.body.cursor else 0
+    deepest = _deepest(service, asked)
+    if offset + limit > deepest and not asked.body.cursor:
+        raise BadQuery(f"this search may be paged down to {deepest:,} products; use a filter", field="limit")
+    return min(limit, deepest - offset), offset
+
+
+def _deepest(service: Service, asked: Asked) -> int:
+    """How many products can be had of a query: with words as many as are fused."""
+    most = service.settings.whole("max_depth")
+    if not any(like.text for like in asked.body.likes):
+        return most
+    return min(most, DEPTH - sum(like.product is not None for like in asked.body.likes))

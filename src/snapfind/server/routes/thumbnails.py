@@ -1,0 +1,57 @@
+"""The kept copies of pictures: JPEG, at most 384 pixels, no metadata, never the shop's or the shopper's own file."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from snapfind.server.middleware.auth import needs
+from snapfind.server.routes.products import GoneReply
+from snapfind.server.schemas.conditional import conditional
+from snapfind.server.schemas.responses import ERRORS, reply
+from snapfind.server.service import Now, Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/pictures", tags=["pictures"], responses=ERRORS)
+
+
+@router.get(
+    "/{picture}.jpg",
+    response_class=Response,
+    dependencies=[needs("search")],
+    responses={
+        200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}, "description": "a range"},
+        304: {"description": "the copy is still the one that If-None-Match names"},
+        416: {"description": "the range begins behind the end"},
+    },
+)
+async def get_picture(
+    picture: Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")], request: Request, service: Serving, trace: Now
+) -> Response:
+    """The copy of a picture; take the address from `url` of a reply, it changes when the picture does.
+
+    `If-None-Match` and `Range` are understood.
+
+    ```sh
+    curl -O http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
+    ```
+    """
+    content = await service.reading.run(trace, lambda: service.shop.copy(picture))
+    kept = "private, max-age=31536000, immutable" if "v" in request.query_params else "private, no-cache"
+    return conditional(content, "image/jpeg", request.headers, {"Cache-Control": kept})
+
+
+@router.delete("/{picture}.jpg", response_model=GoneReply, dependencies=[needs("write")])
+async def delete_picture(
+    picture: Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")], service: Serving, trace: Now
+) -> GoneReply:
+    """Delete one picture; with its last picture a product is gone.
+
+    ```sh
+    curl -X DELETE http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
+    ```
+    """
+    await service.writing.run(trace, lambda: service.catalogue.remove(picture))
+    return reply(trace, GoneReply, deleted=1)

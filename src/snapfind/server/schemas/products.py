@@ -1,0 +1,167 @@
+"""The values of the library as the API shows them: products, pictures, boxes, hits."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from snapfind.core.errors import BadInput, NotFound
+from snapfind.core.types import Attribute, Box, Hit, Picture, Product, Region, check_characters
+from snapfind.index.payload import point_id
+
+__all__ = [
+    "BoxShape",
+    "Given",
+    "HitShape",
+    "PictureShape",
+    "Plain",
+    "ProductShape",
+    "RegionShape",
+    "hit_shape",
+    "picture_named",
+    "product_shape",
+    "region_shape",
+    "served_name",
+]
+
+Side = Annotated[float, Field(ge=0, le=1)]
+BoxShape = Annotated[
+    tuple[Side, Side, Side, Side],
+    Field(description="x0, y0, x1, y1 in 0..1 of the displayed picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
+]
+Plain = bool | int | float | str | list[str]
+_ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
+_FOLDERS = re.compile(r".*[/\\](?=.)", re.DOTALL)
+
+
+class _Half(BadInput, ValueError):
+    """What pydantic wants raised, with the library's sentence."""
+
+
+class Given(BaseModel):
+    """A body of a request: what is not known is refused, so that a misspelt field is not lost in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="after")
+    def _whole_characters(self) -> Self:
+        """FastAPI reads JSON with Python's parser, which lets half a character through."""
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            texts = [*value, *value.values()] if isinstance(value, dict) else [value]
+            for text in texts:
+                for one in text if isinstance(text, (list, tuple)) else [text]:
+                    if isinstance(one, str):
+                        check_characters(one, name, _Half)
+        return self
+
+
+class PictureShape(BaseModel):
+    """One image of a product. `url` is that of the kept copy: a JPEG without metadata."""
+
+    id: str = Field(examples=["8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e"])
+    name: str
+    width: int
+    height: int
+    url: str
+    box: BoxShape | None = None
+
+
+class ProductShape(BaseModel):
+    """What the shop sells; its main picture comes first."""
+
+    id: str
+    title: str
+    price: float | None
+    brand: str
+    category: str
+    description: str
+    attributes: dict[str, Plain] = Field(description="the shop's own columns; dates as ISO texts")
+    pictures: list[PictureShape]
+
+
+class RegionShape(BaseModel):
+    """A candidate object in a photo and how much it stands out."""
+
+    box: BoxShape
+    score: float = Field(ge=0, le=1)
+
+
+class HitShape(BaseModel):
+    """A product that answers. `score` is the probability 0..1 that it is the one asked for."""
+
+    product: ProductShape
+    picture: PictureShape
+    box: BoxShape | None = None
+    score: float = Field(ge=0, le=1)
+    verdict: Literal["match", "similar", "none"]
+    parts: dict[str, float] = Field(description="raw signals; only with `explain`")
+
+
+def served_name(name: str) -> str:
+    """The name of a picture without the folders of this machine: older catalogues keep absolute paths."""
+    return _FOLDERS.sub("", name) if _ABSOLUTE.match(name) else name
+
+
+def picture_named(product: Product, name: str) -> Picture:
+    """The picture of a product that is served under that name. Raises NotFound."""
+    for known in (lambda one: one.name, lambda one: served_name(one.name)):
+        for picture in product.pictures:
+            if known(picture) == name:
+                return picture
+    raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
+
+
+def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
+    """A picture with the address of its kept copy; the address changes with the picture, so it may be kept for good."""
+    point = point_id(product, picture.name)
+    return PictureShape.model_construct(
+        id=point,
+        name=served_name(picture.name),
+        width=picture.width,
+        height=picture.height,
+        url=f"{root}/v1/pictures/{point}.jpg?v={quote(picture.hash[:12])}",
+        box=_sides(picture.box),
+    )
+
+
+def product_shape(product: Product, root: str = "") -> ProductShape:
+    """A product as JSON shows it; links begin with `root`."""
+    return ProductShape.model_construct(
+        id=product.id,
+        title=product.title,
+        price=product.price,
+        brand=product.brand,
+        category=product.category,
+        description=product.description,
+        attributes={name: _plain(value) for name, value in product.attributes.items()},
+        pictures=[picture_shape(product.id, picture, root) for picture in product.pictures],
+    )
+
+
+def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
+    """A hit as JSON shows it; links begin with `root`."""
+    return HitShape.model_construct(
+        product=product_shape(hit.product, root),
+        picture=picture_shape(hit.product.id, hit.picture, root),
+        box=_sides(hit.box),
+        score=round(hit.score, 4),
+        verdict=hit.verdict,
+        parts={signal: round(float(value), 4) for signal, value in hit.parts.items()} if explain else {},
+    )
+
+
+def region_shape(region: Region) -> RegionShape:
+    """A region as JSON shows it."""
+    return RegionShape.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
+
+
+def _sides(box: Box | None) -> Any:
+    return None if box is None else box.as_tuple()
+
+
+def _plain(value: Attribute) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value

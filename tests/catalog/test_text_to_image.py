@@ -1,0 +1,124 @@
+"""A learnt bridge from texts to pictures answers for products without a title, and is given up without a trace."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snapfind.catalog.ingest.sources import Item
+from snapfind.core.errors import ModelBroken, NotFound
+from snapfind.core.types import Like, Product
+from snapfind.distributed.worker import Seen, Task, Worker, recipe_of
+from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.image.efficientnet import Builtin
+from snapfind.encoders.text.e5 import TextEncoder
+from tests.pictures import save
+from tests.second_model import second_model
+
+WORDS = ["a brass trumpet", "winter coat", "frying pan", "wooden chess board"]
+
+
+def maps_of(folder, pictures):
+    """The space in which each of these words meets one picture, solved and not learnt."""
+    encoder, text = Builtin.load(), TextEncoder()
+    rows, titles = encoder.images(pictures, "catalogue"), text.texts(WORDS, role="query")
+    weights = {
+        "picture_mean": np.zeros(1280, np.float32),
+        "picture_matrix": np.linalg.pinv(rows),
+        "text_mean": np.zeros(384, np.float32),
+        "text_matrix": np.linalg.pinv(titles),
+    }
+    Maps(encoder.raw_id, text.space.id, 0.9, weights).save(folder)
+    return folder
+
+
+def table(folder, pictures):
+    """A table of products that are a picture and nothing else."""
+    for name, number in pictures.items():
+        save(number, folder / f"{name}.png")
+    (folder / "nameless.csv").write_text("\n".join(["id,picture", *(f"{name},{name}.png" for name in pictures)]))
+    return folder / "nameless.csv"
+
+
+@pytest.fixture
+def nameless(shop):
+    """Three products with titles, four that are pictures alone, and the bridge to these."""
+    with shop.open() as catalogue:
+        catalogue.add(shop.table)
+        catalogue.add(table(shop.folder, {f"m{number}": 10 + number for number in range(len(WORDS))}))
+        points = {str(point.payload["_product"]): point.id for point in catalogue.points()}
+        copies = [catalogue.folder.copy_of(points[f"m{number}"]) for number in range(len(WORDS))]
+        yield catalogue, maps_of(shop.folder / "artifact", [_opened(copy) for copy in copies])
+
+
+def _opened(copy):
+    return Image.open(copy).convert("RGB")
+
+
+def reached(catalogue, words, model=None):
+    """Products in the order in which their pictures answer the words."""
+    answer = catalogue.search([Like(text=words)], limit=9, model=model)
+    near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+    return sorted(near, key=near.__getitem__, reverse=True)
+
+
+def firsts(catalogue, model=None):
+    return [reached(catalogue, words, model)[0] for words in WORDS]
+
+
+def test_texts_find_pictures_without_a_title_and_the_way_back_is_as_before(nameless):
+    catalogue, artifact = nameless
+    conse, before = catalogue.info()["bridge"], firsts(catalogue)
+    name = catalogue.bridge(artifact)
+    assert name.startswith("locked-") and catalogue.info()["bridge"] == name
+    assert firsts(catalogue) == ["m0", "m1", "m2", "m3"] != before
+    assert next(iter(catalogue.search([Like(text="Blue mug")], limit=1))).product.id == "mug-1", (
+        "titles are found as before"
+    )
+    assert catalogue.bridge(None) == conse and firsts(catalogue) == before
+    assert name not in catalogue.index.spaces() and not catalogue.folder.space(name).exists()
+
+
+def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameless, shop):
+    catalogue, artifact = nameless
+    name = catalogue.bridge(artifact)
+    first = catalogue.info()["model"]
+    catalogue.close()
+    with shop.open() as again:
+        assert again.info()["bridge"] == name and firsts(again) == ["m0", "m1", "m2", "m3"]
+        again.add(table(shop.folder, {"twin": 10}))
+        assert set(reached(again, WORDS[0])[:2]) == {"m0", "twin"}
+        one = Item(Product("new"), "m0.png", shop.folder / "m0.png")
+        (seen,) = Worker(recipe_of(again.folder, again.model, again.settings)).see([Task("", one, ())])
+        assert isinstance(seen, Seen) and name in seen.vectors, "workers of a cluster make it too"
+        again.switch(second_model(again, shop.folder / "fitted"))
+        assert again.info()["model"] != first and firsts(again)[1:] == firsts(again, first)[1:] == ["m1", "m2", "m3"]
+        assert all(name in point.vectors for point in again.points(vectors=True))
+
+
+def test_a_second_artifact_takes_the_place_of_the_first(nameless, tmp_path):
+    catalogue, artifact = nameless
+    old = catalogue.bridge(artifact)
+    other = Maps.load(artifact)
+    Maps(other.encoder, other.text, 0.5, other.weights).save(tmp_path / "other")
+    new = catalogue.bridge(tmp_path / "other")
+    assert new != old and old not in catalogue.index.spaces()
+    assert [own.name for own in (catalogue.folder.path / "spaces").glob("locked-*")] == [new]
+    assert catalogue.bridge(catalogue.folder.space(new)) == new, "the same once more changes nothing"
+    assert reached(catalogue, WORDS[0])[0] == "m0"
+
+
+def test_what_is_damaged_of_others_or_nowhere_is_refused_and_changes_nothing(nameless, tmp_path):
+    catalogue, artifact = nameless
+    before = catalogue.info()["bridge"]
+    with pytest.raises(NotFound, match=r"no manifest\.json"):
+        catalogue.bridge(tmp_path)
+    maps = Maps.load(artifact)
+    Maps("other-1", maps.text, 0.5, maps.weights).save(tmp_path / "encoder")
+    Maps(maps.encoder, "other-2", 0.5, maps.weights).save(tmp_path / "text")
+    (artifact / "weights.safetensors").write_bytes(b"broken")
+    for folder, said in (("encoder", "learnt on other-1"), ("text", "learnt on other-2")):
+        with pytest.raises(ModelBroken, match=said):
+            catalogue.bridge(tmp_path / folder)
+    with pytest.raises(ModelBroken, match="no whole"):
+        catalogue.bridge(artifact)
+    assert catalogue.info()["bridge"] == before

@@ -1,0 +1,105 @@
+"""A whole turn on a small shop: clicks make a model, a trial proves it, and a poisoned log is stopped."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import snapfind
+from snapfind.cli.app import app
+from snapfind.core.errors import BadInput, NotFound
+from snapfind.evaluation.queries import Asked
+from snapfind.events.event import Event
+from snapfind.flywheel.config import Rules
+from snapfind.flywheel.records import turns
+from snapfind.flywheel.run import conclude, folder_of, run
+from snapfind.media.image.background import cutout
+from snapfind.media.image.photo_simulation import rephotograph
+from tests.pictures import picture, save
+
+PRODUCTS, PHOTOS = 6, 10
+RULES = Rules(least=20, minutes=0.2, share=1, slice_loss=1, loss=1)
+
+
+def photo(product, number):
+    return rephotograph(cutout(picture(product)), np.random.default_rng([product, number]))
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Six products, and sixty shoppers who clicked what they had photographed."""
+    for number in range(PRODUCTS):
+        save(number, tmp_path / "studio" / f"p{number}.png")
+    with snapfind.open(tmp_path / "shop.snap") as catalogue:
+        catalogue.add(tmp_path / "studio")
+        events = []
+        for number in range(PRODUCTS * PHOTOS):
+            search, session = f"search-{number}", f"shopper {number}"
+            catalogue.asked.keep(search, photo(number % PRODUCTS, number // PRODUCTS))
+            at = datetime.now(UTC) - timedelta(minutes=number)
+            results = tuple(f"p{other}" for other in range(PRODUCTS))
+            events.append(Event("search", search=search, session=session, photos=1, results=results, at=at))
+            events.append(Event("click", search=search, session=session, product=f"p{number % PRODUCTS}", at=at))
+        catalogue.events.write(events)
+        yield catalogue
+
+
+@pytest.fixture
+def frozen(tmp_path):
+    found = []
+    for number in range(PRODUCTS):
+        path = tmp_path / f"frozen{number}.png"
+        photo(number, 99).save(path)
+        found.append(Asked(path.name, path, None, frozenset({f"p{number}"})))
+    return found
+
+
+@pytest.mark.parametrize("depth", ["fit", "heads"])
+def test_a_turn_learns_is_tried_and_goes_live(shop, frozen, depth):
+    if depth == "heads":
+        pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+        pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+    rules = replace(RULES, depth=depth)
+    old = shop.info()["model"]
+    turn = run(shop, rules, frozen)
+    assert turn.decision == "trial" and turn.model == shop.trial.model != old == shop.info()["model"]
+    assert turn.data["photos"] + turn.data["held_out"] == PRODUCTS * PHOTOS and len(turn.data["sha256"]) == 64
+    assert set(turn.metrics) == {"fresh", "frozen"} and all(guard.holds for guard in turn.guards)
+    with pytest.raises(BadInput, match="on trial"):
+        run(shop, rules, frozen)
+    waiting = conclude(shop, votes=5)
+    assert waiting.decision == "trial" and "5 votes decide" in waiting.why
+    for number in range(12):  # shoppers who click what the new model put there
+        search = f"tried-{number}"
+        _, tried = shop.search_tried(photo(number % PRODUCTS, 50 + number), search, limit=6)
+        shop.trial_log.note(type(tried)(search, *(getattr(tried, n) for n in ("active", "other", "shown", "teams"))))
+        pick = tried.shown[tried.teams.index("b")]
+        shop.events.write([Event("click", search=search, session=f"new {number}", product=pick)])
+    done = conclude(shop, votes=5)
+    assert done.decision == "switched" and shop.info()["model"] == turn.model and shop.trial is None
+    assert [one.decision for one in turns(folder_of(shop))] == ["switched"]
+    with pytest.raises(NotFound, match="no trial"):
+        conclude(shop)
+
+
+def test_a_poisoned_log_is_stopped_and_leaves_nothing(shop, frozen):
+    for number in range(40):  # forty made-up shoppers who click one product whatever they show
+        search = f"bot-{number}"
+        shop.asked.keep(search, photo(number % PRODUCTS, number))
+        shop.events.write([Event("click", search=search, session=f"bot {number}", product="p0")])
+    before = shop.info()["models"]
+    turn = run(shop, RULES, frozen)
+    assert turn.decision == "stopped" and "p0" in turn.why and shop.trial is None
+    assert shop.info()["models"] == before
+
+
+def test_too_few_labels_stop_a_turn_and_the_command_line_says_so(shop, tmp_path):
+    shop.close()
+    place = str(tmp_path / "shop.snap")
+    found = CliRunner().invoke(app, ["flywheel", "run", place, "--least", "500"])
+    assert found.exit_code == 0 and "500 photos of 2 products are needed" in found.output.replace("\n", " ")
+    told = json.loads(CliRunner().invoke(app, ["flywheel", "history", place, "--json"]).output)
+    assert [one["decision"] for one in told] == ["stopped"]

@@ -1,0 +1,29 @@
+"""What is typed whole comes first: ids and titles before brands, whatever the case and the marks between."""
+
+import pytest
+
+from snapfind.index.base import Found
+from snapfind.search.exact_match import named
+
+SHELF = [
+    Found("1", 3.0, {"_product": "MUG-1", "title": "Blue mug", "brand": "Kiln"}),
+    Found("2", 2.0, {"_product": "mug-2", "title": "Kiln", "brand": "Kiln"}),
+    Found("3", 1.0, {"_product": "茶-3", "title": "Grönt te"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "ranks"),
+    [
+        ("mug-1", {"MUG-1": 0}),
+        ("mug 1", {"MUG-1": 0}),
+        ("blue  MUG", {"MUG-1": 0}),
+        ("kiln", {"MUG-1": 1, "mug-2": 0}),
+        ("GRÖNT TE", {"茶-3": 0}),
+        ("茶-3", {"茶-3": 0}),
+        ("mug", {}),
+        ("!?", {}),
+    ],
+)
+def test_named_products(words, ranks):
+    assert named(SHELF, words) == ranks
