@@ -139,7 +139,8 @@ def _open_table(
     said = _said(columns, path.name, kinds)
     settled = {name: kind for name in columns.attributes.values() if (kind := said.get(name) or known.get(name))}
     settled |= {name: kind for name, kind in columns.kinds.items() if name not in settled}
-    look = typed_kind_of if path.suffix.lower() == ".parquet" else kind_of
+    # JSON and Parquet have types: there "38" is a text, as it is for `put`; in delimited text it may be a number
+    look = kind_of if table_suffix(path.name).removesuffix(".gz") in {".csv", ".tsv", ".txt"} else typed_kind_of
     found: dict[str, set[Kind | None]] = {
         column: set() for column, name in columns.attributes.items() if name not in settled
     }
