@@ -83,7 +83,7 @@ def test_boxes_are_those_of_the_displayed_picture_however_the_file_lies(catalogu
 def test_a_search_says_what_it_searched_and_the_caller_s_box_wins(catalogue):
     photo, _ = scene(2)
     subject = catalogue.search(photo)
-    assert subject.regions and (subject.box is None or subject.regions[0].box == subject.box)
+    assert subject.box is not None and subject.regions[0].box == subject.box
     given_box = Box(0.1, 0.1, 0.6, 0.7)
     boxed = catalogue.search(photo, box=given_box, regions="all")
     assert boxed.box == given_box and boxed.regions[0].box == given_box
