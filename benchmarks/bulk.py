@@ -25,7 +25,7 @@ import json, os, sys, time
 from pathlib import Path
 begun = time.perf_counter()
 import snapfind
-from snapfind import bulk
+from snapfind import distributed
 
 def spent():
     mark, ticks = f"BULK_RUN={os.environ['BULK_RUN']}".encode(), 0

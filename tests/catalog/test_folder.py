@@ -22,7 +22,7 @@ def made(path):
 def test_a_second_opener_is_told_the_owners_pid(tmp_path):
     folder = made(tmp_path / "a.snap")
     args = f"(__import__('pathlib').Path({str(folder.path)!r}), create=False)"
-    code = "import snapfind.catalog.storage.folder\nsnapfind.catalog.folder.Folder" + args
+    code = "import snapfind.catalog.storage.folder\nsnapfind.catalog.storage.folder.Folder" + args
     other = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert f"is open in process {os.getpid()}" in other.stderr
     with pytest.raises(CatalogBusy, match=str(os.getpid())):

@@ -88,7 +88,7 @@ def as_bytes(number):
 
 RUN = """
 import signal, sys, snapfind
-from snapfind import bulk
+from snapfind import distributed
 
 def told(done, total):
     print(done, flush=True)

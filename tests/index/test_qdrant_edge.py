@@ -19,7 +19,7 @@ from snapfind.index.hnsw_config import DEFAULT, Graph
 WRITER = """
 import sys, uuid, numpy as np
 from pathlib import Path
-from snapfind.index import edge
+from snapfind.index import qdrant_edge
 from snapfind.index.base import Point
 index = qdrant_edge.open(Path(sys.argv[1]))
 index.add_space("a", 16)
