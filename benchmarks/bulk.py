@@ -47,7 +47,7 @@ def progress(done, total):
 shop, table, root, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 with snapfind.open(shop) as catalogue:
     options = {"root": root, "progress": progress}
-    report = bulk.add(catalogue, table, workers=workers, **options) if workers else catalogue.add(table, **options)
+    report = distributed.add(catalogue, table, workers=workers, **options) if workers else catalogue.add(table, **options)
     whole = time.perf_counter() - begun
 copies = sum(file.stat().st_size for file in (shop / "pictures").rglob("*.jpg")) / report.added
 print(json.dumps([report.added, report.seconds, whole - report.seconds, busy, copies]))
