@@ -188,3 +188,20 @@ def test_reading_takes_time_in_proportion(row):
     few, _ = seconds(4_000)
     many, rows = seconds(40_000)
     assert rows > 0 and many < 40 * few + 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("id,title,picture,,\na,Mug,a.jpg,,\nb,Cup,b.jpg,,\n", ""),
+        ("id,title,picture,,\na,Mug,a.jpg,red,\nb,Cup,b.jpg,,\n", "1 row has"),
+        ("id;title;;picture\na;Mug;red;a.jpg\nb;Cup;blue;b.jpg\n", "2 rows have"),
+    ],
+)
+def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, noted):
+    table = tmp_path / "t.csv"
+    table.write_text(text)
+    source = open_source(table, {})
+    assert len(list(source)) == 2
+    notes = [note for note in source.notes if "without a name" in note]
+    assert [note.partition(" a value")[0] for note in notes] == ([noted] if noted else [])

@@ -1,7 +1,6 @@
 """Addresses of pictures: a table of ways around, redirects, names that change their address, and the bounds."""
 
 import asyncio
-import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -231,7 +230,11 @@ def test_a_run_asks_again_where_a_server_asks_to_come_back(status):
     web = Busy(2, status, {"retry-after": "0"})
     assert fetch("http://shop.example/a.jpg", patient, resolve=names, transport=web) == PICTURE
     assert len(web.asked) == 3
-    for allowed, headers in ((PUBLIC, {"retry-after": "0"}), (patient, {"retry-after": "86400"})):
+    past, late = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2099 07:28:00 GMT"
+    dated = Busy(1, status, {"retry-after": past})
+    assert fetch("http://shop.example/a.jpg", patient, resolve=names, transport=dated) == PICTURE
+    waits = (PUBLIC, "0"), (patient, "86400"), (patient, late)
+    for allowed, headers in ((allowed, {"retry-after": wait}) for allowed, wait in waits):
         web = Busy(2, status, headers)
         refused("http://shop.example/a.jpg", allowed, web)
         assert len(web.asked) == 1
@@ -293,8 +296,10 @@ def test_the_wall_clock_is_bounded_not_the_pause_between_two_bytes():
         thread.join()
 
 
-def test_no_socket_is_opened_for_a_refused_address():
-    asyncio.run(asyncio.sleep(0))  # the loop itself works with the network blocked
+def test_no_connection_is_made_to_a_refused_address(monkeypatch):
+    connected = []
+    monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", lambda *given: connected.append(given), raising=False)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", lambda *given, **_: connected.append(given))
     with pytest.raises(BadPicture):
         fetch("http://10.0.0.1/", PUBLIC)
-    assert socket.socket is not None
+    assert connected == []

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
@@ -221,8 +223,15 @@ async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: http
 
 
 def _seconds(text: str) -> float | None:
-    """What `Retry-After` says in seconds; dates are not read."""
-    return float(text) if text.strip().isdecimal() else None
+    """Seconds of a `Retry-After` header, given as seconds or as an HTTP date; None where it is neither."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())
 
 
 def _encoded(url: str) -> str:

@@ -138,7 +138,9 @@ def _rows(records: "_Records", names: Sequence[str]) -> Iterator[tuple[int, dict
         if isinstance(cells, BadRow):
             yield record.number, cells
         elif any(cells):
-            yield record.number, {name: unescape(cell) for name, cell in zip(names, cells) if name}
+            row = {name: unescape(cell) for name, cell in zip(names, cells) if name}
+            nameless = next((cell for name, cell in zip(names, cells) if not name and cell.strip()), "")
+            yield record.number, row | ({"": nameless} if nameless else {})
 
 
 @dataclass(frozen=True, slots=True)

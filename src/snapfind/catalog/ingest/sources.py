@@ -145,15 +145,19 @@ def _open_table(
         column: set() for column, name in columns.attributes.items() if name not in settled
     }
     numbers = {name: Numbers() for name in _numeric(path, columns, settled, groups)}
-    total = 0
+    total = nameless = 0
     for _, row in rows(path, groups):
         total += 1
         if isinstance(row, dict):
+            nameless += "" in row
             for column, seen in found.items():
                 seen.add(look(row.get(column)))
             for column, written in numbers.items():
                 text = text_of(row.get(column))
                 written.look("" if is_placeholder(text) else text)
+    if nameless:
+        count = "1 row has" if nameless == 1 else f"{nameless:,} rows have"
+        notes.say(f"{count} a value in a column without a name, which is left out; name the column")
     commas = {column for column, written in numbers.items() if written.have_commas}
     schema = settled | {
         columns.attributes[column]: "number" if column in commas else _kind(columns.attributes[column], looks)
