@@ -16,13 +16,21 @@ from snapfind.core.errors import BadPicture
 from snapfind.index.base import Ask, Found, Index, Point
 from snapfind.index.filters import where
 from snapfind.media.image.decode import Limits, load
-from snapfind.media.image.fingerprint import difference, fingerprint, largest_difference
+from snapfind.media.image.fingerprint import (
+    cells_of,
+    color_difference,
+    difference,
+    largest_difference,
+    palette_difference,
+    standardize,
+)
 
 __all__ = ["Duplicate", "Grade", "duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
 _SIMILAR = 0.7  # cosine of the space as shipped
 _SAME = ((0.7, 0.07), (0.95, 0.25))  # least cosine and most difference: re-encoded or made smaller; cut a little
+_SAME_COLORS = (26.0, 10.0)  # most levels between colors, cell by cell and as a whole: a variant's color has more
 _SAME_CELL = 0.7  # most difference of a cell where the mean is that small
 _LOOKED_AT = 2  # nearest pictures that are compared with each new one
 _SIDE = 64  # pixels that a fingerprint of 16 by 16 is taken from: a JPEG decodes to them four times faster
@@ -39,14 +47,18 @@ class Duplicate:
     grade: Grade
 
 
-def grade(cosine: float, apart: float, most: float = 0.0) -> Grade | None:
+def grade(cosine: float, apart: float, most: float = 0.0, colors: tuple[float, float] = (0.0, 0.0)) -> Grade | None:
     """What two different files are to each other.
 
     Args:
         cosine: Of their vectors.
         apart: Mean difference of their fingerprints.
         most: Largest difference of a cell: large where all but a print or a label is the same.
+        colors: Differences of colors in levels, cell by cell and as a whole: large for a variant in another color.
     """
+    cut = apart > _SAME[0][1]  # then cells do not lie above each other
+    if colors[cut] > _SAME_COLORS[cut]:
+        return "similar" if cosine >= _SIMILAR else None
     if apart <= _SAME[0][1] and most > _SAME_CELL:
         return "similar" if cosine >= _SIMILAR else None
     if any(cosine >= least and apart <= most for least, most in _SAME):
@@ -83,7 +95,8 @@ def duplicates(
 def _alike(
     point: Point, near: Sequence[Found], folder: Folder, images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
-    own = fingerprint(images[point.id])
+    cells = cells_of(images[point.id])
+    own = standardize(cells)
     if not own.any():
         return []  # a blank picture is a copy of nothing
     for other in near:
@@ -91,8 +104,10 @@ def _alike(
             image = images[other.id] if other.id in images else load(folder.copy_of(other.id), limits, side=_SIDE)
         except BadPicture:
             continue  # the copy is gone: nothing can be said
-        its = fingerprint(image)
-        if grade(other.score, difference(own, its), largest_difference(own, its)) == "same picture":
+        others = cells_of(image)
+        its = standardize(others)
+        colors = color_difference(cells, others), palette_difference(cells, others)
+        if grade(other.score, difference(own, its), largest_difference(own, its), colors) == "same picture":
             return [_told(point, other, "same picture")]
     return []
 

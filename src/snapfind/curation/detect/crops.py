@@ -7,7 +7,7 @@ hundreds of cuts are tried in a millisecond or two: first in grey on a grid, the
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.media.image.fingerprint import Fingerprint
+from snapfind.media.image.fingerprint import Cells, Fingerprint
 
 __all__ = ["nearest_cut"]
 
@@ -18,16 +18,23 @@ _MOST = 0.24
 _Edges = NDArray[np.float64]  # (k, 2): what is cut off at the beginning and at the end of an axis
 
 
-def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> Fingerprint:
-    """(s, s, 3) uint8 and the fingerprint of another picture -> the fingerprint of the cut that is nearest to it."""
+def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> Cells:
+    """Find the cut of a picture that is nearest to another picture.
+
+    Args:
+        thumb: (s, s, 3) uint8, the picture.
+        wanted: Fingerprint of the other picture.
+
+    Returns:
+        (16, 16, 3) float32 levels of the cut.
+    """
     grey, target = thumb.mean(axis=2), _standard(wanted.reshape(1, _CELLS, _CELLS, 3).mean(axis=3))[0]
     down = across = np.array([(a, b) for a in _LEVELS for b in _LEVELS])
     for step in (*_STEPS, None):
         best = _best(grey, target, down, across)
         if step is not None:
             down, across = (_around(edges, step) for edges in best)
-    cut = np.stack([_shrunk(thumb[..., channel], *best)[0, 0] for channel in range(3)], axis=-1)
-    return np.asarray(_standard(cut.reshape(1, -1))[0], np.float32)
+    return np.stack([_shrunk(thumb[..., channel], *best)[0, 0] for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def _best(

@@ -20,7 +20,15 @@ from snapfind.curation.detect.clusters import grouped
 from snapfind.curation.detect.crops import nearest_cut
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
-from snapfind.media.image.fingerprint import Fingerprint, difference, fingerprint, largest_difference
+from snapfind.media.image.fingerprint import (
+    Fingerprint,
+    cells_of,
+    color_difference,
+    difference,
+    fingerprint,
+    largest_difference,
+    standardize,
+)
 
 __all__ = ["SIDE", "Grade", "Pair", "duplicates", "groups", "thumb"]
 
@@ -29,6 +37,7 @@ SIDE = 48  # pixels of the thumbs
 _SAME = 0.075  # most difference of the fingerprints: re-encoded or made smaller
 _CUT = 0.1  # the same after the best cut
 _SAME_CELL, _CUT_CELL = 0.7, 0.9  # most difference of a single cell: another print on the same shirt has more
+_SAME_COLORS, _CUT_COLORS = 26.0, 40.0  # most difference of colors in levels: a variant in another color has more
 _APART = 0.8  # most difference before the cut for which one is looked for
 _AGAIN = 0.75  # least cosine, in the space less its mean
 _NEIGHBOURS = 4
@@ -71,13 +80,16 @@ def duplicates(hashes: Sequence[str], thumbs: Thumbs, vectors: Vectors) -> list[
 def _apart(one: Thumbs, other: Thumbs, own: Fingerprint, its: Fingerprint) -> float:
     """Difference of two pictures after the best cut of either; 1 where they differ much in one place."""
     apart, most = difference(own, its), largest_difference(own, its)
+    cells, others = cells_of(Image.fromarray(one)), cells_of(Image.fromarray(other))
     if apart <= _SAME:
-        return apart if most <= _SAME_CELL else 1.0
+        return apart if most <= _SAME_CELL and color_difference(cells, others) <= _SAME_COLORS else 1.0
     if apart > _APART:
         return apart
-    cuts = (nearest_cut(one, its), its), (nearest_cut(other, own), own)
-    apart, most = min((difference(cut, wanted), largest_difference(cut, wanted)) for cut, wanted in cuts)
-    return apart * _SAME / _CUT if most <= _CUT_CELL else 1.0
+    cuts = (nearest_cut(one, its), others, its), (nearest_cut(other, own), cells, own)
+    fits = [(difference(standardize(cut), target), cut, whole, target) for cut, whole, target in cuts]
+    apart, cut, whole, target = min(fits, key=lambda fit: fit[0])
+    most, colors = largest_difference(standardize(cut), target), color_difference(cut, whole)
+    return apart * _SAME / _CUT if most <= _CUT_CELL and colors <= _CUT_COLORS else 1.0
 
 
 def groups(pairs: Sequence[Pair], grade: Grade) -> list[tuple[int, ...]]:

@@ -8,19 +8,45 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["Fingerprint", "difference", "fingerprint", "is_blank", "largest_difference"]
+__all__ = [
+    "Cells",
+    "Fingerprint",
+    "cells_of",
+    "color_difference",
+    "difference",
+    "fingerprint",
+    "is_blank",
+    "largest_difference",
+    "palette_difference",
+    "standardize",
+]
 
 Fingerprint = NDArray[np.float32]  # (768,), mean 0, deviation 1
+Cells = NDArray[np.float32]  # (16, 16, 3) levels 0..255
 _CELLS = 16
 _BLANK_CELLS, _BLANK_LEVELS = 32, 6
 
 
 def fingerprint(image: Image.Image) -> Fingerprint:
     """Of any picture; of a plain one all zeros."""
-    small = np.asarray(image.convert("RGB").resize((_CELLS, _CELLS), Image.Resampling.BOX), np.float32).ravel()
-    spread = float(small.std())
-    found: Fingerprint = (small - small.mean()) / np.float32(spread) if spread > 0 else np.zeros_like(small)
-    return found
+    return standardize(cells_of(image))
+
+
+def cells_of(image: Image.Image) -> Cells:
+    """Mean colors of 16 by 16 cells.
+
+    Returns:
+        (16, 16, 3) float32 levels, 0..255.
+    """
+    return np.asarray(image.convert("RGB").resize((_CELLS, _CELLS), Image.Resampling.BOX), np.float32)
+
+
+def standardize(cells: Cells) -> Fingerprint:
+    """The fingerprint of cells: mean 0 and deviation 1, so that light does not matter; zeros for one color only."""
+    flat = cells.ravel().astype(np.float32)
+    spread = float(flat.std())
+    result: Fingerprint = (flat - flat.mean()) / np.float32(spread) if spread > 0 else np.zeros_like(flat)
+    return result
 
 
 def difference(one: Fingerprint, other: Fingerprint) -> float:
@@ -35,6 +61,47 @@ def largest_difference(one: Fingerprint, other: Fingerprint) -> float:
     .88 after the best cut; of 80 pairs of red shirts with different white prints it is .85 or more.
     """
     return float(np.abs(one - other).max())
+
+
+def color_difference(one: Cells, other: Cells) -> float:
+    """How far the colors of two pictures lie apart, cell by cell, without regard to a few cells at edges.
+
+    Fingerprints are standardized, so that trousers in black and in gray have the same one. Of copies (encoded again,
+    in another size, 8 % brighter) this is at most 24 levels; of exact recolorings of garments it is 29 or more in
+    three of four, and below that mostly where the colored part is small.
+
+    Args:
+        one: (16, 16, 3) levels.
+        other: The same of the other picture, aligned with it.
+
+    Returns:
+        The difference in levels that a twentieth of the cells exceeds, of each cell's channel that differs most.
+    """
+    apart = np.abs(one - other).max(axis=2).ravel()
+    return float(np.sort(apart)[-len(apart) // 20])
+
+
+def palette_difference(one: Cells, other: Cells) -> float:
+    """How far the colors of two pictures lie apart as a whole, wherever they lie in the picture.
+
+    The Wasserstein distance of the distributions of brightness and of two chroma channels, the largest of the three.
+    Pictures cut by up to 2 % on each side have up to 7 levels, three of four exact recolorings of garments 14 and more.
+
+    Args:
+        one: (16, 16, 3) levels.
+        other: The same of the other picture.
+
+    Returns:
+        The distance in levels.
+    """
+    pairs = zip(_channels(one), _channels(other))
+    return max(float(np.abs(np.sort(a) - np.sort(b)).mean()) for a, b in pairs)
+
+
+def _channels(cells: Cells) -> NDArray[np.float32]:
+    """(3, 256): brightness, red against green, and yellow against blue of each cell."""
+    red, green, blue = np.moveaxis(cells, 2, 0).reshape(3, -1)
+    return np.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue])
 
 
 def is_blank(image: Image.Image) -> bool:
