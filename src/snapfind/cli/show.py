@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapfind.cli.options import Filter, Json
-from snapfind.cli.output import out, print_json
+from snapfind.cli.output import one_line, out, print_json
 from snapfind.cli.target import Place, at
 from snapfind.core.types import Product
 
@@ -23,12 +23,13 @@ def show(
     if json:
         print_json(_as_json(found))
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _fields(found).items():
-        table.add_row(Text(name, style="bold"), Text(", ".join(value) if isinstance(value, list) else str(value)))
-    for picture in found.pictures:
-        table.add_row(Text("picture", style="bold"), Text(f"{picture.name}  {picture.width} x {picture.height}"))
-    out.print(table)
+    lines = [
+        (name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in _fields(found).items()
+    ]
+    lines += [("picture", f"{one.name}  {one.width} x {one.height}") for one in found.pictures]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        out.print(Text(one_line(name).ljust(width), style="bold"), Text(one_line(value)))
 
 
 def facets(
