@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scenes import DATA
-from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
+from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
 from snapfind.catalog.models.calibrate import learn_from, looks
 from snapfind.core.config import Settings
@@ -34,7 +34,7 @@ from snapfind.search.calibration import CROWD, Calibration
 from snapfind.search.calibration import fit as fit_calibration
 from snapfind.search.calibration_features import evidence
 from snapfind.search.category_prior import DEPTH, fuse, vote
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 from snapfind.search.pipeline import judge, search
 from snapfind.search.rank_fusion import fuse as fuse_ranks
 from snapfind.search.rerank.base import Plan
@@ -61,7 +61,7 @@ class Bench:
         if beside and not beside.exists():
             adapter.save(beside)
         self.fitted = self.raw.adapted(adapter)
-        self.learnt: dict[str, Shelf] = {}
+        self.learnt: dict[str, SearchContext] = {}
 
     def _see(self) -> dict[str, np.ndarray]:
         shown = {split: photos(self.raw, split) for split in ("val", "train")}
@@ -75,26 +75,26 @@ class Bench:
         """The two spaces that need no label."""
         return {"raw": self.raw, "fitted": self.fitted}
 
-    def shelf(self, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> Shelf:
+    def search_context(self, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> SearchContext:
         """With what `snapfind model calibrate` learns from the catalogue's own pictures."""
         key = f"{name} {hash(tuple(kept))}"
         if key not in self.learnt:
             own = (np.asarray(kept)[:, None] * VIEWS + np.arange(VIEWS)).ravel()
             again = Look(self.again.pooled[own], self.again.posterior[own])
             products, categories = [NAMES[at] for at in kept], [f"c{COARSE[at]}" for at in kept]
-            base = shelf(encoder, self.studio, kept)
+            base = search_context(encoder, self.studio, kept)
             learnt = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
             self.learnt[key] = replace(base, calibration=learnt.calibration, prototypes=learnt.prototypes)
         return self.learnt[key]
 
 
-def nearest(look: Look, at: int, on: Shelf) -> list[Found]:
+def nearest(look: Look, at: int, on: SearchContext) -> list[Found]:
     """The products nearest to a photo."""
     vector = on.model.photo.project(Look(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
     return on.index.search(Ask(on.model.photo.space.id, vector, limit=DEPTH + 1))
 
 
-def hits(look: Look, at: int, on: Shelf) -> list[tuple[str, float]]:
+def hits(look: Look, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
     found, seen = nearest(look, at, on), on.prototypes.guess(look.posterior[at])
     return judge(found, fuse(vote(found), seen) if seen else (), on.calibration)
@@ -108,7 +108,7 @@ def categories(bench: Bench) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
-            on, cells = bench.shelf(name, encoder), []
+            on, cells = bench.search_context(name, encoder), []
             for at, fine in enumerate(shown.fine):
                 found, seen = nearest(shown.look, at, on), on.prototypes.guess(shown.look.posterior[at])
                 true, votes = f"c{COARSE[fine]}", vote(found)
@@ -132,11 +132,11 @@ def third(shown: Photos) -> Photos:
     return Photos(Look(shown.look.pooled[::3], shown.look.posterior[::3]), shown.fine[::3])
 
 
-def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> dict[str, Shelf]:
+def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> dict[str, SearchContext]:
     """Shipped, label-free and fitted on photos of `train`."""
-    own = bench.shelf(name, encoder, kept)
+    own = bench.search_context(name, encoder, kept)
     shipped = Calibration.raw() if name == "raw" else Calibration.fitted()
-    plain = shelf(encoder, bench.studio, kept, shipped)
+    plain = search_context(encoder, bench.studio, kept, shipped)
     bare = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, plain), shipped)
     taught = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, own), shipped)
     print(f"<!-- {name}: train without categories {np.round(bare.photo, 2).tolist()} -->")
@@ -147,7 +147,7 @@ def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(
     }
 
 
-def scores_of(shown: Photos, on: Shelf) -> tuple[np.ndarray, np.ndarray]:
+def scores_of(shown: Photos, on: SearchContext) -> tuple[np.ndarray, np.ndarray]:
     """(n, 10) probabilities and whether right."""
     ranked = [hits(shown.look, at, on)[:CROWD] for at in range(len(shown.fine))]
     right = [[product == NAMES[fine] for product, _ in row] for row, fine in zip(ranked, shown.fine)]
@@ -186,7 +186,7 @@ def known(bench: Bench) -> None:
             encoder = {"raw": lambda: bench.raw, "fitted to the catalogue, no label": lambda: bench.fitted}.get(name)
             classes = kept if "known" in name else list(range(81))
             used = encoder() if encoder else bench.raw.adapted(head(bench.train, bench.studio, classes, bench.raw))
-            on = bench.shelf(name, used, kept) if encoder else taught(bench, used, kept)
+            on = bench.search_context(name, used, kept) if encoder else taught(bench, used, kept)
             there = np.isin(bench.val.fine, kept)
             cosines = [nearest(bench.val.look, at, on)[0].score for at in range(len(there))]
             scores, right = scores_of(bench.val, on)
@@ -199,9 +199,9 @@ def known(bench: Bench) -> None:
         print(f"| {name} | {cells} |", flush=True)
 
 
-def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> Shelf:
+def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> SearchContext:
     """A head has seen the photos of `train`, so its calibration comes from rephotographs, as for any other model."""
-    return bench.shelf(encoder.space.id, encoder, kept)
+    return bench.search_context(encoder.space.id, encoder, kept)
 
 
 def feedback(bench: Bench) -> None:
@@ -209,7 +209,7 @@ def feedback(bench: Bench) -> None:
     print("| split | space | marks | first answer: fine@1 | after one round | after two |\n|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
-            on = shelf(encoder, bench.studio)
+            on = search_context(encoder, bench.studio)
             rows = encoder.project(shown.look, "query")
             gallery = {NAMES[at]: row for at, row in enumerate(encoder.project(bench.studio, "catalogue"))}
             for marks in ("right and wrong", "wrong alone"):
@@ -218,7 +218,7 @@ def feedback(bench: Bench) -> None:
                 print(f"| {split} | {name} | {marks} | {cells} |", flush=True)
 
 
-def rounds(row: np.ndarray, true: str, on: Shelf, gallery: dict[str, np.ndarray], marks: str) -> list[bool]:
+def rounds(row: np.ndarray, true: str, on: SearchContext, gallery: dict[str, np.ndarray], marks: str) -> list[bool]:
     """Whether the first hit is right: at first, after one round, after two."""
     right: list[str] = []
     wrong: list[str] = []
@@ -238,7 +238,7 @@ def cost(bench: Bench) -> None:
     """Milliseconds of the default steps beside decoding and encoding, on photos and on scenes; ratios in one run."""
     from scenes import scenes
 
-    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = (DATA / "grocery" / "val.txt").read_text().splitlines()[::3]
     kinds = {
         "photos of `val`": [(DATA / "grocery" / line.split(", ")[0]).read_bytes() for line in lines],
@@ -321,7 +321,7 @@ def left_out(title: str, rng: np.random.Generator) -> str:
 
 def rerank(bench: Bench) -> None:
     """fine@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
-    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = [line.split(", ")[0] for line in (DATA / "grocery" / "val.txt").read_text().splitlines()]
     reranker, off, again = Geometry(bench.raw, Plan()), [], []
     for at, (line, fine) in enumerate(zip(lines, bench.val.fine)):

@@ -1,4 +1,4 @@
-"""The grocery shop of the benchmarks, in memory: 81 products, their photos looked at once, a shelf to search on."""
+"""The grocery shop of the benchmarks, in memory: 81 products, their photos looked at once, a search context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from snapfind.index.reference import Exact
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
 from snapfind.search.category_prior import EMPTY, Prototypes
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
-__all__ = ["COARSE", "NAMES", "PICTURES", "Photos", "head", "photos", "shelf"]
+__all__ = ["COARSE", "NAMES", "PICTURES", "Photos", "head", "photos", "search_context"]
 
 NAMES, COARSE, PICTURES = studio()
 
@@ -50,13 +50,13 @@ def photos(encoder: Builtin, split: str, step: int = 1) -> Photos:
     return Photos(Look(np.concatenate(pooled), np.concatenate(posterior)), np.array([int(line[1]) for line in lines]))
 
 
-def shelf(
+def search_context(
     encoder: Builtin,
     of_studio: Look,
     kept: Sequence[int] = range(81),
     calibration: Calibration | None = None,
     prototypes: Prototypes = EMPTY,
-) -> Shelf:
+) -> SearchContext:
     """The products `kept`, in the space of that encoder."""
     index, space = Exact(), encoder.space.id
     index.add_space(space, encoder.space.dim)
@@ -65,7 +65,7 @@ def shelf(
         product = Product(NAMES[at], title=NAMES[at].replace("-", " "), category=f"c{COARSE[at]}")
         payload = to_payload(product, Picture("a.jpg"), primary=True)
         index.upsert([Point(point_id(product.id, "a.jpg"), {space: rows[at]}, product.title, payload)])
-    return Shelf(index, Model(encoder), calibration or Calibration.raw(), {}, Settings(), prototypes)
+    return SearchContext(index, Model(encoder), calibration or Calibration.raw(), {}, Settings(), prototypes)
 
 
 def head(train: Photos, of_studio: Look, classes: Sequence[int], encoder: Builtin) -> Adapter:

@@ -149,7 +149,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     again = quantise(shop, tmp_path / "small")
     assert again.encoder.raw_id == made[1]["model"]  # the same pictures make the same network, to the last bit
     shop.switch(shop.adopt(again.folder))
-    assert shop.fitted and shop.shelf.calibration == told
+    assert shop.fitted and shop.context.calibration == told
     assert found(shop) == [f"p{number}" for number in range(COUNT)]
     path = shop.folder.path
     shop.close()
@@ -177,7 +177,7 @@ def test_a_learnt_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
     with snapfind.open(path) as catalogue:
         small = catalogue.model.photo
         assert (small.precision, small.space.dim, small.knows_classes) == ("int8", 32, False)
-        assert catalogue.shelf.calibration.photo == tuple(calibration)
+        assert catalogue.context.calibration.photo == tuple(calibration)
         assert catalogue.search(picture(7))[0].parts["rerank"] > 0.5
         assert found(catalogue) == [f"p{number}" for number in range(COUNT)]
 

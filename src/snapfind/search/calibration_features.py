@@ -11,7 +11,7 @@ from snapfind.index.base import Ask
 from snapfind.index.filters import Filter
 from snapfind.search.calibration import CROWD, signs
 from snapfind.search.category_prior import DEPTH, fuse, lean, log_chances, vote
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["evidence"]
 
@@ -19,28 +19,28 @@ Evidence = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 def evidence(
-    look: Look, products: Sequence[str], shelf: Shelf, filters: Mapping[int, Filter] | None = None
+    look: Look, products: Sequence[str], context: SearchContext, filters: Mapping[int, Filter] | None = None
 ) -> Evidence:
     """Looks at n photos and the product that each shows -> (m, 4) signs of their first hits, (m,) whether right.
 
     `filters` takes products out of the catalogue for some photos, by place: so the signs of a photo of something that
     the shop does not sell are learnt too.
     """
-    vectors = shelf.model.photo.project(look, "query")
+    vectors = context.model.photo.project(look, "query")
     rows, right = [], []
     for place, product in enumerate(products):
-        features, found = _hits(vectors[place], look.posterior[place], shelf, (filters or {}).get(place))
+        features, found = _hits(vectors[place], look.posterior[place], context, (filters or {}).get(place))
         rows.append(features)
         right += [one == product for one in found]
     return (np.concatenate(rows) if rows else np.zeros((0, 4))), np.array(right, bool)
 
 
 def _hits(
-    vector: Vectors, posterior: Vectors, shelf: Shelf, filter: Filter | None
+    vector: Vectors, posterior: Vectors, context: SearchContext, filter: Filter | None
 ) -> tuple[NDArray[np.float64], list[str]]:
-    ask = Ask(shelf.model.photo.space.id, vector, filter=filter, limit=DEPTH + 1)
-    found = shelf.index.search(ask)
-    seen = shelf.prototypes.guess(posterior)
+    ask = Ask(context.model.photo.space.id, vector, filter=filter, limit=DEPTH + 1)
+    found = context.index.search(ask)
+    seen = context.prototypes.guess(posterior)
     guesses = fuse(vote(found), seen) if seen else ()
     leant = lean(found, guesses) if guesses else found
     chances = log_chances(leant, guesses) if guesses else ()

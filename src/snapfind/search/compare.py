@@ -3,17 +3,17 @@
 import numpy as np
 
 from snapfind.media.image.decode import Limits, Source, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["compare"]
 
 
-def compare(photo_a: Source, photo_b: Source, shelf: Shelf) -> float:
+def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
     """Probability 0..1 that two photos show the same product; symmetric. Raises BadPicture."""
-    encoder, limits = shelf.model.photo, Limits.of(shelf.settings)
+    encoder, limits = context.model.photo, Limits.of(context.settings)
     images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
     look = encoder.look(images)
     queries, pictures = encoder.project(look, "query"), encoder.project(look, "catalogue")
     # each is once the photo and once the catalogue's picture: the roles differ, the order of the two must not
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
-    return shelf.calibration.photo_scores([cosine])[0]
+    return context.calibration.photo_scores([cosine])[0]

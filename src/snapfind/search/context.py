@@ -14,11 +14,11 @@ from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.rerank.base import Reranker
 from snapfind.search.rerank.clicks import Ranker
 
-__all__ = ["Shelf"]
+__all__ = ["SearchContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class SearchContext:
     """Replaced as a whole when the model is switched, so that one query never sees two spaces.
 
     `copy` gives the kept copy of a point's picture, None where it is gone; only a `reranker` looks at them.

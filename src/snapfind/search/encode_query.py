@@ -15,7 +15,7 @@ from snapfind.encoders.base import Vectors
 from snapfind.index.filters import where
 from snapfind.index.html_text import plain_text
 from snapfind.media.image.decode import Limits, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["Want", "want"]
 
@@ -37,42 +37,44 @@ class Want:
     less: tuple[Vectors, ...] = ()
 
 
-def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
+def want(query: Query, photos: Vectors, context: SearchContext) -> Want:
     """The likes of a query; `photos` (n, dim) are the unit vectors of its photo likes, in order."""
     seen = [like for like in query.likes if like.photo is not None]
     chosen = [like for like in query.likes if like.product is not None]
     typed = [like for like in query.likes if like.text is not None]
-    rows = [*photos, *(_stored(like, shelf) for like in chosen)]
+    rows = [*photos, *(_stored(like, context) for like in chosen)]
     photo, spoken = _weighted(rows, [*seen, *chosen]), {}
     if typed:
-        texts = [_text(like, shelf) for like in typed]
-        found = {signal: _weighted(list(encoded), typed) for signal, encoded in shelf.model.wanted(texts).items()}
+        texts = [_text(like, context) for like in typed]
+        found = {signal: _weighted(list(encoded), typed) for signal, encoded in context.model.wanted(texts).items()}
         spoken = {signal: vector for signal, vector in found.items() if vector is not None}
-    words = " ".join(_text(like, shelf) for like in typed if like.weight > 0)
-    more, less = _marked(query.marked, shelf)
+    words = " ".join(_text(like, context) for like in typed if like.weight > 0)
+    more, less = _marked(query.marked, context)
     weight = _positive([*seen, *chosen])
     if more and photo is None:  # a text alone: what was marked right speaks for pictures
         photo, weight, more = more[0], 1.0, more[1:]
     return Want(photo, spoken, words, weight, _positive(typed), more, less)
 
 
-def _marked(likes: Sequence[Like], shelf: Shelf) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
+def _marked(likes: Sequence[Like], context: SearchContext) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
     """Vectors of what was marked right, and wrong."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
+    limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
 
     def vector(like: Like) -> Vectors:
         if like.photo is None:
-            return _stored(like, shelf)
-        found: Vectors = shelf.model.photos([load(like.photo, limits, side=side)])[0]
+            return _stored(like, context)
+        found: Vectors = context.model.photos([load(like.photo, limits, side=side)])[0]
         return found
 
     right = tuple(vector(like) for like in likes if like.weight > 0)
     return right, tuple(vector(like) for like in likes if like.weight < 0)
 
 
-def _stored(like: Like, shelf: Shelf) -> Vectors:
-    space = shelf.model.photo.space.id
-    page = shelf.index.scroll(where("_product", [str(like.product)]) & where("_primary", [True]), limit=1, vectors=True)
+def _stored(like: Like, context: SearchContext) -> Vectors:
+    space = context.model.photo.space.id
+    page = context.index.scroll(
+        where("_product", [str(like.product)]) & where("_primary", [True]), limit=1, vectors=True
+    )
     if not page.points:
         raise NotFound(f"no product {like.product!r} in this catalogue")
     if space not in page.points[0].vectors:
@@ -80,9 +82,9 @@ def _stored(like: Like, shelf: Shelf) -> Vectors:
     return np.asarray(page.points[0].vectors[space], np.float32)
 
 
-def _text(like: Like, shelf: Shelf) -> str:
+def _text(like: Like, context: SearchContext) -> str:
     """What was typed or pasted, without HTML as in the words of products. Raises BadQuery where it is too long."""
-    text, most = like.text or "", shelf.settings.whole("max_text")
+    text, most = like.text or "", context.settings.whole("max_text")
     if len(text) > most:
         raise BadQuery(f"the text has {len(text)} characters; the most is {most}", field="text")
     found = plain_text(text)

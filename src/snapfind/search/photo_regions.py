@@ -14,7 +14,7 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import Closely
 from snapfind.media.image.background import on_white
 from snapfind.media.image.decode import Limits, Source, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 from snapfind.search.region_proposals import energy, fills, find
 
 __all__ = ["Sight", "photos", "regions_of", "sights", "subject"]
@@ -38,9 +38,9 @@ class Sight:
     searched: Image | None = None
 
 
-def photos(query: Query, shelf: Shelf) -> list[Image]:
+def photos(query: Query, context: SearchContext) -> list[Image]:
     """The photos of a query, decoded upright and cut to the caller's boxes. Raises BadPicture."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
+    limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
     wanted = 2 * side if _searched(query) else side  # a crop needs more pixels than the whole
     return [_cut(like, limits, wanted) for like in query.likes if like.photo is not None]
 
@@ -50,28 +50,28 @@ def _known(posterior: Vectors) -> Vectors | None:
     return posterior if posterior.size else None
 
 
-def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
+def sights(query: Query, images: Sequence[Image], context: SearchContext) -> list[Sight]:
     """One for each search that the query asks for: several only with regions "all"."""
     boxed = [like.box for like in query.likes if like.photo is not None and like.box is not None]
     if not _searched(query):
         if not images:
-            return [Sight(np.empty((0, shelf.model.photo.space.dim), np.float32))]
-        look = shelf.model.photo.look(images)
+            return [Sight(np.empty((0, context.model.photo.space.dim), np.float32))]
+        look = context.model.photo.look(images)
         given = boxed[0] if len(images) == 1 and boxed else None
         posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
-        vectors = shelf.model.photo.project(look, "query")
+        vectors = context.model.photo.project(look, "query")
         return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
     image = images[0]
-    closely = shelf.model.photo.look_closely(image)
+    closely = context.model.photo.look_closely(image)
     regions = find(image, closely.cells)
     first = subject(image, closely, regions)
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
-        vectors = shelf.model.photo.project(closely.look, "query")
+        vectors = context.model.photo.project(closely.look, "query")
         return [Sight(vectors, _known(closely.look.posterior[0]), None, regions, image)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
-    look = shelf.model.photo.look(crops)
-    vectors = shelf.model.photo.project(look, "query")
+    look = context.model.photo.look(crops)
+    vectors = context.model.photo.project(look, "query")
     return [
         Sight(
             vectors[at : at + 1],
@@ -94,10 +94,10 @@ def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region
     return regions[0]
 
 
-def regions_of(photo: Source, shelf: Shelf) -> tuple[Region, ...]:
+def regions_of(photo: Source, context: SearchContext) -> tuple[Region, ...]:
     """The candidate objects of one photo, best first. Raises BadPicture."""
-    image = load(photo, Limits.of(shelf.settings), side=2 * shelf.model.photo.preprocessing.source_side)
-    return find(image, shelf.model.photo.look_closely(image).cells)
+    image = load(photo, Limits.of(context.settings), side=2 * context.model.photo.preprocessing.source_side)
+    return find(image, context.model.photo.look_closely(image).cells)
 
 
 def _searched(query: Query) -> bool:

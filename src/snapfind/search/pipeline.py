@@ -16,7 +16,7 @@ from snapfind.index.filters import parse
 from snapfind.search.calibration import Calibration
 from snapfind.search.candidates import Recalled, recall
 from snapfind.search.category_prior import fuse, lean, log_chances, vote
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import want
 from snapfind.search.exact_match import named
 from snapfind.search.group import group
@@ -31,35 +31,35 @@ __all__ = ["judge", "search"]
 _Order = tuple[list[tuple[str, float]], Mapping[str, Mapping[str, float]]]  # `(product id, probability)`; checks of it
 
 
-def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int = 0) -> Answer:
+def search(query: Query, context: SearchContext, *, limit: int | None = None, offset: int = 0) -> Answer:
     """Hits for a query, best first; `timings` holds milliseconds per step. Raises BadQuery, BadFilter, BadPicture."""
     watch = _Watch()
-    limit = _limit(limit, offset, shelf)
-    filter = parse(query.filter, shelf.schema, shelf.settings.whole("max_filter")) if query.filter else None
+    limit = _limit(limit, offset, context)
+    filter = parse(query.filter, context.schema, context.settings.whole("max_filter")) if query.filter else None
     with watch("decode"):
-        images = photos(query, shelf)
+        images = photos(query, context)
     with watch("encode"):
-        seen = sights(query, images, shelf)
-        wanted = [want(query, sight.vectors, shelf) for sight in seen]
+        seen = sights(query, images, context)
+        wanted = [want(query, sight.vectors, context) for sight in seen]
     with watch("recall"):
         wrong = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
         own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
-        ranker = shelf.ranker if query.order == "clicks" else None
+        ranker = context.ranker if query.order == "clicks" else None
         # what a ranker may move is recalled for every page alike, so that pages are slices of one list
         depth = max(limit + offset, ranker.candidates if ranker else 0)
-        recalled = [recall(one, shelf, filter, depth + len(own), query.category) for one in wanted]
+        recalled = [recall(one, context, filter, depth + len(own), query.category) for one in wanted]
     with watch("rank"):
-        judged = [_judged(one, sight, own, shelf) for one, sight in zip(recalled, seen)]
+        judged = [_judged(one, sight, own, context) for one, sight in zip(recalled, seen)]
         orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, recalled)]
-    if shelf.reranker is not None and _one_photo(query):
+    if context.reranker is not None and _one_photo(query):
         with watch("rerank"):
-            orders = [_reranked(*each, shelf) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
+            orders = [_reranked(*each, context) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
     if ranker is not None:
         with watch("order"):
             orders = [_by_clicks(*each, ranker, query) for each in zip(orders, recalled)]
     with watch("rank"):
         answers = [
-            group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, shelf.schema, checks)
+            group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, context.schema, checks)
             for (ranked, checks), one in zip(orders, recalled)
         ]
     groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
@@ -70,21 +70,21 @@ def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int 
         seen[0].regions,
         judged[0][1],
         groups if query.regions == "all" else (),
-        shelf.model.photo.space.id,
+        context.model.photo.space.id,
     )
 
 
 def _judged(
-    recalled: Recalled, sight: Sight, own: Collection[str], shelf: Shelf
+    recalled: Recalled, sight: Sight, own: Collection[str], context: SearchContext
 ) -> tuple[list[tuple[str, float]], tuple[CategoryGuess, ...]]:
     """`(product id, probability)`, best first, and the categories that the photo may show."""
     nearest = [one for one in recalled.rankings.get("photo", ()) if one.payload["_product"] not in own]
-    seen = shelf.prototypes.guess(sight.posterior) if sight.posterior is not None else {}
+    seen = context.prototypes.guess(sight.posterior) if sight.posterior is not None else {}
     guesses = fuse(vote(nearest), seen)
     if list(recalled.rankings) == ["photo"]:
-        ranked = judge(nearest, guesses if seen else (), shelf.calibration)
+        ranked = judge(nearest, guesses if seen else (), context.calibration)
     else:
-        ranked = [pair for pair in _fused(recalled, shelf) if pair[0] not in own]
+        ranked = [pair for pair in _fused(recalled, context) if pair[0] not in own]
     return ranked, guesses
 
 
@@ -93,13 +93,13 @@ def _one_photo(query: Query) -> bool:
     return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
 
 
-def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, shelf: Shelf) -> _Order:
+def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, context: SearchContext) -> _Order:
     """The ranking in its new order, and product id -> `rerank`: what the reranker said of it, 0..1."""
-    reranker, photo = shelf.reranker, sight.searched
+    reranker, photo = context.reranker, sight.searched
     if reranker is None or photo is None:
         return ranked, {}
     points = {str(found.payload["_product"]): found.id for found in recalled.rankings.get("photo", ())}
-    pictures = [shelf.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
+    pictures = [context.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
     again = rerank(reranker, photo, pictures, [score for _, score in ranked])
     said = {ranked[place][0]: {"rerank": check} for place, check in again.checks.items()}
     return [ranked[place] for place in again.order], said
@@ -144,28 +144,28 @@ def judge(
     return [(str(one.payload["_product"]), score) for one, score in zip(leant, scores)]
 
 
-def _fused(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
+def _fused(recalled: Recalled, context: SearchContext) -> list[tuple[str, float]]:
     """`(product id, probability)` where there are several rankings, best first."""
     rankings = {
         signal: [str(found.payload["_product"]) for found in ranking] for signal, ranking in recalled.rankings.items()
     }
     typed = named(recalled.rankings.get("words", ()), recalled.words)
     fused = sorted(rank_fuse(rankings, recalled.weights), key=lambda pair: typed.get(pair[0], 2))
-    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled, shelf)) for pair in fused]
-    scores = shelf.calibration.fused_scores(shares)
+    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled, context)) for pair in fused]
+    scores = context.calibration.fused_scores(shares)
     return [(product, score) for (product, _), score in zip(fused, scores)]
 
 
-def _sayers(recalled: Recalled, shelf: Shelf) -> dict[str, float]:
+def _sayers(recalled: Recalled, context: SearchContext) -> dict[str, float]:
     """The weights that one product can have together: ConSE speaks only for products without a text."""
-    if shelf.model.photo.words is not None:
+    if context.model.photo.words is not None:
         return recalled.weights
     return {signal: weight for signal, weight in recalled.weights.items() if signal != "bridge"}
 
 
-def _limit(limit: int | None, offset: int, shelf: Shelf) -> int:
-    limit = shelf.settings.whole("limit") if limit is None else limit
-    most = shelf.settings.whole("max_limit")
+def _limit(limit: int | None, offset: int, context: SearchContext) -> int:
+    limit = context.settings.whole("limit") if limit is None else limit
+    most = context.settings.whole("max_limit")
     if not 1 <= limit <= most:
         raise BadQuery(f"limit {limit}: ask for 1 to {most} products", field="limit")
     if offset < 0:

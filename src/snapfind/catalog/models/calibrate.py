@@ -29,7 +29,7 @@ from snapfind.media.image.photo_simulation import rephotograph
 from snapfind.search.calibration import Calibration, Weights, fit
 from snapfind.search.calibration_features import evidence
 from snapfind.search.category_prior import EMPTY, Prototypes
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["Learnt", "learn", "learn_from", "looks", "read", "refit"]
 
@@ -73,20 +73,20 @@ def read(folder: Path, base: Calibration) -> Learnt:
     return Learnt(Calibration(weights, (share, offset)), prototypes, told)
 
 
-def learn(pictures: Iterator[tuple[Point, Image]], shelf: Shelf, progress: Progress | None = None) -> Learnt:
+def learn(pictures: Iterator[tuple[Point, Image]], context: SearchContext, progress: Progress | None = None) -> Learnt:
     """From the catalogue's own pictures, at most 200 of them. Raises BadInput with fewer than two products."""
     sample = list(itertools.islice(pictures, _PICTURES))
     products = [str(point.payload["_product"]) for point, _ in sample]
     if len(set(products)) < 2:
         raise BadInput("there are fewer than two products with pictures; add the catalogue first")
     views = max(2, min(_VIEWS, _PHOTOS // len(sample)))
-    posteriors, photos = looks([image for _, image in sample], shelf.model.photo, views, progress)
+    posteriors, photos = looks([image for _, image in sample], context.model.photo, views, progress)
     categories = [str(point.payload.get("category", "")) for point, _ in sample]
-    return learn_from(products, categories, posteriors, photos, shelf)
+    return learn_from(products, categories, posteriors, photos, context)
 
 
 def learn_from(
-    products: Sequence[str], categories: Sequence[str], posteriors: Vectors, photos: Look, shelf: Shelf
+    products: Sequence[str], categories: Sequence[str], posteriors: Vectors, photos: Look, context: SearchContext
 ) -> Learnt:
     """From n pictures: their product and category, (n, k) class probabilities, and a look at the photos of each."""
     views = len(photos.pooled) // len(products)
@@ -95,21 +95,21 @@ def learn_from(
     prototypes = Prototypes.of(categories, both) if classes and any(categories) else EMPTY
     shown = [product for product in products for _ in range(views)]
     without = {place: Not(where("_product", [shown[place]])) for place in range(0, len(shown), 3)}
-    features, right = evidence(photos, shown, replace(shelf, prototypes=prototypes), without)
+    features, right = evidence(photos, shown, replace(context, prototypes=prototypes), without)
     told = {"from": "own pictures, photographed again", "pictures": len(products), "photos": len(shown), "seed": _SEED}
-    return Learnt(fit(features, right, shelf.calibration), prototypes, told)
+    return Learnt(fit(features, right, context.calibration), prototypes, told)
 
 
-def refit(photos: Sequence[tuple[Image, str]], shelf: Shelf) -> Learnt:
+def refit(photos: Sequence[tuple[Image, str]], context: SearchContext) -> Learnt:
     """From (photo, product id) pairs that shoppers confirmed. Raises BadInput with fewer than 30."""
     if len(photos) < _FEW:
         raise BadInput(f"{len(photos)} confirmed photos are too few to calibrate on; give {_FEW} or more")
-    look = shelf.model.photo.look([image for image, _ in photos])
+    look = context.model.photo.look([image for image, _ in photos])
     products = [product for _, product in photos]
     without = {place: Not(where("_product", [products[place]])) for place in range(0, len(products), 3)}
-    features, right = evidence(look, products, shelf, without)
+    features, right = evidence(look, products, context, without)
     told = {"from": "confirmed photos", "photos": len(photos)}
-    return Learnt(fit(features, right, shelf.calibration), shelf.prototypes, told)
+    return Learnt(fit(features, right, context.calibration), context.prototypes, told)
 
 
 def looks(
