@@ -35,7 +35,7 @@ from snapfind.search.calibration import fit as fit_calibration
 from snapfind.search.calibration_features import evidence
 from snapfind.search.category_prior import DEPTH, fuse, vote
 from snapfind.search.context import SearchContext
-from snapfind.search.pipeline import judge, search
+from snapfind.search.pipeline import score_nearest, search
 from snapfind.search.rank_fusion import fuse as fuse_ranks
 from snapfind.search.rerank.base import Plan
 from snapfind.search.rerank.base import rerank as rerank_places
@@ -97,7 +97,7 @@ def nearest(look: Look, at: int, on: SearchContext) -> list[Found]:
 def hits(look: Look, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
     found, seen = nearest(look, at, on), on.prototypes.guess(look.posterior[at])
-    return judge(found, fuse(vote(found), seen) if seen else (), on.calibration)
+    return score_nearest(found, fuse(vote(found), seen) if seen else (), on.calibration)
 
 
 def categories(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snapfind.core.types import Verdict
 
-__all__ = ["CROWD", "Calibration", "fit", "margins", "signs", "verdict"]
+__all__ = ["CROWD", "Calibration", "calibration_features", "fit", "margins", "verdict"]
 
 CROWD = 10
 _MATCH, _SIMILAR = 0.5, 0.1
@@ -43,7 +43,7 @@ class Calibration:
 
     def photo_scores(self, similarities: Sequence[float], chances: Sequence[float] = ()) -> list[float]:
         """Probabilities 0..1 for a whole ranking, best first: similarities, and log probabilities of the categories."""
-        judged = signs(similarities, chances) @ np.array(self.photo[:-1]) + self.photo[-1]
+        judged = calibration_features(similarities, chances) @ np.array(self.photo[:-1]) + self.photo[-1]
         return np.minimum.accumulate([_logistic(float(value)) for value in judged]).tolist() if len(judged) else []
 
     def fused_scores(self, shares: Sequence[float]) -> list[float]:
@@ -57,7 +57,7 @@ def verdict(score: float) -> Verdict:
     return "match" if score >= _MATCH else "similar" if score >= _SIMILAR else "none"
 
 
-def signs(similarities: Sequence[float], chances: Sequence[float] = ()) -> NDArray[np.float64]:
+def calibration_features(similarities: Sequence[float], chances: Sequence[float] = ()) -> NDArray[np.float64]:
     """(n, 4): similarity, margin, lead and category of a ranking, best first. Without chances the last is 0."""
     values = np.asarray(similarities, np.float64)
     crowd = values[:CROWD]
@@ -78,7 +78,7 @@ def margins(similarities: Sequence[float]) -> list[float]:
 def fit(features: NDArray[np.float64], right: NDArray[np.bool_], base: Calibration) -> Calibration:
     """Photo weights by penalised maximum likelihood, Newton's method.
 
-    `features` (m, 4) are the `signs` of hits of held-out queries; `right` (m,) whether each is the product asked for.
+    `features` (m, 4) are the `calibration_features` of hits of held-out queries. `right` (m,) tells whether each hit is right.
     Returns `base` where there is nothing to learn from (no right hit or no wrong one).
     """
     if not right.any() or right.all():

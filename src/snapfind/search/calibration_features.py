@@ -9,8 +9,8 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import Look
 from snapfind.index.base import Ask
 from snapfind.index.filters import Filter
-from snapfind.search.calibration import CROWD, signs
-from snapfind.search.category_prior import DEPTH, fuse, lean, log_chances, vote
+from snapfind.search.calibration import CROWD, calibration_features
+from snapfind.search.category_prior import DEPTH, apply_category_prior, fuse, log_chances, vote
 from snapfind.search.context import SearchContext
 
 __all__ = ["evidence"]
@@ -42,7 +42,7 @@ def _hits(
     found = context.index.search(ask)
     seen = context.prototypes.guess(posterior)
     guesses = fuse(vote(found), seen) if seen else ()
-    leant = lean(found, guesses) if guesses else found
-    chances = log_chances(leant, guesses) if guesses else ()
-    features = signs([one.score for one in leant], chances)[:CROWD]
-    return features, [str(one.payload["_product"]) for one in leant[:CROWD]]
+    adjusted = apply_category_prior(found, guesses) if guesses else found
+    chances = log_chances(adjusted, guesses) if guesses else ()
+    features = calibration_features([one.score for one in adjusted], chances)[:CROWD]
+    return features, [str(one.payload["_product"]) for one in adjusted[:CROWD]]

@@ -12,11 +12,11 @@ from snapfind.index.filters import Filter, where
 from snapfind.index.filters.operators import Exists, Not
 from snapfind.search.category_prior import DEPTH as LEANT
 from snapfind.search.context import SearchContext
-from snapfind.search.encode_query import Want
+from snapfind.search.encode_query import EncodedQuery
 from snapfind.search.exact_match import named
 from snapfind.search.stop_words import content_words
 
-__all__ = ["DEPTH", "Recalled", "recall"]
+__all__ = ["DEPTH", "Candidates", "find_candidates"]
 
 DEPTH = 400  # products of each ranking that are fused: far above what a shopper pages to
 TEXT_SHARES = {"text": 0.5, "words": 0.5, "bridge": 0.5}  # a product is found by the first two, or by the last
@@ -24,7 +24,7 @@ _UNTITLED = Not(Exists("title"))
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class Candidates:
     """`rankings`: signal -> points, best first, one for each product; `weights`: signal -> its say in the fusion;
     `words` is what was typed.
     """
@@ -34,9 +34,9 @@ class Recalled:
     words: str = ""
 
 
-def recall(
-    wanted: Want, context: SearchContext, filter: Filter | None, limit: int, category: str | None = None
-) -> Recalled:
+def find_candidates(
+    wanted: EncodedQuery, context: SearchContext, filter: Filter | None, limit: int, category: str | None = None
+) -> Candidates:
     """Ask the index once for each signal of the query, for the first `limit` products and the one behind them.
 
     Products of `category` are asked for once more and follow behind, so that none is out of reach. Raises BadQuery
@@ -59,7 +59,7 @@ def recall(
             rankings[signal] = _joined(rankings[signal], context.index.search(inside))
     weights = {signal: wanted.text_weight * part for signal, part in TEXT_SHARES.items() if signal in asks}
     photo = {"photo": wanted.photo_weight} if "photo" in asks else {}
-    return Recalled(rankings, weights | photo, wanted.words)
+    return Candidates(rankings, weights | photo, wanted.words)
 
 
 def _joined(found: list[Found], more: list[Found]) -> list[Found]:
@@ -75,7 +75,7 @@ def _bridged(context: SearchContext, filter: Filter | None) -> Filter | None:
     return filter & _UNTITLED if filter else _UNTITLED
 
 
-def _asks(wanted: Want, context: SearchContext, filter: Filter | None) -> dict[str, Ask]:
+def _asks(wanted: EncodedQuery, context: SearchContext, filter: Filter | None) -> dict[str, Ask]:
     photo = context.model.photo.space.id
     asks = {}
     if wanted.photo is not None:

@@ -21,7 +21,7 @@ from snapfind.encoders.arrays import softmax
 from snapfind.encoders.base import Vectors
 from snapfind.index.base import Found
 
-__all__ = ["DEPTH", "EMPTY", "Prototypes", "fuse", "lean", "log_chances", "vote"]
+__all__ = ["DEPTH", "EMPTY", "Prototypes", "apply_category_prior", "fuse", "log_chances", "vote"]
 
 DEPTH = 100  # products that may change places; those behind follow as they were found
 _VOTERS = 20
@@ -111,10 +111,10 @@ def log_chances(found: Sequence[Found], guesses: Sequence[CategoryGuess]) -> lis
     return [logs.get(str(one.payload["category"]), floor) if one.payload.get("category") else expected for one in found]
 
 
-def lean(found: Sequence[Found], guesses: Sequence[CategoryGuess]) -> list[Found]:
+def apply_category_prior(found: Sequence[Found], guesses: Sequence[CategoryGuess]) -> list[Found]:
     """The first products of a ranking in a new order, with `score` leant by their category; the rest follows."""
     head, rest = list(found[:DEPTH]), list(found[DEPTH:])
-    leant = [replace(one, score=one.score + _LEAN * log) for one, log in zip(head, log_chances(head, guesses))]
-    least = min((one.score for one in leant), default=0.0)
+    adjusted = [replace(one, score=one.score + _LEAN * log) for one, log in zip(head, log_chances(head, guesses))]
+    least = min((one.score for one in adjusted), default=0.0)
     behind = [replace(one, score=min(one.score, least)) for one in rest]
-    return sorted(leant, key=lambda one: (-one.score, one.id)) + behind
+    return sorted(adjusted, key=lambda one: (-one.score, one.id)) + behind

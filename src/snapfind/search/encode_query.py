@@ -17,11 +17,11 @@ from snapfind.index.html_text import plain_text
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.context import SearchContext
 
-__all__ = ["Want", "want"]
+__all__ = ["EncodedQuery", "encode_query"]
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class EncodedQuery:
     """`photo` (dim,) unit vector in the space of photos, None without one; `typed`: signal -> that of the texts.
 
     `words` for BM25; how much photos and texts weigh (0..); `more` and `less` are vectors of what was marked right and
@@ -37,7 +37,7 @@ class Want:
     less: tuple[Vectors, ...] = ()
 
 
-def want(query: Query, photos: Vectors, context: SearchContext) -> Want:
+def encode_query(query: Query, photos: Vectors, context: SearchContext) -> EncodedQuery:
     """The likes of a query; `photos` (n, dim) are the unit vectors of its photo likes, in order."""
     seen = [like for like in query.likes if like.photo is not None]
     chosen = [like for like in query.likes if like.product is not None]
@@ -53,7 +53,7 @@ def want(query: Query, photos: Vectors, context: SearchContext) -> Want:
     weight = _positive([*seen, *chosen])
     if more and photo is None:  # a text alone: what was marked right speaks for pictures
         photo, weight, more = more[0], 1.0, more[1:]
-    return Want(photo, spoken, words, weight, _positive(typed), more, less)
+    return EncodedQuery(photo, spoken, words, weight, _positive(typed), more, less)
 
 
 def _marked(likes: Sequence[Like], context: SearchContext) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:

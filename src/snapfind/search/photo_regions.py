@@ -17,14 +17,14 @@ from snapfind.media.image.decode import Limits, Source, load
 from snapfind.search.context import SearchContext
 from snapfind.search.region_proposals import energy, fills, find
 
-__all__ = ["Sight", "photos", "regions_of", "sights", "subject"]
+__all__ = ["EncodedImage", "encode_images", "photos", "regions_of", "subject"]
 
 _LARGE = 0.3  # part of the picture; studio pictures fill .4 of theirs
 _MARGIN = 0.1  # around a box, in its own sides
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class EncodedImage:
     """`vectors` (n, dim) unit rows, one for each photo like in their order; `regions` has the searched one first.
 
     `posterior` (1000,) is what the encoder's classifier says of what was searched, for a single photo;
@@ -50,17 +50,17 @@ def _known(posterior: Vectors) -> Vectors | None:
     return posterior if posterior.size else None
 
 
-def sights(query: Query, images: Sequence[Image], context: SearchContext) -> list[Sight]:
+def encode_images(query: Query, images: Sequence[Image], context: SearchContext) -> list[EncodedImage]:
     """One for each search that the query asks for: several only with regions "all"."""
     boxed = [like.box for like in query.likes if like.photo is not None and like.box is not None]
     if not _searched(query):
         if not images:
-            return [Sight(np.empty((0, context.model.photo.space.dim), np.float32))]
+            return [EncodedImage(np.empty((0, context.model.photo.space.dim), np.float32))]
         look = context.model.photo.look(images)
         given = boxed[0] if len(images) == 1 and boxed else None
         posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
         vectors = context.model.photo.project(look, "query")
-        return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
+        return [EncodedImage(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
     image = images[0]
     closely = context.model.photo.look_closely(image)
     regions = find(image, closely.cells)
@@ -68,12 +68,12 @@ def sights(query: Query, images: Sequence[Image], context: SearchContext) -> lis
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
         vectors = context.model.photo.project(closely.look, "query")
-        return [Sight(vectors, _known(closely.look.posterior[0]), None, regions, image)]
+        return [EncodedImage(vectors, _known(closely.look.posterior[0]), None, regions, image)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
     look = context.model.photo.look(crops)
     vectors = context.model.photo.project(look, "query")
     return [
-        Sight(
+        EncodedImage(
             vectors[at : at + 1],
             _known(look.posterior[at]),
             region.box,

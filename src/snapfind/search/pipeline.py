@@ -14,19 +14,19 @@ from snapfind.core.types import Answer, CategoryGuess, Group, Query
 from snapfind.index.base import Found
 from snapfind.index.filters import parse
 from snapfind.search.calibration import Calibration
-from snapfind.search.candidates import Recalled, recall
-from snapfind.search.category_prior import fuse, lean, log_chances, vote
+from snapfind.search.candidates import Candidates, find_candidates
+from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
 from snapfind.search.context import SearchContext
-from snapfind.search.encode_query import want
+from snapfind.search.encode_query import encode_query
 from snapfind.search.exact_match import named
 from snapfind.search.group import group
-from snapfind.search.photo_regions import Sight, photos, sights
+from snapfind.search.photo_regions import EncodedImage, encode_images, photos
 from snapfind.search.rank_fusion import fuse as rank_fuse
 from snapfind.search.rank_fusion import share
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
 
-__all__ = ["judge", "search"]
+__all__ = ["score_nearest", "search"]
 
 _Order = tuple[list[tuple[str, float]], Mapping[str, Mapping[str, float]]]  # `(product id, probability)`; checks of it
 
@@ -39,30 +39,30 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
     with watch("decode"):
         images = photos(query, context)
     with watch("encode"):
-        seen = sights(query, images, context)
-        wanted = [want(query, sight.vectors, context) for sight in seen]
+        seen = encode_images(query, images, context)
+        wanted = [encode_query(query, image.vectors, context) for image in seen]
     with watch("recall"):
         wrong = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
         own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
         ranker = context.ranker if query.order == "clicks" else None
         # what a ranker may move is recalled for every page alike, so that pages are slices of one list
         depth = max(limit + offset, ranker.candidates if ranker else 0)
-        recalled = [recall(one, context, filter, depth + len(own), query.category) for one in wanted]
+        candidates = [find_candidates(one, context, filter, depth + len(own), query.category) for one in wanted]
     with watch("rank"):
-        judged = [_judged(one, sight, own, context) for one, sight in zip(recalled, seen)]
-        orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, recalled)]
+        judged = [_judged(one, image, own, context) for one, image in zip(candidates, seen)]
+        orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, candidates)]
     if context.reranker is not None and _one_photo(query):
         with watch("rerank"):
-            orders = [_reranked(*each, context) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
+            orders = [_reranked(*each, context) for each in zip([ranked for ranked, _ in orders], candidates, seen)]
     if ranker is not None:
         with watch("order"):
-            orders = [_by_clicks(*each, ranker, query) for each in zip(orders, recalled)]
+            orders = [_by_clicks(*each, ranker, query) for each in zip(orders, candidates)]
     with watch("rank"):
         answers = [
             group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, context.schema, checks)
-            for (ranked, checks), one in zip(orders, recalled)
+            for (ranked, checks), one in zip(orders, candidates)
         ]
-    groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
+    groups = tuple(Group(image.regions[0], hits) for image, hits in zip(seen, answers) if image.regions)
     return Answer(
         answers[0],
         watch.timings,
@@ -75,16 +75,16 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
 
 
 def _judged(
-    recalled: Recalled, sight: Sight, own: Collection[str], context: SearchContext
+    candidates: Candidates, image: EncodedImage, own: Collection[str], context: SearchContext
 ) -> tuple[list[tuple[str, float]], tuple[CategoryGuess, ...]]:
     """`(product id, probability)`, best first, and the categories that the photo may show."""
-    nearest = [one for one in recalled.rankings.get("photo", ()) if one.payload["_product"] not in own]
-    seen = context.prototypes.guess(sight.posterior) if sight.posterior is not None else {}
+    nearest = [one for one in candidates.rankings.get("photo", ()) if one.payload["_product"] not in own]
+    seen = context.prototypes.guess(image.posterior) if image.posterior is not None else {}
     guesses = fuse(vote(nearest), seen)
-    if list(recalled.rankings) == ["photo"]:
-        ranked = judge(nearest, guesses if seen else (), context.calibration)
+    if list(candidates.rankings) == ["photo"]:
+        ranked = score_nearest(nearest, guesses if seen else (), context.calibration)
     else:
-        ranked = [pair for pair in _fused(recalled, context) if pair[0] not in own]
+        ranked = [pair for pair in _fused(candidates, context) if pair[0] not in own]
     return ranked, guesses
 
 
@@ -93,23 +93,25 @@ def _one_photo(query: Query) -> bool:
     return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
 
 
-def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, context: SearchContext) -> _Order:
+def _reranked(
+    ranked: list[tuple[str, float]], candidates: Candidates, image: EncodedImage, context: SearchContext
+) -> _Order:
     """The ranking in its new order, and product id -> `rerank`: what the reranker said of it, 0..1."""
-    reranker, photo = context.reranker, sight.searched
+    reranker, photo = context.reranker, image.searched
     if reranker is None or photo is None:
         return ranked, {}
-    points = {str(found.payload["_product"]): found.id for found in recalled.rankings.get("photo", ())}
+    points = {str(found.payload["_product"]): found.id for found in candidates.rankings.get("photo", ())}
     pictures = [context.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
     again = rerank(reranker, photo, pictures, [score for _, score in ranked])
     said = {ranked[place][0]: {"rerank": check} for place, check in again.checks.items()}
     return [ranked[place] for place in again.order], said
 
 
-def _by_clicks(order: _Order, recalled: Recalled, ranker: Ranker, query: Query) -> _Order:
+def _by_clicks(order: _Order, candidates: Candidates, ranker: Ranker, query: Query) -> _Order:
     """The ranking in its new order, and product id -> what rerankers said of it, 0..1."""
     ranked, checks = order
     payloads = {
-        str(found.payload["_product"]): found.payload for ranking in recalled.rankings.values() for found in ranking
+        str(found.payload["_product"]): found.payload for ranking in candidates.rankings.values() for found in ranking
     }
     again = by_clicks(
         ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.recent
@@ -122,45 +124,47 @@ def _by_clicks(order: _Order, recalled: Recalled, ranker: Ranker, query: Query) 
     return [ranked[place] for place in again.order], {**checks, **said}
 
 
-def _inside(ranked: list[tuple[str, float]], recalled: Recalled, query: Query) -> list[tuple[str, float]]:
+def _inside(ranked: list[tuple[str, float]], candidates: Candidates, query: Query) -> list[tuple[str, float]]:
     """The products of the wanted category first."""
     if not query.category:
         return ranked
     chosen = {
         str(one.payload["_product"])
-        for ranking in recalled.rankings.values()
+        for ranking in candidates.rankings.values()
         for one in ranking
         if one.payload.get("category") == query.category
     }
     return sorted(ranked, key=lambda pair: pair[0] not in chosen)
 
 
-def judge(
+def score_nearest(
     nearest: Sequence[Found], guesses: Sequence[CategoryGuess], calibration: Calibration
 ) -> list[tuple[str, float]]:
     """`(product id, probability)` for the products nearest to a photo, leant by their categories; best first."""
-    leant = lean(nearest, guesses) if guesses else list(nearest)
-    scores = calibration.photo_scores([one.score for one in leant], log_chances(leant, guesses) if guesses else ())
-    return [(str(one.payload["_product"]), score) for one, score in zip(leant, scores)]
+    adjusted = apply_category_prior(nearest, guesses) if guesses else list(nearest)
+    scores = calibration.photo_scores(
+        [one.score for one in adjusted], log_chances(adjusted, guesses) if guesses else ()
+    )
+    return [(str(one.payload["_product"]), score) for one, score in zip(adjusted, scores)]
 
 
-def _fused(recalled: Recalled, context: SearchContext) -> list[tuple[str, float]]:
+def _fused(candidates: Candidates, context: SearchContext) -> list[tuple[str, float]]:
     """`(product id, probability)` where there are several rankings, best first."""
     rankings = {
-        signal: [str(found.payload["_product"]) for found in ranking] for signal, ranking in recalled.rankings.items()
+        signal: [str(found.payload["_product"]) for found in ranking] for signal, ranking in candidates.rankings.items()
     }
-    typed = named(recalled.rankings.get("words", ()), recalled.words)
-    fused = sorted(rank_fuse(rankings, recalled.weights), key=lambda pair: typed.get(pair[0], 2))
-    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled, context)) for pair in fused]
+    typed = named(candidates.rankings.get("words", ()), candidates.words)
+    fused = sorted(rank_fuse(rankings, candidates.weights), key=lambda pair: typed.get(pair[0], 2))
+    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(candidates, context)) for pair in fused]
     scores = context.calibration.fused_scores(shares)
     return [(product, score) for (product, _), score in zip(fused, scores)]
 
 
-def _sayers(recalled: Recalled, context: SearchContext) -> dict[str, float]:
+def _sayers(candidates: Candidates, context: SearchContext) -> dict[str, float]:
     """The weights that one product can have together: ConSE speaks only for products without a text."""
     if context.model.photo.words is not None:
-        return recalled.weights
-    return {signal: weight for signal, weight in recalled.weights.items() if signal != "bridge"}
+        return candidates.weights
+    return {signal: weight for signal, weight in candidates.weights.items() if signal != "bridge"}
 
 
 def _limit(limit: int | None, offset: int, context: SearchContext) -> int:
