@@ -84,7 +84,7 @@ def main() -> None:
     encoder = Builtin.load("lite0")
     train = Grocery("train", every=1)
     sets = [train, Grocery("val")] if given.val else [train]
-    photos = np.concatenate([unit(encoder.look(one.photos).pooled) for one in sets])
+    photos = np.concatenate([unit(encoder.extract_features(one.photos).pooled) for one in sets])
     fine = np.concatenate([one.fine for one in sets])
     studio, made, _ = _look(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
     unlabelled, labelled = Table(), Table()

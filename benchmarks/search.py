@@ -19,12 +19,12 @@ from PIL import Image
 from scenes import DATA
 from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
-from snapfind.catalog.models.calibrate import learn_from, looks
+from snapfind.catalog.models.calibrate import learn_from, synthetic_photo_features
 from snapfind.core.config import Settings
 from snapfind.core.types import Like, Query
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.evaluation.calibration import auroc, calibration_error, reliability_svg
 from snapfind.evaluation.report import Figure
@@ -53,7 +53,7 @@ class Bench:
         if kept and not kept.exists():
             np.savez(kept, **held)
         parts = ("studio", "val", "train", "again")
-        look = {name: Look(held[f"{name}_pooled"], held[f"{name}_posterior"]) for name in parts}
+        look = {name: Features(held[f"{name}_pooled"], held[f"{name}_posterior"]) for name in parts}
         self.studio, self.again = look["studio"], look["again"]
         self.val, self.train = (Photos(look[name], held[f"{name}_fine"]) for name in ("val", "train"))
         beside = kept.with_suffix(".adapter") if kept else None
@@ -66,7 +66,10 @@ class Bench:
     def _see(self) -> dict[str, np.ndarray]:
         shown = {split: photos(self.raw, split) for split in ("val", "train")}
         seen = {split: one.look for split, one in shown.items()}
-        seen |= {"studio": self.raw.look(PICTURES), "again": looks(PICTURES, self.raw, VIEWS)[1]}
+        seen |= {
+            "studio": self.raw.extract_features(PICTURES),
+            "again": synthetic_photo_features(PICTURES, self.raw, VIEWS)[1],
+        }
         held = {f"{name}_pooled": look.pooled for name, look in seen.items()}
         held |= {f"{name}_posterior": look.posterior for name, look in seen.items()}
         return held | {f"{split}_fine": one.fine for split, one in shown.items()}
@@ -80,7 +83,7 @@ class Bench:
         key = f"{name} {hash(tuple(kept))}"
         if key not in self.learnt:
             own = (np.asarray(kept)[:, None] * VIEWS + np.arange(VIEWS)).ravel()
-            again = Look(self.again.pooled[own], self.again.posterior[own])
+            again = Features(self.again.pooled[own], self.again.posterior[own])
             products, categories = [NAMES[at] for at in kept], [f"c{COARSE[at]}" for at in kept]
             base = search_context(encoder, self.studio, kept)
             learnt = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
@@ -88,13 +91,13 @@ class Bench:
         return self.learnt[key]
 
 
-def nearest(look: Look, at: int, on: SearchContext) -> list[Found]:
+def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
     """The products nearest to a photo."""
-    vector = on.model.photo.project(Look(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
+    vector = on.model.photo.project(Features(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
     return on.index.search(Ask(on.model.photo.space.id, vector, limit=DEPTH + 1))
 
 
-def hits(look: Look, at: int, on: SearchContext) -> list[tuple[str, float]]:
+def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
     found, seen = nearest(look, at, on), on.prototypes.guess(look.posterior[at])
     return score_nearest(found, fuse(vote(found), seen) if seen else (), on.calibration)
@@ -129,7 +132,7 @@ def categories(bench: Bench) -> None:
 
 def third(shown: Photos) -> Photos:
     """Every third photo."""
-    return Photos(Look(shown.look.pooled[::3], shown.look.posterior[::3]), shown.fine[::3])
+    return Photos(Features(shown.look.pooled[::3], shown.look.posterior[::3]), shown.fine[::3])
 
 
 def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> dict[str, SearchContext]:

@@ -11,7 +11,7 @@ from snapfind.core.types import Picture, Product
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.embedding_model import Model
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.index.base import Point
 from snapfind.index.payload import point_id, to_payload
 from snapfind.index.reference import Exact
@@ -29,7 +29,7 @@ NAMES, COARSE, PICTURES = studio()
 class Photos:
     """The photos of a split: what the network saw in them, and the product that each shows."""
 
-    look: Look
+    look: Features
     fine: np.ndarray
 
     @property
@@ -44,15 +44,19 @@ def photos(encoder: Builtin, split: str, step: int = 1) -> Photos:
     limits, side = Limits.of(Settings()), encoder.preprocessing.side
     pooled, posterior = [], []
     for at in range(0, len(lines), 64):
-        look = encoder.look([load(DATA / "grocery" / line[0], limits, side=side) for line in lines[at : at + 64]])
+        look = encoder.extract_features(
+            [load(DATA / "grocery" / line[0], limits, side=side) for line in lines[at : at + 64]]
+        )
         pooled.append(look.pooled)
         posterior.append(look.posterior)
-    return Photos(Look(np.concatenate(pooled), np.concatenate(posterior)), np.array([int(line[1]) for line in lines]))
+    return Photos(
+        Features(np.concatenate(pooled), np.concatenate(posterior)), np.array([int(line[1]) for line in lines])
+    )
 
 
 def search_context(
     encoder: Builtin,
-    of_studio: Look,
+    of_studio: Features,
     kept: Sequence[int] = range(81),
     calibration: Calibration | None = None,
     prototypes: Prototypes = EMPTY,
@@ -68,7 +72,7 @@ def search_context(
     return SearchContext(index, Model(encoder), calibration or Calibration.raw(), {}, Settings(), prototypes)
 
 
-def head(train: Photos, of_studio: Look, classes: Sequence[int], encoder: Builtin) -> Adapter:
+def head(train: Photos, of_studio: Features, classes: Sequence[int], encoder: Builtin) -> Adapter:
     """A linear head in closed form from labelled photos, in the adapter's own format.
 
     As encoders/adapter.py does it, with shoppers' photos in place of rephotographs: photos are whitened within their

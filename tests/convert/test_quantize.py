@@ -83,11 +83,11 @@ def test_the_first_hits_stay_and_the_way_back_is_whole(shop, made, tmp_path):
 def test_what_looks_into_the_network_sees_the_same(shop, made):
     raw, small = Builtin.load(), Builtin.load(str(shop.folder.space(made[1]["model"])))
     for number in range(4):
-        whole, rounded = raw.look_closely(picture(number)), small.look_closely(picture(number))
-        for one, other in ((whole.cells, rounded.cells), (whole.features, rounded.features)):
+        whole, rounded = raw.extract_feature_map(picture(number)), small.extract_feature_map(picture(number))
+        for one, other in ((whole.cells, rounded.cells), (whole.activations, rounded.activations)):
             assert one.shape == other.shape and other.min() >= 0 and other.max() <= 6 + 0.1 * one.max()
             assert (one * other).sum() > 0.9 * np.linalg.norm(one) * np.linalg.norm(other)
-        likely = set(np.argsort(-whole.look.posterior[0])[:5]) & set(np.argsort(-rounded.look.posterior[0])[:5])
+        likely = set(np.argsort(-whole.features.posterior[0])[:5]) & set(np.argsort(-rounded.features.posterior[0])[:5])
         assert len(likely) >= 3
     before = shop.search("a ball")  # by class names: none has a title
     shop.switch(made[1]["model"])

@@ -249,8 +249,13 @@ class Catalog(Writing):
         before = self.folder.manifest.bridge
         if artifact is not None:
             locked = keep_bridge(self.folder, absolute_path(artifact), self.model.text)
-            looker = Model(self.model.photo, self.model.others, locked.maps).classes
-            parts = (self.folder, self.index, locked.space, lambda images: locked.bridge(looker.look(images)))
+            encoder = Model(self.model.photo, self.model.others, locked.maps).classes
+            parts = (
+                self.folder,
+                self.index,
+                locked.space,
+                lambda images: locked.bridge(encoder.extract_features(images)),
+            )
             registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             if artifact is not None:

@@ -17,7 +17,7 @@ from PIL.Image import Image
 from snapfind.encoders.base import Space, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.crossmodal.lit import Locked, Maps
-from snapfind.encoders.image.base import Look, PhotoEncoder
+from snapfind.encoders.image.base import Features, PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.preprocess import fitted
 from snapfind.encoders.text.e5 import TextEncoder, beginning
@@ -88,15 +88,15 @@ class Model:
     def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
         """Catalogue pictures, RGB -> the (n, dim) unit rows of every photo space and of the bridges."""
         vectors: dict[str, Vectors] = {}
-        looks: dict[str, Look] = {}
+        by_network: dict[str, Features] = {}
         for encoder in (self.photo, *self.others, self.classes):
-            if encoder.raw_id not in looks:
-                looks[encoder.raw_id] = encoder.look(images)
+            if encoder.raw_id not in by_network:
+                by_network[encoder.raw_id] = encoder.extract_features(images)
         for encoder in (self.photo, *self.others):
-            vectors[encoder.space.id] = encoder.project(looks[encoder.raw_id], "catalogue")
-        look = looks[self.classes.raw_id]
-        vectors[self.conse.space.id] = self.conse.bridge(look.posterior)
-        return vectors | ({self.locked.space.id: self.locked.bridge(look)} if self.locked else {})
+            vectors[encoder.space.id] = encoder.project(by_network[encoder.raw_id], "catalogue")
+        features = by_network[self.classes.raw_id]
+        vectors[self.conse.space.id] = self.conse.bridge(features.posterior)
+        return vectors | ({self.locked.space.id: self.locked.bridge(features)} if self.locked else {})
 
     def titles(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Texts of products -> (n, dim) unit rows of the text space; only the beginning of a long text is encoded."""

@@ -78,7 +78,7 @@ def margins(similarities: Sequence[float]) -> list[float]:
 def fit(features: NDArray[np.float64], right: NDArray[np.bool_], base: Calibration) -> Calibration:
     """Photo weights by penalised maximum likelihood, Newton's method.
 
-    `features` (m, 4) are the `calibration_features` of hits of held-out queries. `right` (m,) tells whether each hit is right.
+    `features` (m, 4) are `calibration_features` of hits of held-out queries, `right` (m,) tells which hits are right.
     Returns `base` where there is nothing to learn from (no right hit or no wrong one).
     """
     if not right.any() or right.all():

@@ -12,8 +12,8 @@ def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
     """Probability 0..1 that two photos show the same product; symmetric. Raises BadPicture."""
     encoder, limits = context.model.photo, Limits.of(context.settings)
     images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
-    look = encoder.look(images)
-    queries, pictures = encoder.project(look, "query"), encoder.project(look, "catalogue")
+    features = encoder.extract_features(images)
+    queries, pictures = encoder.project(features, "query"), encoder.project(features, "catalogue")
     # each is once the photo and once the catalogue's picture: the roles differ, the order of the two must not
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
     return context.calibration.photo_scores([cosine])[0]

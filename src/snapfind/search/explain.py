@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.base import Closely, PhotoEncoder
+from snapfind.encoders.image.base import FeatureMap, PhotoEncoder
 
 __all__ = ["Explanation", "explain"]
 
@@ -35,17 +35,17 @@ def explain(photo: Image, picture: Image, encoder: PhotoEncoder) -> Explanation:
     """
     if not encoder.shows_cells:
         raise BadInput(f"{encoder.name} shows no cells of a picture, so nothing tells what made two alike")
-    seen, kept = encoder.look_closely(photo), encoder.look_closely(picture)
-    query, row = encoder.project(seen.look, "query")[0], encoder.project(kept.look, "catalogue")[0]
+    seen, kept = encoder.extract_feature_map(photo), encoder.extract_feature_map(picture)
+    query, row = encoder.project(seen.features, "query")[0], encoder.project(kept.features, "catalogue")[0]
     return Explanation(
         _heat(seen, encoder.toward(row, "query"), photo.size),
         _heat(kept, encoder.toward(query, "catalogue"), picture.size),
     )
 
 
-def _heat(seen: Closely, direction: Vectors, size: tuple[int, int]) -> Heat:
+def _heat(seen: FeatureMap, direction: Vectors, size: tuple[int, int]) -> Heat:
     """The summands of the cells over the picture, without the padding; those below 0 count as 0."""
-    parts = np.maximum(np.einsum("chw,c->hw", seen.features, direction), 0)
+    parts = np.maximum(np.einsum("chw,c->hw", seen.activations, direction), 0)
     side = parts.shape[0]
     across, down = (max(1, round(side * part / max(size))) for part in size)
     left, top = (side - across) // 2, (side - down) // 2

@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from snapfind.core.types import Box, Like, Query, Region
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.base import Closely
+from snapfind.encoders.image.base import FeatureMap
 from snapfind.media.image.background import on_white
 from snapfind.media.image.decode import Limits, Source, load
 from snapfind.search.context import SearchContext
@@ -56,26 +56,26 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
     if not _searched(query):
         if not images:
             return [EncodedImage(np.empty((0, context.model.photo.space.dim), np.float32))]
-        look = context.model.photo.look(images)
+        features = context.model.photo.extract_features(images)
         given = boxed[0] if len(images) == 1 and boxed else None
-        posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
-        vectors = context.model.photo.project(look, "query")
+        posterior, searched = (_known(features.posterior[0]), images[0]) if len(images) == 1 else (None, None)
+        vectors = context.model.photo.project(features, "query")
         return [EncodedImage(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
     image = images[0]
-    closely = context.model.photo.look_closely(image)
-    regions = find(image, closely.cells)
-    first = subject(image, closely, regions)
+    feature_map = context.model.photo.extract_feature_map(image)
+    regions = find(image, feature_map.cells)
+    first = subject(image, feature_map, regions)
     chosen = regions if query.regions == "all" else (first,) if first else ()
     if not chosen:
-        vectors = context.model.photo.project(closely.look, "query")
-        return [EncodedImage(vectors, _known(closely.look.posterior[0]), None, regions, image)]
+        vectors = context.model.photo.project(feature_map.features, "query")
+        return [EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, image)]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
-    look = context.model.photo.look(crops)
-    vectors = context.model.photo.project(look, "query")
+    features = context.model.photo.extract_features(crops)
+    vectors = context.model.photo.project(features, "query")
     return [
         EncodedImage(
             vectors[at : at + 1],
-            _known(look.posterior[at]),
+            _known(features.posterior[at]),
             region.box,
             (region, *(other for other in regions if other is not region)),
             crops[at],
@@ -84,12 +84,12 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
     ]
 
 
-def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region | None:
+def subject(image: Image, feature_map: FeatureMap, regions: Sequence[Region]) -> Region | None:
     """The first candidate; None where the whole picture shows it well: a second pass costs as much as the first.
 
     That is where it is large, runs out of the frame, or stands on white as catalogue pictures do.
     """
-    if not regions or regions[0].box.area > _LARGE or on_white(image) or fills(energy(closely.cells, image.size)):
+    if not regions or regions[0].box.area > _LARGE or on_white(image) or fills(energy(feature_map.cells, image.size)):
         return None
     return regions[0]
 
@@ -97,7 +97,7 @@ def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region
 def regions_of(photo: Source, context: SearchContext) -> tuple[Region, ...]:
     """The candidate objects of one photo, best first. Raises BadPicture."""
     image = load(photo, Limits.of(context.settings), side=2 * context.model.photo.preprocessing.source_side)
-    return find(image, context.model.photo.look_closely(image).cells)
+    return find(image, context.model.photo.extract_feature_map(image).cells)
 
 
 def _searched(query: Query) -> bool:

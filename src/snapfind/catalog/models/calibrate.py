@@ -20,7 +20,7 @@ from PIL.Image import Image
 from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.base import Look, PhotoEncoder
+from snapfind.encoders.image.base import Features, PhotoEncoder
 from snapfind.index.base import Point
 from snapfind.index.filters import where
 from snapfind.index.filters.operators import Not
@@ -31,7 +31,7 @@ from snapfind.search.calibration_features import evidence
 from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.context import SearchContext
 
-__all__ = ["Learnt", "learn", "learn_from", "looks", "read", "refit"]
+__all__ = ["Learnt", "learn", "learn_from", "read", "refit", "synthetic_photo_features"]
 
 Progress = Callable[[int, int], None]
 _PICTURES, _PHOTOS = 200, 500  # at most: 50 ms of processor time a photo
@@ -80,13 +80,13 @@ def learn(pictures: Iterator[tuple[Point, Image]], context: SearchContext, progr
     if len(set(products)) < 2:
         raise BadInput("there are fewer than two products with pictures; add the catalogue first")
     views = max(2, min(_VIEWS, _PHOTOS // len(sample)))
-    posteriors, photos = looks([image for _, image in sample], context.model.photo, views, progress)
+    posteriors, photos = synthetic_photo_features([image for _, image in sample], context.model.photo, views, progress)
     categories = [str(point.payload.get("category", "")) for point, _ in sample]
     return learn_from(products, categories, posteriors, photos, context)
 
 
 def learn_from(
-    products: Sequence[str], categories: Sequence[str], posteriors: Vectors, photos: Look, context: SearchContext
+    products: Sequence[str], categories: Sequence[str], posteriors: Vectors, photos: Features, context: SearchContext
 ) -> Learnt:
     """From n pictures: their product and category, (n, k) class probabilities, and a look at the photos of each."""
     views = len(photos.pooled) // len(products)
@@ -95,26 +95,26 @@ def learn_from(
     prototypes = Prototypes.of(categories, both) if classes and any(categories) else EMPTY
     shown = [product for product in products for _ in range(views)]
     without = {place: Not(where("_product", [shown[place]])) for place in range(0, len(shown), 3)}
-    features, right = evidence(photos, shown, replace(context, prototypes=prototypes), without)
+    inputs, right = evidence(photos, shown, replace(context, prototypes=prototypes), without)
     told = {"from": "own pictures, photographed again", "pictures": len(products), "photos": len(shown), "seed": _SEED}
-    return Learnt(fit(features, right, context.calibration), prototypes, told)
+    return Learnt(fit(inputs, right, context.calibration), prototypes, told)
 
 
 def refit(photos: Sequence[tuple[Image, str]], context: SearchContext) -> Learnt:
     """From (photo, product id) pairs that shoppers confirmed. Raises BadInput with fewer than 30."""
     if len(photos) < _FEW:
         raise BadInput(f"{len(photos)} confirmed photos are too few to calibrate on; give {_FEW} or more")
-    look = context.model.photo.look([image for image, _ in photos])
+    features = context.model.photo.extract_features([image for image, _ in photos])
     products = [product for _, product in photos]
     without = {place: Not(where("_product", [products[place]])) for place in range(0, len(products), 3)}
-    features, right = evidence(look, products, context, without)
+    inputs, right = evidence(features, products, context, without)
     told = {"from": "confirmed photos", "photos": len(photos)}
-    return Learnt(fit(features, right, context.calibration), context.prototypes, told)
+    return Learnt(fit(inputs, right, context.calibration), context.prototypes, told)
 
 
-def looks(
+def synthetic_photo_features(
     images: Sequence[Image], encoder: PhotoEncoder, views: int, progress: Progress | None = None
-) -> tuple[Vectors, Look]:
+) -> tuple[Vectors, Features]:
     """(n, k) class probabilities of the pictures, and the look at their photos, picture by picture."""
     cuts = [cutout(image) for image in images]
     pooled, posterior, own = [], [], []
@@ -122,10 +122,10 @@ def looks(
         for place, (image, cut) in enumerate(zip(images, cuts)):
             drawn = [np.random.default_rng([_SEED, place, view]) for view in range(views)]
             taken = list(pool.map(lambda rng, cut=cut: rephotograph(cut, rng, cuts[:64]), drawn))
-            look = encoder.look([image, *taken])
-            own.append(look.posterior[0])
-            pooled.append(look.pooled[1:])
-            posterior.append(look.posterior[1:])
+            features = encoder.extract_features([image, *taken])
+            own.append(features.posterior[0])
+            pooled.append(features.pooled[1:])
+            posterior.append(features.posterior[1:])
             if progress:
                 progress(place + 1, len(images))
-    return np.stack(own), Look(np.concatenate(pooled), np.concatenate(posterior))
+    return np.stack(own), Features(np.concatenate(pooled), np.concatenate(posterior))

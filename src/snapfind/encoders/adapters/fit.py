@@ -34,7 +34,7 @@ class Photos(NamedTuple):
     """Shoppers' photos: looks (m, d) at them, and `told` (m, n), which of n pictures show the product that each is of:
     rows sum to 1, or are 0 of a photo without a label."""
 
-    looks: Vectors
+    features: Vectors
     told: NDArray[np.float64]
 
 
@@ -77,7 +77,7 @@ def fit(
     if photos is None or not len(labels):
         return Adapter(encoder.raw_id, solved.weights, told)
     counts = {"unlabelled_photos": len(labels) - labelled, "labelled_photos": labelled}
-    settled = settle(studio, made[:, kept:], unit(photos.looks), labels)
+    settled = settle(studio, made[:, kept:], unit(photos.features), labels)
     return Adapter(encoder.raw_id, settled, told | counts)
 
 
@@ -100,7 +100,7 @@ def _look(
             digest.update(product.tobytes())
             drawn = [np.random.default_rng([seed, int(place), view]) for view in range(views)]
             taken = list(pool.map(lambda rng, cut=product: rephotograph(cut, rng, backgrounds), drawn))
-            rows = unit(encoder.look([picture, *taken]).pooled)
+            rows = unit(encoder.extract_features([picture, *taken]).pooled)
             studio.append(rows[0])
             photos.append(rows[1:])
             if progress is not None:

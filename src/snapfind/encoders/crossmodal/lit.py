@@ -24,7 +24,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.golden import check_golden
-from snapfind.encoders.image.base import Look
+from snapfind.encoders.image.base import Features
 
 __all__ = ["Locked", "Maps"]
 
@@ -126,9 +126,9 @@ class Locked:
         """Raises ModelBroken on looks of another raw photo space than the one it was learnt on."""
         _check_same(self.maps.encoder, encoder)
 
-    def bridge(self, look: Look) -> Vectors:
+    def bridge(self, features: Features) -> Vectors:
         """What the network saw in n pictures -> (n, dim) float32, unit rows."""
-        return self._joined(self.maps.pictures(look.pooled), self._conse.bridge(look.posterior))
+        return self._joined(self.maps.pictures(features.pooled), self._conse.bridge(features.posterior))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """(n, dim) float32, unit rows, to be compared with `bridge`."""

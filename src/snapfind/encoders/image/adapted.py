@@ -10,7 +10,7 @@ from snapfind.core.errors import ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Space, Vectors, space_id
-from snapfind.encoders.image.base import Look
+from snapfind.encoders.image.base import Features
 
 __all__ = ["Adapted"]
 
@@ -30,12 +30,12 @@ class Adapted(ABC):
             self.space = replace(raw, id=space_id(raw.encoder, *parts, adapter.identity), dim=adapter.dim)
 
     @abstractmethod
-    def look(self, images: Sequence[Image]) -> Look:
+    def extract_features(self, images: Sequence[Image]) -> Features:
         """Upright pictures of any size -> what the network sees in them, row by row."""
 
-    def project(self, look: Look, role: Role) -> Vectors:
+    def project(self, features: Features, role: Role) -> Vectors:
         """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
-        return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
+        return unit(features.pooled) if self._adapter is None else self._adapter.project(features.pooled, role)
 
     def toward(self, vector: Vectors, role: Role) -> Vectors:
         """(dim,) vector of this space -> (width,) direction in which a feature of that role moves towards it."""
@@ -46,4 +46,4 @@ class Adapted(ABC):
 
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Upright pictures of any size -> (n, dim) float32, unit rows."""
-        return self.project(self.look(images), role)
+        return self.project(self.extract_features(images), role)

@@ -19,7 +19,7 @@ from snapfind.encoders.arrays import softmax, unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
 from snapfind.encoders.image.adapted import Adapted
-from snapfind.encoders.image.base import Closely, Look
+from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.feature_map import CELLS, with_cells
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
@@ -27,7 +27,7 @@ from snapfind.encoders.onnx_session import open_session
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Builtin", "Closely", "Look", "artifact_of"]
+__all__ = ["Builtin", "FeatureMap", "Features", "artifact_of"]
 
 _SHIPPED = Path(__file__).parent.parent / "weights"
 _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts what is not shipped
@@ -89,7 +89,7 @@ class Builtin(Adapted):
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
         try:
-            seen = unit(encoder.look(golden_pictures(checked)).pooled)
+            seen = unit(encoder.extract_features(golden_pictures(checked)).pooled)
         except Exception as problem:
             if is_out_of_memory(problem):
                 raise OutOfMemory(f"not enough memory to run encoder {name}; {FREE_MEMORY}") from problem
@@ -106,7 +106,7 @@ class Builtin(Adapted):
         """This encoder in the adapter's space; both share the network. Raises ModelBroken on another's adapter."""
         return Builtin(self._session, self._manifest, self.preprocessing, adapter)
 
-    def look(self, images: Sequence[Image]) -> Look:
+    def extract_features(self, images: Sequence[Image]) -> Features:
         """Upright pictures of any size -> what the network sees in them, row by row."""
         pooled = np.empty((len(images), 1280), np.float32)
         logits = np.empty((len(images), 1000 if self.knows_classes else 0), np.float32)
@@ -116,17 +116,17 @@ class Builtin(Adapted):
             pictures = to_tensor(images[rows], self.preprocessing)
             for target, found in zip((pooled, logits), self._session.run(names, {"pictures": pictures})):
                 target[rows] = found
-        return Look(pooled, softmax(logits))
+        return Features(pooled, softmax(logits))
 
-    def look_closely(self, image: Image) -> Closely:
+    def extract_feature_map(self, image: Image) -> FeatureMap:
         """One picture -> what a look holds and where in it the network answered, in the same pass."""
         wanted = {"pooled": True, "map": True, "logits": self.knows_classes, self._cells: bool(self._cells)}
         names = [name for name, there in wanted.items() if there]
         found = dict(zip(names, self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})))
-        features: Vectors = found["map"][0]
-        cells: Vectors = found[self._cells][0] if self._cells else np.maximum(features, 0)
+        activations: Vectors = found["map"][0]
+        cells: Vectors = found[self._cells][0] if self._cells else np.maximum(activations, 0)
         logits = found.get("logits", np.empty((1, 0), np.float32))
-        return Closely(Look(found["pooled"], softmax(logits)), features, cells)
+        return FeatureMap(Features(found["pooled"], softmax(logits)), activations, cells)
 
     def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
         """Raises NoText: this encoder knows pictures only."""

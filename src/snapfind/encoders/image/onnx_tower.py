@@ -26,7 +26,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.image.adapted import Adapted
-from snapfind.encoders.image.base import Closely, Look
+from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 from snapfind.encoders.text.onnx_tower import WordTower
@@ -94,18 +94,18 @@ class Tower(Adapted):
         """This encoder in the adapter's space; both share the network. Raises ModelBroken on another's adapter."""
         return Tower(self._session, self._manifest, self.words, adapter)
 
-    def look(self, images: Sequence[Image]) -> Look:
+    def extract_features(self, images: Sequence[Image]) -> Features:
         """Upright pictures of any size -> what the network sees in them, row by row."""
         pooled = np.empty((len(images), int(self._manifest["dim"])), np.float32)
         for start in range(0, len(images), _BATCH):
             rows = slice(start, start + _BATCH)
             pooled[rows] = self._session.run(None, {"pictures": to_tensor(images[rows], self.preprocessing)})[0]
-        return Look(pooled, np.empty((len(images), 0), np.float32))
+        return Features(pooled, np.empty((len(images), 0), np.float32))
 
-    def look_closely(self, image: Image) -> Closely:
+    def extract_feature_map(self, image: Image) -> FeatureMap:
         """One picture -> its look; towers show no cells."""
         nothing = np.empty((0, 0, 0), np.float32)
-        return Closely(self.look([image]), nothing, nothing)
+        return FeatureMap(self.extract_features([image]), nothing, nothing)
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """(n, dim) float32, unit rows. Raises NoText without a text tower, and with an adapter: it moves pictures."""
@@ -121,7 +121,7 @@ class Tower(Adapted):
         pixels = to_tensor(pictures[:1], self.preprocessing).astype(np.int16)
         if golden["pixels"].shape != pixels.shape or np.abs(pixels - golden["pixels"]).max() > _LEVEL:
             raise ModelBroken(f"{folder}: pictures are prepared otherwise than when it was converted; convert it anew")
-        self._agrees(unit(self.look(pictures).pooled), golden["pictures"][:count], f"{folder}/picture.onnx")
+        self._agrees(unit(self.extract_features(pictures).pooled), golden["pictures"][:count], f"{folder}/picture.onnx")
         if self.words is not None:
             self._agrees(self.words.texts(texts, "query"), golden["texts"][:count], f"{folder}/text.onnx")
 

@@ -64,7 +64,7 @@ def parts_of(image: Image, encoder: PhotoEncoder) -> Parts:
 
     Plain ground and padding fall away: they match each other in any two studio pictures.
     """
-    cells = encoder.look_closely(image).cells
+    cells = encoder.extract_feature_map(image).cells
     rows, columns = cells.shape[1:]
     flat = cells.reshape(len(cells), -1).T
     flat = flat - flat.mean(axis=0)
