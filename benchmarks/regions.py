@@ -65,7 +65,7 @@ def activation(of: str) -> Way:
 def parted(image: Image.Image, seen: FeatureMap) -> list[Box]:
     """The candidates of `find` before their boxes are drawn tight."""
     level = energy(seen.cells, image.size)
-    return boxes_of(level > region_proposals._ABOVE * region_proposals._parting(level), level)
+    return boxes_of(level > region_proposals._ABOVE * region_proposals._otsu_threshold(level), level)
 
 
 def cut(image: Image.Image, seen: FeatureMap) -> list[Box]:

@@ -32,12 +32,12 @@ from snapfind.index.base import Ask, Found
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import CROWD, Calibration
 from snapfind.search.calibration import fit as fit_calibration
-from snapfind.search.calibration_features import evidence
+from snapfind.search.calibration_features import calibration_data
 from snapfind.search.category_prior import DEPTH, fuse, vote
 from snapfind.search.context import SearchContext
 from snapfind.search.pipeline import score_nearest, search
 from snapfind.search.rank_fusion import fuse as fuse_ranks
-from snapfind.search.rerank.base import Plan
+from snapfind.search.rerank.base import RerankConfig
 from snapfind.search.rerank.base import rerank as rerank_places
 from snapfind.search.rerank.geometric import Geometry
 
@@ -99,7 +99,7 @@ def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
 
 def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
-    found, seen = nearest(look, at, on), on.prototypes.guess(look.posterior[at])
+    found, seen = nearest(look, at, on), on.prototypes.predict(look.posterior[at])
     return score_nearest(found, fuse(vote(found), seen) if seen else (), on.calibration)
 
 
@@ -113,7 +113,7 @@ def categories(bench: Bench) -> None:
         for name, encoder in bench.spaces().items():
             on, cells = bench.search_context(name, encoder), []
             for at, fine in enumerate(shown.fine):
-                found, seen = nearest(shown.look, at, on), on.prototypes.guess(shown.look.posterior[at])
+                found, seen = nearest(shown.look, at, on), on.prototypes.predict(shown.look.posterior[at])
                 true, votes = f"c{COARSE[fine]}", vote(found)
                 both = [guess.category for guess in fuse(votes, seen)]
                 cells.append(
@@ -140,8 +140,8 @@ def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(
     own = bench.search_context(name, encoder, kept)
     shipped = Calibration.raw() if name == "raw" else Calibration.fitted()
     plain = search_context(encoder, bench.studio, kept, shipped)
-    bare = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, plain), shipped)
-    taught = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, own), shipped)
+    bare = fit_calibration(*calibration_data(third(bench.train).look, third(bench.train).ids, plain), shipped)
+    taught = fit_calibration(*calibration_data(third(bench.train).look, third(bench.train).ids, own), shipped)
     print(f"<!-- {name}: train without categories {np.round(bare.photo, 2).tolist()} -->")
     return {
         "shipped": plain,
@@ -326,10 +326,10 @@ def rerank(bench: Bench) -> None:
     """fine@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
     on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = [line.split(", ")[0] for line in (DATA / "grocery" / "val.txt").read_text().splitlines()]
-    reranker, off, again = Geometry(bench.raw, Plan()), [], []
+    reranker, off, again = Geometry(bench.raw, RerankConfig()), [], []
     for at, (line, fine) in enumerate(zip(lines, bench.val.fine)):
         first = hits(bench.val.look, at, on)
-        pictures = [PICTURES[NAMES.index(product)] for product, _ in first[: reranker.plan.candidates]]
+        pictures = [PICTURES[NAMES.index(product)] for product, _ in first[: reranker.config.candidates]]
         photo = load(DATA / "grocery" / line, limits, side=224)
         order = rerank_places(reranker, photo, pictures, [score for _, score in first]).order
         off.append(float(first[0][0] == NAMES[fine]))

@@ -52,9 +52,9 @@ def test_prototypes_tell_what_they_were_made_of_and_survive_a_file(tmp_path):
     read = Prototypes.load(tmp_path / "c.safetensors")
     assert read.names == ("juice", "mugs", "tea")
     for category, row in (("tea", 0), ("mugs", 3), ("juice", 5)):
-        guessed = read.guess(posteriors[row])
+        guessed = read.predict(posteriors[row])
         assert max(guessed, key=guessed.get) == category and sum(guessed.values()) == pytest.approx(1, abs=1e-5)
-    assert EMPTY.guess(np.ones(1000, np.float32)) == {}
+    assert EMPTY.predict(np.ones(1000, np.float32)) == {}
     EMPTY.save(tmp_path / "e.safetensors")
     assert Prototypes.load(tmp_path / "e.safetensors").names == ()
     (tmp_path / "c.safetensors").write_bytes(b"nonsense")

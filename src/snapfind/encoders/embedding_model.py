@@ -102,7 +102,7 @@ class Model:
         """Texts of products -> (n, dim) unit rows of the text space; only the beginning of a long text is encoded."""
         return {self.text.space.id: self.text.texts([beginning(text, _OF_A_PRODUCT) for text in texts], "catalogue")}
 
-    def wanted(self, texts: Sequence[str]) -> dict[str, Vectors]:
+    def encode_query_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """What shoppers type -> unit rows by signal: "text" in the text space, "bridge" in that of `bridge`."""
         texts = [beginning(text, _OF_A_QUERY) for text in texts]
         encoded, words = self.text.texts(texts, "query"), self.photo.words

@@ -1,4 +1,4 @@
-"""One score for two photos: would a search with the one, over a shop that sells the other, call it a match?"""
+"""Compare two photos: the probability that they show the same product."""
 
 import numpy as np
 
@@ -9,11 +9,23 @@ __all__ = ["compare"]
 
 
 def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
-    """Probability 0..1 that two photos show the same product; symmetric. Raises BadPicture."""
+    """Compute the probability that two photos show the same product.
+
+    Args:
+        photo_a: First photo.
+        photo_b: Second photo. The result is symmetric.
+        context: Model and calibration.
+
+    Returns:
+        Calibrated probability, 0..1.
+
+    Raises:
+        BadPicture: If a photo cannot be decoded.
+    """
     encoder, limits = context.model.photo, Limits.of(context.settings)
     images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
     features = encoder.extract_features(images)
     queries, pictures = encoder.project(features, "query"), encoder.project(features, "catalogue")
-    # each is once the photo and once the catalogue's picture: the roles differ, the order of the two must not
+    # The adapter treats the two roles differently. The mean over both assignments makes the score symmetric.
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
     return context.calibration.photo_scores([cosine])[0]

@@ -27,7 +27,7 @@ from snapfind.index.filters.operators import Not
 from snapfind.media.image.background import cutout
 from snapfind.media.image.photo_simulation import rephotograph
 from snapfind.search.calibration import Calibration, Weights, fit
-from snapfind.search.calibration_features import evidence
+from snapfind.search.calibration_features import calibration_data
 from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.context import SearchContext
 
@@ -95,7 +95,7 @@ def learn_from(
     prototypes = Prototypes.of(categories, both) if classes and any(categories) else EMPTY
     shown = [product for product in products for _ in range(views)]
     without = {place: Not(where("_product", [shown[place]])) for place in range(0, len(shown), 3)}
-    inputs, right = evidence(photos, shown, replace(context, prototypes=prototypes), without)
+    inputs, right = calibration_data(photos, shown, replace(context, prototypes=prototypes), without)
     told = {"from": "own pictures, photographed again", "pictures": len(products), "photos": len(shown), "seed": _SEED}
     return Learnt(fit(inputs, right, context.calibration), prototypes, told)
 
@@ -107,7 +107,7 @@ def refit(photos: Sequence[tuple[Image, str]], context: SearchContext) -> Learnt
     features = context.model.photo.extract_features([image for image, _ in photos])
     products = [product for _, product in photos]
     without = {place: Not(where("_product", [products[place]])) for place in range(0, len(products), 3)}
-    inputs, right = evidence(features, products, context, without)
+    inputs, right = calibration_data(features, products, context, without)
     told = {"from": "confirmed photos", "photos": len(photos)}
     return Learnt(fit(inputs, right, context.calibration), context.prototypes, told)
 

@@ -264,7 +264,7 @@ def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
     active = folder.manifest.active
     if method is not None and not encoder.shows_cells:
         raise BadInput(
-            f"{active} shows no cells of a picture, which a reranker compares: search without", field="method"
+            f"{active} has no feature map, which the reranker compares; search without a reranker", field="method"
         )
     place = folder.space(active) / "reranker"
     if method is None:
