@@ -63,7 +63,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learnt_from():
     rules = [lambda m=m: coreset(vectors, labels, 0.5, m) for m in ("k-centre", "herding")]
     rules.append(lambda: wrong_labels(vectors, labels, contiguous(labels, 5)))
     for rule in rules:
-        with pytest.raises(BadInput, match=r"^1 of \d+ vectors hold what is no number, the first at 7"):
+        with pytest.raises(BadInput, match=r"^1 of \d+ vectors have NaN or infinite values, the first at row 7"):
             rule()
     with pytest.raises(BadInput, match="one fold"):
         wrong_labels(vectors[8:], labels[8:], np.zeros(len(labels) - 8, np.int64))

@@ -136,5 +136,5 @@ def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
     pictures = seen.pictures.copy()
     pictures[2, 5] = np.nan
     for epochs in (0, 2):
-        with pytest.raises(BadInput, match="1 of 120 pictures hold what is no number, the first at 2"):
+        with pytest.raises(BadInput, match="1 of 120 pictures have NaN or infinite values, the first at row 2"):
             lock(Pairs(pictures, seen.titles, seen.own), "a", "b", Tuning(Plan(epochs=epochs)))

@@ -36,10 +36,8 @@ class Calibration:
     """
 
     photo: Weights
-    fused: tuple[float, float] = (
-        8.0,
-        -5.0,
-    )  # set by hand: first in both BM25 and dense text is a match, first in one is similar
+    # Set by hand: first in both BM25 and dense text is a match, first in one of them is similar.
+    fused: tuple[float, float] = (8.0, -5.0)
 
     @classmethod
     def raw(cls) -> "Calibration":
