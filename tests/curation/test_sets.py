@@ -122,7 +122,7 @@ def test_a_set_is_cleaned_of_copies_and_wrong_labels_and_keeps_the_rest():
     rows = np.append(np.arange(len(labels)), twin)
     cleaned = clean(vectors[rows], noisy[rows], [*hashes, hashes[twin]], thumbs[rows])
     assert {one.row for one in cleaned.dropped if one.why == "copy"} == {len(labels)}
-    told = {one.row: one.looks_like for one in cleaned.dropped if one.why == "wrong label"}
+    told = {one.row: one.suggested for one in cleaned.dropped if one.why == "wrong label"}
     assert set(told) == set(np.flatnonzero(wrong)) and all(labels[row] == label for row, label in told.items())
     assert set(cleaned.kept) | {one.row for one in cleaned.dropped} == set(range(len(rows)))
 

@@ -50,11 +50,8 @@ def test_photos_that_nobody_labelled_find_more_than_photographs_made_of_pictures
         world = World(seed)
         asked = world.photos(8)
         before.append(recall(solve(world.studio, world.made), world, asked))
-        after.append(
-            recall(
-                fit_semi_supervised(world.studio, world.made, photos := world.photos(12), nothing(photos)), world, asked
-            )
-        )
+        photos = world.photos(12)
+        after.append(recall(fit_semi_supervised(world.studio, world.made, photos, nothing(photos)), world, asked))
     assert np.mean(after) > np.mean(before) + 0.1, (before, after)
     assert min(after) > 0.8, after
 
