@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import snapfind
-from snapfind.catalog.models.calibrate import Learnt
+from snapfind.catalog.models.calibrate import FittedCalibration
 from snapfind.convert.neighbors import same_answers, same_neighbours
 from snapfind.convert.quantize import quantise
 from snapfind.core.errors import BadInput, ModelBroken
@@ -134,7 +134,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
 ):
     fit([picture(number) for number in range(3)], Builtin.load(), views=4).save(tmp_path / "fitted")
     fitted, told = shop.adopt(tmp_path / "fitted"), Calibration((9.0, 1.0, 1.0, 0.5, -4.0))
-    Learnt(told).save(shop.folder.space(fitted))
+    FittedCalibration(told).save(shop.folder.space(fitted))
     shop.switch(fitted)
     before = shop.folder.manifest
 

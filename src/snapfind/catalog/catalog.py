@@ -103,7 +103,7 @@ class Catalog(Writing):
             found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], context)
             found.save(self.folder.space(context.model.photo.space.id))
         self._retold()
-        return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
+        return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.metadata or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer.

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from snapfind.catalog.models.calibrate import Learnt, learn, read
+from snapfind.catalog.models.calibrate import FittedCalibration, learn, read
 from snapfind.catalog.models.encoder_files import keep
 from snapfind.catalog.storage.folder import Folder, drafted, write_whole
 from snapfind.catalog.storage.points import points_of
@@ -308,7 +308,7 @@ def rank(folder: Folder, artifact: Path | None) -> None:
     draft.rename(place)
 
 
-def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> Learnt:
+def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> FittedCalibration:
     """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
     found = learn(kept_pictures(folder, context.index, context.settings, most=MOST), context, progress)
     found.save(folder.space(context.model.photo.space.id))
