@@ -66,7 +66,7 @@ def fit(
         raise BadInput(f"none of the {len(photos):,} photos can be used; give pictures of products that are here")
     sample = _sample(folder, index, settings, near)
     if len(sample) < 2:
-        raise BadInput("there are fewer than two pictures; add the catalogue first")
+        raise BadInput("there are fewer than two pictures; add products first")
     given = Photos(np.concatenate(features), _told(products, [product for product, _ in sample])) if features else None
     adapter = fit_adapter([image for _, image in sample], raw, photos=given, progress=progress)
     return _keep(folder, model.photo.space.id, raw, adapter)
