@@ -49,10 +49,13 @@ def main() -> None:
     limits, raw = Limits.of(Settings()), Builtin.load()
 
     def look(paths: list[Path]) -> object:
-        return raw.look([load(path, limits, side=raw.preprocessing.side) for path in paths])
+        return raw.extract_features([load(path, limits, side=raw.preprocessing.side) for path in paths])
 
     studio = [load(path, limits) for path in studio_paths]
-    looked, of_studio = {split: (look(photos(data, split)[0])) for split in ("train", "val")}, raw.look(studio)
+    looked, of_studio = (
+        {split: (look(photos(data, split)[0])) for split in ("train", "val")},
+        raw.extract_features(studio),
+    )
     print(
         "| space | weights: cosine, margin, bias | val: error of ten hits | val: error of the first | shipped weights |"
     )

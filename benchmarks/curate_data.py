@@ -62,7 +62,7 @@ def looked(images: Sequence[Image.Image], kept: Path | None = None) -> Vectors:
     """(n, 1280) of the shipped encoder, kept in a file where one is named."""
     if kept is not None and kept.exists():
         return np.load(kept)
-    found = Builtin.load().look(images).pooled
+    found = Builtin.load().extract_features(images).pooled
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.save(kept, found)

@@ -41,7 +41,7 @@ def judged(photos: Photos, given: np.ndarray, folds: np.ndarray, margin: float) 
     wrong = given != photos.labels
     found = wrong_labels(photos.features, given, folds, margin=margin)
     hits = [one for one in found if wrong[one.row]]
-    right = np.mean([one.looks_like == photos.labels[one.row] for one in hits]) if hits else 0.0
+    right = np.mean([one.suggested == photos.labels[one.row] for one in hits]) if hits else 0.0
     return len(hits) / wrong.sum(), len(hits) / max(len(found), 1), float(right)
 
 

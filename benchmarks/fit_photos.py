@@ -20,8 +20,8 @@ from photo_to_studio import Grocery
 
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.closed_form import solve
-from snapfind.encoders.adapters.fit import _look
-from snapfind.encoders.adapters.semi_supervised import settle
+from snapfind.encoders.adapters.fit import _extract
+from snapfind.encoders.adapters.semi_supervised import fit_semi_supervised
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin
@@ -84,9 +84,9 @@ def main() -> None:
     encoder = Builtin.load("lite0")
     train = Grocery("train", every=1)
     sets = [train, Grocery("val")] if given.val else [train]
-    photos = np.concatenate([unit(encoder.look(one.photos).pooled) for one in sets])
+    photos = np.concatenate([unit(encoder.extract_features(one.photos).pooled) for one in sets])
     fine = np.concatenate([one.fine for one in sets])
-    studio, made, _ = _look(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
+    studio, made, _ = _extract(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
     unlabelled, labelled = Table(), Table()
     for seed, (fitted, asked) in enumerate(folds(fine, given.val, len(train.fine))):
         rng = np.random.default_rng(seed)
@@ -98,19 +98,22 @@ def main() -> None:
             )
             wanted = np.searchsorted(case.gallery, fine[case.asked])
             nothing = Adapter.nothing("", studio.shape[1]).weights
-            ways = (nothing, solve(own, own_made), settle(own, own_made, photos[case.fitted], nobody))
+            ways = (nothing, solve(own, own_made), fit_semi_supervised(own, own_made, photos[case.fitted], nobody))
             unlabelled.add(case.name, [figures(way, own, photos[case.asked], wanted) for way in ways])
         for count in LABELS:
             told = np.eye(81)[fine[fitted]] * first(fine[fitted], count, rng)[:, None]
             some = told.any(axis=1)
-            ways = (settle(studio, made, photos[fitted][some], told[some]), settle(studio, made, photos[fitted], told))
+            ways = (
+                fit_semi_supervised(studio, made, photos[fitted][some], told[some]),
+                fit_semi_supervised(studio, made, photos[fitted], told),
+            )
             name = f"{count:,}" if count < 1000 else "all"
             labelled.add(name, [figures(way, studio, photos[asked], fine[asked]) for way in ways])
         for part in (0.2, 0.4):
             told = np.eye(81)[
                 np.where(rng.random(len(fitted)) < part, rng.integers(81, size=len(fitted)), fine[fitted])
             ]
-            way = settle(studio, made, photos[fitted], told)
+            way = fit_semi_supervised(studio, made, photos[fitted], told)
             labelled.add(f"all, {part:.0%} drawn at random", [figures(way, studio, photos[asked], fine[asked])] * 2)
     unlabelled.show("photos without a label", "raw", "`model fit`", "with the photos")
     labelled.show("labelled photos a product", "these alone", "the others beside, without a label")

@@ -51,7 +51,9 @@ def see(kept: Path) -> None:
 
     def pooled(paths: Sequence[Path]) -> Rows:
         parts = [
-            encoder.look([load(path, limits, side=encoder.preprocessing.side) for path in paths[at : at + 64]]).pooled
+            encoder.extract_features(
+                [load(path, limits, side=encoder.preprocessing.side) for path in paths[at : at + 64]]
+            ).pooled
             for at in range(0, len(paths), 64)
         ]
         return np.concatenate(parts)
@@ -64,7 +66,7 @@ def see(kept: Path) -> None:
         fine=np.array([int(line[1]) for line in lines]),
         clothing=pooled(garments),
         cloth=np.array([path.parent.name for path in garments]),
-        studio=encoder.look(studio()[2]).pooled,
+        studio=encoder.extract_features(studio()[2]).pooled,
     )
 
 

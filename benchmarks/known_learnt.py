@@ -22,7 +22,7 @@ def main() -> None:
     """The table."""
     encoder = Builtin.load(sys.argv[1])
     val = photos(encoder, "val")
-    cosines = encoder.project(val.look, "query") @ encoder.project(encoder.look(PICTURES), "catalogue").T
+    cosines = encoder.project(val.look, "query") @ encoder.project(encoder.extract_features(PICTURES), "catalogue").T
     rng, rows = np.random.default_rng(0), []
     for _ in range(DRAWS):
         kept = np.sort(rng.permutation(len(PICTURES))[:KEPT])

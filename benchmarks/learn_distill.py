@@ -23,7 +23,7 @@ from torch import nn
 
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.data.augmentation import Shown
 from snapfind.training.data.batches import batches
 from snapfind.training.data.feature_cache import Maps, make_maps
@@ -88,7 +88,7 @@ class Bench:
     def of_encoder(self, encoder: Builtin) -> NDArray[np.bool_]:
         """`right`, of the teacher in a space of its own."""
         none = np.empty((0, 0), np.float32)
-        photos, studio = (Look(rows, none) for rows in self.rows(self.taught, self.taught_val))
+        photos, studio = (Features(rows, none) for rows in self.rows(self.taught, self.taught_val))
         return self.right(encoder.project(photos, "query"), encoder.project(studio, "catalogue"))
 
 

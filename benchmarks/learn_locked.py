@@ -28,7 +28,7 @@ from snapfind.encoders.arrays import softmax
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.crossmodal.lit import Locked
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.training.export import SHIPPED
 from snapfind.training.loop import Plan
@@ -40,19 +40,19 @@ GROCERY, CLOTHING = (
 )
 NONE = Plan(epochs=0)
 Rows = NDArray[np.int64]
-Bridge = tuple[Callable[[Look], Vectors], Callable[[Vectors], Vectors]]  # of pictures, of encoded titles
+Bridge = tuple[Callable[[Features], Vectors], Callable[[Vectors], Vectors]]  # of pictures, of encoded titles
 
 
 @dataclass(frozen=True)
 class Seen:
     """Photos of both sets: features, posteriors, classes 0..90."""
 
-    look: Look
+    look: Features
     labels: Rows
 
     def rows(self, chosen: NDArray[np.bool_]) -> "Seen":
         """Those."""
-        return Seen(Look(self.look.pooled[chosen], self.look.posterior[chosen]), self.labels[chosen])
+        return Seen(Features(self.look.pooled[chosen], self.look.posterior[chosen]), self.labels[chosen])
 
 
 def posterior(pooled: Vectors) -> Vectors:
@@ -66,13 +66,13 @@ def trained(work: Path) -> Seen:
     food, wear = grocery().train, clothing("train")[::3]
     rows = (frozen(food, work, "train", 2).kept[:, 0], frozen(wear, work, "clothing-train").kept[:, 0])
     pooled = np.concatenate([np.asarray(own, np.float32) for own in rows])
-    return Seen(Look(pooled, posterior(pooled)), np.concatenate([labels_of(food), GROCERY + labels_of(wear)]))
+    return Seen(Features(pooled, posterior(pooled)), np.concatenate([labels_of(food), GROCERY + labels_of(wear)]))
 
 
 def asked() -> Seen:
     """`val` and `validation`, as the shop floor looks at them."""
     food, wear = grocery().val, clothing("validation")
-    look = Builtin.load().look([one.load() for one in [*food, *wear]])
+    look = Builtin.load().extract_features([one.load() for one in [*food, *wear]])
     return Seen(look, np.concatenate([labels_of(food), GROCERY + labels_of(wear)]))
 
 

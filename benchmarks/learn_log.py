@@ -18,7 +18,7 @@ from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
 
 from snapfind.encoders.arrays import unit
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
 from snapfind.training.loop import Told
 from snapfind.training.methods.clicks import PLAN, from_log
@@ -29,7 +29,10 @@ def fine(
 ) -> list[float]:
     """fine@1 and fine@5 of frozen features (n, 1280)."""
     none = np.empty((0, 0), np.float32)
-    photos, pictures = encoder.project(Look(val, none), "query"), encoder.project(Look(studio, none), "catalogue")
+    photos, pictures = (
+        encoder.project(Features(val, none), "query"),
+        encoder.project(Features(studio, none), "catalogue"),
+    )
     order = np.argsort(-(photos @ pictures.T), axis=1, kind="stable")[:, :5]
     right = order == own[:, None]
     return [float(right[:, 0].mean()), float(right.any(1).mean())]

@@ -125,7 +125,7 @@ def cells(places: Sequence[Sequence[int]]) -> str:
 def photos(shop: Catalog, work: Path) -> None:
     """Nouns against photos that have no text: titles of all products are learnt, or but those of the product asked."""
     data = grocery()
-    look = Builtin.load().look([one.load() for one in data.val])
+    look = Builtin.load().extract_features([one.load() for one in data.val])
     names = np.array([own["name"] for own in products()])
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
     spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centred)]}

@@ -80,7 +80,7 @@ def static(tower: Tower, folder: Path) -> tuple[int, list[float], float]:
         return session.run(None, {"pictures": pixels[[0] * count]})
 
     rows = unit(session.run(None, {"pictures": pixels})[0])
-    cosine = float((rows * unit(tower.look(golden_pictures()).pooled)).sum(axis=1).min())
+    cosine = float((rows * unit(tower.extract_features(golden_pictures()).pooled)).sum(axis=1).min())
     return target.stat().st_size, [milliseconds(lambda n=n: run(n)) / n for n in BATCHES], cosine
 
 
@@ -105,7 +105,7 @@ def main() -> None:
             shutil.rmtree(target, ignore_errors=True)
             made = convert(str(source), target, precision)
             tower = made.tower
-            speeds = [milliseconds(lambda n=n, t=tower, i=images: t.look(i[:n])) / n for n in BATCHES]
+            speeds = [milliseconds(lambda n=n, t=tower, i=images: t.extract_features(i[:n])) / n for n in BATCHES]
             text = milliseconds(lambda t=tower: t.words.texts([TEXT], "query")) if tower.words else float("nan")
             row = " | ".join(f"{speed:.1f}" for speed in speeds)
             cosine = made.facts["cosine_pictures"]

@@ -124,7 +124,7 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     adapter = fit(data.studio, encoder)
     one = np.eye(1280, dtype=np.float32)
     whitening = adapter.weights["query_matrix"]
-    whole, studio = encoder.look(data.photos).pooled, encoder.look(data.studio).pooled
+    whole, studio = encoder.extract_features(data.photos).pooled, encoder.extract_features(data.studio).pooled
     for name, query, catalogue in (
         ("means of studio and rephotographs only", one, one),
         ("means and whitening", whitening, whitening),
@@ -133,8 +133,10 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
         part = Adapter(encoder.raw_id, adapter.weights | {"query_matrix": query, "catalogue_matrix": catalogue})
         yield f"{encoder.name} + {name}", part.project(whole, "query"), part.project(studio, "catalogue")
     catalogue_rows = adapter.project(studio, "catalogue")
-    crops = adapter.project(encoder.look([middle(image) for image in data.photos]).pooled, "query")
-    turned = adapter.project(encoder.look([ImageOps.mirror(image) for image in data.photos]).pooled, "query")
+    crops = adapter.project(encoder.extract_features([middle(image) for image in data.photos]).pooled, "query")
+    turned = adapter.project(
+        encoder.extract_features([ImageOps.mirror(image) for image in data.photos]).pooled, "query"
+    )
     whole_rows = adapter.project(whole, "query")
     yield f"{encoder.name} + adapter, centre 80 % only", crops, catalogue_rows
     yield f"{encoder.name} + adapter, whole and centre 80 % (2 looks)", unit(whole_rows + crops), catalogue_rows

@@ -23,14 +23,14 @@ from scenes import DATA, scenes, studio
 
 from snapfind.core.types import Box
 from snapfind.encoders.adapters.fit import fit
-from snapfind.encoders.image.efficientnet import Builtin, Closely
+from snapfind.encoders.image.efficientnet import Builtin, FeatureMap
 from snapfind.evaluation.report import Figure
 from snapfind.media.image.segment_color import Mask
 from snapfind.search import region_proposals
 from snapfind.search.photo_regions import subject
 from snapfind.search.region_proposals import energy, fills, find
 
-Way = Callable[[Image.Image, Closely], list[Box]]
+Way = Callable[[Image.Image, FeatureMap], list[Box]]
 
 
 def boxes_of(mask: Mask, weight: np.ndarray) -> list[Box]:
@@ -55,20 +55,20 @@ def over_picture(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def activation(of: str) -> Way:
     """Wei et al., arXiv 1604.04994: cells above the mean of the summed activation; no colour."""
 
-    def way(image: Image.Image, seen: Closely) -> list[Box]:
+    def way(image: Image.Image, seen: FeatureMap) -> list[Box]:
         total = over_picture(getattr(seen, of), image.size).sum(axis=0)
         return boxes_of(total > total.mean(), total)
 
     return way
 
 
-def parted(image: Image.Image, seen: Closely) -> list[Box]:
+def parted(image: Image.Image, seen: FeatureMap) -> list[Box]:
     """The candidates of `find` before their boxes are drawn tight."""
     level = energy(seen.cells, image.size)
-    return boxes_of(level > region_proposals._ABOVE * region_proposals._parting(level), level)
+    return boxes_of(level > region_proposals._ABOVE * region_proposals._otsu_threshold(level), level)
 
 
-def cut(image: Image.Image, seen: Closely) -> list[Box]:
+def cut(image: Image.Image, seen: FeatureMap) -> list[Box]:
     """TokenCut (Wang et al., arXiv 2202.11539), again and again on what is left (MaskCut, arXiv 2301.11320)."""
     cells = over_picture(seen.cells, image.size)
     rows = cells.reshape(len(cells), -1).T
@@ -93,7 +93,7 @@ def cut(image: Image.Image, seen: Closely) -> list[Box]:
     return found
 
 
-def clusters(image: Image.Image, seen: Closely) -> list[Box]:
+def clusters(image: Image.Image, seen: FeatureMap) -> list[Box]:
     """K-means (5) of the cells; clusters that hold more than an eighth of the border are background."""
     cells = over_picture(seen.cells, image.size)
     rows = cells.reshape(len(cells), -1).T
@@ -110,13 +110,13 @@ def clusters(image: Image.Image, seen: Closely) -> list[Box]:
     return sorted((box for box in found if box.area > 0.01), key=lambda box: -box.area)[:6]
 
 
-def shipped(image: Image.Image, seen: Closely) -> list[Box]:
+def shipped(image: Image.Image, seen: FeatureMap) -> list[Box]:
     """`snapfind.search.region_proposals.find`."""
     return [region.box for region in find(image, seen.cells)]
 
 
 WAYS: dict[str, Way] = {
-    "activation, last map (7 x 7)": activation("features"),
+    "activation, last map (7 x 7)": activation("activations"),
     "activation, cells (14 x 14)": activation("cells"),
     "spectral cut of the cells": cut,
     "clusters of the cells": clusters,
@@ -130,7 +130,7 @@ def nearest(box: Box, found: list[Box]) -> Box:
     return max(found, key=box.iou, default=Box(0, 0, 1, 1))
 
 
-def finding(shown: list, seen: list[Closely]) -> None:
+def finding(shown: list, seen: list[FeatureMap]) -> None:
     """The table of ways."""
     print("| way | mean IoU | objects at IoU .5 | subject at IoU .5 | candidates | ms |\n|---|---|---|---|---|---|")
     for name, way in WAYS.items():
@@ -147,7 +147,7 @@ def finding(shown: list, seen: list[Closely]) -> None:
         print(f"| {name} | {' | '.join(map(str, cells))} | {np.mean([len(f) for f in found]):.1f} | {each:.1f} |")
 
 
-def worth(encoders: dict[str, Builtin], shown: list, seen: list[Closely], pictures: list[Image.Image]) -> None:
+def worth(encoders: dict[str, Builtin], shown: list, seen: list[FeatureMap], pictures: list[Image.Image]) -> None:
     """The table of searches in scenes."""
     print("\n| space | searched | each object: fine@1 | first answer is in the scene |\n|---|---|---|---|")
     for space, encoder in encoders.items():
@@ -189,7 +189,7 @@ def real(split: str, encoders: dict[str, Builtin], raw: Builtin, pictures: list[
     whole, cropped, filled = [], [], 0
     for path, _, _ in lines:
         photo = Image.open(DATA / "grocery" / path).convert("RGB")
-        seen = raw.look_closely(photo)
+        seen = raw.extract_feature_map(photo)
         found = find(photo, seen.cells)
         region = subject(photo, seen, found)
         filled += fills(energy(seen.cells, photo.size))
@@ -204,7 +204,7 @@ def real(split: str, encoders: dict[str, Builtin], raw: Builtin, pictures: list[
         print(f"| {space} | {' | '.join(str(Figure.of((a == fine).astype(float).tolist())) for a in answers)} |")
 
 
-def draw(shown: list, seen: list[Closely], target: Path) -> None:
+def draw(shown: list, seen: list[FeatureMap], target: Path) -> None:
     """True boxes dashed in blue, found ones in orange, the subject's thick."""
     sheet = Image.new("RGB", (3 * 330, 2 * 440), "white")
     for place, ((photo, true), one) in enumerate(zip(shown[:6], seen)):
@@ -227,7 +227,7 @@ def main() -> None:
     given = parser.parse_args()
     shown = list(scenes(given.split, 150, 2 if given.split == "val" else 1))
     raw, (_, _, pictures) = Builtin.load(), studio()
-    seen = [raw.look_closely(photo) for photo, _ in shown]
+    seen = [raw.extract_feature_map(photo) for photo, _ in shown]
     if given.sheet:
         draw(shown, seen, given.sheet)
         return

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scenes import DATA
-from shop import COARSE, NAMES, PICTURES, Photos, head, photos, shelf
+from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
-from snapfind.catalog.models.calibrate import learn_from, looks
+from snapfind.catalog.models.calibrate import learn_from, synthetic_photo_features
 from snapfind.core.config import Settings
 from snapfind.core.types import Like, Query
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.evaluation.calibration import auroc, calibration_error, reliability_svg
 from snapfind.evaluation.report import Figure
@@ -32,12 +32,12 @@ from snapfind.index.base import Ask, Found
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import CROWD, Calibration
 from snapfind.search.calibration import fit as fit_calibration
-from snapfind.search.calibration_features import evidence
+from snapfind.search.calibration_features import calibration_data
 from snapfind.search.category_prior import DEPTH, fuse, vote
-from snapfind.search.context import Shelf
-from snapfind.search.pipeline import judge, search
+from snapfind.search.context import SearchContext
+from snapfind.search.pipeline import score_nearest, search
 from snapfind.search.rank_fusion import fuse as fuse_ranks
-from snapfind.search.rerank.base import Plan
+from snapfind.search.rerank.base import RerankConfig
 from snapfind.search.rerank.base import rerank as rerank_places
 from snapfind.search.rerank.geometric import Geometry
 
@@ -53,7 +53,7 @@ class Bench:
         if kept and not kept.exists():
             np.savez(kept, **held)
         parts = ("studio", "val", "train", "again")
-        look = {name: Look(held[f"{name}_pooled"], held[f"{name}_posterior"]) for name in parts}
+        look = {name: Features(held[f"{name}_pooled"], held[f"{name}_posterior"]) for name in parts}
         self.studio, self.again = look["studio"], look["again"]
         self.val, self.train = (Photos(look[name], held[f"{name}_fine"]) for name in ("val", "train"))
         beside = kept.with_suffix(".adapter") if kept else None
@@ -61,12 +61,15 @@ class Bench:
         if beside and not beside.exists():
             adapter.save(beside)
         self.fitted = self.raw.adapted(adapter)
-        self.learnt: dict[str, Shelf] = {}
+        self.learnt: dict[str, SearchContext] = {}
 
     def _see(self) -> dict[str, np.ndarray]:
         shown = {split: photos(self.raw, split) for split in ("val", "train")}
         seen = {split: one.look for split, one in shown.items()}
-        seen |= {"studio": self.raw.look(PICTURES), "again": looks(PICTURES, self.raw, VIEWS)[1]}
+        seen |= {
+            "studio": self.raw.extract_features(PICTURES),
+            "again": synthetic_photo_features(PICTURES, self.raw, VIEWS)[1],
+        }
         held = {f"{name}_pooled": look.pooled for name, look in seen.items()}
         held |= {f"{name}_posterior": look.posterior for name, look in seen.items()}
         return held | {f"{split}_fine": one.fine for split, one in shown.items()}
@@ -75,29 +78,29 @@ class Bench:
         """The two spaces that need no label."""
         return {"raw": self.raw, "fitted": self.fitted}
 
-    def shelf(self, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> Shelf:
+    def search_context(self, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> SearchContext:
         """With what `snapfind model calibrate` learns from the catalogue's own pictures."""
         key = f"{name} {hash(tuple(kept))}"
         if key not in self.learnt:
             own = (np.asarray(kept)[:, None] * VIEWS + np.arange(VIEWS)).ravel()
-            again = Look(self.again.pooled[own], self.again.posterior[own])
+            again = Features(self.again.pooled[own], self.again.posterior[own])
             products, categories = [NAMES[at] for at in kept], [f"c{COARSE[at]}" for at in kept]
-            base = shelf(encoder, self.studio, kept)
+            base = search_context(encoder, self.studio, kept)
             learnt = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
             self.learnt[key] = replace(base, calibration=learnt.calibration, prototypes=learnt.prototypes)
         return self.learnt[key]
 
 
-def nearest(look: Look, at: int, on: Shelf) -> list[Found]:
+def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
     """The products nearest to a photo."""
-    vector = on.model.photo.project(Look(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
+    vector = on.model.photo.project(Features(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
     return on.index.search(Ask(on.model.photo.space.id, vector, limit=DEPTH + 1))
 
 
-def hits(look: Look, at: int, on: Shelf) -> list[tuple[str, float]]:
+def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
-    found, seen = nearest(look, at, on), on.prototypes.guess(look.posterior[at])
-    return judge(found, fuse(vote(found), seen) if seen else (), on.calibration)
+    found, seen = nearest(look, at, on), on.prototypes.predict(look.posterior[at])
+    return score_nearest(found, fuse(vote(found), seen) if seen else (), on.calibration)
 
 
 def categories(bench: Bench) -> None:
@@ -108,9 +111,9 @@ def categories(bench: Bench) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
-            on, cells = bench.shelf(name, encoder), []
+            on, cells = bench.search_context(name, encoder), []
             for at, fine in enumerate(shown.fine):
-                found, seen = nearest(shown.look, at, on), on.prototypes.guess(shown.look.posterior[at])
+                found, seen = nearest(shown.look, at, on), on.prototypes.predict(shown.look.posterior[at])
                 true, votes = f"c{COARSE[fine]}", vote(found)
                 both = [guess.category for guess in fuse(votes, seen)]
                 cells.append(
@@ -129,16 +132,16 @@ def categories(bench: Bench) -> None:
 
 def third(shown: Photos) -> Photos:
     """Every third photo."""
-    return Photos(Look(shown.look.pooled[::3], shown.look.posterior[::3]), shown.fine[::3])
+    return Photos(Features(shown.look.pooled[::3], shown.look.posterior[::3]), shown.fine[::3])
 
 
-def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> dict[str, Shelf]:
+def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> dict[str, SearchContext]:
     """Shipped, label-free and fitted on photos of `train`."""
-    own = bench.shelf(name, encoder, kept)
+    own = bench.search_context(name, encoder, kept)
     shipped = Calibration.raw() if name == "raw" else Calibration.fitted()
-    plain = shelf(encoder, bench.studio, kept, shipped)
-    bare = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, plain), shipped)
-    taught = fit_calibration(*evidence(third(bench.train).look, third(bench.train).ids, own), shipped)
+    plain = search_context(encoder, bench.studio, kept, shipped)
+    bare = fit_calibration(*calibration_data(third(bench.train).look, third(bench.train).ids, plain), shipped)
+    taught = fit_calibration(*calibration_data(third(bench.train).look, third(bench.train).ids, own), shipped)
     print(f"<!-- {name}: train without categories {np.round(bare.photo, 2).tolist()} -->")
     return {
         "shipped": plain,
@@ -147,7 +150,7 @@ def fits(bench: Bench, name: str, encoder: Builtin, kept: Sequence[int] = range(
     }
 
 
-def scores_of(shown: Photos, on: Shelf) -> tuple[np.ndarray, np.ndarray]:
+def scores_of(shown: Photos, on: SearchContext) -> tuple[np.ndarray, np.ndarray]:
     """(n, 10) probabilities and whether right."""
     ranked = [hits(shown.look, at, on)[:CROWD] for at in range(len(shown.fine))]
     right = [[product == NAMES[fine] for product, _ in row] for row, fine in zip(ranked, shown.fine)]
@@ -186,7 +189,7 @@ def known(bench: Bench) -> None:
             encoder = {"raw": lambda: bench.raw, "fitted to the catalogue, no label": lambda: bench.fitted}.get(name)
             classes = kept if "known" in name else list(range(81))
             used = encoder() if encoder else bench.raw.adapted(head(bench.train, bench.studio, classes, bench.raw))
-            on = bench.shelf(name, used, kept) if encoder else taught(bench, used, kept)
+            on = bench.search_context(name, used, kept) if encoder else taught(bench, used, kept)
             there = np.isin(bench.val.fine, kept)
             cosines = [nearest(bench.val.look, at, on)[0].score for at in range(len(there))]
             scores, right = scores_of(bench.val, on)
@@ -199,9 +202,9 @@ def known(bench: Bench) -> None:
         print(f"| {name} | {cells} |", flush=True)
 
 
-def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> Shelf:
+def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> SearchContext:
     """A head has seen the photos of `train`, so its calibration comes from rephotographs, as for any other model."""
-    return bench.shelf(encoder.space.id, encoder, kept)
+    return bench.search_context(encoder.space.id, encoder, kept)
 
 
 def feedback(bench: Bench) -> None:
@@ -209,7 +212,7 @@ def feedback(bench: Bench) -> None:
     print("| split | space | marks | first answer: fine@1 | after one round | after two |\n|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
-            on = shelf(encoder, bench.studio)
+            on = search_context(encoder, bench.studio)
             rows = encoder.project(shown.look, "query")
             gallery = {NAMES[at]: row for at, row in enumerate(encoder.project(bench.studio, "catalogue"))}
             for marks in ("right and wrong", "wrong alone"):
@@ -218,7 +221,7 @@ def feedback(bench: Bench) -> None:
                 print(f"| {split} | {name} | {marks} | {cells} |", flush=True)
 
 
-def rounds(row: np.ndarray, true: str, on: Shelf, gallery: dict[str, np.ndarray], marks: str) -> list[bool]:
+def rounds(row: np.ndarray, true: str, on: SearchContext, gallery: dict[str, np.ndarray], marks: str) -> list[bool]:
     """Whether the first hit is right: at first, after one round, after two."""
     right: list[str] = []
     wrong: list[str] = []
@@ -238,7 +241,7 @@ def cost(bench: Bench) -> None:
     """Milliseconds of the default steps beside decoding and encoding, on photos and on scenes; ratios in one run."""
     from scenes import scenes
 
-    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = (DATA / "grocery" / "val.txt").read_text().splitlines()[::3]
     kinds = {
         "photos of `val`": [(DATA / "grocery" / line.split(", ")[0]).read_bytes() for line in lines],
@@ -321,12 +324,12 @@ def left_out(title: str, rng: np.random.Generator) -> str:
 
 def rerank(bench: Bench) -> None:
     """fine@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
-    on, limits = bench.shelf("fitted", bench.fitted), Limits.of(Settings())
+    on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = [line.split(", ")[0] for line in (DATA / "grocery" / "val.txt").read_text().splitlines()]
-    reranker, off, again = Geometry(bench.raw, Plan()), [], []
+    reranker, off, again = Geometry(bench.raw, RerankConfig()), [], []
     for at, (line, fine) in enumerate(zip(lines, bench.val.fine)):
         first = hits(bench.val.look, at, on)
-        pictures = [PICTURES[NAMES.index(product)] for product, _ in first[: reranker.plan.candidates]]
+        pictures = [PICTURES[NAMES.index(product)] for product, _ in first[: reranker.config.candidates]]
         photo = load(DATA / "grocery" / line, limits, side=224)
         order = rerank_places(reranker, photo, pictures, [score for _, score in first]).order
         off.append(float(first[0][0] == NAMES[fine]))

@@ -1,4 +1,4 @@
-"""The grocery shop of the benchmarks, in memory: 81 products, their photos looked at once, a shelf to search on."""
+"""The grocery shop of the benchmarks, in memory: 81 products, their photos looked at once, a search context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from snapfind.core.types import Picture, Product
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.embedding_model import Model
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.index.base import Point
 from snapfind.index.payload import point_id, to_payload
 from snapfind.index.reference import Exact
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
 from snapfind.search.category_prior import EMPTY, Prototypes
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
-__all__ = ["COARSE", "NAMES", "PICTURES", "Photos", "head", "photos", "shelf"]
+__all__ = ["COARSE", "NAMES", "PICTURES", "Photos", "head", "photos", "search_context"]
 
 NAMES, COARSE, PICTURES = studio()
 
@@ -29,7 +29,7 @@ NAMES, COARSE, PICTURES = studio()
 class Photos:
     """The photos of a split: what the network saw in them, and the product that each shows."""
 
-    look: Look
+    look: Features
     fine: np.ndarray
 
     @property
@@ -44,19 +44,23 @@ def photos(encoder: Builtin, split: str, step: int = 1) -> Photos:
     limits, side = Limits.of(Settings()), encoder.preprocessing.side
     pooled, posterior = [], []
     for at in range(0, len(lines), 64):
-        look = encoder.look([load(DATA / "grocery" / line[0], limits, side=side) for line in lines[at : at + 64]])
+        look = encoder.extract_features(
+            [load(DATA / "grocery" / line[0], limits, side=side) for line in lines[at : at + 64]]
+        )
         pooled.append(look.pooled)
         posterior.append(look.posterior)
-    return Photos(Look(np.concatenate(pooled), np.concatenate(posterior)), np.array([int(line[1]) for line in lines]))
+    return Photos(
+        Features(np.concatenate(pooled), np.concatenate(posterior)), np.array([int(line[1]) for line in lines])
+    )
 
 
-def shelf(
+def search_context(
     encoder: Builtin,
-    of_studio: Look,
+    of_studio: Features,
     kept: Sequence[int] = range(81),
     calibration: Calibration | None = None,
     prototypes: Prototypes = EMPTY,
-) -> Shelf:
+) -> SearchContext:
     """The products `kept`, in the space of that encoder."""
     index, space = Exact(), encoder.space.id
     index.add_space(space, encoder.space.dim)
@@ -65,10 +69,10 @@ def shelf(
         product = Product(NAMES[at], title=NAMES[at].replace("-", " "), category=f"c{COARSE[at]}")
         payload = to_payload(product, Picture("a.jpg"), primary=True)
         index.upsert([Point(point_id(product.id, "a.jpg"), {space: rows[at]}, product.title, payload)])
-    return Shelf(index, Model(encoder), calibration or Calibration.raw(), {}, Settings(), prototypes)
+    return SearchContext(index, Model(encoder), calibration or Calibration.raw(), {}, Settings(), prototypes)
 
 
-def head(train: Photos, of_studio: Look, classes: Sequence[int], encoder: Builtin) -> Adapter:
+def head(train: Photos, of_studio: Features, classes: Sequence[int], encoder: Builtin) -> Adapter:
     """A linear head in closed form from labelled photos, in the adapter's own format.
 
     As encoders/adapter.py does it, with shoppers' photos in place of rephotographs: photos are whitened within their

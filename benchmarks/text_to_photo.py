@@ -58,7 +58,9 @@ def seen(split: str, encoder: str) -> tuple[np.ndarray, np.ndarray]:
     lines = [line.split(", ") for line in (folder / f"{split}.txt").read_text().splitlines()]
     lines = lines[:: 4 if split == "train" else 1]
     photos = [load(folder / path, Limits.of(Settings())) for path, _, _ in lines]
-    return np.array([names[int(fine)] for _, fine, _ in lines]), Builtin.load(encoder).look(photos).posterior
+    return np.array([names[int(fine)] for _, fine, _ in lines]), Builtin.load(encoder).extract_features(
+        photos
+    ).posterior
 
 
 def precisions(similar: np.ndarray, products: np.ndarray, wanted: list[str]) -> str:

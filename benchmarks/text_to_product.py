@@ -98,7 +98,7 @@ def ways(names: list[str], texts: list[str], pictures: list[Image.Image], minilm
     text = TextEncoder()
     dense = text.texts(texts, role="catalogue")
     conse = Conse(text)
-    seen = conse.bridge(Builtin.load().look(pictures).posterior)
+    seen = conse.bridge(Builtin.load().extract_features(pictures).posterior)
 
     def e5(query: str) -> Scores:
         return dense @ text.texts([query], role="query")[0]

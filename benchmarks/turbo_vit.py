@@ -111,7 +111,7 @@ def looked_at(split: str, work: Path) -> tuple[NDArray[np.float16], NDArray[np.f
             photo = one.load()
             seen = [view(photo, number, rng) for number in range(VIEWS)]
             small = np.stack([np.asarray(each.resize((SIDE, SIDE), Image.Resampling.BOX)) for each in seen])
-            cells[row], features[row] = front(small).numpy(), teacher.look(seen).pooled
+            cells[row], features[row] = front(small).numpy(), teacher.extract_features(seen).pooled
             if row % 500 == 0:
                 print(f"{split}: {row} of {len(shown)} photos looked at", flush=True)
         np.save(files[0], cells)

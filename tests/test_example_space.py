@@ -37,6 +37,6 @@ def test_photos_it_never_saw_are_nearest_their_own_names():
     rows = [line.split(", ") for line in (folder / "val.txt").read_text().splitlines()[::10]]
     encoder = Builtin.load()
     space = Locked.load(SPACE, TextEncoder(), encoder.raw_id)
-    look = encoder.look([Image.open(folder / path).convert("RGB") for path, _, _ in rows])
+    look = encoder.extract_features([Image.open(folder / path).convert("RGB") for path, _, _ in rows])
     nearest = (space.bridge(look) @ space.texts(names, role="query").T).argmax(axis=1)
     assert np.mean(nearest == [int(fine) for _, fine, _ in rows]) > 0.5

@@ -67,5 +67,5 @@ def test_switching_to_what_is_not_there_says_what_is(larger):
 
 
 def test_fitting_needs_pictures(shop):
-    with shop.open() as catalogue, pytest.raises(BadInput, match="add the catalogue first"):
+    with shop.open() as catalogue, pytest.raises(BadInput, match="add products first"):
         catalogue.fit()

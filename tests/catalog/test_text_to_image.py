@@ -116,9 +116,9 @@ def test_what_is_damaged_of_others_or_nowhere_is_refused_and_changes_nothing(nam
     Maps("other-1", maps.text, 0.5, maps.weights).save(tmp_path / "encoder")
     Maps(maps.encoder, "other-2", 0.5, maps.weights).save(tmp_path / "text")
     (artifact / "weights.safetensors").write_bytes(b"broken")
-    for folder, said in (("encoder", "learnt on other-1"), ("text", "learnt on other-2")):
+    for folder, said in (("encoder", "trained on other-1"), ("text", "trained on other-2")):
         with pytest.raises(ModelBroken, match=said):
             catalogue.bridge(tmp_path / folder)
-    with pytest.raises(ModelBroken, match="no whole"):
+    with pytest.raises(ModelBroken, match="not a valid"):
         catalogue.bridge(artifact)
     assert catalogue.info()["bridge"] == before

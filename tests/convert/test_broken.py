@@ -113,11 +113,11 @@ def test_a_name_without_a_hub_ends_in_a_sentence():
 @pytest.mark.parametrize(
     ("name", "spoil", "match"),
     [
-        ("picture.onnx", lambda content: content[: len(content) // 2], "is not the file of its manifest"),
-        ("text.onnx", lambda content: content[:-1] + b"\0", "is not the file of its manifest"),
+        ("picture.onnx", lambda content: content[: len(content) // 2], "does not match its manifest"),
+        ("text.onnx", lambda content: content[:-1] + b"\0", "does not match its manifest"),
         ("tokenizer.json", lambda content: content.replace(b"lowercase", b"Lowercase") + b" ", "is not the file"),
-        ("golden.safetensors", lambda content: content[:-4] + b"\0\0\0\0", "is not the file of its manifest"),
-        ("manifest.json", lambda content: content[:-9], "is not whole"),
+        ("golden.safetensors", lambda content: content[:-4] + b"\0\0\0\0", "does not match its manifest"),
+        ("manifest.json", lambda content: content[:-9], "is damaged"),
     ],
 )
 def test_an_artifact_that_was_touched_is_not_opened(clip, made, tmp_path, name, spoil, match):

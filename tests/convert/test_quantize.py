@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import snapfind
-from snapfind.catalog.models.calibrate import Learnt
+from snapfind.catalog.models.calibrate import FittedCalibration
 from snapfind.convert.neighbors import same_answers, same_neighbours
 from snapfind.convert.quantize import quantise
 from snapfind.core.errors import BadInput, ModelBroken
@@ -83,11 +83,11 @@ def test_the_first_hits_stay_and_the_way_back_is_whole(shop, made, tmp_path):
 def test_what_looks_into_the_network_sees_the_same(shop, made):
     raw, small = Builtin.load(), Builtin.load(str(shop.folder.space(made[1]["model"])))
     for number in range(4):
-        whole, rounded = raw.look_closely(picture(number)), small.look_closely(picture(number))
-        for one, other in ((whole.cells, rounded.cells), (whole.features, rounded.features)):
+        whole, rounded = raw.extract_feature_map(picture(number)), small.extract_feature_map(picture(number))
+        for one, other in ((whole.cells, rounded.cells), (whole.activations, rounded.activations)):
             assert one.shape == other.shape and other.min() >= 0 and other.max() <= 6 + 0.1 * one.max()
             assert (one * other).sum() > 0.9 * np.linalg.norm(one) * np.linalg.norm(other)
-        likely = set(np.argsort(-whole.look.posterior[0])[:5]) & set(np.argsort(-rounded.look.posterior[0])[:5])
+        likely = set(np.argsort(-whole.features.posterior[0])[:5]) & set(np.argsort(-rounded.features.posterior[0])[:5])
         assert len(likely) >= 3
     before = shop.search("a ball")  # by class names: none has a title
     shop.switch(made[1]["model"])
@@ -134,7 +134,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
 ):
     fit([picture(number) for number in range(3)], Builtin.load(), views=4).save(tmp_path / "fitted")
     fitted, told = shop.adopt(tmp_path / "fitted"), Calibration((9.0, 1.0, 1.0, 0.5, -4.0))
-    Learnt(told).save(shop.folder.space(fitted))
+    FittedCalibration(told).save(shop.folder.space(fitted))
     shop.switch(fitted)
     before = shop.folder.manifest
 
@@ -149,7 +149,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     again = quantise(shop, tmp_path / "small")
     assert again.encoder.raw_id == made[1]["model"]  # the same pictures make the same network, to the last bit
     shop.switch(shop.adopt(again.folder))
-    assert shop.fitted and shop.shelf.calibration == told
+    assert shop.fitted and shop.context.calibration == told
     assert found(shop) == [f"p{number}" for number in range(COUNT)]
     path = shop.folder.path
     shop.close()
@@ -177,7 +177,7 @@ def test_a_learnt_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
     with snapfind.open(path) as catalogue:
         small = catalogue.model.photo
         assert (small.precision, small.space.dim, small.knows_classes) == ("int8", 32, False)
-        assert catalogue.shelf.calibration.photo == tuple(calibration)
+        assert catalogue.context.calibration.photo == tuple(calibration)
         assert catalogue.search(picture(7))[0].parts["rerank"] > 0.5
         assert found(catalogue) == [f"p{number}" for number in range(COUNT)]
 

@@ -109,9 +109,9 @@ def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
     shop.use(made(clip)[0])
     assert shop.regions(picture(1)) == ()
     assert shop.search(picture(1), regions="all")[0].product.id == "p1"
-    with pytest.raises(BadInput, match="shows no cells"):
+    with pytest.raises(BadInput, match="has no feature map"):
         shop.rerank("geometry")
-    with pytest.raises(BadInput, match="shows no cells"):
+    with pytest.raises(BadInput, match="has no feature map"):
         shop.explain(picture(1), "p1", "p1.png")
     path = shop.folder.path
     shop.close()

@@ -32,7 +32,7 @@ def test_a_tenth_of_wrong_labels_is_found_and_what_they_should_be():
     found = wrong_labels(vectors, given, contiguous(given, 5))
     rows = np.array([one.row for one in found])
     assert wrong[rows].mean() > 0.95 and len(rows) > 0.9 * wrong.sum()
-    assert all(one.looks_like == labels[one.row] and one.given == given[one.row] for one in found if wrong[one.row])
+    assert all(one.suggested == labels[one.row] and one.label == given[one.row] for one in found if wrong[one.row])
     assert [one.margin for one in found] == sorted((one.margin for one in found), reverse=True)
 
 

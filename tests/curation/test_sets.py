@@ -63,7 +63,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learnt_from():
     rules = [lambda m=m: coreset(vectors, labels, 0.5, m) for m in ("k-centre", "herding")]
     rules.append(lambda: wrong_labels(vectors, labels, contiguous(labels, 5)))
     for rule in rules:
-        with pytest.raises(BadInput, match=r"^1 of \d+ vectors hold what is no number, the first at 7"):
+        with pytest.raises(BadInput, match=r"^1 of \d+ vectors have NaN or infinite values, the first at row 7"):
             rule()
     with pytest.raises(BadInput, match="one fold"):
         wrong_labels(vectors[8:], labels[8:], np.zeros(len(labels) - 8, np.int64))
@@ -122,7 +122,7 @@ def test_a_set_is_cleaned_of_copies_and_wrong_labels_and_keeps_the_rest():
     rows = np.append(np.arange(len(labels)), twin)
     cleaned = clean(vectors[rows], noisy[rows], [*hashes, hashes[twin]], thumbs[rows])
     assert {one.row for one in cleaned.dropped if one.why == "copy"} == {len(labels)}
-    told = {one.row: one.looks_like for one in cleaned.dropped if one.why == "wrong label"}
+    told = {one.row: one.suggested for one in cleaned.dropped if one.why == "wrong label"}
     assert set(told) == set(np.flatnonzero(wrong)) and all(labels[row] == label for row, label in told.items())
     assert set(cleaned.kept) | {one.row for one in cleaned.dropped} == set(range(len(rows)))
 

@@ -34,7 +34,7 @@ def test_it_is_an_encoder_with_a_named_space(encoder):
 
 def test_no_pictures_give_no_rows(encoder):
     assert encoder.images([], "query").shape == (0, encoder.space.dim)
-    assert encoder.look([]).posterior.shape == (0, 1000)
+    assert encoder.extract_features([]).posterior.shape == (0, 1000)
 
 
 def test_single_equals_batch(encoder, pictures):
@@ -44,7 +44,7 @@ def test_single_equals_batch(encoder, pictures):
 
 
 def test_looks_can_be_projected_later(encoder, pictures):
-    looks = encoder.look(pictures)
+    looks = encoder.extract_features(pictures)
     np.testing.assert_array_equal(encoder.project(looks, "catalogue"), encoder.images(pictures, "catalogue"))
     np.testing.assert_allclose(looks.posterior.sum(axis=1), 1, atol=1e-5)
 
@@ -78,7 +78,7 @@ def test_classes_are_in_the_standard_order(encoder, real_data):
     studio = [
         Image.open(next(folder.glob(f"**/{name}_Iconic.jpg"))) for name in ("Granny-Smith", "Banana", "Pineapple")
     ]
-    assert encoder.look(studio).posterior.argmax(axis=1).tolist() == [948, 954, 953]
+    assert encoder.extract_features(studio).posterior.argmax(axis=1).tolist() == [948, 954, 953]
 
 
 def test_golden_vectors_hold(encoder):

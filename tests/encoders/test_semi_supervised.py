@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.closed_form import solve
-from snapfind.encoders.adapters.semi_supervised import settle
+from snapfind.encoders.adapters.semi_supervised import fit_semi_supervised
 from snapfind.encoders.arrays import unit
 
 PRODUCTS, WIDTH = 24, 48
@@ -50,9 +50,8 @@ def test_photos_that_nobody_labelled_find_more_than_photographs_made_of_pictures
         world = World(seed)
         asked = world.photos(8)
         before.append(recall(solve(world.studio, world.made), world, asked))
-        after.append(
-            recall(settle(world.studio, world.made, photos := world.photos(12), nothing(photos)), world, asked)
-        )
+        photos = world.photos(12)
+        after.append(recall(fit_semi_supervised(world.studio, world.made, photos, nothing(photos)), world, asked))
     assert np.mean(after) > np.mean(before) + 0.1, (before, after)
     assert min(after) > 0.8, after
 
@@ -65,9 +64,9 @@ def test_a_label_a_product_finds_more_than_none_and_others_without_one_help():
         told = nothing(photos)
         first = np.arange(0, len(photos), 8)
         told[first, np.arange(PRODUCTS)] = 1
-        alone.append(recall(settle(world.studio, world.made, photos[first], told[first]), world, asked))
-        beside.append(recall(settle(world.studio, world.made, photos, told), world, asked))
-        without.append(recall(settle(world.studio, world.made, photos, nothing(photos)), world, asked))
+        alone.append(recall(fit_semi_supervised(world.studio, world.made, photos[first], told[first]), world, asked))
+        beside.append(recall(fit_semi_supervised(world.studio, world.made, photos, told), world, asked))
+        without.append(recall(fit_semi_supervised(world.studio, world.made, photos, nothing(photos)), world, asked))
     assert np.mean(beside) >= np.mean(without), (beside, without)
     assert np.mean(beside) >= np.mean(alone), (beside, alone)
     assert np.mean(beside) > 0.9, beside
@@ -78,14 +77,14 @@ def test_labels_that_are_wrong_are_believed():
     world = World(2)
     photos = world.photos(8)
     told = np.eye(PRODUCTS)[(np.repeat(np.arange(PRODUCTS), 8) + 1) % PRODUCTS]
-    adapter = Adapter("", settle(world.studio, world.made, photos, told))
+    adapter = Adapter("", fit_semi_supervised(world.studio, world.made, photos, told))
     scores = adapter.project(world.photos(4), "query") @ adapter.project(world.studio, "catalogue").T
     assert (scores.argmax(axis=1) == (np.repeat(np.arange(PRODUCTS), 4) + 1) % PRODUCTS).mean() > 0.5
 
 
 def test_one_photo_changes_little_and_nothing_breaks():
     world = World(0)
-    alone = settle(world.studio, world.made, world.photos(1)[:1], np.zeros((1, PRODUCTS)))
+    alone = fit_semi_supervised(world.studio, world.made, world.photos(1)[:1], np.zeros((1, PRODUCTS)))
     assert all(np.isfinite(value).all() and value.dtype == np.float32 for value in alone.values())
     made = world.made.reshape(-1, WIDTH)
     assert recall(alone, world, made) >= recall(solve(world.studio, world.made), world, made) - 0.1
@@ -97,7 +96,7 @@ def test_photos_of_half_of_the_products_leave_the_others_to_be_found():
         world = World(seed)
         seen, asked = world.photos(12)[: PRODUCTS // 2 * 12], world.photos(8)
         before.append(recall(solve(world.studio, world.made), world, asked))
-        after.append(recall(settle(world.studio, world.made, seen, nothing(seen)), world, asked))
+        after.append(recall(fit_semi_supervised(world.studio, world.made, seen, nothing(seen)), world, asked))
     assert np.mean(after) > np.mean(before), (before, after)
 
 
@@ -106,7 +105,9 @@ def test_photos_of_half_of_the_products_leave_the_others_to_be_found():
 def test_the_order_of_the_photos_does_not_matter(order):
     world = World(3)
     photos = world.photos(4)
-    first, second = (settle(world.studio, world.made, rows, nothing(rows)) for rows in (photos, photos[list(order)]))
+    first, second = (
+        fit_semi_supervised(world.studio, world.made, rows, nothing(rows)) for rows in (photos, photos[list(order)])
+    )
     for name, value in first.items():
         np.testing.assert_allclose(second[name], value, atol=1e-3)
 
@@ -115,5 +116,5 @@ def test_the_order_of_the_photos_does_not_matter(order):
 def test_the_same_photo_again_and_again_does_no_harm(count):
     world = World(1)
     photos = np.repeat(world.photos(1)[:1], count, axis=0)
-    weights = settle(world.studio, world.made, photos, nothing(photos))
+    weights = fit_semi_supervised(world.studio, world.made, photos, nothing(photos))
     assert all(np.isfinite(value).all() for value in weights.values())

@@ -12,7 +12,7 @@ from snapfind.catalog.models.registry import raw_encoder
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.core.types import Like, Query
-from snapfind.search.rerank.base import CHUNK, Compared, Plan, merge, rerank
+from snapfind.search.rerank.base import CHUNK, Compared, RerankConfig, merge, rerank
 from snapfind.search.rerank.geometric import agreement, compared, parts_of
 from snapfind.search.rerank.registry import load, manifest
 from tests.pictures import picture
@@ -63,8 +63,8 @@ def test_near_scores_follow_the_chunk_and_far_ones_do_not():
 class Darkest:
     """Prefers dark pictures, a small reranker of another kind."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.chunks = plan, []
+    def __init__(self, config: RerankConfig) -> None:
+        self.config, self.chunks = config, []
 
     def compare(self, photo, pictures):
         self.chunks.append(len(pictures))
@@ -76,7 +76,7 @@ class Darkest:
 def test_what_is_not_looked_at_keeps_its_place(levels, more, candidates, weight):
     pictures = [None if level is None else Image.new("L", (2, 2), level) for level in levels]
     probabilities = [1 / (1 + place) for place in range(len(levels) + more)]
-    reranker = Darkest(Plan(candidates, weight))
+    reranker = Darkest(RerankConfig(candidates, weight))
     again = rerank(reranker, Image.new("L", (2, 2)), pictures, probabilities)
     assert sorted(again.order) == list(range(len(probabilities)))
     assert all(size <= CHUNK for size in reranker.chunks)
@@ -87,7 +87,7 @@ def test_what_is_not_looked_at_keeps_its_place(levels, more, candidates, weight)
 
 def test_two_chunks_are_merged_by_score():
     pictures = [Image.new("L", (2, 2), 250 - 10 * place) for place in range(20)]
-    reranker = Darkest(Plan(20, weight=1.0, epsilon=0.0))
+    reranker = Darkest(RerankConfig(20, weight=1.0, epsilon=0.0))
     assert rerank(reranker, pictures[0], pictures, [0.0] * 20).order == list(range(19, -1, -1))
     assert reranker.chunks == [8, 8, 4]
 
@@ -139,9 +139,9 @@ def test_a_chunk_is_ordered_by_cells_won_against_the_others():
 
 
 def test_an_artifact_comes_back_as_it_was_written(tmp_path, encoder):
-    plan = Plan(candidates=6, weight=0.25, epsilon=0.0)
-    (tmp_path / "manifest.json").write_bytes(manifest("geometry", encoder.space.id, plan))
-    assert load(tmp_path, encoder).plan == plan
+    config = RerankConfig(candidates=6, weight=0.25, epsilon=0.0)
+    (tmp_path / "manifest.json").write_bytes(manifest("geometry", encoder.space.id, config))
+    assert load(tmp_path, encoder).config == config
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.search.calibration import Calibration, fit, margins, signs, verdict
+from snapfind.search.calibration import Calibration, calibration_features, fit, margins, verdict
 
 rankings = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(lambda values: sorted(values, reverse=True))
 
@@ -33,7 +33,7 @@ def test_a_fit_recovers_the_chances():
     truth = Calibration(photo=(5.0, 10.0, 0.0, 0.7, -3.0))
     similarities = np.sort(rng.uniform(0, 1, (4000, 4)), axis=1)[:, ::-1]
     logs = np.log(rng.uniform(0.05, 1, similarities.shape))
-    features = np.concatenate([signs(row, log) for row, log in zip(similarities, logs)])
+    features = np.concatenate([calibration_features(row, log) for row, log in zip(similarities, logs)])
     chances = 1 / (1 + np.exp(-(features @ np.array(truth.photo[:4]) + truth.photo[4])))
     found = fit(features, rng.uniform(size=chances.shape) < chances, Calibration.raw())
     fitted = 1 / (1 + np.exp(-(features @ np.array(found.photo[:4]) + found.photo[4])))

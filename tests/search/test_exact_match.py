@@ -3,7 +3,7 @@
 import pytest
 
 from snapfind.index.base import Found
-from snapfind.search.exact_match import named
+from snapfind.search.exact_match import exact_matches
 
 SHELF = [
     Found("1", 3.0, {"_product": "MUG-1", "title": "Blue mug", "brand": "Kiln"}),
@@ -26,4 +26,4 @@ SHELF = [
     ],
 )
 def test_named_products(words, ranks):
-    assert named(SHELF, words) == ranks
+    assert exact_matches(SHELF, words) == ranks

@@ -31,7 +31,7 @@ def scene(seed, products=(3, 5)):
 
 
 def found(encoder, photo):
-    return find(photo, encoder.look_closely(photo).cells)
+    return find(photo, encoder.extract_feature_map(photo).cells)
 
 
 def test_pasted_objects_are_found(encoder):

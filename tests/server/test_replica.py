@@ -84,7 +84,7 @@ def test_what_the_owner_adds_and_learns_is_seen(moved, owner, replica):
     assert len(replica) == 3
     owner.calibrate()
     replica.search(picture(0))
-    assert replica.shelf.calibration == owner.shelf.calibration
+    assert replica.context.calibration == owner.context.calibration
 
 
 def test_a_change_of_the_bridge_from_texts_to_pictures_is_followed(owner, replica, tmp_path):

@@ -51,7 +51,7 @@ def heads(dim=16):
 def test_pytorch_and_onnx_runtime_agree_on_every_number(shipped, network, pictures):
     with torch.inference_mode():
         pooled = network(torch.from_numpy(pictures)).numpy()
-    np.testing.assert_allclose(pooled, shipped.look(golden_pictures(2)).pooled, atol=1e-4)
+    np.testing.assert_allclose(pooled, shipped.extract_features(golden_pictures(2)).pooled, atol=1e-4)
 
 
 def test_front_and_tail_together_are_the_network(shipped, network, pictures):
@@ -60,7 +60,7 @@ def test_front_and_tail_together_are_the_network(shipped, network, pictures):
     assert cells.shape == (2, 112, 14, 14)
     with torch.inference_mode():
         pooled = Tail(network, first)(torch.from_numpy(cells)).numpy()
-    np.testing.assert_allclose(pooled, shipped.look(golden_pictures(2)).pooled, atol=1e-4)
+    np.testing.assert_allclose(pooled, shipped.extract_features(golden_pictures(2)).pooled, atol=1e-4)
 
 
 def test_only_the_last_blocks_learn_and_depthwise_kernels_rest(network):
@@ -84,7 +84,7 @@ def test_a_learnt_network_comes_back_from_its_artifact(network, pictures, tmp_pa
             np.testing.assert_allclose(encoder.images(golden_pictures(2), role), expected, atol=2e-3)
     manifest = json.loads((tmp_path / "learnt" / "manifest.json").read_text())
     assert (manifest["kind"], manifest["parent"], manifest["seed"]) == ("encoder", "lite0", 3)
-    assert not encoder.knows_classes and encoder.look(golden_pictures(1)).posterior.shape == (1, 0)
+    assert not encoder.knows_classes and encoder.extract_features(golden_pictures(1)).posterior.shape == (1, 0)
     assert not list(tmp_path.glob("*.draft"))
 
 
@@ -108,7 +108,7 @@ def test_an_artifact_whose_weights_were_changed_is_refused(network, tmp_path):
 def test_new_heads_alone_are_an_adapter_of_the_shipped_encoder(shipped, tmp_path):
     own = heads()
     encoder = write_heads(tmp_path / "heads", own, {"seed": 0})
-    features = torch.from_numpy(shipped.look(golden_pictures(2)).pooled)
+    features = torch.from_numpy(shipped.extract_features(golden_pictures(2)).pooled)
     with torch.inference_mode():
         expected = own(features, torch.tensor([True, True])).numpy()
     np.testing.assert_allclose(encoder.images(golden_pictures(2), "query"), expected, atol=1e-5)

@@ -16,7 +16,7 @@ from snapfind.core.errors import BadInput, ModelBroken  # noqa: E402
 from snapfind.encoders.arrays import softmax, unit  # noqa: E402
 from snapfind.encoders.crossmodal.conse import Conse  # noqa: E402
 from snapfind.encoders.crossmodal.lit import Locked, Maps  # noqa: E402
-from snapfind.encoders.image.efficientnet import Builtin, Look  # noqa: E402
+from snapfind.encoders.image.efficientnet import Builtin, Features  # noqa: E402
 from snapfind.encoders.text.e5 import TextEncoder  # noqa: E402
 from snapfind.training.data.webdataset import Shards  # noqa: E402
 from snapfind.training.loop import Plan  # noqa: E402
@@ -51,7 +51,7 @@ def test_titles_find_pictures_that_were_not_learnt_from(maps, seen, text):
     cosines = maps.pictures(seen.pictures[90:]) @ maps.texts(seen.titles).T
     assert (cosines.argmax(1) == seen.own[90:]).mean() > 0.9
     posterior = softmax(np.random.default_rng(1).normal(size=(30, 1000)))
-    locked, look = Locked(maps, text), Look(seen.pictures[90:], posterior)
+    locked, look = Locked(maps, text), Features(seen.pictures[90:], posterior)
     rows, words = locked.bridge(look), locked.texts(TITLES, role="query")
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5) and rows.shape[1] == locked.space.dim
     conse = Conse(text)
@@ -100,7 +100,7 @@ def test_pairs_of_shards_are_seen_once_and_what_cannot_be_read_is_left_out(tmp_p
     told = []
     found, look = see_pairs(shards, encoder, text, tmp_path / "work", progress=lambda *seen: told.append(seen))
     assert len(found.own) == 5 and told == [(6, 6)]
-    wanted = encoder.look([shards.read(3)[0]])
+    wanted = encoder.extract_features([shards.read(3)[0]])
     assert np.allclose(look.pooled[3], wanted.pooled[0], atol=1e-5)
     assert np.allclose(look.posterior[3], wanted.posterior[0], atol=1e-5)
     assert np.allclose(unit(found.titles[found.own[3:4]]), text.texts(["thing 3"], role="query"), atol=1e-5)
@@ -109,7 +109,7 @@ def test_pairs_of_shards_are_seen_once_and_what_cannot_be_read_is_left_out(tmp_p
 
 
 def test_it_is_judged_on_pairs_that_were_held_out(seen, text, tmp_path):
-    look = Look(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
+    look = Features(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
     found = judged_lock(seen, look, Builtin.load(), text, tmp_path / "space", held=24)
     told = json.loads((tmp_path / "space" / "manifest.json").read_text())
     assert found.judged == 24 and told["metrics"]["recall_at_1"] == list(found.after)
@@ -120,7 +120,7 @@ def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
     own = np.arange(120) % 6
     own[np.random.default_rng([0, 5]).permutation(120)[:24]] = 5  # nearly all that judges carries the last title
     own[np.random.default_rng([0, 5]).permutation(120)[24:]] %= 5
-    look = Look(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
+    look = Features(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
     judged_lock(Pairs(seen.pictures, seen.titles, own), look, Builtin.load(), text, tmp_path / "space", held=24)
     mean = load_file(tmp_path / "space" / "weights.safetensors")["text_mean"].numpy()
     wanted, other = (unit(rows).mean(0) for rows in (seen.titles[:5], seen.titles))
@@ -136,5 +136,5 @@ def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
     pictures = seen.pictures.copy()
     pictures[2, 5] = np.nan
     for epochs in (0, 2):
-        with pytest.raises(BadInput, match="1 of 120 pictures hold what is no number, the first at 2"):
+        with pytest.raises(BadInput, match="1 of 120 pictures have NaN or infinite values, the first at row 2"):
             lock(Pairs(pictures, seen.titles, seen.own), "a", "b", Tuning(Plan(epochs=epochs)))

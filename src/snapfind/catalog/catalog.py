@@ -95,15 +95,15 @@ class Catalog(Writing):
         Without a label from its own pictures; with `confirmed` (photo, product id) pairs from those: 30 or more.
         Returns what was learnt and from what. Raises BadInput, BadPicture, NotFound.
         """
-        shelf = self.shelf_of(model)
+        context = self.context_of(model)
         if confirmed is None:
-            found = registry.calibrate(self.folder, shelf, progress)
+            found = registry.calibrate(self.folder, context, progress)
         else:
-            limits, side = Limits.of(self.settings), shelf.model.photo.preprocessing.source_side
-            found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], shelf)
-            found.save(self.folder.space(shelf.model.photo.space.id))
+            limits, side = Limits.of(self.settings), context.model.photo.preprocessing.source_side
+            found = refit([(load(photo, limits, side=side), product) for photo, product in confirmed], context)
+            found.save(self.folder.space(context.model.photo.space.id))
         self._retold()
-        return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.told or {})}
+        return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.metadata or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer.
@@ -151,7 +151,7 @@ class Catalog(Writing):
             self._reopen()
 
     def _reopen(self) -> None:
-        """The models and shelves of the manifest as it is now."""
+        """Load the models and search contexts of the current manifest."""
         self.model = registry.open_model(self.folder, self.settings)
         self._reshelve()
 
@@ -161,7 +161,7 @@ class Catalog(Writing):
             self._switch(model)
 
     def _switch(self, model: str) -> None:
-        self.shelf_of(model)
+        self.context_of(model)
         active = self.folder.manifest.active
         if model != active:
             self.folder.save(active=model, previous=active, trial={})
@@ -191,7 +191,7 @@ class Catalog(Writing):
             known = {name: own for name, own in manifest.models.items() if name != model}
             self.folder.save(models=known, previous=previous)  # from here on nothing asks for it
             self._reopen()
-            self._readers.wait(lambda shelf: shelf.model.photo.space.id == model)
+            self._readers.wait(lambda context: context.model.photo.space.id == model)
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
             forget_unused(self.folder, {own.base for own in known.values()})
@@ -206,7 +206,7 @@ class Catalog(Writing):
                 self.folder.save(trial={})
                 self._reshelve()
             return
-        self.shelf_of(model)
+        self.context_of(model)
         if model == self.folder.manifest.active:
             raise BadInput(f"model {model} answers already; try out another one", field="model")
         if not 0 < share <= 1:
@@ -249,8 +249,13 @@ class Catalog(Writing):
         before = self.folder.manifest.bridge
         if artifact is not None:
             locked = keep_bridge(self.folder, absolute_path(artifact), self.model.text)
-            looker = Model(self.model.photo, self.model.others, locked.maps).classes
-            parts = (self.folder, self.index, locked.space, lambda images: locked.bridge(looker.look(images)))
+            encoder = Model(self.model.photo, self.model.others, locked.maps).classes
+            parts = (
+                self.folder,
+                self.index,
+                locked.space,
+                lambda images: locked.bridge(encoder.extract_features(images)),
+            )
             registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             if artifact is not None:
@@ -258,7 +263,7 @@ class Catalog(Writing):
             self.folder.save(bridge="" if artifact is None else locked.space.id)
             self._reopen()
             if before and before != self.folder.manifest.bridge:
-                self._readers.wait(lambda shelf: shelf.model.bridge.id == before)
+                self._readers.wait(lambda context: context.model.bridge.id == before)
                 self.index.drop_space(before)
                 shutil.rmtree(self.folder.space(before), ignore_errors=True)
         return self.folder.manifest.bridge or self.model.conse.space.id
@@ -287,7 +292,7 @@ class Catalog(Writing):
             moved = move(self.folder, self.index, address, progress, shape)
             old, self.index = self.index, open_index(self.folder)
             self._reshelve()
-            self._readers.wait(lambda shelf: shelf.index is old)
+            self._readers.wait(lambda context: context.index is old)
             old.close()
         return moved
 

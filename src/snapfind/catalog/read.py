@@ -59,8 +59,8 @@ class Reading(Opened):
         marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
         query = as_query(wanted, filter, box, regions, category, marked)
         query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
-        with self._reading(model) as shelf:
-            return search(query, shelf, limit=limit, offset=offset)
+        with self._reading(model) as context:
+            return search(query, context, limit=limit, offset=offset)
 
     def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
         """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
@@ -78,18 +78,18 @@ class Reading(Opened):
 
         Raises BadPicture.
         """
-        return regions_of(photo, self.shelf)
+        return regions_of(photo, self.context)
 
     def compare(self, photo_a: Photo, photo_b: Photo) -> float:
         """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
-        return compare(photo_a, photo_b, self.shelf)
+        return compare(photo_a, photo_b, self.context)
 
     def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
         """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
 
         Heat maps 0..1. Raises BadPicture, NotFound.
         """
-        limits, encoder = Limits.of(self.settings), self.shelf.model.photo
+        limits, encoder = Limits.of(self.settings), self.context.model.photo
         image = load(photo, limits, side=2 * encoder.preprocessing.source_side)
         part = image.crop(box.pixels(*image.size)) if box else image
         return explain(part, load(self.picture(product, picture), limits), encoder)

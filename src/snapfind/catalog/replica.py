@@ -25,7 +25,7 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.events.store import EventStore
 from snapfind.index.filters import Filter
 from snapfind.index.qdrant.cluster import Cluster
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["Lent", "Replica", "open_replica"]
 
@@ -102,13 +102,13 @@ class Replica(Reading):
 
     def search(self, *wanted: Any, **options: Any) -> Answer:
         """As `Reading.search`."""
-        before = self.shelf
+        before = self.context
         try:
             return super().search(*wanted, **options)
         except SnapfindError:
             with self._following:
                 self._follow()
-            if self.shelf is before:
+            if self.context is before:
                 self._check_model()
                 raise
             return super().search(*wanted, **options)
@@ -118,7 +118,7 @@ class Replica(Reading):
         self._look()
         return super().info()
 
-    def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
+    def _reading(self, model: str | None = None) -> AbstractContextManager[SearchContext]:
         self._look()
         self._check_model()
         return super()._reading(model)
@@ -161,7 +161,7 @@ class Replica(Reading):
             log.warning("%s changed and cannot be followed yet: %s", self.folder.path, error)
             return
         if before[2] is not self.index:
-            self._readers.wait(lambda shelf: shelf.index is before[2])
+            self._readers.wait(lambda context: context.index is before[2])
             before[2].close()
 
     def _moved(self, before: Lent) -> Cluster:

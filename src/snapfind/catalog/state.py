@@ -25,7 +25,7 @@ from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.media.image.decode import Decode, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 if TYPE_CHECKING:
     from snapfind.events.store import EventStore
@@ -96,27 +96,28 @@ class Opened:
 
     def _reshelve(self) -> None:
         answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]
-        self._shelves = {
-            own.photo.space.id: registry.shelf(self.folder, self.index, own, self.settings) for own in answering
+        self._contexts = {
+            own.photo.space.id: registry.search_context(self.folder, self.index, own, self.settings)
+            for own in answering
         }
-        self.shelf = self._shelves[self.model.photo.space.id]
-        self.trial = Trial(**told) if (told := self.folder.manifest.trial) and told["model"] in self._shelves else None
+        self.context = self._contexts[self.model.photo.space.id]
+        self.trial = Trial(**told) if (told := self.folder.manifest.trial) and told["model"] in self._contexts else None
 
-    def shelf_of(self, model: str | None) -> Shelf:
+    def context_of(self, model: str | None) -> SearchContext:
         """What a model searches; None: the one that answers. Raises NotFound, BadInput when it is not built."""
         if model is None:
-            return self.shelf
+            return self.context
         known = self.folder.manifest.models
         if model not in known:
             raise NotFound(f"no model {model!r}; there are: {', '.join(known)}", field="model")
-        if model not in self._shelves:
+        if model not in self._contexts:
             raise BadInput(f"model {model} is not built to the end; run: snapfind model build", field="model")
-        return self._shelves[model]
+        return self._contexts[model]
 
-    def _reading(self, model: str | None = None) -> AbstractContextManager[Shelf]:
-        """That shelf, which stays whole until the block ends. Raises as `shelf_of`."""
+    def _reading(self, model: str | None = None) -> AbstractContextManager[SearchContext]:
+        """Hold the search context of a model until the block ends. Raises the errors of `context_of`."""
         self._check_process()
-        return self._readers.of(lambda: self.shelf_of(model))
+        return self._readers.of(lambda: self.context_of(model))
 
     def _check_process(self) -> None:
         """Threads of the encoder and of the engine do not live in a forked child: a search would wait for ever there.

@@ -50,7 +50,7 @@ def quantise(
 
 def _switched(opened: "Catalog", name: str, shop: Path) -> str:
     """Switches, with the reranker that the model before has; what to tell of it."""
-    before, active = opened.shelf, opened.info()["model"]
+    before, active = opened.context, opened.info()["model"]
     opened.switch(name)
     if before.reranker is not None:
         opened.rerank("geometry")

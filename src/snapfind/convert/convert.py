@@ -63,7 +63,7 @@ def convert(source: str, folder: Path, precision: str, told: Callable[[str], Non
         "cosine_pictures": round(agreed.pictures, 6),
         "cosine_texts": round(agreed.texts, 6) if tower.words else None,
         "pixels_off": agreed.pixels_off,
-        "picture_ms": round(milliseconds(lambda: tower.look(picture)), 1),
+        "picture_ms": round(milliseconds(lambda: tower.extract_features(picture)), 1),
         "picture_ms_torch": round(milliseconds(lambda: pictures_by_torch(original, picture)), 1),
     }
     words = tower.words
@@ -77,7 +77,7 @@ def neighbours(made: Converted, images: Sequence[Image], progress: Progress | No
     PyTorch finds which the artifact finds too.
     """
     exact = pictures_by_torch(made.original, images, progress)
-    ours = unit(made.tower.look(images).pooled)
+    ours = unit(made.tower.extract_features(images).pooled)
     cosines = (exact * ours).sum(axis=1)
     return {
         "pictures": len(images),

@@ -151,4 +151,4 @@ def _agreement(
 
 def _milliseconds(encoder: PhotoEncoder, images: Sequence[Image]) -> float:
     """A picture, decoded ones, as many at a time as are given."""
-    return milliseconds(lambda: encoder.look(images)) / len(images)
+    return milliseconds(lambda: encoder.extract_features(images)) / len(images)

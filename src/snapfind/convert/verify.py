@@ -34,7 +34,7 @@ class Agreement:
 def agreement(original: Original, tower: Tower, *, pixels_off: float = 0.0) -> Agreement:
     """Of the library's own way from picture or text to row, with an artifact of it."""
     pictures = golden_pictures()
-    seen = _least(pictures_by_torch(original, pictures), unit(tower.look(pictures).pooled))
+    seen = _least(pictures_by_torch(original, pictures), unit(tower.extract_features(pictures).pooled))
     read = 1.0
     if original.words is not None and tower.words is not None:
         read = _least(_texts_by_torch(original, SAMPLES), tower.words.texts(SAMPLES, "query"))

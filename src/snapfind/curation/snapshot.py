@@ -1,4 +1,4 @@
-"""The whole catalogue as arrays: a row for each picture, in order of product and name, as files lie in folders."""
+"""A catalog as arrays, with one row for each picture, in the order of product and file name."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,21 @@ from snapfind.index.base import Point
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.prefetch import ahead
 
-__all__ = ["Progress", "Seen", "image_of", "see"]
+__all__ = ["CatalogSnapshot", "Progress", "image_of", "take_snapshot"]
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """`points` (n), their `vectors` (n, d) of the active space, `thumbs` (n, 48, 48, 3) uint8, and each's product as a
-    number (n,) into `products`. About 15 kB a picture.
+class CatalogSnapshot:
+    """Pictures of a catalog. Takes about 15 kB for each picture.
+
+    Attributes:
+        points: Points of n pictures.
+        vectors: Embeddings in the active space, shape (n, d).
+        thumbs: Thumbnails, uint8 of shape (n, 48, 48, 3).
+        numbers: Index of each picture's product in `products`, shape (n,).
+        products: Ids of the products.
     """
 
     points: Sequence[Point]
@@ -36,12 +42,12 @@ class Seen:
     products: Sequence[str]
 
     def shown(self, row: int) -> Shown:
-        """The picture of a row."""
+        """Return the picture of a row as an item of a finding."""
         payload = self.points[row].payload
         return Shown(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
 
     def pictures_of(self, product: str) -> set[str]:
-        """The ids of all pictures of a product."""
+        """Return the point ids of all pictures of a product."""
         return self._own.get(product, set())
 
     @cached_property
@@ -52,36 +58,56 @@ class Seen:
         return own
 
     def title(self, row: int) -> str:
-        """What the product of a row is called."""
+        """Return the title of a row's product, or its id."""
         payload = self.points[row].payload
         return str(payload.get("title") or payload["_product"])
 
     def category(self, row: int) -> str:
-        """The category of the product of a row."""
+        """Return the category of a row's product."""
         return str(self.points[row].payload.get("category", ""))
 
 
-def see(catalogue: Catalog, progress: Progress | None = None) -> Seen:
-    """Every picture that has a vector of the active space; one whose copy is gone gets a grey thumb."""
+def take_snapshot(catalogue: Catalog, progress: Progress | None = None) -> CatalogSnapshot:
+    """Read all pictures that have an embedding in the active space.
+
+    Args:
+        catalogue: Catalog to read.
+        progress: Called with (pictures done, pictures in total).
+
+    Returns:
+        The pictures. A picture without a stored copy has a gray thumbnail.
+    """
     space = catalogue.model.photo.space
     points = [point for point in catalogue.points(vectors=True) if space.id in point.vectors]
     points.sort(key=lambda point: (str(point.payload["_product"]), str(point.payload["_picture"])))
     thumbs = np.full((len(points), SIDE, SIDE, 3), 128, np.uint8)
     with ThreadPoolExecutor(max(1, catalogue.settings.whole("threads") or 2)) as pool:
-        for row, (_, made) in enumerate(ahead(pool, partial(_thumb, catalogue), points, 64)):
-            if made is not None:
-                thumbs[row] = made
+        for row, (_, thumbnail) in enumerate(ahead(pool, partial(_thumb, catalogue), points, 64)):
+            if thumbnail is not None:
+                thumbs[row] = thumbnail
             if progress and row % 50 == 0:
                 progress(row, len(points))
     vectors = (
         np.stack([point.vectors[space.id] for point in points]) if points else np.empty((0, space.dim), np.float32)
     )
     products, numbers = np.unique([str(point.payload["_product"]) for point in points], return_inverse=True)
-    return Seen(points, vectors, thumbs, numbers, products.tolist())
+    return CatalogSnapshot(points, vectors, thumbs, numbers, products.tolist())
 
 
 def image_of(catalogue: Catalog, point: str, side: int | None = None) -> Image.Image:
-    """The kept copy of a picture. Raises BadPicture."""
+    """Load the stored copy of a picture.
+
+    Args:
+        catalogue: Catalog of the picture.
+        point: Id of its point.
+        side: Longest side in pixels to decode to, or None for the full size.
+
+    Returns:
+        The image.
+
+    Raises:
+        BadPicture: If there is no copy or it cannot be decoded.
+    """
     return load(catalogue.folder.copy_of(point), Limits.of(catalogue.settings), side=side)
 
 

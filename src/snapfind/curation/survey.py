@@ -1,70 +1,80 @@
-"""A look at the whole catalogue: everything that this room can find, as findings. It changes nothing."""
+"""Survey of a catalog: runs all detectors and stores the findings. It does not change the catalog."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.errors import BadInput
-from snapfind.curation.detect.duplicate_findings import copies_found
-from snapfind.curation.detect.image_findings import faults_found, few_found, outliers_found
-from snapfind.curation.detect.label_findings import categories_found, products_found
+from snapfind.curation.detect.duplicate_findings import duplicate_findings
+from snapfind.curation.detect.image_findings import image_quality_findings, outlier_findings, small_category_findings
+from snapfind.curation.detect.label_findings import category_findings, product_findings
 from snapfind.curation.findings import KINDS, Finding, Findings
 from snapfind.curation.journal import dismissed
-from snapfind.curation.snapshot import Progress, Seen, see
+from snapfind.curation.snapshot import CatalogSnapshot, Progress, take_snapshot
 
 __all__ = ["survey"]
 
-_PARTS = 5  # after the pictures were read
+_PARTS = 5  # steps after the pictures are read
 
 
 def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
-    """Look, keep what was found in the catalogue's folder, and return it; what was dismissed is left out.
+    """Run all detectors on a catalog and store the findings in its folder.
 
-    About 20 ms a picture on two cores, and 10 seconds for learning what spoilt pictures look like. What is hidden is
-    not looked at. Raises BadInput where there is no picture.
+    Takes about 20 ms for each picture on two cores, and 10 seconds to fit the image-quality detectors. Hidden pictures
+    are skipped.
+
+    Args:
+        catalogue: Catalog to survey.
+        progress: Called with (steps done, steps in total).
+
+    Returns:
+        The findings, without dismissed ones.
+
+    Raises:
+        BadInput: If the catalog has no picture.
     """
-    seen = see(catalogue, progress)
-    if not seen.points:
-        raise BadInput(f"{catalogue.folder.path} has no picture to look at; add the catalogue first")
-    total = len(seen.points)
+    snapshot = take_snapshot(catalogue, progress)
+    if not snapshot.points:
+        raise BadInput(f"{catalogue.folder.path} has no pictures; add products first")
+    total = len(snapshot.points)
 
-    def tell(part: int) -> None:
+    def report(part: int) -> None:
         if progress:
             progress(total + part * total // _PARTS, 2 * total)
 
-    found = []
-    copies, groups = copies_found(seen)
-    tell(1)
-    found += [*copies, *categories_found(seen, groups)]
-    tell(2)
-    found += products_found(seen, groups)
-    tell(3)
-    taken = {one.shown[0].picture for one in found if one.change and one.change.verb == "hide"}
-    found += faults_found(catalogue, seen)
-    tell(4)
-    found += [one for one in outliers_found(seen, groups) if one.shown[0].picture not in taken]
-    found += few_found(seen)
-    tell(5)
+    findings = []
+    copies, groups = duplicate_findings(snapshot)
+    report(1)
+    findings += [*copies, *category_findings(snapshot, groups)]
+    report(2)
+    findings += product_findings(snapshot, groups)
+    report(3)
+    taken = {one.shown[0].picture for one in findings if one.change and one.change.verb == "hide"}
+    findings += image_quality_findings(catalogue, snapshot)
+    report(4)
+    findings += [one for one in outlier_findings(snapshot, groups) if one.shown[0].picture not in taken]
+    findings += small_category_findings(snapshot)
+    report(5)
     known = dismissed(catalogue.folder.path)
-    found = [_with_removed(one, seen) for one in found if one.id not in known]
+    findings = [_with_removed(one, snapshot) for one in findings if one.id not in known]
     order = {kind: place for place, kind in enumerate(KINDS)}
-    found.sort(key=lambda one: (order[one.kind], -one.score, one.id))
-    made = Findings(
+    findings.sort(key=lambda one: (order[one.kind], -one.score, one.id))
+    result = Findings(
         datetime.now(UTC).isoformat(timespec="seconds"),
         len(catalogue),
         total,
         catalogue.model.photo.space.id,
-        tuple(found),
+        tuple(findings),
     )
-    made.save(catalogue.folder.path)
-    return made
+    result.save(catalogue.folder.path)
+    return result
 
 
-def _with_removed(one: Finding, seen: Seen) -> Finding:
-    """The finding, its change with the products that it would take out of the search."""
+def _with_removed(one: Finding, snapshot: CatalogSnapshot) -> Finding:
+    """Add the products that a change would remove from the search."""
     if one.change is None or one.change.verb != "hide":
         return one
     hidden = set(one.change.pictures)
     products = dict.fromkeys(shown.product for shown in one.shown if shown.picture in hidden)
-    removed = tuple(product for product in products if seen.pictures_of(product) <= hidden)
+    removed = tuple(product for product in products if snapshot.pictures_of(product) <= hidden)
     return replace(one, change=replace(one.change, removes=removed), safe=one.safe and not removed)

@@ -1,7 +1,7 @@
-"""An affine map for each role, that of photos and that of catalogue pictures: rows are made unit, the mean of the role
-is taken off, and a matrix of the role follows.
+"""Adapter: an affine map of features to embeddings, with separate weights for photos and product pictures.
 
-encoders/adapters/fit.py fits one to a catalogue; learnt heads have the same form. The PhotoEncoder applies it.
+Features are normalized, centered on the mean of the role, and multiplied by the matrix of the role.
+encoders/adapters/fit.py fits an adapter to a catalog. Trained heads have the same form.
 """
 
 import hashlib
@@ -24,15 +24,21 @@ _ROLES: tuple[Role, Role] = ("query", "catalogue")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """`weights` holds `{role}_mean` (d,) and `{role}_matrix` (d, e) float32; `encoder` names the raw space it maps."""
+    """Weights of an adapter.
+
+    Attributes:
+        encoder: Id of the raw space that it maps.
+        weights: `{role}_mean` of shape (d,) and `{role}_matrix` of shape (d, e) for both roles, float32.
+        metadata: Further entries of the manifest.
+    """
 
     encoder: str
     weights: dict[str, Vectors]
-    told: dict[str, object] = field(default_factory=dict)
+    metadata: dict[str, object] = field(default_factory=dict)
 
     @property
     def dim(self) -> int:
-        """Length of the vectors that come out."""
+        """Dimensions of the embeddings."""
         return int(self.weights["query_matrix"].shape[1])
 
     @property
@@ -44,28 +50,52 @@ class Adapter:
         return digest.hexdigest()
 
     def project(self, features: Vectors, role: Role) -> Vectors:
-        """(n, d) raw features of that role -> (n, dim) float32, unit rows."""
+        """Map features to embeddings.
+
+        Args:
+            features: Raw features of shape (n, d).
+            role: Role of the images.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
         return unit((unit(features) - self.weights[f"{role}_mean"]) @ self.weights[f"{role}_matrix"])
 
     def save(self, folder: Path) -> None:
-        """Writes manifest.json and weights.safetensors with golden vectors; the manifest last, to seal it."""
+        """Write weights.safetensors with golden vectors, then manifest.json, which marks the folder as complete."""
         folder.mkdir(parents=True, exist_ok=True)
         features = _golden_features(len(self.weights["query_mean"]))
         golden = {f"{role}_golden": self.project(features, role) for role in _ROLES}
         (folder / "weights.safetensors").write_bytes(save({**self.weights, **golden}))
-        manifest = {"kind": "adapter", "encoder": self.encoder, "dim": self.dim, "identity": self.identity, **self.told}
+        manifest = {
+            "kind": "adapter",
+            "encoder": self.encoder,
+            "dim": self.dim,
+            "identity": self.identity,
+            **self.metadata,
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
     @classmethod
     def nothing(cls, encoder: str, d: int) -> "Adapter":
-        """The map that changes nothing, of features of length d."""
+        """Build the adapter that only normalizes features of length d."""
         zero, one = np.zeros(d, np.float32), np.eye(d, dtype=np.float32)
         means, matrices = {f"{role}_mean": zero for role in _ROLES}, {f"{role}_matrix": one for role in _ROLES}
         return cls(encoder, means | matrices)
 
     @classmethod
     def load(cls, folder: Path) -> "Adapter":
-        """Raises ModelBroken where the files or the golden vectors do not agree."""
+        """Read an adapter.
+
+        Args:
+            folder: Folder that `save` wrote.
+
+        Returns:
+            The adapter.
+
+        Raises:
+            ModelBroken: If a file is missing or damaged, or a golden vector differs.
+        """
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             weights = load((folder / "weights.safetensors").read_bytes())
@@ -73,17 +103,19 @@ class Adapter:
             identity = manifest.pop("identity")
             adapter = cls(manifest.pop("encoder"), weights, manifest)
             features = _golden_features(len(weights["query_mean"]))
-            found = {role: adapter.project(features, role) for role in _ROLES}
+            computed = {role: adapter.project(features, role) for role in _ROLES}
         except Exception as problem:
-            raise ModelBroken(f"adapter {folder} is not whole ({problem}); fit it anew") from problem
+            raise ModelBroken(f"adapter {folder} is damaged ({problem}); fit it again") from problem
         if adapter.identity != identity:
-            raise ModelBroken(f"adapter {folder}: its weights are not those of its manifest; fit it anew")
+            raise ModelBroken(f"adapter {folder}: weights.safetensors does not match the manifest; fit it again")
         for role in _ROLES:
-            check_golden(found[role], golden[role], f"adapter {folder}")
+            check_golden(computed[role], golden[role], f"adapter {folder}")
         return adapter
 
 
 def _golden_features(d: int) -> Vectors:
-    """(3, d) drawn features, the same everywhere."""
-    drawn: Vectors = np.abs(np.cos(np.arange(1, 4)[:, None] * np.arange(d) * 0.37), dtype=np.float64).astype(np.float32)
-    return drawn
+    """Return deterministic features of shape (3, d)."""
+    features: Vectors = np.abs(np.cos(np.arange(1, 4)[:, None] * np.arange(d) * 0.37), dtype=np.float64).astype(
+        np.float32
+    )
+    return features

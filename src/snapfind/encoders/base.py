@@ -1,4 +1,4 @@
-"""The Encoder port: pictures and texts in, unit vectors of one space out."""
+"""Protocol of encoders: images and texts to embeddings of one space."""
 
 import hashlib
 import json
@@ -18,7 +18,15 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Encoder + adapter + preprocessing. `id` is a name and the hash of all three; vectors of two spaces never mix."""
+    """Embedding space: encoder, adapter and preprocessing. Embeddings of two spaces are never compared.
+
+    Attributes:
+        id: Name and hash of the encoder, the adapter and the preprocessing.
+        dim: Dimensions of the embeddings.
+        encoder: Name of the encoder.
+        languages: Codes of the languages that a text encoder supports.
+        preprocessing: What happens to an input before the network.
+    """
 
     id: str
     dim: int
@@ -28,23 +36,51 @@ class Space:
 
 
 class Encoder(Protocol):
-    """Turns pictures and texts into unit vectors of one space; the two roles may differ in their transform.
+    """Maps images and texts to unit vectors of one space. The two roles may use different transforms.
 
-    >>> vectors = encoder.images([photo], role="query")      # (1, space.dim) float32, unit rows
+    Example:
+        >>> vectors = encoder.images([photo], role="query")      # (1, space.dim) float32, unit rows
     """
 
     space: Space
 
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
-        """RGB pictures, displayed upright, of any size -> (n, dim) float32, unit rows."""
+        """Encode images.
+
+        Args:
+            images: n upright RGB images of any size.
+            role: "query" for shopper photos, "catalogue" for product pictures.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
         ...
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """(n, dim) float32, unit rows. Raises NoText where the encoder has no text side."""
+        """Encode texts.
+
+        Args:
+            texts: n texts.
+            role: "query" for what shoppers type, "catalogue" for texts of products.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+
+        Raises:
+            NoText: If the encoder has no text side.
+        """
         ...
 
 
 def space_id(name: str, *parts: object) -> str:
-    """A name and the hash of all that changes a vector."""
-    told = json.dumps(parts, sort_keys=True)
-    return f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    """Build the id of a space.
+
+    Args:
+        name: Readable prefix.
+        parts: JSON values of everything that changes an embedding.
+
+    Returns:
+        The name with a hash of 8 hexadecimal digits.
+    """
+    content = json.dumps(parts, sort_keys=True)
+    return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""ONNX Runtime as every encoder here runs it: on the processor, its threads asleep while they wait."""
+"""ONNX Runtime sessions of the encoders: on the CPU, without spinning threads."""
 
 import os
 import platform
@@ -15,9 +15,18 @@ __all__ = ["open_session"]
 
 
 def open_session(model: bytes, threads: int) -> "InferenceSession":
-    """`threads` 0 takes one for each core that this process may use.
+    """Open a model.
 
-    Raises ModelBroken when ONNX Runtime cannot read the model, OutOfMemory.
+    Args:
+        model: Content of an ONNX file.
+        threads: Number of threads. 0 uses one for each core that this process may use.
+
+    Returns:
+        The session.
+
+    Raises:
+        ModelBroken: If ONNX Runtime cannot read the model.
+        OutOfMemory: If there is not enough memory.
     """
     import onnxruntime
 
@@ -27,7 +36,7 @@ def open_session(model: bytes, threads: int) -> "InferenceSession":
     # Spinning threads gain nothing for one query and take the cores from the index and from other queries
     # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if _overflows():  # another way, exact and slower
+    if _overflows():  # exact and slower
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -39,14 +48,14 @@ def open_session(model: bytes, threads: int) -> "InferenceSession":
 
 @cache
 def _overflows() -> bool:
-    """Whether sums of products of 8 bits overflow: on x86 without VNNI, and where nothing tells that it has it."""
+    """Tell whether 8-bit products may overflow: on x86 without VNNI, or if VNNI is unknown."""
     if platform.machine().lower() not in {"x86_64", "amd64", "i386", "i686"}:
         return False
-    told = Path("/proc/cpuinfo")
-    return not told.exists() or "vnni" not in told.read_text()
+    cpuinfo = Path("/proc/cpuinfo")
+    return not cpuinfo.exists() or "vnni" not in cpuinfo.read_text()
 
 
 def _cores() -> int:
-    """Cores that this process may use: in a container fewer than the machine has."""
+    """Return the number of cores that this process may use, which may be fewer than the machine has."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

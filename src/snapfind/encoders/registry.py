@@ -1,6 +1,6 @@
-"""Opens image encoders: by name or folder, or by a model's entry in the manifest of a catalog.
+"""Opens image encoders by name, by folder, or by the entry of a model in the manifest of a catalog.
 
-`KINDS` is the one table of encoder kinds. A new kind is one file with its loader and one line here, or one call of
+`KINDS` is the table of encoder kinds. A new kind needs a file with its loader and a line here, or a call of
 `register_kind` from outside the package.
 """
 
@@ -58,23 +58,23 @@ class ModelEntry:
         return self.state == "ready"
 
     def as_ready(self) -> Self:
-        """The same entry for a model that is built to the end."""
+        """Return the entry of the completed model."""
         return replace(self, state="ready")
 
     def as_dict(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Return the values for the manifest."""
         return asdict(self)
 
 
 class ModelFolders(Protocol):
-    """Where a catalog keeps what its models are made of."""
+    """Folders of a catalog's models."""
 
     def space(self, model: str) -> Path:
-        """Folder of what was fitted or trained for a model."""
+        """Return the folder of what was fitted or trained for a model."""
         ...
 
     def encoder(self, raw: str) -> Path:
-        """Folder of a converted encoder, named by its raw space."""
+        """Return the folder of a converted encoder, named by its raw space."""
         ...
 
 
@@ -84,7 +84,7 @@ class EncoderKind:
 
     Attributes:
         load: (base, folders, threads) -> the network. Models of one kind and base share it.
-        own_heads: Whether `load` reads the adapter too; else it lies in the model's own folder.
+        own_heads: Whether `load` reads the adapter too. Otherwise it is in the model's own folder.
     """
 
     load: Callable[[str, ModelFolders, int], PhotoEncoder]
@@ -137,8 +137,8 @@ def open_model_entry(
         name: Name of the model, that of its space.
         entry: Its entry in the manifest.
         folders: Where the catalog keeps its parts.
-        threads: Of the network; 0 takes one for each core.
-        networks: Open networks by kind and base; models that share a network share its memory.
+        threads: Number of threads. 0 uses one for each core.
+        networks: Open networks by kind and base. Models that share a network share its memory.
 
     Returns:
         The encoder, with the adapter where there is one.
@@ -168,12 +168,19 @@ def open_encoder(name: str, *, threads: int = 0) -> PhotoEncoder:
 
 
 def is_tower(folder: Path) -> bool:
-    """Whether the folder holds an artifact of `snapfind model convert`."""
+    """Tell whether a folder is an artifact of `snapfind model convert`."""
     return kind_of(folder) == KIND
 
 
 def kind_of(folder: Path) -> str:
-    """What an artifact's manifest calls it: "tower", "encoder" (trained, or int8), "adapter"; "" of no artifact."""
+    """Read the kind of an artifact.
+
+    Args:
+        folder: Folder of the artifact.
+
+    Returns:
+        "tower", "encoder" (trained or int8) or "adapter". Empty if the folder is no artifact.
+    """
     try:
         return str(json.loads((folder / "manifest.json").read_bytes())["kind"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,7 +1,7 @@
-"""Photos of searches, kept only where the shop asks for it (`keep_photos`): what learning from clicks needs.
+"""Stored query photos, for training on clicks. Photos are stored only with the setting `keep_photos`.
 
-A photo is kept small, as a JPEG without metadata, under the id of its search, and goes with the search's events: after
-`event_days`, and when the session is forgotten.
+A photo is stored as a small JPEG without metadata, under the id of its search. It is deleted with the events of the
+search: after `event_days`, and when the session is forgotten.
 """
 
 import re
@@ -19,13 +19,18 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class KeptPhotos:
-    """A folder of photos by the id of the search."""
+    """Folder of query photos, by search id."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def keep(self, search: str, photo: Image) -> None:
-        """Keep a photo, or the searched part of one; an id that is no plain word is left out."""
+        """Store a photo.
+
+        Args:
+            search: Id of the search. An id with other characters than letters, digits, `_` and `-` is ignored.
+            photo: The photo, or its searched part.
+        """
         if _ID.fullmatch(search):
             path = self._path(search)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,19 +39,41 @@ class KeptPhotos:
             draft.replace(path)
 
     def find(self, search: str) -> Path | None:
-        """Where the photo of a search lies; None where none was kept."""
+        """Find the photo of a search.
+
+        Args:
+            search: Id of the search.
+
+        Returns:
+            Path of the JPEG, or None if no photo is stored.
+        """
         path = self._path(search) if _ID.fullmatch(search) else None
         return path if path is not None and path.is_file() else None
 
     def forget(self, searches: Iterable[str]) -> int:
-        """Delete the photos of those searches; returns how many there were."""
-        found = [path for search in searches if (path := self.find(search)) is not None]
-        for path in found:
+        """Delete the photos of searches.
+
+        Args:
+            searches: Ids of the searches.
+
+        Returns:
+            Number of deleted photos.
+        """
+        paths = [path for search in searches if (path := self.find(search)) is not None]
+        for path in paths:
             path.unlink(missing_ok=True)
-        return len(found)
+        return len(paths)
 
     def prune(self, days: float, *, now: datetime | None = None) -> int:
-        """Delete what is older than so many days; returns how many."""
+        """Delete old photos.
+
+        Args:
+            days: Age from which photos are deleted.
+            now: Current time. Defaults to the clock of the machine.
+
+        Returns:
+            Number of deleted photos.
+        """
         oldest = (now or datetime.now(UTC)).timestamp() - 86_400 * days
         old = [path for path in self if path.stat().st_mtime < oldest]
         for path in old:

@@ -1,7 +1,7 @@
-"""What the events say of the search, read from their Parquet export by DuckDB: plain figures, no model.
+"""Search statistics from the Parquet export of the events, computed by DuckDB.
 
-Products that were shown are the `impression` events; a search whose page reports none counts its `results` as shown.
-A click belongs to the search and the product that it names, wherever the product stood.
+Impressions are the `impression` events. If a search has none, its `results` count as impressions. A click belongs to
+its search and product, at any position.
 """
 
 import math
@@ -49,8 +49,15 @@ select seen.*, clicks.product is not null as clicked from seen left join clicks 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the answers, from 1: how often something was shown there and clicked; `rate` is their ratio, with
-    its 95 % interval after Wilson (1927).
+    """Click-through rate at a position.
+
+    Attributes:
+        position: Position in the answer, from 1.
+        shown: Number of impressions.
+        clicked: Number of clicks.
+        rate: Click-through rate.
+        low: Lower bound of its 95 % interval (Wilson 1927).
+        high: Upper bound.
     """
 
     position: int
@@ -63,7 +70,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """What was searched for `times` times without a confident match; a search by photo alone has no text."""
+    """A query that was searched `times` times without a confident match. A query by photo alone has no text."""
 
     text: str
     filter: str
@@ -73,7 +80,7 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Shoppers who were given the category `before` chose `category`, `times` times."""
+    """A category change: shoppers switched from `before` to `category`, `times` times."""
 
     before: str
     category: str
@@ -82,9 +89,14 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of the catalogue shoppers get to see: products shown and clicked at least once, of `products`.
+    """Catalog coverage.
 
-    `share` is shown / products; `half` is the smallest number of products that got half of all that was shown.
+    Attributes:
+        products: Number of products in the catalog.
+        shown: Number of products with at least one impression.
+        clicked: Number of products with at least one click.
+        share: shown / products.
+        half: Smallest number of products that got half of the impressions.
     """
 
     products: int
@@ -96,10 +108,12 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """How much the ranker leaves to chance. `known` 0..1 is the part of what was shown with a propensity.
+    """Exploration of the ranker.
 
-    `share` 0..1 is the mean of 1 - propensity over that part: the chance that a second draw would have shown another
-    product there. A ranker that draws nothing has 0.
+    Attributes:
+        shown: Number of impressions.
+        known: Fraction of impressions with a propensity, 0..1.
+        share: Mean of 1 - propensity over these, 0..1. It is 0 for a deterministic ranker.
     """
 
     shown: int
@@ -109,9 +123,16 @@ class Exploration:
 
 @contextmanager
 def opened(events: Path) -> Iterator[Any]:
-    """A DuckDB connection with the views `happened` (the events) and `shown` (product by product, with `clicked`).
+    """Open an export in DuckDB.
 
-    Raises BadInput for what is no Parquet export of events.
+    Args:
+        events: Parquet file of `export_events`.
+
+    Yields:
+        A connection with the views `happened` (events) and `shown` (impressions, with `clicked`).
+
+    Raises:
+        BadInput: If the file is missing or is no export of events.
     """
     import duckdb
 
@@ -128,57 +149,108 @@ def opened(events: Path) -> Iterator[Any]:
 
 
 def click_rates(events: Path, *, most: int = 50) -> tuple[Place, ...]:
-    """Clicks by position, from the first place down. The rate mixes what stands there with who looks there."""
-    asked = """select position, count(*), count(*) filter (clicked) from shown
+    """Compute click-through rates by position. They mix relevance and position bias.
+
+    Args:
+        events: Parquet file of `export_events`.
+        most: Number of positions.
+
+    Returns:
+        Rates from position 1 on.
+    """
+    query = """select position, count(*), count(*) filter (clicked) from shown
         where position is not null group by position order by position limit ?"""
     with opened(events) as connection:
         return tuple(
             Place(place, shown, clicked, clicked / shown, *wilson(clicked, shown))
-            for place, shown, clicked in connection.execute(asked, [most]).fetchall()
+            for place, shown, clicked in connection.execute(query, [most]).fetchall()
         )
 
 
 def unmatched(events: Path, *, most: int = 20) -> tuple[Unmatched, ...]:
-    """What was searched for most often with the verdict `none` or without any hit."""
-    asked = """select text, filter, photos > 0, count(*) as times from happened
+    """List the most frequent queries with the verdict `none` or without hits.
+
+    Args:
+        events: Parquet file of `export_events`.
+        most: Number of queries.
+
+    Returns:
+        Queries, most frequent first.
+    """
+    query = """select text, filter, photos > 0, count(*) as times from happened
         where kind = 'search' and (verdict = 'none' or verdict = '' and len(results) = 0)
         group by all order by times desc, text, filter, 3 limit ?"""
     with opened(events) as connection:
-        return tuple(Unmatched(*row) for row in connection.execute(asked, [most]).fetchall())
+        return tuple(Unmatched(*row) for row in connection.execute(query, [most]).fetchall())
 
 
 def switches(events: Path, *, most: int = 20) -> tuple[Switch, ...]:
-    """The changes of category that shoppers made most often: where the guess of the category is wrong."""
-    asked = """select coalesce("before", ''), category, count(*) as times from happened
+    """List the most frequent category changes, which show wrong category predictions.
+
+    Args:
+        events: Parquet file of `export_events`.
+        most: Number of category changes.
+
+    Returns:
+        Category changes, most frequent first.
+    """
+    query = """select coalesce("before", ''), category, count(*) as times from happened
         where kind = 'category_switch' group by all order by times desc, 1, 2 limit ?"""
     with opened(events) as connection:
-        return tuple(Switch(*row) for row in connection.execute(asked, [most]).fetchall())
+        return tuple(Switch(*row) for row in connection.execute(query, [most]).fetchall())
 
 
 def coverage(events: Path, products: int) -> Coverage:
-    """Of a catalogue with so many `products`. Raises BadInput for fewer than one."""
+    """Compute the catalog coverage.
+
+    Args:
+        events: Parquet file of `export_events`.
+        products: Number of products in the catalog.
+
+    Returns:
+        The coverage.
+
+    Raises:
+        BadInput: If `products` is less than one.
+    """
     if products < 1:
         raise BadInput(f"a catalogue of {products} products has nothing to show", field="products")
-    asked = """with each as
+    query = """with each as
         (select product, count(*) as times, bool_or(clicked) as clicked from shown group by product),
         ranked as (select *, sum(times) over (order by times desc, product) - times as above from each)
         select count(*), count(*) filter (clicked), count(*) filter (2 * above < (select sum(times) from each))
         from ranked"""
     with opened(events) as connection:
-        shown, clicked, half = connection.execute(asked).fetchone()
+        shown, clicked, half = connection.execute(query).fetchone()
     return Coverage(products, shown, clicked, min(1.0, shown / products), half)
 
 
 def exploration(events: Path) -> Exploration:
-    """Of everything that was shown."""
-    asked = "select count(*), count(propensity), coalesce(avg(1 - propensity), 0) from shown"
+    """Compute the exploration of the ranker over all impressions.
+
+    Args:
+        events: Parquet file of `export_events`.
+
+    Returns:
+        The exploration.
+    """
+    query = "select count(*), count(propensity), coalesce(avg(1 - propensity), 0) from shown"
     with opened(events) as connection:
-        shown, known, share = connection.execute(asked).fetchone()
+        shown, known, share = connection.execute(query).fetchone()
     return Exploration(shown, known / shown if shown else 0.0, share)
 
 
 def wilson(found: int, tries: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a rate, sensible for few tries too."""
+    """Compute the Wilson score interval of a rate.
+
+    Args:
+        found: Number of successes.
+        tries: Number of trials, at least 1.
+        z: Quantile of the normal distribution. 1.96 gives a 95 % interval.
+
+    Returns:
+        Lower and upper bound.
+    """
     rate, spread = found / tries, z * z / tries
     middle = (rate + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / tries + spread / (4 * tries))

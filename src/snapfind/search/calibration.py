@@ -1,11 +1,13 @@
-"""Similarities into probabilities: that a hit is the product asked for, and the verdict in a word.
+"""Calibration: the probability that a hit is the product of the query, and the verdict.
 
-A photo's hit is judged by four signs: its similarity; its margin, the distance to the best *other* product; its lead
-over the crowd of the ten nearest (a photo of something that the shop does not sell is near to several products and far
-ahead of none); and the probability of its category. A logistic regression weighs them (Platt 1999), and scores never
-rise along a ranking. A fused answer is judged by its share of the best fused score. The shipped weights of photos were
-fitted on 2,640 photos of one grocery shop: small data, measured in benchmarks/search.py; `Catalog.calibrate` fits them
-to a catalogue.
+A hit of a photo has four calibration features: its similarity; its margin to the best other product; its lead over the
+mean of the ten nearest; and the log probability of its category. The lead detects photos of products that are not in
+the catalog: they are near to several products and far ahead of none. A logistic regression maps the features to a
+probability (Platt 1999). Scores never rise along a ranking. A fused answer is calibrated by its share of the best
+possible fused score.
+
+The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `Catalog.calibrate` fits
+them to a catalog.
 """
 
 import math
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from snapfind.core.types import Verdict
 
-__all__ = ["CROWD", "Calibration", "fit", "margins", "signs", "verdict"]
+__all__ = ["CROWD", "Calibration", "calibration_features", "fit", "margins", "verdict"]
 
 CROWD = 10
 _MATCH, _SIMILAR = 0.5, 0.1
@@ -26,39 +28,75 @@ Weights = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Weights of the two logistic models: photo = (similarity, margin, lead, category, bias), fused = (share, bias)."""
+    """Weights of two logistic models.
+
+    Attributes:
+        photo: Weights of (similarity, margin, lead, category, bias) for photo rankings.
+        fused: Weights of (share, bias) for fused rankings.
+    """
 
     photo: Weights
-    fused: tuple[float, float] = (8.0, -5.0)  # set by hand: both of words and meaning first is a match, one is similar
+    # Set by hand: first in both BM25 and dense text is a match, first in one of them is similar.
+    fused: tuple[float, float] = (8.0, -5.0)
 
     @classmethod
     def raw(cls) -> "Calibration":
-        """For the encoder as it is shipped."""
+        """Return the defaults for an encoder without an adapter."""
         return cls((2.01, 16.90, 0.0, 0.0, -2.50))
 
     @classmethod
     def fitted(cls) -> "Calibration":
-        """For an encoder that was fitted to the catalogue."""
+        """Return the defaults for an encoder with an adapter fitted to the catalog."""
         return cls((4.82, 12.21, 0.0, 0.0, -2.54))
 
     def photo_scores(self, similarities: Sequence[float], chances: Sequence[float] = ()) -> list[float]:
-        """Probabilities 0..1 for a whole ranking, best first: similarities, and log probabilities of the categories."""
-        judged = signs(similarities, chances) @ np.array(self.photo[:-1]) + self.photo[-1]
-        return np.minimum.accumulate([_logistic(float(value)) for value in judged]).tolist() if len(judged) else []
+        """Compute the probabilities of a whole ranking.
+
+        Args:
+            similarities: Similarities of the hits, best first.
+            chances: Log probabilities of their categories. May be empty.
+
+        Returns:
+            Probabilities 0..1 that never rise along the ranking.
+        """
+        logits = calibration_features(similarities, chances) @ np.array(self.photo[:-1]) + self.photo[-1]
+        return np.minimum.accumulate([_logistic(float(value)) for value in logits]).tolist() if len(logits) else []
 
     def fused_scores(self, shares: Sequence[float]) -> list[float]:
-        """Probabilities 0..1 for shares (0..1) of the best fused score."""
+        """Compute the probabilities of fused hits.
+
+        Args:
+            shares: Fractions of the best possible fused score, 0..1.
+
+        Returns:
+            One probability 0..1 for each share.
+        """
         share, bias = self.fused
         return [_logistic(share * value + bias) for value in shares]
 
 
 def verdict(score: float) -> Verdict:
-    """`match` from an even chance on, `similar` from one in ten, else `none`."""
+    """Name a probability.
+
+    Args:
+        score: Calibrated probability, 0..1.
+
+    Returns:
+        "match" from .5 on, "similar" from .1 on, else "none".
+    """
     return "match" if score >= _MATCH else "similar" if score >= _SIMILAR else "none"
 
 
-def signs(similarities: Sequence[float], chances: Sequence[float] = ()) -> NDArray[np.float64]:
-    """(n, 4): similarity, margin, lead and category of a ranking, best first. Without chances the last is 0."""
+def calibration_features(similarities: Sequence[float], chances: Sequence[float] = ()) -> NDArray[np.float64]:
+    """Compute the calibration features of a ranking.
+
+    Args:
+        similarities: Similarities of n hits, best first.
+        chances: Log probabilities of their categories. If empty, the category feature is 0.
+
+    Returns:
+        Similarity, margin, lead and category, shape (n, 4).
+    """
     values = np.asarray(similarities, np.float64)
     crowd = values[:CROWD]
     others = (crowd.sum() - np.where(np.arange(len(values)) < CROWD, values, 0.0)) / max(len(crowd) - 1, 1)
@@ -68,7 +106,14 @@ def signs(similarities: Sequence[float], chances: Sequence[float] = ()) -> NDArr
 
 
 def margins(similarities: Sequence[float]) -> list[float]:
-    """How far each of a ranking (best first) is ahead of the best other; 0 for one alone."""
+    """Compute the margin of each hit to the best other hit.
+
+    Args:
+        similarities: Similarities of n hits, best first.
+
+    Returns:
+        n margins. A single hit has margin 0.
+    """
     if len(similarities) < 2:
         return [0.0] * len(similarities)
     best, second = similarities[0], similarities[1]
@@ -76,17 +121,22 @@ def margins(similarities: Sequence[float]) -> list[float]:
 
 
 def fit(features: NDArray[np.float64], right: NDArray[np.bool_], base: Calibration) -> Calibration:
-    """Photo weights by penalised maximum likelihood, Newton's method.
+    """Fit the photo weights by penalized maximum likelihood with Newton's method.
 
-    `features` (m, 4) are the `signs` of hits of held-out queries; `right` (m,) whether each is the product asked for.
-    Returns `base` where there is nothing to learn from (no right hit or no wrong one).
+    Args:
+        features: `calibration_features` of hits of held-out queries, shape (m, 4).
+        right: Whether each hit is the product of its query, shape (m,).
+        base: Calibration that provides the fused weights.
+
+    Returns:
+        The fitted calibration. `base` if the labels are all true or all false.
     """
     if not right.any() or right.all():
         return base
     x, y = np.column_stack([features, np.ones(len(features))]), right.astype(np.float64)
     free = np.array([True, True, True, bool(np.ptp(features[:, 3]) > 0), True])
     weights = _newton(x, y, free)
-    while (weights[:4] < 0).any():  # a score must not rise where a sign falls: the worst offender says nothing
+    while (weights[:4] < 0).any():  # a score must not rise when a feature falls: drop the most negative weight
         free[int(weights[:4].argmin())] = False
         weights = _newton(x, y, free)
     similarity, margin, lead, category, bias = (float(weight) for weight in weights)
@@ -94,7 +144,7 @@ def fit(features: NDArray[np.float64], right: NDArray[np.bool_], base: Calibrati
 
 
 def _newton(x: NDArray[np.float64], y: NDArray[np.float64], free: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights of the free columns, 0 for the others."""
+    """Fit the weights of the free columns. The others are 0."""
     chosen, size = x[:, free], int(free.sum())
     penalty = 1e-2 * np.diag([1.0] * (size - 1) + [0.0])
     weights = np.zeros(size)

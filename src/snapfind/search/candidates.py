@@ -1,7 +1,7 @@
-"""Candidates from each signal, filter first: nearest pictures, nearest texts, texts -> pictures, words.
+"""Candidate retrieval: one filtered nearest-neighbor or BM25 ranking for each signal of the query.
 
-A photo alone is one ranking and keeps the engine's order and paging; as soon as there are words, the rankings go on to
-`fuse`, each cut at the same depth, so that pages of a fused answer are slices of one list.
+A query with only a photo has one ranking, in the order of the index. A query with text has several. They are cut at
+the same depth and fused, so the pages of a fused answer are slices of one list.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,23 +10,28 @@ from snapfind.core.errors import BadQuery
 from snapfind.index.base import Ask, Found
 from snapfind.index.filters import Filter, where
 from snapfind.index.filters.operators import Exists, Not
-from snapfind.search.category_prior import DEPTH as LEANT
-from snapfind.search.context import Shelf
-from snapfind.search.encode_query import Want
-from snapfind.search.exact_match import named
+from snapfind.search.category_prior import DEPTH as PRIOR_DEPTH
+from snapfind.search.context import SearchContext
+from snapfind.search.encode_query import EncodedQuery
+from snapfind.search.exact_match import exact_matches
 from snapfind.search.stop_words import content_words
 
-__all__ = ["DEPTH", "Recalled", "recall"]
+__all__ = ["DEPTH", "Candidates", "find_candidates"]
 
 DEPTH = 400  # products of each ranking that are fused: far above what a shopper pages to
-TEXT_SHARES = {"text": 0.5, "words": 0.5, "bridge": 0.5}  # a product is found by the first two, or by the last
+# Share of the text weight for each signal. A product is found by the first two, or by the last.
+TEXT_SHARES = {"text": 0.5, "words": 0.5, "bridge": 0.5}
 _UNTITLED = Not(Exists("title"))
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
-    """`rankings`: signal -> points, best first, one for each product; `weights`: signal -> its say in the fusion;
-    `words` is what was typed.
+class Candidates:
+    """Rankings of one query.
+
+    Attributes:
+        rankings: Signal -> points, best first, one point for each product.
+        weights: Signal -> weight in the fusion.
+        words: Text of the query.
     """
 
     rankings: dict[str, list[Found]] = field(default_factory=dict)
@@ -34,53 +39,69 @@ class Recalled:
     words: str = ""
 
 
-def recall(wanted: Want, shelf: Shelf, filter: Filter | None, limit: int, category: str | None = None) -> Recalled:
-    """Ask the index once for each signal of the query, for the first `limit` products and the one behind them.
+def find_candidates(
+    query: EncodedQuery, context: SearchContext, filter: Filter | None, limit: int, category: str | None = None
+) -> Candidates:
+    """Search the index once for each signal of a query.
 
-    Products of `category` are asked for once more and follow behind, so that none is out of reach. Raises BadQuery
-    when a fused answer is asked for more than the depth.
+    Args:
+        query: Embeddings and weights of the query.
+        context: Index and model.
+        filter: Restricts the products, or None.
+        limit: Number of products to find. One more is retrieved.
+        category: Preferred category. Its products are searched once more and appended, so all of them are reachable.
+
+    Returns:
+        The rankings and their weights.
+
+    Raises:
+        BadQuery: If a fused answer is asked for more products than the depth.
     """
-    asks = _asks(wanted, shelf, filter)
-    fused = len(asks) > 1
+    requests = _requests(query, context, filter)
+    fused = len(requests) > 1
     if fused and limit > DEPTH:
-        raise BadQuery(f"a query with words gives at most {DEPTH} products; ask for fewer", field="limit")
-    # The one behind the last is there so that the margin of a single hit is known.
-    depth = DEPTH if fused else max(limit, LEANT) + 1
-    rankings = {signal: shelf.index.search(replace(ask, limit=depth)) for signal, ask in asks.items()}
-    if "words" in rankings and not content_words(wanted.words):  # "the" finds a product that is called so, no other
-        called = named(rankings["words"], wanted.words)
-        rankings["words"] = [one for one in rankings["words"] if str(one.payload["_product"]) in called]
+        raise BadQuery(f"a query with text gives at most {DEPTH} products; ask for fewer", field="limit")
+    # One more than the limit, so that the margin of a single hit is known.
+    depth = DEPTH if fused else max(limit, PRIOR_DEPTH) + 1
+    rankings = {signal: context.index.search(replace(ask, limit=depth)) for signal, ask in requests.items()}
+    # A text of only stop words, such as "the", finds just the products with that name.
+    if "words" in rankings and not content_words(query.words):
+        exact = exact_matches(rankings["words"], query.words)
+        rankings["words"] = [point for point in rankings["words"] if str(point.payload["_product"]) in exact]
     if category:
         only = where("category", [category])
-        for signal, ask in asks.items():
+        for signal, ask in requests.items():
             inside = replace(ask, limit=depth, filter=ask.filter & only if ask.filter else only)
-            rankings[signal] = _joined(rankings[signal], shelf.index.search(inside))
-    weights = {signal: wanted.text_weight * part for signal, part in TEXT_SHARES.items() if signal in asks}
-    photo = {"photo": wanted.photo_weight} if "photo" in asks else {}
-    return Recalled(rankings, weights | photo, wanted.words)
+            rankings[signal] = _joined(rankings[signal], context.index.search(inside))
+    weights = {signal: query.text_weight * part for signal, part in TEXT_SHARES.items() if signal in requests}
+    photo = {"photo": query.photo_weight} if "photo" in requests else {}
+    return Candidates(rankings, weights | photo, query.words)
 
 
-def _joined(found: list[Found], more: list[Found]) -> list[Found]:
-    known = {one.id for one in found}
-    return found + [one for one in more if one.id not in known]
+def _joined(points: list[Found], more: list[Found]) -> list[Found]:
+    known = {point.id for point in points}
+    return points + [point for point in more if point.id not in known]
 
 
-def _bridged(shelf: Shelf, filter: Filter | None) -> Filter | None:
-    """A text tower speaks for every product; beside texts of its own ConSE only adds noise to a product
-    (benchmarks/text_to_product.py)."""
-    if shelf.model.photo.words is not None:
+def _text_to_image_filter(context: SearchContext, filter: Filter | None) -> Filter | None:
+    """Exclude products with a title unless the photo encoder has a text tower.
+
+    ConSE only adds noise to products that have a text of their own (benchmarks/text_to_product.py).
+    """
+    if context.model.photo.words is not None:
         return filter
     return filter & _UNTITLED if filter else _UNTITLED
 
 
-def _asks(wanted: Want, shelf: Shelf, filter: Filter | None) -> dict[str, Ask]:
-    photo = shelf.model.photo.space.id
-    asks = {}
-    if wanted.photo is not None:
-        asks["photo"] = Ask(photo, wanted.photo, more=wanted.more, less=wanted.less, filter=filter)
-    if wanted.words:
-        asks["text"] = Ask(shelf.model.text.space.id, wanted.typed["text"], filter=filter)
-        asks["bridge"] = Ask(shelf.model.bridge.id, wanted.typed["bridge"], filter=_bridged(shelf, filter))
-        asks["words"] = Ask(words=content_words(wanted.words) or wanted.words, filter=filter)
-    # a catalogue without pictures has no spaces yet
-    return {signal: ask for signal, ask in asks.items() if ask.words or ask.space in shelf.index.spaces()}
+def _requests(query: EncodedQuery, context: SearchContext, filter: Filter | None) -> dict[str, Ask]:
+    photo = context.model.photo.space.id
+    requests = {}
+    if query.photo is not None:
+        requests["photo"] = Ask(photo, query.photo, more=query.more, less=query.less, filter=filter)
+    if query.words:
+        untitled = _text_to_image_filter(context, filter)
+        requests["text"] = Ask(context.model.text.space.id, query.texts["text"], filter=filter)
+        requests["bridge"] = Ask(context.model.bridge.id, query.texts["bridge"], filter=untitled)
+        requests["words"] = Ask(words=content_words(query.words) or query.words, filter=filter)
+    # a catalog without pictures has no spaces yet
+    return {signal: ask for signal, ask in requests.items() if ask.words or ask.space in context.index.spaces()}

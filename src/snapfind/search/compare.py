@@ -1,19 +1,31 @@
-"""One score for two photos: would a search with the one, over a shop that sells the other, call it a match?"""
+"""Compare two photos: the probability that they show the same product."""
 
 import numpy as np
 
 from snapfind.media.image.decode import Limits, Source, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["compare"]
 
 
-def compare(photo_a: Source, photo_b: Source, shelf: Shelf) -> float:
-    """Probability 0..1 that two photos show the same product; symmetric. Raises BadPicture."""
-    encoder, limits = shelf.model.photo, Limits.of(shelf.settings)
+def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
+    """Compute the probability that two photos show the same product.
+
+    Args:
+        photo_a: First photo.
+        photo_b: Second photo. The result is symmetric.
+        context: Model and calibration.
+
+    Returns:
+        Calibrated probability, 0..1.
+
+    Raises:
+        BadPicture: If a photo cannot be decoded.
+    """
+    encoder, limits = context.model.photo, Limits.of(context.settings)
     images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
-    look = encoder.look(images)
-    queries, pictures = encoder.project(look, "query"), encoder.project(look, "catalogue")
-    # each is once the photo and once the catalogue's picture: the roles differ, the order of the two must not
+    features = encoder.extract_features(images)
+    queries, pictures = encoder.project(features, "query"), encoder.project(features, "catalogue")
+    # The adapter treats the two roles differently. The mean over both assignments makes the score symmetric.
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
-    return shelf.calibration.photo_scores([cosine])[0]
+    return context.calibration.photo_scores([cosine])[0]

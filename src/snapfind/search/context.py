@@ -1,4 +1,4 @@
-"""What a search runs on: the index, the model, the schema and the limits of one catalogue, as one value."""
+"""Everything that a search needs from a catalog: index, model, schema and settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,14 +14,25 @@ from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.rerank.base import Reranker
 from snapfind.search.rerank.clicks import Ranker
 
-__all__ = ["Shelf"]
+__all__ = ["SearchContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """Replaced as a whole when the model is switched, so that one query never sees two spaces.
+class SearchContext:
+    """Immutable search resources of one model.
 
-    `copy` gives the kept copy of a point's picture, None where it is gone; only a `reranker` looks at them.
+    A model switch replaces the whole context, so a query never mixes two spaces.
+
+    Attributes:
+        index: Embeddings and payloads of the catalog.
+        model: Encoders of photos and texts.
+        calibration: Turns similarities into probabilities.
+        schema: Kind of each attribute.
+        settings: Limits and defaults.
+        prototypes: Category prototypes. Empty if the model has none.
+        reranker: Reranks the first candidates by their images, or None.
+        copy: Loads the stored copy of a point's image. Returns None if there is no copy.
+        ranker: Click ranker, or None.
     """
 
     index: Index

@@ -1,7 +1,7 @@
-"""A query as vectors: what to look for in each space, weights and negatives applied.
+"""Query encoding: embeddings of a query in each space, with weights and negatives applied.
 
-Likes of one kind become one vector, the normalised weighted sum of theirs (Rocchio 1971): a weight below 0 pulls away
-from that photo, text or product; it means "less like this", not "without".
+Query terms of one kind become one vector, their normalized weighted sum (Rocchio 1971). A negative weight moves the
+query away from a photo, text or product. It means "less like this", not "without".
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,27 @@ from snapfind.encoders.base import Vectors
 from snapfind.index.filters import where
 from snapfind.index.html_text import plain_text
 from snapfind.media.image.decode import Limits, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
-__all__ = ["Want", "want"]
+__all__ = ["EncodedQuery", "encode_query"]
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """`photo` (dim,) unit vector in the space of photos, None without one; `typed`: signal -> that of the texts.
+class EncodedQuery:
+    """Embeddings of a query.
 
-    `words` for BM25; how much photos and texts weigh (0..); `more` and `less` are vectors of what was marked right and
-    wrong, in the space of photos.
+    Attributes:
+        photo: Unit vector in the photo space, shape (dim,), or None for a query without photo or product.
+        texts: Signal ("text", "bridge") -> unit vector of the texts.
+        words: Text for BM25.
+        photo_weight: Weight of the photo signal, 0 or more.
+        text_weight: Weight of the text signals, 0 or more.
+        more: Vectors of positive feedback, in the photo space.
+        less: Vectors of negative feedback, in the photo space.
     """
 
     photo: Vectors | None = None
-    typed: dict[str, Vectors] = field(default_factory=dict)
+    texts: dict[str, Vectors] = field(default_factory=dict)
     words: str = ""
     photo_weight: float = 0.0
     text_weight: float = 0.0
@@ -37,42 +43,58 @@ class Want:
     less: tuple[Vectors, ...] = ()
 
 
-def want(query: Query, photos: Vectors, shelf: Shelf) -> Want:
-    """The likes of a query; `photos` (n, dim) are the unit vectors of its photo likes, in order."""
-    seen = [like for like in query.likes if like.photo is not None]
-    chosen = [like for like in query.likes if like.product is not None]
-    typed = [like for like in query.likes if like.text is not None]
-    rows = [*photos, *(_stored(like, shelf) for like in chosen)]
-    photo, spoken = _weighted(rows, [*seen, *chosen]), {}
-    if typed:
-        texts = [_text(like, shelf) for like in typed]
-        found = {signal: _weighted(list(encoded), typed) for signal, encoded in shelf.model.wanted(texts).items()}
-        spoken = {signal: vector for signal, vector in found.items() if vector is not None}
-    words = " ".join(_text(like, shelf) for like in typed if like.weight > 0)
-    more, less = _marked(query.marked, shelf)
-    weight = _positive([*seen, *chosen])
-    if more and photo is None:  # a text alone: what was marked right speaks for pictures
+def encode_query(query: Query, photos: Vectors, context: SearchContext) -> EncodedQuery:
+    """Encode the terms and the feedback of a query.
+
+    Args:
+        query: The query.
+        photos: Unit vectors of its photos in their order, shape (n, dim).
+        context: Model, index and limits.
+
+    Returns:
+        The embeddings and weights of the query.
+
+    Raises:
+        BadQuery: If a text is too long, or the weighted terms cancel each other out.
+        NotFound: If a product of the query does not exist or has no vector.
+        BadPicture: If a photo of the feedback cannot be decoded.
+    """
+    photo_terms = [like for like in query.likes if like.photo is not None]
+    product_terms = [like for like in query.likes if like.product is not None]
+    text_terms = [like for like in query.likes if like.text is not None]
+    rows = [*photos, *(_stored_vector(like, context) for like in product_terms)]
+    photo, texts = _weighted_sum(rows, [*photo_terms, *product_terms]), {}
+    if text_terms:
+        encoded = context.model.encode_query_texts([_text(like, context) for like in text_terms])
+        sums = {signal: _weighted_sum(list(vectors), text_terms) for signal, vectors in encoded.items()}
+        texts = {signal: vector for signal, vector in sums.items() if vector is not None}
+    words = " ".join(_text(like, context) for like in text_terms if like.weight > 0)
+    more, less = _feedback_vectors(query.marked, context)
+    weight = _positive_weight([*photo_terms, *product_terms])
+    if more and photo is None:  # positive feedback is the photo of a query that has only text
         photo, weight, more = more[0], 1.0, more[1:]
-    return Want(photo, spoken, words, weight, _positive(typed), more, less)
+    return EncodedQuery(photo, texts, words, weight, _positive_weight(text_terms), more, less)
 
 
-def _marked(likes: Sequence[Like], shelf: Shelf) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
-    """Vectors of what was marked right, and wrong."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
+def _feedback_vectors(likes: Sequence[Like], context: SearchContext) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
+    """Return the vectors of positive and of negative feedback."""
+    limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
 
     def vector(like: Like) -> Vectors:
         if like.photo is None:
-            return _stored(like, shelf)
-        found: Vectors = shelf.model.photos([load(like.photo, limits, side=side)])[0]
-        return found
+            return _stored_vector(like, context)
+        encoded: Vectors = context.model.photos([load(like.photo, limits, side=side)])[0]
+        return encoded
 
-    right = tuple(vector(like) for like in likes if like.weight > 0)
-    return right, tuple(vector(like) for like in likes if like.weight < 0)
+    positive = tuple(vector(like) for like in likes if like.weight > 0)
+    return positive, tuple(vector(like) for like in likes if like.weight < 0)
 
 
-def _stored(like: Like, shelf: Shelf) -> Vectors:
-    space = shelf.model.photo.space.id
-    page = shelf.index.scroll(where("_product", [str(like.product)]) & where("_primary", [True]), limit=1, vectors=True)
+def _stored_vector(like: Like, context: SearchContext) -> Vectors:
+    """Return the vector of a product's primary picture."""
+    space = context.model.photo.space.id
+    primary = where("_product", [str(like.product)]) & where("_primary", [True])
+    page = context.index.scroll(primary, limit=1, vectors=True)
     if not page.points:
         raise NotFound(f"no product {like.product!r} in this catalogue")
     if space not in page.points[0].vectors:
@@ -80,16 +102,16 @@ def _stored(like: Like, shelf: Shelf) -> Vectors:
     return np.asarray(page.points[0].vectors[space], np.float32)
 
 
-def _text(like: Like, shelf: Shelf) -> str:
-    """What was typed or pasted, without HTML as in the words of products. Raises BadQuery where it is too long."""
-    text, most = like.text or "", shelf.settings.whole("max_text")
+def _text(like: Like, context: SearchContext) -> str:
+    """Return the text without HTML, as it is indexed for products. Raises BadQuery if it is too long."""
+    text, most = like.text or "", context.settings.whole("max_text")
     if len(text) > most:
         raise BadQuery(f"the text has {len(text)} characters; the most is {most}", field="text")
-    found = plain_text(text)
-    return found if found.strip() else text
+    plain = plain_text(text)
+    return plain if plain.strip() else text
 
 
-def _weighted(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:
+def _weighted_sum(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:
     if not any(like.weight > 0 for like in likes):
         return None
     total = sum(np.float32(like.weight) * row for like, row in zip(likes, rows))
@@ -99,5 +121,5 @@ def _weighted(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:
     return np.asarray(total / length, np.float32)
 
 
-def _positive(likes: Sequence[Like]) -> float:
+def _positive_weight(likes: Sequence[Like]) -> float:
     return sum(like.weight for like in likes if like.weight > 0)

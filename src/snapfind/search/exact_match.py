@@ -1,4 +1,4 @@
-"""Products that a shopper named: an id, a title or a brand typed whole comes before anything that is only like it."""
+"""Exact matches: products whose id, title or brand is the whole query text."""
 
 import re
 import unicodedata
@@ -6,28 +6,35 @@ from collections.abc import Sequence
 
 from snapfind.index.base import Found
 
-__all__ = ["named"]
+__all__ = ["exact_matches"]
 
-_APART = re.compile(r"[^\w]+")
+_SEPARATORS = re.compile(r"[^\w]+")
 
 
-def named(found: Sequence[Found], words: str) -> dict[str, int]:
-    """Product id -> 0 where the words are its id or its title, 1 where they are its brand.
+def exact_matches(points: Sequence[Found], text: str) -> dict[str, int]:
+    """Find the products whose id, title or brand equals a text.
 
-    Case, compatibility forms and what stands between words do not count: `mug 1` is `MUG-1`.
+    The comparison ignores case, Unicode compatibility forms, and separators: `mug 1` equals `MUG-1`.
+
+    Args:
+        points: Points to compare.
+        text: Query text.
+
+    Returns:
+        Product id -> 0 for an equal id or title, 1 for an equal brand. Other products are left out.
     """
-    wanted = _plain(words)
-    if not wanted:
+    query = _normalized(text)
+    if not query:
         return {}
     ranks: dict[str, int] = {}
-    for one in found:
-        payload = one.payload
-        own = {_plain(str(payload["_product"])), _plain(str(payload.get("title", "")))}
-        rank = 0 if wanted in own else 1 if wanted == _plain(str(payload.get("brand", ""))) else None
+    for point in points:
+        payload = point.payload
+        names = {_normalized(str(payload["_product"])), _normalized(str(payload.get("title", "")))}
+        rank = 0 if query in names else 1 if query == _normalized(str(payload.get("brand", ""))) else None
         if rank is not None:
             ranks[str(payload["_product"])] = rank
     return ranks
 
 
-def _plain(text: str) -> str:
-    return _APART.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+def _normalized(text: str) -> str:
+    return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()

@@ -1,8 +1,8 @@
-"""Which parts of a photo and of a catalogue picture made them alike.
+"""Heat maps of the regions that make a photo and a product picture similar.
 
-The vector of a picture is a weighted mean of its cells, and an adapter is linear: so the similarity of two pictures is
-a sum over the cells of either, and each cell's summand is exact, not a guess (Stylianou, Souvenir, Pless, "Visualizing
-Deep Similarity Networks", arXiv 1901.00536).
+An embedding is a weighted mean of the cells of the feature map, and the adapter is affine. The similarity of two
+images is therefore a sum over the cells of either image, and the contribution of each cell is exact (Stylianou,
+Souvenir, Pless, "Visualizing Deep Similarity Networks", arXiv 1901.00536).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.base import Closely, PhotoEncoder
+from snapfind.encoders.image.base import FeatureMap, PhotoEncoder
 
 __all__ = ["Explanation", "explain"]
 
@@ -22,33 +22,48 @@ Heat = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Heat 0..1, float32 (rows, columns) over the searched part of the `photo` and over the `picture`."""
+    """Heat maps of a photo and of a product picture.
+
+    Attributes:
+        photo: Contributions of the photo's cells, float32 of shape (rows, columns), 0..1.
+        picture: Contributions of the picture's cells, float32 of shape (rows, columns), 0..1.
+    """
 
     photo: Heat
     picture: Heat
 
 
 def explain(photo: Image, picture: Image, encoder: PhotoEncoder) -> Explanation:
-    """What in the photo (cut to the box that was searched) looks like the picture, and what in the picture like it.
+    """Compute which cells of two images contribute to their similarity.
 
-    Raises BadInput for an encoder that shows no cells.
+    Args:
+        photo: Photo, cropped to the searched box.
+        picture: Picture of the product.
+        encoder: Encoder of the space that was searched.
+
+    Returns:
+        One heat map for each image.
+
+    Raises:
+        BadInput: If the encoder has no feature map.
     """
     if not encoder.shows_cells:
-        raise BadInput(f"{encoder.name} shows no cells of a picture, so nothing tells what made two alike")
-    seen, kept = encoder.look_closely(photo), encoder.look_closely(picture)
-    query, row = encoder.project(seen.look, "query")[0], encoder.project(kept.look, "catalogue")[0]
+        raise BadInput(f"encoder {encoder.name} has no feature map, so its hits cannot be explained; use another model")
+    of_photo, of_picture = encoder.extract_feature_map(photo), encoder.extract_feature_map(picture)
+    query = encoder.project(of_photo.features, "query")[0]
+    document = encoder.project(of_picture.features, "catalogue")[0]
     return Explanation(
-        _heat(seen, encoder.toward(row, "query"), photo.size),
-        _heat(kept, encoder.toward(query, "catalogue"), picture.size),
+        _heat(of_photo, encoder.toward(document, "query"), photo.size),
+        _heat(of_picture, encoder.toward(query, "catalogue"), picture.size),
     )
 
 
-def _heat(seen: Closely, direction: Vectors, size: tuple[int, int]) -> Heat:
-    """The summands of the cells over the picture, without the padding; those below 0 count as 0."""
-    parts = np.maximum(np.einsum("chw,c->hw", seen.features, direction), 0)
-    side = parts.shape[0]
-    across, down = (max(1, round(side * part / max(size))) for part in size)
+def _heat(feature_map: FeatureMap, direction: Vectors, size: tuple[int, int]) -> Heat:
+    """Return the positive contributions of the cells over the image, without padding, scaled to a maximum of 1."""
+    contributions = np.maximum(np.einsum("chw,c->hw", feature_map.activations, direction), 0)
+    side = contributions.shape[0]
+    across, down = (max(1, round(side * length / max(size))) for length in size)
     left, top = (side - across) // 2, (side - down) // 2
-    over: Heat = parts[top : top + down, left : left + across].astype(np.float32)
-    most = float(over.max())
-    return over / np.float32(most) if most > 0 else over
+    heat: Heat = contributions[top : top + down, left : left + across].astype(np.float32)
+    highest = float(heat.max())
+    return heat / np.float32(highest) if highest > 0 else heat

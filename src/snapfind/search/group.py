@@ -1,4 +1,4 @@
-"""Ranked products into hits: the product, its best picture, the score and what each signal gave."""
+"""Convert ranked products to hits with their best picture, score and parts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,12 +16,19 @@ def group(
     schema: Mapping[str, Kind],
     checks: Mapping[str, Mapping[str, float]],
 ) -> tuple[Hit, ...]:
-    """Hits for `(product id, score)`; the picture is that of the first ranking, in their order, that found it.
+    """Build the hits of ranked products.
 
-    `checks`: product id -> what the reranker (`rerank`) and the click ranker (`click`) said of it.
+    Args:
+        ranked: Pairs of product id and probability, best first.
+        rankings: Signal -> points. The picture of a hit comes from the first ranking that contains the product.
+        schema: Kind of each attribute.
+        checks: Product id -> scores of the reranker (`rerank`) and of the click ranker (`click`), 0..1.
+
+    Returns:
+        One hit for each pair, in the same order.
     """
     by_signal = {
-        signal: {str(found.payload["_product"]): found for found in ranking} for signal, ranking in rankings.items()
+        signal: {str(point.payload["_product"]): point for point in ranking} for signal, ranking in rankings.items()
     }
     return tuple(_hit(product, score, by_signal, schema, checks.get(product, {})) for product, score in ranked)
 
@@ -31,10 +38,10 @@ def _hit(
     score: float,
     by_signal: Mapping[str, Mapping[str, Found]],
     schema: Mapping[str, Kind],
-    further: Mapping[str, float],
+    checks: Mapping[str, float],
 ) -> Hit:
-    found = {signal: points[product] for signal, points in by_signal.items() if product in points}
-    payload = next(iter(found.values())).payload
+    matches = {signal: points[product] for signal, points in by_signal.items() if product in points}
+    payload = next(iter(matches.values())).payload
     picture = picture_of(payload)
     return Hit(
         product=product_of(payload, schema, (picture,)),
@@ -42,5 +49,5 @@ def _hit(
         box=picture.box,
         score=score,
         verdict=verdict(score),
-        parts={signal: point.score for signal, point in found.items()} | dict(further),
+        parts={signal: point.score for signal, point in matches.items()} | dict(checks),
     )

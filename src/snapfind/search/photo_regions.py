@@ -1,6 +1,6 @@
-"""What the photos of a query show: the vectors to look for, the box that was searched, the other candidates.
+"""Encode the photos of a query: embeddings, the searched box and the other region proposals.
 
-Only a query with one photo is looked at for its regions: with several, each is taken as its caller cut it.
+Regions are proposed only for a query with one photo. The photos of a query with several are encoded as given.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,29 @@ from PIL.Image import Image
 
 from snapfind.core.types import Box, Like, Query, Region
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.base import Closely
+from snapfind.encoders.image.base import FeatureMap
 from snapfind.media.image.background import on_white
 from snapfind.media.image.decode import Limits, Source, load
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 from snapfind.search.region_proposals import energy, fills, find
 
-__all__ = ["Sight", "photos", "regions_of", "sights", "subject"]
+__all__ = ["EncodedImage", "encode_images", "photos", "regions_of", "subject"]
 
-_LARGE = 0.3  # part of the picture; studio pictures fill .4 of theirs
-_MARGIN = 0.1  # around a box, in its own sides
+_LARGE = 0.3  # area of the image; products in studio pictures cover .4
+_MARGIN = 0.1  # around a box, as a fraction of its sides
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """`vectors` (n, dim) unit rows, one for each photo like in their order; `regions` has the searched one first.
+class EncodedImage:
+    """Input of one search.
 
-    `posterior` (1000,) is what the encoder's classifier says of what was searched, for a single photo;
-    `searched` is that part of it.
+    Attributes:
+        vectors: Unit rows for the photos of the query in their order, shape (n, dim).
+        posterior: Class probabilities of the searched part, shape (1000,). None for several photos, and for an encoder
+            without a classifier.
+        box: Searched box, or None for the whole image.
+        regions: Region proposals. The searched one is first.
+        searched: The searched part of a single photo.
     """
 
     vectors: Vectors
@@ -38,76 +43,116 @@ class Sight:
     searched: Image | None = None
 
 
-def photos(query: Query, shelf: Shelf) -> list[Image]:
-    """The photos of a query, decoded upright and cut to the caller's boxes. Raises BadPicture."""
-    limits, side = Limits.of(shelf.settings), shelf.model.photo.preprocessing.source_side
-    wanted = 2 * side if _searched(query) else side  # a crop needs more pixels than the whole
-    return [_cut(like, limits, wanted) for like in query.likes if like.photo is not None]
+def photos(query: Query, context: SearchContext) -> list[Image]:
+    """Decode the photos of a query.
+
+    Args:
+        query: The query.
+        context: Model and limits.
+
+    Returns:
+        Upright images, cropped to the boxes of the query.
+
+    Raises:
+        BadPicture: If a photo cannot be decoded.
+    """
+    limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
+    min_side = 2 * side if _needs_regions(query) else side  # a crop needs more pixels than the whole image
+    return [_crop(like, limits, min_side) for like in query.likes if like.photo is not None]
 
 
 def _known(posterior: Vectors) -> Vectors | None:
-    """None of a learnt encoder, which has forgotten ImageNet's classes."""
+    """Return None for an encoder without a classifier."""
     return posterior if posterior.size else None
 
 
-def sights(query: Query, images: Sequence[Image], shelf: Shelf) -> list[Sight]:
-    """One for each search that the query asks for: several only with regions "all"."""
-    boxed = [like.box for like in query.likes if like.photo is not None and like.box is not None]
-    if not _searched(query):
+def encode_images(query: Query, images: Sequence[Image], context: SearchContext) -> list[EncodedImage]:
+    """Propose regions and encode the photos of a query.
+
+    Args:
+        query: The query.
+        images: Its decoded photos.
+        context: Model that encodes them.
+
+    Returns:
+        One item for each search. There are several only for regions "all".
+    """
+    encoder = context.model.photo
+    boxes = [like.box for like in query.likes if like.photo is not None and like.box is not None]
+    if not _needs_regions(query):
         if not images:
-            return [Sight(np.empty((0, shelf.model.photo.space.dim), np.float32))]
-        look = shelf.model.photo.look(images)
-        given = boxed[0] if len(images) == 1 and boxed else None
-        posterior, searched = (_known(look.posterior[0]), images[0]) if len(images) == 1 else (None, None)
-        vectors = shelf.model.photo.project(look, "query")
-        return [Sight(vectors, posterior, given, (Region(given, 1.0),) if given else (), searched)]
+            return [EncodedImage(np.empty((0, encoder.space.dim), np.float32))]
+        features = encoder.extract_features(images)
+        box = boxes[0] if len(images) == 1 and boxes else None
+        posterior, searched = (_known(features.posterior[0]), images[0]) if len(images) == 1 else (None, None)
+        vectors = encoder.project(features, "query")
+        return [EncodedImage(vectors, posterior, box, (Region(box, 1.0),) if box else (), searched)]
     image = images[0]
-    closely = shelf.model.photo.look_closely(image)
-    regions = find(image, closely.cells)
-    first = subject(image, closely, regions)
-    chosen = regions if query.regions == "all" else (first,) if first else ()
-    if not chosen:
-        vectors = shelf.model.photo.project(closely.look, "query")
-        return [Sight(vectors, _known(closely.look.posterior[0]), None, regions, image)]
-    crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in chosen]
-    look = shelf.model.photo.look(crops)
-    vectors = shelf.model.photo.project(look, "query")
+    feature_map = encoder.extract_feature_map(image)
+    regions = find(image, feature_map.cells)
+    first = subject(image, feature_map, regions)
+    selected = regions if query.regions == "all" else (first,) if first else ()
+    if not selected:
+        vectors = encoder.project(feature_map.features, "query")
+        return [EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, image)]
+    crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in selected]
+    features = encoder.extract_features(crops)
+    vectors = encoder.project(features, "query")
     return [
-        Sight(
+        EncodedImage(
             vectors[at : at + 1],
-            _known(look.posterior[at]),
+            _known(features.posterior[at]),
             region.box,
             (region, *(other for other in regions if other is not region)),
             crops[at],
         )
-        for at, region in enumerate(chosen)
+        for at, region in enumerate(selected)
     ]
 
 
-def subject(image: Image, closely: Closely, regions: Sequence[Region]) -> Region | None:
-    """The first candidate; None where the whole picture shows it well: a second pass costs as much as the first.
+def subject(image: Image, feature_map: FeatureMap, regions: Sequence[Region]) -> Region | None:
+    """Select the region that is worth a second pass of the network.
 
-    That is where it is large, runs out of the frame, or stands on white as catalogue pictures do.
+    Args:
+        image: The photo.
+        feature_map: Its feature map.
+        regions: Its region proposals, best first.
+
+    Returns:
+        The first region. None if the whole image shows the product well: the region is large, runs out of the frame,
+        or stands on a white background.
     """
-    if not regions or regions[0].box.area > _LARGE or on_white(image) or fills(energy(closely.cells, image.size)):
+    if not regions or regions[0].box.area > _LARGE or on_white(image) or fills(energy(feature_map.cells, image.size)):
         return None
     return regions[0]
 
 
-def regions_of(photo: Source, shelf: Shelf) -> tuple[Region, ...]:
-    """The candidate objects of one photo, best first. Raises BadPicture."""
-    image = load(photo, Limits.of(shelf.settings), side=2 * shelf.model.photo.preprocessing.source_side)
-    return find(image, shelf.model.photo.look_closely(image).cells)
+def regions_of(photo: Source, context: SearchContext) -> tuple[Region, ...]:
+    """Propose the regions of one photo.
+
+    Args:
+        photo: Photo to decode.
+        context: Model and limits.
+
+    Returns:
+        Candidate objects, best first.
+
+    Raises:
+        BadPicture: If the photo cannot be decoded.
+    """
+    encoder = context.model.photo
+    image = load(photo, Limits.of(context.settings), side=2 * encoder.preprocessing.source_side)
+    return find(image, encoder.extract_feature_map(image).cells)
 
 
-def _searched(query: Query) -> bool:
-    """Whether the photo is looked at for its regions: one photo, no box of the caller's."""
-    seen = [like for like in query.likes if like.photo is not None]
-    return query.regions != "whole" and len(seen) == 1 and seen[0].box is None and seen[0].weight > 0
+def _needs_regions(query: Query) -> bool:
+    """Tell whether the query has exactly one photo, with a positive weight and without a box."""
+    terms = [like for like in query.likes if like.photo is not None]
+    return query.regions != "whole" and len(terms) == 1 and terms[0].box is None and terms[0].weight > 0
 
 
-def _cut(like: Like, limits: Limits, side: int) -> Image:
+def _crop(like: Like, limits: Limits, side: int) -> Image:
     if like.box is None:
         return load(like.photo, limits, side=side)
-    image = load(like.photo, limits)  # a small box of a large photo needs its pixels: no draft
+    image = load(like.photo, limits)  # no draft decoding: a small box of a large photo needs its pixels
     return image.crop(like.box.pixels(*image.size))

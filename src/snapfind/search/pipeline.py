@@ -1,8 +1,7 @@
-"""The way of one query, as a recipe: decode, find regions, encode, recall, fuse, calibrate, rerank, order, group.
+"""Query pipeline: decode, propose regions, encode, find candidates, fuse, calibrate, rerank, group.
 
-The reranker is off unless the model has one (`Catalog.rerank`). It changes the order and no score: each product keeps
-its own calibrated probability, so with it scores may rise along the first hits. So does the click ranker, off as well
-unless there is one, among the products of one verdict.
+The reranker is off unless the model has one (`Catalog.rerank`). It changes the order and no score, so scores may rise
+along the first hits. The click ranker is off as well unless there is one. It reorders products of one verdict.
 """
 
 import time
@@ -14,166 +13,194 @@ from snapfind.core.types import Answer, CategoryGuess, Group, Query
 from snapfind.index.base import Found
 from snapfind.index.filters import parse
 from snapfind.search.calibration import Calibration
-from snapfind.search.candidates import Recalled, recall
-from snapfind.search.category_prior import fuse, lean, log_chances, vote
-from snapfind.search.context import Shelf
-from snapfind.search.encode_query import want
-from snapfind.search.exact_match import named
+from snapfind.search.candidates import Candidates, find_candidates
+from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
+from snapfind.search.context import SearchContext
+from snapfind.search.encode_query import encode_query
+from snapfind.search.exact_match import exact_matches
 from snapfind.search.group import group
-from snapfind.search.photo_regions import Sight, photos, sights
+from snapfind.search.photo_regions import EncodedImage, encode_images, photos
 from snapfind.search.rank_fusion import fuse as rank_fuse
 from snapfind.search.rank_fusion import share
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
 
-__all__ = ["judge", "search"]
+__all__ = ["score_nearest", "search"]
 
-_Order = tuple[list[tuple[str, float]], Mapping[str, Mapping[str, float]]]  # `(product id, probability)`; checks of it
+_Ranking = list[tuple[str, float]]  # pairs of product id and probability, best first
+_Order = tuple[_Ranking, Mapping[str, Mapping[str, float]]]  # a ranking, and product id -> scores of rerankers
 
 
-def search(query: Query, shelf: Shelf, *, limit: int | None = None, offset: int = 0) -> Answer:
-    """Hits for a query, best first; `timings` holds milliseconds per step. Raises BadQuery, BadFilter, BadPicture."""
-    watch = _Watch()
-    limit = _limit(limit, offset, shelf)
-    filter = parse(query.filter, shelf.schema, shelf.settings.whole("max_filter")) if query.filter else None
+def search(query: Query, context: SearchContext, *, limit: int | None = None, offset: int = 0) -> Answer:
+    """Search a catalog.
+
+    Args:
+        query: Query terms, feedback, filter and options.
+        context: Index, model and settings.
+        limit: Number of hits. Defaults to the setting `limit`.
+        offset: Number of hits to skip.
+
+    Returns:
+        Hits, best first, with the searched box, region proposals, categories, and milliseconds per step.
+
+    Raises:
+        BadQuery: If the query, the limit or the offset is invalid.
+        BadFilter: If the filter cannot be parsed.
+        BadPicture: If a photo cannot be decoded.
+        NotFound: If a product of the query does not exist.
+    """
+    watch = _Stopwatch()
+    limit = _checked_limit(limit, offset, context)
+    filter = parse(query.filter, context.schema, context.settings.whole("max_filter")) if query.filter else None
     with watch("decode"):
-        images = photos(query, shelf)
+        decoded = photos(query, context)
     with watch("encode"):
-        seen = sights(query, images, shelf)
-        wanted = [want(query, sight.vectors, shelf) for sight in seen]
+        images = encode_images(query, decoded, context)
+        encoded = [encode_query(query, image.vectors, context) for image in images]
     with watch("recall"):
-        wrong = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
-        own = {like.product for like in query.likes if like.product} | wrong  # neither is shown again
-        ranker = shelf.ranker if query.order == "clicks" else None
-        # what a ranker may move is recalled for every page alike, so that pages are slices of one list
+        rejected = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
+        excluded = {like.product for like in query.likes if like.product} | rejected
+        ranker = context.ranker if query.order == "clicks" else None
+        # The ranker needs the same candidates for every page, so that pages are slices of one list.
         depth = max(limit + offset, ranker.candidates if ranker else 0)
-        recalled = [recall(one, shelf, filter, depth + len(own), query.category) for one in wanted]
+        found = [find_candidates(one, context, filter, depth + len(excluded), query.category) for one in encoded]
     with watch("rank"):
-        judged = [_judged(one, sight, own, shelf) for one, sight in zip(recalled, seen)]
-        orders: list[_Order] = [(_inside(ranked, one, query), {}) for (ranked, _), one in zip(judged, recalled)]
-    if shelf.reranker is not None and _one_photo(query):
+        scored = [_score(one, image, excluded, context) for one, image in zip(found, images)]
+        orders: list[_Order] = [(_category_first(ranked, one, query), {}) for (ranked, _), one in zip(scored, found)]
+    if context.reranker is not None and _is_single_photo(query):
         with watch("rerank"):
-            orders = [_reranked(*each, shelf) for each in zip([ranked for ranked, _ in orders], recalled, seen)]
+            orders = [_rerank(*each, context) for each in zip([ranked for ranked, _ in orders], found, images)]
     if ranker is not None:
         with watch("order"):
-            orders = [_by_clicks(*each, ranker, query) for each in zip(orders, recalled)]
+            orders = [_order_by_clicks(*each, ranker, query) for each in zip(orders, found)]
     with watch("rank"):
         answers = [
-            group(_inside(ranked, one, query)[offset : offset + limit], one.rankings, shelf.schema, checks)
-            for (ranked, checks), one in zip(orders, recalled)
+            group(_category_first(ranked, one, query)[offset : offset + limit], one.rankings, context.schema, checks)
+            for (ranked, checks), one in zip(orders, found)
         ]
-    groups = tuple(Group(sight.regions[0], hits) for sight, hits in zip(seen, answers) if sight.regions)
+    groups = tuple(Group(image.regions[0], hits) for image, hits in zip(images, answers) if image.regions)
     return Answer(
         answers[0],
         watch.timings,
-        seen[0].box,
-        seen[0].regions,
-        judged[0][1],
+        images[0].box,
+        images[0].regions,
+        scored[0][1],
         groups if query.regions == "all" else (),
-        shelf.model.photo.space.id,
+        context.model.photo.space.id,
     )
 
 
-def _judged(
-    recalled: Recalled, sight: Sight, own: Collection[str], shelf: Shelf
-) -> tuple[list[tuple[str, float]], tuple[CategoryGuess, ...]]:
-    """`(product id, probability)`, best first, and the categories that the photo may show."""
-    nearest = [one for one in recalled.rankings.get("photo", ()) if one.payload["_product"] not in own]
-    seen = shelf.prototypes.guess(sight.posterior) if sight.posterior is not None else {}
-    guesses = fuse(vote(nearest), seen)
-    if list(recalled.rankings) == ["photo"]:
-        ranked = judge(nearest, guesses if seen else (), shelf.calibration)
+def _score(
+    candidates: Candidates, image: EncodedImage, excluded: Collection[str], context: SearchContext
+) -> tuple[_Ranking, tuple[CategoryGuess, ...]]:
+    """Return the ranking without excluded products, and the predicted categories of the photo."""
+    nearest = [point for point in candidates.rankings.get("photo", ()) if point.payload["_product"] not in excluded]
+    prediction = context.prototypes.predict(image.posterior) if image.posterior is not None else {}
+    guesses = fuse(vote(nearest), prediction)
+    if list(candidates.rankings) == ["photo"]:
+        ranked = score_nearest(nearest, guesses if prediction else (), context.calibration)
     else:
-        ranked = [pair for pair in _fused(recalled, shelf) if pair[0] not in own]
+        ranked = [pair for pair in _fuse(candidates, context) if pair[0] not in excluded]
     return ranked, guesses
 
 
-def _one_photo(query: Query) -> bool:
-    """A photo and nothing else: what a shopper adds or marks says more than a closer look."""
+def _is_single_photo(query: Query) -> bool:
+    """Tell whether the query is one photo without text and feedback, which outweigh a reranker."""
     return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
 
 
-def _reranked(ranked: list[tuple[str, float]], recalled: Recalled, sight: Sight, shelf: Shelf) -> _Order:
-    """The ranking in its new order, and product id -> `rerank`: what the reranker said of it, 0..1."""
-    reranker, photo = shelf.reranker, sight.searched
+def _rerank(ranked: _Ranking, candidates: Candidates, image: EncodedImage, context: SearchContext) -> _Order:
+    """Rerank the first candidates by their images."""
+    reranker, photo = context.reranker, image.searched
     if reranker is None or photo is None:
         return ranked, {}
-    points = {str(found.payload["_product"]): found.id for found in recalled.rankings.get("photo", ())}
-    pictures = [shelf.copy(points[product]) for product, _ in ranked[: reranker.plan.candidates]]
-    again = rerank(reranker, photo, pictures, [score for _, score in ranked])
-    said = {ranked[place][0]: {"rerank": check} for place, check in again.checks.items()}
-    return [ranked[place] for place in again.order], said
+    points = {str(point.payload["_product"]): point.id for point in candidates.rankings.get("photo", ())}
+    pictures = [context.copy(points[product]) for product, _ in ranked[: reranker.config.candidates]]
+    result = rerank(reranker, photo, pictures, [score for _, score in ranked])
+    checks = {ranked[place][0]: {"rerank": check} for place, check in result.checks.items()}
+    return [ranked[place] for place in result.order], checks
 
 
-def _by_clicks(order: _Order, recalled: Recalled, ranker: Ranker, query: Query) -> _Order:
-    """The ranking in its new order, and product id -> what rerankers said of it, 0..1."""
+def _order_by_clicks(order: _Order, candidates: Candidates, ranker: Ranker, query: Query) -> _Order:
+    """Reorder a ranking by click probability and add the probabilities to its checks."""
     ranked, checks = order
     payloads = {
-        str(found.payload["_product"]): found.payload for ranking in recalled.rankings.values() for found in ranking
+        str(point.payload["_product"]): point.payload for ranking in candidates.rankings.values() for point in ranking
     }
-    again = by_clicks(
+    result = by_clicks(
         ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.recent
     )
-    said = {
-        product: {**checks.get(product, {}), "click": again.checks[place]}
+    clicks = {
+        product: {**checks.get(product, {}), "click": result.checks[place]}
         for place, (product, _) in enumerate(ranked)
-        if place in again.checks
+        if place in result.checks
     }
-    return [ranked[place] for place in again.order], {**checks, **said}
+    return [ranked[place] for place in result.order], {**checks, **clicks}
 
 
-def _inside(ranked: list[tuple[str, float]], recalled: Recalled, query: Query) -> list[tuple[str, float]]:
-    """The products of the wanted category first."""
+def _category_first(ranked: _Ranking, candidates: Candidates, query: Query) -> _Ranking:
+    """Move products of the preferred category to the front."""
     if not query.category:
         return ranked
-    chosen = {
-        str(one.payload["_product"])
-        for ranking in recalled.rankings.values()
-        for one in ranking
-        if one.payload.get("category") == query.category
+    preferred = {
+        str(point.payload["_product"])
+        for ranking in candidates.rankings.values()
+        for point in ranking
+        if point.payload.get("category") == query.category
     }
-    return sorted(ranked, key=lambda pair: pair[0] not in chosen)
+    return sorted(ranked, key=lambda pair: pair[0] not in preferred)
 
 
-def judge(
+def score_nearest(
     nearest: Sequence[Found], guesses: Sequence[CategoryGuess], calibration: Calibration
 ) -> list[tuple[str, float]]:
-    """`(product id, probability)` for the products nearest to a photo, leant by their categories; best first."""
-    leant = lean(nearest, guesses) if guesses else list(nearest)
-    scores = calibration.photo_scores([one.score for one in leant], log_chances(leant, guesses) if guesses else ())
-    return [(str(one.payload["_product"]), score) for one, score in zip(leant, scores)]
+    """Score the products nearest to a photo, with the category prior applied.
+
+    Args:
+        nearest: Points of a photo search, best first.
+        guesses: Predicted categories of the photo. If empty, the prior is skipped.
+        calibration: Turns similarities into probabilities.
+
+    Returns:
+        Pairs of product id and probability, best first.
+    """
+    ranking = apply_category_prior(nearest, guesses) if guesses else list(nearest)
+    chances = log_chances(ranking, guesses) if guesses else ()
+    scores = calibration.photo_scores([point.score for point in ranking], chances)
+    return [(str(point.payload["_product"]), score) for point, score in zip(ranking, scores)]
 
 
-def _fused(recalled: Recalled, shelf: Shelf) -> list[tuple[str, float]]:
-    """`(product id, probability)` where there are several rankings, best first."""
+def _fuse(candidates: Candidates, context: SearchContext) -> _Ranking:
+    """Fuse several rankings. Exact matches come first."""
     rankings = {
-        signal: [str(found.payload["_product"]) for found in ranking] for signal, ranking in recalled.rankings.items()
+        signal: [str(point.payload["_product"]) for point in ranking] for signal, ranking in candidates.rankings.items()
     }
-    typed = named(recalled.rankings.get("words", ()), recalled.words)
-    fused = sorted(rank_fuse(rankings, recalled.weights), key=lambda pair: typed.get(pair[0], 2))
-    shares = [1.0 if pair[0] in typed else share(pair[1], _sayers(recalled, shelf)) for pair in fused]
-    scores = shelf.calibration.fused_scores(shares)
+    exact = exact_matches(candidates.rankings.get("words", ()), candidates.words)
+    fused = sorted(rank_fuse(rankings, candidates.weights), key=lambda pair: exact.get(pair[0], 2))
+    weights = _attainable_weights(candidates, context)
+    shares = [1.0 if product in exact else share(score, weights) for product, score in fused]
+    scores = context.calibration.fused_scores(shares)
     return [(product, score) for (product, _), score in zip(fused, scores)]
 
 
-def _sayers(recalled: Recalled, shelf: Shelf) -> dict[str, float]:
-    """The weights that one product can have together: ConSE speaks only for products without a text."""
-    if shelf.model.photo.words is not None:
-        return recalled.weights
-    return {signal: weight for signal, weight in recalled.weights.items() if signal != "bridge"}
+def _attainable_weights(candidates: Candidates, context: SearchContext) -> dict[str, float]:
+    """Return the weights that one product can reach: ConSE ranks only products without text."""
+    if context.model.photo.words is not None:
+        return candidates.weights
+    return {signal: weight for signal, weight in candidates.weights.items() if signal != "bridge"}
 
 
-def _limit(limit: int | None, offset: int, shelf: Shelf) -> int:
-    limit = shelf.settings.whole("limit") if limit is None else limit
-    most = shelf.settings.whole("max_limit")
+def _checked_limit(limit: int | None, offset: int, context: SearchContext) -> int:
+    limit = context.settings.whole("limit") if limit is None else limit
+    most = context.settings.whole("max_limit")
     if not 1 <= limit <= most:
         raise BadQuery(f"limit {limit}: ask for 1 to {most} products", field="limit")
     if offset < 0:
-        raise BadQuery(f"offset {offset}: it counts from 0", field="offset")
+        raise BadQuery(f"offset {offset} is negative; offsets count from 0", field="offset")
     return limit
 
 
-class _Watch:
+class _Stopwatch:
     """Milliseconds per step."""
 
     def __init__(self) -> None:

@@ -1,9 +1,8 @@
-"""Where the objects of a photo are, without a box label and without a second network.
+"""Region proposals: find the objects of a photo without box labels and without a second network.
 
-The strength of the network's answer in each cell (class-agnostic activation, as Wei et al., "Selective Convolutional
-Descriptor Aggregation", arXiv 1604.04994, take it) parts objects from what lies behind; cells that hang together are a
-candidate, whose box media/image/segment_color.py draws tight by colour. benchmarks/regions.py measures it against
-spectral cuts, clustering and other layers.
+Class-agnostic activation of the feature map (Wei et al., "Selective Convolutional Descriptor Aggregation", arXiv
+1604.04994) separates objects from the background. Connected cells are a proposal. media/image/segment_color.py fits its
+box by color. benchmarks/regions.py compares it with spectral cuts, clustering and other layers.
 """
 
 from collections.abc import Sequence
@@ -18,16 +17,24 @@ from snapfind.media.image.segment_color import Mask, Palette, bounds, spread, ti
 
 __all__ = ["energy", "fills", "find"]
 
-_SIDE = 42  # cells of the padded square that energy is drawn on
-_ABOVE = 1.35  # how far above the level that parts the two best a candidate stands
-_LEAST = 0.006  # part of the picture; smaller ones are noise
-_MOST = 6  # candidates
-_OVER = 0.4  # part of the border
-_SAME = 0.6  # boxes that share so much are one object
+_SIDE = 42  # cells of the padded square after resizing
+_ABOVE = 1.35  # threshold of a proposal, as a factor of Otsu's threshold
+_LEAST = 0.006  # area of the image; smaller boxes are noise
+_MOST = 6  # proposals
+_OVER = 0.4  # fraction of the border
+_SAME = 0.6  # intersection over union of boxes of the same object
 
 
 def energy(cells: Vectors, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(c, h, w) cells over a padded square -> (rows, columns) 0..1 over the picture of that width and height."""
+    """Compute the activation of an image.
+
+    Args:
+        cells: Feature map over the padded square, shape (c, h, w).
+        size: Width and height of the image.
+
+    Returns:
+        Summed activation over the image without padding, 0..1, shape (rows, columns).
+    """
     total = Image.fromarray(cells.sum(axis=0, dtype=np.float32)).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     across, down = (max(2, round(_SIDE * side / max(size))) for side in size)
     left, top = (_SIDE - across) // 2, (_SIDE - down) // 2
@@ -37,50 +44,65 @@ def energy(cells: Vectors, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def fills(level: NDArray[np.float32]) -> bool:
-    """Whether what stands out runs over the border of the photo: a heap, a shelf, a product seen from near.
+    """Tell whether the foreground runs over the border of the photo, as in a heap, a shelf or a close-up.
 
-    On shoppers' photos of groceries .95 do, of pasted scenes .01 (benchmarks/regions.py).
+    This holds for .95 of shopper photos of groceries and .01 of composed scenes (benchmarks/regions.py).
+
+    Args:
+        level: Activation of `energy`.
+
+    Returns:
+        Whether more than .4 of the border is foreground.
     """
-    lit = level > _parting(level)
-    return float(np.concatenate([lit[0], lit[-1], lit[1:-1, 0], lit[1:-1, -1]]).mean()) > _OVER
+    foreground = level > _otsu_threshold(level)
+    return (
+        float(np.concatenate([foreground[0], foreground[-1], foreground[1:-1, 0], foreground[1:-1, -1]]).mean()) > _OVER
+    )
 
 
 def find(image: Image.Image, cells: Vectors) -> tuple[Region, ...]:
-    """A picture and its (c, h, w) cells -> candidate objects, best first; empty where nothing stands out, or no cells.
+    """Propose regions of an image.
 
-    Where they fill the frame, boxes are left as rough as the cells: parts of a heap have no outline to be found.
+    The boxes are fitted by color, except if the foreground fills the frame: parts of a heap have no clear outline.
+
+    Args:
+        image: Upright image.
+        cells: Its feature map, shape (c, h, w). May be empty.
+
+    Returns:
+        At most 6 regions, best first. Empty if nothing stands out.
     """
     if not cells.size:
         return ()
     level, palette = energy(cells, image.size), Palette(image)
     if not level.any() or palette.plain:
         return ()
-    middle = _ABOVE * _parting(level)
+    middle = _ABOVE * _otsu_threshold(level)
     parts = sorted(_parts(level > middle), key=lambda part: -float(level[part].sum()))[:_MOST]
     if fills(level):
-        return _kept([(Box(*bounds(part)), part) for part in parts], level)
+        return _filtered([(Box(*bounds(part)), part) for part in parts], level)
     fine = palette.fit(level)
     masks = [palette.fit(part) > 0.5 for part in parts]
     taken = np.zeros(fine.shape, bool) | np.any(masks, axis=0)
-    found = []
+    boxes = []
     for part, mask in zip(parts, masks):
         sides = tighten(palette, (fine - np.float32(middle)) * 2, mask, taken & ~mask)
         if sides is not None:
-            found.append((Box(*sides), part))
-    return _kept(found, level)
+            boxes.append((Box(*sides), part))
+    return _filtered(boxes, level)
 
 
-def _kept(found: Sequence[tuple[Box, Mask]], level: NDArray[np.float32]) -> tuple[Region, ...]:
-    """Those boxes that are large enough and not nearly another one's."""
-    kept: list[Region] = []
-    for box, part in found:
-        if box.area >= _LEAST and all(box.iou(other.box) < _SAME for other in kept):
-            kept.append(Region(box, min(1.0, float(level[part].mean()))))
-    return tuple(kept)
+def _filtered(boxes: Sequence[tuple[Box, Mask]], level: NDArray[np.float32]) -> tuple[Region, ...]:
+    """Drop boxes that are too small or nearly equal to a better one."""
+    selected: list[Region] = []
+    for box, part in boxes:
+        if box.area >= _LEAST and all(box.iou(other.box) < _SAME for other in selected):
+            selected.append(Region(box, min(1.0, float(level[part].mean()))))
+    return tuple(selected)
 
 
-def _parting(level: NDArray[np.float32]) -> float:
-    """The level that parts the values into two groups as unlike as can be (Otsu 1979)."""
+def _otsu_threshold(level: NDArray[np.float32]) -> float:
+    """Return the threshold with the largest variance between the two groups (Otsu 1979)."""
     values = np.sort(level.ravel()).astype(np.float64)
     sums, below = np.cumsum(values), np.arange(1, len(values))
     above = len(values) - below
@@ -89,7 +111,7 @@ def _parting(level: NDArray[np.float32]) -> float:
 
 
 def _parts(mask: Mask) -> list[Mask]:
-    """The parts of a mask that hang together by their sides."""
+    """Return the 4-connected components of a mask."""
     left, parts = mask.copy(), []
     while left.any():
         seed = np.zeros_like(mask)

@@ -1,8 +1,8 @@
-"""Words that say nothing about a product, such as articles and prepositions, in about twenty languages.
+"""Stop words, such as articles and prepositions, in about twenty languages.
 
-They are left out of the BM25 query only. The index keeps them, so titles made of them are still found by name. A word
-that means a product or a property in another of the languages is not in the list ("hat" is German for "has", "van" is
-Dutch for "of").
+They are removed only from the BM25 query. The index keeps them, so titles of stop words are still found by name. A word
+that means a product or a property in another of the languages is not in the list: "hat" is German for "has", "van" is
+Dutch for "of".
 """
 
 __all__ = ["content_words"]
@@ -30,7 +30,13 @@ _PARTICLES = str.maketrans(dict.fromkeys("的吗呢", " "))  # Chinese, written 
 
 
 def content_words(text: str) -> str:
-    """A query without its stop words; "" where it has nothing else.
+    """Remove the stop words of a query.
+
+    Args:
+        text: Query text.
+
+    Returns:
+        The other words. Empty if the query has only stop words.
 
     Example:
         >>> content_words("Where is the food for a dog?")

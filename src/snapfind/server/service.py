@@ -140,7 +140,7 @@ class Service:
         if isinstance(file, str):
             file = fetch(file, self.fetching)
         # an object in it is looked at more closely
-        side = 2 * self.shop.shelf.model.photo.preprocessing.source_side
+        side = 2 * self.shop.context.model.photo.preprocessing.source_side
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
         return self.decode(file, Limits.of(self.settings), side=side)

@@ -103,7 +103,7 @@ def _fill(draft: Path, network: Network, heads: Heads, told: Mapping[str, object
     }
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     raw = Builtin.load(str(draft))
-    check_golden(unit(raw.look(golden_pictures()).pooled), golden, name)
+    check_golden(unit(raw.extract_features(golden_pictures()).pooled), golden, name)
     heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
-from snapfind.search.calibration import Calibration, signs
+from snapfind.search.calibration import Calibration, calibration_features
 from snapfind.search.calibration import fit as fit_calibration
 from snapfind.training.data.augmentation import Shown
 from snapfind.training.data.feature_cache import Live, Maps
@@ -74,7 +74,7 @@ class Judge:
         order = np.argsort(-cosines, axis=1)[:, :_RANKED]
         right = self.source.products[self.studio][order] == self.source.products[self.photos][:, None]
         ranked = np.take_along_axis(cosines, order, axis=1)
-        features = np.concatenate([signs(row.tolist()) for row in ranked])
+        features = np.concatenate([calibration_features(row.tolist()) for row in ranked])
         return fit_calibration(features, right.ravel(), Calibration.fitted()).photo
 
     def _vectors(self, module: nn.Module | Sided) -> tuple[Vectors, Vectors]:

@@ -54,20 +54,20 @@ def fit(
     shown = _pictures_of(index, {product for _, product in photos if product})
     near: Counter[str] = Counter()
     large = index.count() > MOST
-    looks, products = [], []
+    features, products = [], []
     for batch in _batches(_read(photos, shown, raw.preprocessing.source_side, settings, refused)):
-        looks.append(raw.look([image for image, _ in batch]).pooled)
+        features.append(raw.extract_features([image for image, _ in batch]).pooled)
         products += [product for _, product in batch]
         if large:
             near.update(_near(batch, shown, model, index))
         if progress:
             progress(len(products), min(len(photos), _PHOTOS))
-    if photos and not looks:
+    if photos and not features:
         raise BadInput(f"none of the {len(photos):,} photos can be used; give pictures of products that are here")
     sample = _sample(folder, index, settings, near)
     if len(sample) < 2:
-        raise BadInput("there are fewer than two pictures; add the catalogue first")
-    given = Photos(np.concatenate(looks), _told(products, [product for product, _ in sample])) if looks else None
+        raise BadInput("there are fewer than two pictures; add products first")
+    given = Photos(np.concatenate(features), _told(products, [product for product, _ in sample])) if features else None
     adapter = fit_adapter([image for _, image in sample], raw, photos=given, progress=progress)
     return _keep(folder, model.photo.space.id, raw, adapter)
 

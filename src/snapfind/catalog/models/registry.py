@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from snapfind.catalog.models.calibrate import Learnt, learn, read
+from snapfind.catalog.models.calibrate import FittedCalibration, learn, read
 from snapfind.catalog.models.encoder_files import keep
 from snapfind.catalog.storage.folder import Folder, drafted, write_whole
 from snapfind.catalog.storage.points import points_of
@@ -30,7 +30,7 @@ from snapfind.encoders.registry import ModelEntry, is_tower, kind_of, open_encod
 from snapfind.index.base import Index, Point
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 from snapfind.search.rerank import click_model, registry
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
     "register",
     "registered",
     "rerank",
-    "shelf",
+    "search_context",
     "standing_on",
 ]
 
@@ -264,7 +264,7 @@ def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
     active = folder.manifest.active
     if method is not None and not encoder.shows_cells:
         raise BadInput(
-            f"{active} shows no cells of a picture, which a reranker compares: search without", field="method"
+            f"{active} has no feature map, which the reranker compares; search without a reranker", field="method"
         )
     place = folder.space(active) / "reranker"
     if method is None:
@@ -275,13 +275,13 @@ def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
     write_whole(place / "manifest.json", content)
 
 
-def shelf(folder: Folder, index: Index, model: Model, settings: Settings) -> Shelf:
+def search_context(folder: Folder, index: Index, model: Model, settings: Settings) -> SearchContext:
     """What a model searches: its calibration, its categories and its reranker beside the index. Raises ModelBroken."""
     name = model.photo.space.id
     place = folder.space(name)
     found = read(place, _calibration(folder, name))
     reranker, ranker = place / "reranker", place / "ranker"
-    return Shelf(
+    return SearchContext(
         *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
         registry.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
         lambda point: copied(folder, point, settings),
@@ -308,10 +308,10 @@ def rank(folder: Folder, artifact: Path | None) -> None:
     draft.rename(place)
 
 
-def calibrate(folder: Folder, shelf: Shelf, progress: Progress | None = None) -> Learnt:
+def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> FittedCalibration:
     """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
-    found = learn(kept_pictures(folder, shelf.index, shelf.settings, most=MOST), shelf, progress)
-    found.save(folder.space(shelf.model.photo.space.id))
+    found = learn(kept_pictures(folder, context.index, context.settings, most=MOST), context, progress)
+    found.save(folder.space(context.model.photo.space.id))
     return found
 
 

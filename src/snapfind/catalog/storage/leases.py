@@ -1,39 +1,50 @@
-"""Which shelves searches are reading, so that what a shelf stands on is taken away after the last of them.
+"""Reference counts for search contexts: resources are released after the last reader.
 
-A search takes the shelf that answers at that moment and keeps it to its end. Switching puts another shelf there, which
-needs no waiting; dropping the vectors of the old one, or closing its index, does.
+A search uses the context that is active when it starts, until it ends. Switching the context needs no waiting.
+Dropping the vectors of an old context, or closing its index, waits until no search reads it.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from snapfind.search.context import Shelf
+from snapfind.search.context import SearchContext
 
 __all__ = ["Readers"]
 
 
 class Readers:
-    """The shelves in use. Any thread may call it."""
+    """The search contexts in use. Thread-safe."""
 
     def __init__(self) -> None:
-        self._reading: dict[object, Shelf] = {}
+        self._reading: dict[object, SearchContext] = {}
         self._changed = threading.Condition()
 
     @contextmanager
-    def of(self, taken: Callable[[], Shelf]) -> Iterator[Shelf]:
-        """The shelf that `taken` gives, in use until the block ends. Raises what `taken` raises."""
+    def of(self, acquire: Callable[[], SearchContext]) -> Iterator[SearchContext]:
+        """Hold a search context until the block ends.
+
+        Args:
+            acquire: Returns the context to hold. Its exceptions are passed on.
+
+        Yields:
+            The context of `acquire`.
+        """
         search = object()
         with self._changed:
-            shelf = self._reading[search] = taken()
+            context = self._reading[search] = acquire()
         try:
-            yield shelf
+            yield context
         finally:
             with self._changed:
                 del self._reading[search]
                 self._changed.notify_all()
 
-    def wait(self, fits: Callable[[Shelf], bool]) -> None:
-        """Return when no shelf that fits is read; put another one in its place first."""
+    def wait(self, matches: Callable[[SearchContext], bool]) -> None:
+        """Wait until no matching context is in use. Replace the active context first.
+
+        Args:
+            matches: Tells whether a context must be free.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not any(fits(shelf) for shelf in self._reading.values()))
+            self._changed.wait_for(lambda: not any(matches(context) for context in self._reading.values()))

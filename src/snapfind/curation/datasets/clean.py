@@ -23,7 +23,7 @@ class Dropped:
 
     row: int
     why: Literal["copy", "wrong label"]
-    looks_like: int = -1
+    suggested: int = -1
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def clean(vectors: Vectors, labels: NDArray[np.int64], hashes: Sequence[str], th
         folds = together(contiguous(own, _FOLDS), same[judged])
         for one in wrong_labels(vectors[judged], own, folds):
             row = int(judged[one.row])
-            dropped[row] = Dropped(row, "wrong label", int(names[one.looks_like]))
+            dropped[row] = Dropped(row, "wrong label", int(names[one.suggested]))
     seen: set[tuple[int, int]] = set()
     for row, group in enumerate(same.tolist()):
         if group >= 0 and row not in dropped:

@@ -1,8 +1,7 @@
-"""Groups out of pairs, without chaining: everything in a group was found alike to everything else in it.
+"""Complete-linkage clustering of pairs: all members of a group are similar to each other.
 
-Connected components join A with C because both resemble B; one soft pair then glues hundreds of pictures together (a
-complaint about every photo library). Here two groups become one only when all pairs across them were found: complete
-linkage, strongest pairs first.
+Connected components would join A and C because both are similar to B, so one weak pair could join hundreds of pictures.
+Here two groups are merged only if all pairs across them exist, strongest pairs first.
 """
 
 from collections.abc import Iterable
@@ -11,9 +10,13 @@ __all__ = ["grouped"]
 
 
 def grouped(pairs: Iterable[tuple[int, int, float]]) -> list[tuple[int, ...]]:
-    """(row, row, strength) pairs -> groups of two or more rows, each sorted, the largest first.
+    """Cluster pairs. The result does not depend on their order.
 
-    Of equal strengths the smaller rows are joined first, so that the order of the pairs does not matter.
+    Args:
+        pairs: Tuples of row, row and strength. For equal strengths, smaller rows are merged first.
+
+    Returns:
+        Sorted groups of two or more rows, largest group first.
     """
     known = sorted({(min(a, b), max(a, b)): strength for a, b, strength in pairs if a != b}.items())
     joined = {pair for pair, _ in known}
@@ -25,5 +28,5 @@ def grouped(pairs: Iterable[tuple[int, int, float]]) -> list[tuple[int, ...]]:
             members[mine] += members.pop(its)
             for row in members[mine]:
                 at[row] = mine
-    found = (tuple(sorted(rows)) for rows in members.values() if len(rows) > 1)
-    return sorted(found, key=lambda rows: (-len(rows), rows))
+    groups = (tuple(sorted(rows)) for rows in members.values() if len(rows) > 1)
+    return sorted(groups, key=lambda rows: (-len(rows), rows))

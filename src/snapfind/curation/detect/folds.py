@@ -1,8 +1,8 @@
-"""Which rows judge which: folds that keep together what would vouch for itself.
+"""Cross-validation folds without leakage between similar pictures.
 
-Photos taken one after the other, copies of a picture and pictures of one product look alike; were they parted among the
-folds, each would be judged by its twin. They stay together: `contiguous` where the order of the rows is that of the
-camera or of the files, `together` where groups are known.
+Photos taken one after the other, copies of a picture and pictures of one product are similar. If they were split among
+folds, a picture would be predicted from its near duplicate. `contiguous` keeps neighbors in file order together, and
+`together` keeps known groups together.
 """
 
 import numpy as np
@@ -14,19 +14,35 @@ Whole = NDArray[np.int64]
 
 
 def contiguous(labels: Whole, folds: int) -> Whole:
-    """(n,) labels -> (n,) folds 0..folds-1: of each label the rows in their order, cut into as many equal runs."""
-    found = np.empty(len(labels), np.int64)
+    """Split the rows of each label into equal contiguous folds.
+
+    Args:
+        labels: Labels, shape (n,).
+        folds: Number of folds.
+
+    Returns:
+        Fold 0..folds-1 of each row, shape (n,).
+    """
+    assigned = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        found[rows] = np.arange(len(rows)) * folds // len(rows)
-    return found
+        assigned[rows] = np.arange(len(rows)) * folds // len(rows)
+    return assigned
 
 
 def together(folds: Whole, groups: Whole) -> Whole:
-    """The same folds with every group (n,) moved to that of its first row; a group below 0 is of that row alone."""
-    found = folds.copy()
+    """Move every group to the fold of its first row.
+
+    Args:
+        folds: Fold of each row, shape (n,).
+        groups: Group of each row, negative for none, shape (n,).
+
+    Returns:
+        The new folds, shape (n,).
+    """
+    assigned = folds.copy()
     firsts: dict[int, int] = {}
     for row, group in enumerate(groups.tolist()):
         if group >= 0:
-            found[row] = folds[firsts.setdefault(group, row)]
-    return found
+            assigned[row] = folds[firsts.setdefault(group, row)]
+    return assigned

@@ -1,10 +1,9 @@
-"""Pictures that hurt: blurred, from a tiny file, written over, put together from several. Learnt from the shop's own.
+"""Image-quality detectors for blur, upscaling, text overlays and collages, fitted on the catalog's own pictures.
 
-Some pictures of the catalogue are spoiled on purpose (curation/detect/corruptions.py); the direction in which a fault
-moves their vectors, set against how pictures differ anyway (Fisher's discriminant on pairs), is what a picture is
-judged by. So no detector is shipped, and any encoder will do. What stands far out, in deviations of the catalogue's
-own pictures, is a finding. Thresholds were chosen on half of the classes, on faults made in other ways
-(benchmarks/curate_faults.py).
+A sample of the pictures is corrupted (curation/detect/corruptions.py). The detector of a fault is Fisher's discriminant
+on pairs of embeddings before and after the corruption. So no detector is bundled, and any encoder works. A picture is
+reported if its score is an outlier, in robust deviations of the catalog. Thresholds were chosen on half of the classes,
+on faults made in other ways (benchmarks/curate_faults.py).
 """
 
 from collections.abc import Mapping
@@ -17,15 +16,21 @@ from snapfind.encoders.base import Vectors
 
 __all__ = ["Fault", "deviations", "faults"]
 
-_SHRINKAGE = 0.3  # of the covariance, in its own mean variance; more where rows are fewer than directions
-# deviations from which a fault is told; collages are told from what else is odd only far out
+_SHRINKAGE = 0.3  # of the covariance, in its mean variance; larger if there are fewer rows than dimensions
+# smallest deviations of a fault; collages are separable from other outliers only at high values
 _LEAST = {"blurred": 6.0, "tiny": 5.5, "text": 6.5, "collage": 8.0}
-_AT_MOST = 3.0  # deviations of the rows that say how pictures differ anyway, in the second round
+_AT_MOST = 3.0  # deviations of the rows that the covariance of the second round is fitted on
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row, what is wrong with it, and by how many deviations it stands out."""
+    """A detected fault.
+
+    Attributes:
+        row: Index of the row.
+        kind: Kind of the fault.
+        deviations: Score in robust deviations.
+    """
 
     row: int
     kind: str
@@ -33,26 +38,40 @@ class Fault:
 
 
 def faults(vectors: Vectors, pairs: Mapping[str, tuple[Vectors, Vectors]]) -> list[Fault]:
-    """(n, d) rows, and for each kind of fault (m, d) vectors of pictures before and after they were spoiled -> the rows
-    that have it, the worst first; a row comes once, under what it stands out by most.
+    """Detect faults.
+
+    Args:
+        vectors: Embeddings, shape (n, d).
+        pairs: Kind of fault -> embeddings of m pictures before and after the corruption, shape (m, d) each.
+
+    Returns:
+        Faults, worst first. A row occurs once, with its most significant fault.
     """
     if len(vectors) < 2:
         return []
-    found: dict[int, Fault] = {}
+    worst: dict[int, Fault] = {}
     for kind, (before, after) in pairs.items():
         scores = deviations(vectors, before, after)
         for row in np.flatnonzero(scores >= _LEAST[kind]).tolist():
             one = Fault(row, kind, float(scores[row]))
-            if row not in found or one.deviations / _LEAST[kind] > found[row].deviations / _LEAST[found[row].kind]:
-                found[row] = one
-    return sorted(found.values(), key=lambda one: (-one.deviations, one.row))
+            if row not in worst or one.deviations / _LEAST[kind] > worst[row].deviations / _LEAST[worst[row].kind]:
+                worst[row] = one
+    return sorted(worst.values(), key=lambda one: (-one.deviations, one.row))
 
 
 def deviations(vectors: Vectors, before: Vectors, after: Vectors) -> NDArray[np.float64]:
-    """(n,) how far each row lies the way a fault goes, in deviations from the middle of all rows.
+    """Compute the scores of a fault in robust deviations from the median.
 
-    Middle and deviation are median and median deviation: faults among the rows do not move them. They do widen the
-    covariance in just this direction and so hide themselves; what stands out at first is left out of it then.
+    Faulty rows widen the covariance in the direction of the fault. A second round therefore fits the covariance without
+    the outliers of the first.
+
+    Args:
+        vectors: Embeddings, shape (n, d).
+        before: Embeddings before the corruption, shape (m, d).
+        after: Embeddings after the corruption, shape (m, d).
+
+    Returns:
+        Scores, shape (n,).
     """
     first = _scores(vectors, vectors, before, after)
     return _scores(vectors, vectors[first < _AT_MOST], before, after)

@@ -1,4 +1,4 @@
-"""Bad pictures, lonely pictures and small categories as findings."""
+"""Image findings: quality defects, outliers and small categories."""
 
 from collections import Counter
 from statistics import median
@@ -12,16 +12,16 @@ from snapfind.curation.detect.corruptions import SPOILT, spoilt
 from snapfind.curation.detect.image_faults import faults
 from snapfind.curation.detect.outliers import outliers
 from snapfind.curation.findings import Change, Finding, Kind, finding
-from snapfind.curation.snapshot import Seen, image_of
+from snapfind.curation.snapshot import CatalogSnapshot, image_of
 from snapfind.encoders.base import Vectors
 
-__all__ = ["faults_found", "few_found", "outliers_found"]
+__all__ = ["image_quality_findings", "outlier_findings", "small_category_findings"]
 
-_SPOILT = 96  # pictures that are spoiled on purpose, each in every way: 400 looks of the network
-_LEAST = 20  # pictures: with fewer there is nothing to stand out from
+_CORRUPTED = 96  # pictures that are corrupted, each in every way: 400 passes of the network
+_LEAST = 20  # pictures: fewer give no reliable statistics
 _SIDE = 256
-_SMALL = 100  # pixels of the longest side that no shopper can judge a product by
-_SAID: dict[str, tuple[Kind, str]] = {
+_SMALL = 100  # pixels of the longest side: too few to recognize a product
+_TEXTS: dict[str, tuple[Kind, str]] = {
     "blurred": ("blurred", "is blurred"),
     "tiny": ("tiny", "seems blown up from a tiny file"),
     "text": ("text", "is written over"),
@@ -29,73 +29,94 @@ _SAID: dict[str, tuple[Kind, str]] = {
 }
 
 
-def faults_found(catalogue: Catalog, seen: Seen) -> list[Finding]:
-    """Pictures that are blurred, blown up, written over or put together, and those that are small in pixels."""
-    found = [_small(seen, row) for row in range(len(seen.points)) if _longest(seen, row) < _SMALL]
-    if len(seen.points) < _LEAST:
-        return found
-    small = {one.shown[0].picture for one in found}
-    for one in faults(seen.vectors, _spoilt(catalogue, seen)):
-        kind, said = _SAID[one.kind]
-        shown = seen.shown(one.row)
+def image_quality_findings(catalogue: Catalog, snapshot: CatalogSnapshot) -> list[Finding]:
+    """Find pictures that are blurred, upscaled, covered with text, collages, or small in pixels.
+
+    Args:
+        catalogue: Catalog of the pictures.
+        snapshot: Its pictures.
+
+    Returns:
+        One finding for each picture. Only small pictures are found among fewer than 20.
+    """
+    findings = [_small(snapshot, row) for row in range(len(snapshot.points)) if _longest(snapshot, row) < _SMALL]
+    if len(snapshot.points) < _LEAST:
+        return findings
+    small = {one.shown[0].picture for one in findings}
+    for one in faults(snapshot.vectors, _corruption_pairs(catalogue, snapshot)):
+        kind, fault = _TEXTS[one.kind]
+        shown = snapshot.shown(one.row)
         if shown.picture not in small:
+            text = f"a picture of {snapshot.title(one.row)} {fault}"
             score = 1 - 1 / (1 + one.deviations)
-            found.append(
-                finding(kind, f"a picture of {seen.title(one.row)} {said}", (shown,), _hide(shown.picture), score=score)
-            )
-    return found
+            findings.append(finding(kind, text, (shown,), _hide(shown.picture), score=score))
+    return findings
 
 
-def _longest(seen: Seen, row: int) -> int:
-    payload = seen.points[row].payload
+def _longest(snapshot: CatalogSnapshot, row: int) -> int:
+    payload = snapshot.points[row].payload
     return max(int(payload.get("_width", 0)), int(payload.get("_height", 0))) or _SMALL
 
 
-def _small(seen: Seen, row: int) -> Finding:
-    shown = seen.shown(row)
-    said = f"a picture of {seen.title(row)} has {_longest(seen, row)} pixels on its longest side"
-    return finding("tiny", said, (shown,), _hide(shown.picture), score=1.0)
+def _small(snapshot: CatalogSnapshot, row: int) -> Finding:
+    shown = snapshot.shown(row)
+    text = f"a picture of {snapshot.title(row)} has {_longest(snapshot, row)} pixels on its longest side"
+    return finding("tiny", text, (shown,), _hide(shown.picture), score=1.0)
 
 
 def _hide(picture: str) -> Change:
     return Change("hide", (picture,))
 
 
-def _spoilt(catalogue: Catalog, seen: Seen) -> dict[str, tuple[Vectors, Vectors]]:
-    """Vectors of some pictures before and after each fault."""
+def _corruption_pairs(catalogue: Catalog, snapshot: CatalogSnapshot) -> dict[str, tuple[Vectors, Vectors]]:
+    """Embed a sample of pictures before and after each corruption."""
     rng = np.random.default_rng(0)
     rows, images = [], []
-    for row in rng.permutation(len(seen.points))[:_SPOILT].tolist():
+    for row in rng.permutation(len(snapshot.points))[:_CORRUPTED].tolist():
         try:
-            images.append(image_of(catalogue, seen.points[row].id, _SIDE))
+            images.append(image_of(catalogue, snapshot.points[row].id, _SIDE))
             rows.append(row)
         except BadPicture:
             continue  # the copy is gone
     encoder = catalogue.model.photo
-    before = encoder.images(images, "catalogue")  # not the stored ones: these were made from larger pictures
+    before = encoder.images(images, "catalogue")  # the stored embeddings were computed from larger pictures
     return {
         kind: (before, encoder.images([spoilt(image, kind, rng, images) for image in images], "catalogue"))
         for kind in SPOILT
     }
 
 
-def outliers_found(seen: Seen, groups: NDArray[np.int64]) -> list[Finding]:
-    """Pictures that look like nothing else here. `groups` (n,): rows that are one picture, or -1."""
-    own = np.where(groups >= 0, groups + len(seen.products), seen.numbers)
-    found = []
-    for row, deviations in outliers(seen.vectors, own):
-        shown = seen.shown(row)
-        said = f"a picture of {seen.title(row)} looks like nothing else here"
-        found.append(finding("outlier", said, (shown,), _hide(shown.picture), score=1 - 1 / (1 + deviations)))
-    return found
+def outlier_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> list[Finding]:
+    """Find pictures that are far from all others.
+
+    Args:
+        snapshot: Pictures of the catalog.
+        groups: Duplicate group of each row, -1 for none, shape (n,).
+
+    Returns:
+        One finding for each outlier.
+    """
+    own = np.where(groups >= 0, groups + len(snapshot.products), snapshot.numbers)
+    findings = []
+    for row, deviations in outliers(snapshot.vectors, own):
+        shown = snapshot.shown(row)
+        text = f"a picture of {snapshot.title(row)} looks like nothing else here"
+        findings.append(finding("outlier", text, (shown,), _hide(shown.picture), score=1 - 1 / (1 + deviations)))
+    return findings
 
 
-def few_found(seen: Seen) -> list[Finding]:
-    """Categories with less than a tenth of the products that the middle one has."""
-    first = dict(
-        zip(reversed([str(seen.products[number]) for number in seen.numbers]), reversed(range(len(seen.numbers))))
-    )
-    counts = Counter(seen.category(row) for row in first.values())
+def small_category_findings(snapshot: CatalogSnapshot) -> list[Finding]:
+    """Find categories with less than a tenth of the median number of products.
+
+    Args:
+        snapshot: Pictures of the catalog.
+
+    Returns:
+        One finding for each small category. Empty for fewer than three categories.
+    """
+    names = [str(snapshot.products[number]) for number in snapshot.numbers]
+    first = dict(zip(reversed(names), reversed(range(len(names)))))
+    counts = Counter(snapshot.category(row) for row in first.values())
     counts.pop("", None)
     if len(counts) < 3:
         return []

@@ -1,9 +1,9 @@
-"""Labels that are probably wrong: confident learning, written from Northcutt, Jiang and Chuang (arXiv 1911.00068).
+"""Label errors by confident learning (Northcutt, Jiang, Chuang, arXiv 1911.00068).
 
-A row counts as confidently of a label when its probability is at least the mean probability of that label among the
-rows that carry it (equation 2 of the paper). Counting labels given against labels so found estimates how often one is
-given for another (equation 1); the rows off the diagonal are the suspects. The paper ranks and cuts by these counts;
-here a suspect must also lead by a margin that was chosen on other classes than those reported
+A row is confidently of a label if its probability is at least the mean probability of this label among the rows with
+the label (equation 2 of the paper). The confident joint counts given labels against confident labels and estimates how
+often labels are confused (equation 1). Rows off its diagonal are suspects. The paper selects suspects by these counts.
+Here a suspect must also exceed a margin that was chosen on other classes than the reported ones
 (benchmarks/curate_labels.py).
 """
 
@@ -23,18 +23,29 @@ _ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A row whose label is probably wrong: the label given, the one it looks like, and by how much 0..1 it leads."""
+    """A row whose label is probably wrong.
+
+    Attributes:
+        row: Index of the row.
+        label: Its given label.
+        suggested: The label that it is confidently of.
+        margin: Difference of the probabilities of the two labels, 0..1.
+    """
 
     row: int
-    given: int
-    looks_like: int
+    label: int
+    suggested: int
     margin: float
 
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """`counts` (k, k): rows given the label of the row that are confidently of that of the column; `found` (n,) the
-    label that each row is confidently of, -1 for none; `thresholds` (k,).
+    """Confident joint of k labels.
+
+    Attributes:
+        counts: Number of rows by given label (first axis) and confident label (second axis), shape (k, k).
+        found: Confident label of each row, -1 for none, shape (n,).
+        thresholds: Threshold of each label, shape (k,).
     """
 
     counts: NDArray[np.int64]
@@ -43,12 +54,20 @@ class Joint:
 
     @property
     def noise(self) -> float:
-        """Estimated part 0..1 of the labels that are wrong."""
+        """Estimated fraction of wrong labels, 0..1."""
         return 1.0 - float(np.trace(self.counts)) / max(int(self.counts.sum()), 1)
 
 
 def confident_joint(probabilities: Vectors, labels: NDArray[np.int64]) -> Joint:
-    """(n, k) out-of-fold probabilities and the labels given (n,) -> which label each row is confidently of."""
+    """Compute the confident joint.
+
+    Args:
+        probabilities: Out-of-fold probabilities, shape (n, k).
+        labels: Given labels 0..k-1, shape (n,).
+
+    Returns:
+        The confident joint.
+    """
     count = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     sizes = np.bincount(labels, minlength=count)
@@ -62,7 +81,16 @@ def confident_joint(probabilities: Vectors, labels: NDArray[np.int64]) -> Joint:
 
 
 def suspects(probabilities: Vectors, labels: NDArray[np.int64], *, margin: float = _MARGIN) -> list[Suspect]:
-    """The rows off the diagonal that lead by `margin` (0..1), the surest first."""
+    """Find rows whose confident label differs from the given one.
+
+    Args:
+        probabilities: Out-of-fold probabilities, shape (n, k).
+        labels: Given labels 0..k-1, shape (n,).
+        margin: Smallest margin of a suspect, 0..1.
+
+    Returns:
+        Suspects, largest margin first.
+    """
     joint = confident_joint(probabilities, labels)
     rows = np.flatnonzero((joint.found >= 0) & (joint.found != labels))
     leads = probabilities[rows, joint.found[rows]] - probabilities[rows, labels[rows]]
@@ -77,18 +105,24 @@ def suspects(probabilities: Vectors, labels: NDArray[np.int64], *, margin: float
 def wrong_labels(
     vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.int64], *, margin: float = _MARGIN
 ) -> list[Suspect]:
-    """(n, d) rows, labels 0..k-1 (n,), folds (n,) -> suspects, the surest first.
+    """Find label errors in two rounds. The second round uses the corrected labels of the first.
 
-    After the first round the suspects count under the label that they look like, and all rows are judged once more:
-    what is wrong no longer speaks for the wrong label.
+    Args:
+        vectors: Embeddings, shape (n, d).
+        labels: Given labels 0..k-1, shape (n,).
+        folds: Cross-validation fold of each row, shape (n,).
+        margin: Smallest margin of a suspect, 0..1.
+
+    Returns:
+        Suspects, largest margin first.
     """
-    believed = labels
+    corrected = labels
     for last in range(_ROUNDS):
-        probabilities = posteriors(vectors, believed, folds)
+        probabilities = posteriors(vectors, corrected, folds)
         found = suspects(probabilities, labels, margin=margin)
         if last == _ROUNDS - 1 or not found:
             break
-        believed = labels.copy()
+        corrected = labels.copy()
         for one in found:
-            believed[one.row] = one.looks_like
+            corrected[one.row] = one.suggested
     return found

@@ -1,4 +1,4 @@
-"""Wrong labels as findings: a product in a category that it does not look like, a picture at another's product."""
+"""Label findings: products in a wrong category and pictures of a wrong product."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,51 +6,67 @@ from numpy.typing import NDArray
 from snapfind.curation.detect.folds import contiguous, together
 from snapfind.curation.detect.label_errors import Suspect, wrong_labels
 from snapfind.curation.findings import Change, Finding, finding
-from snapfind.curation.snapshot import Seen
+from snapfind.curation.snapshot import CatalogSnapshot
 
-__all__ = ["categories_found", "products_found"]
+__all__ = ["category_findings", "product_findings"]
 
-_FEW = 5  # products of a category, pictures of a product: with fewer nobody can vouch for or against
+_FEW = 5  # products of a category, pictures of a product: fewer give no reliable estimate
 _FOLDS = 5
 _EXAMPLES = 3
 
 
-def categories_found(seen: Seen, groups: NDArray[np.int64]) -> list[Finding]:
-    """Products whose pictures look like those of another category. `groups` (n,): rows that are one picture, or -1."""
-    firsts = np.unique(seen.numbers, return_index=True)[1]
-    sums = np.zeros((len(firsts), seen.vectors.shape[1]), np.float32)
-    np.add.at(sums, seen.numbers, seen.vectors)
-    names = np.array([seen.category(row) for row in firsts])
-    kept = np.flatnonzero(_common(names) & (names != ""))
-    labels, known = _numbered(names[kept])
-    found = []
-    for one in _judged(sums[kept], labels, groups[firsts][kept]):
-        row, before, after = int(firsts[kept[one.row]]), known[one.given], known[one.looks_like]
-        examples = [int(firsts[kept[at]]) for at in np.flatnonzero(labels == one.looks_like)[:_EXAMPLES]]
-        change = Change("relabel", product=seen.shown(row).product, before=before, after=after)
-        said = f"{seen.title(row)}: in {before}, looks like {after}"
-        shown = tuple(seen.shown(at) for at in [row, *examples])
-        found.append(finding("wrong category", said, shown, change, score=one.margin))
-    return found
+def category_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> list[Finding]:
+    """Find products whose pictures look like those of another category.
+
+    Args:
+        snapshot: Pictures of the catalog.
+        groups: Duplicate group of each row, -1 for none, shape (n,).
+
+    Returns:
+        One finding for each product.
+    """
+    firsts = np.unique(snapshot.numbers, return_index=True)[1]
+    sums = np.zeros((len(firsts), snapshot.vectors.shape[1]), np.float32)
+    np.add.at(sums, snapshot.numbers, snapshot.vectors)
+    names = np.array([snapshot.category(row) for row in firsts])
+    selected = np.flatnonzero(_common(names) & (names != ""))
+    labels, known = _numbered(names[selected])
+    findings = []
+    for one in _suspects(sums[selected], labels, groups[firsts][selected]):
+        row, before, after = int(firsts[selected[one.row]]), known[one.label], known[one.suggested]
+        examples = [int(firsts[selected[at]]) for at in np.flatnonzero(labels == one.suggested)[:_EXAMPLES]]
+        change = Change("relabel", product=snapshot.shown(row).product, before=before, after=after)
+        text = f"{snapshot.title(row)}: in {before}, looks like {after}"
+        shown = tuple(snapshot.shown(at) for at in [row, *examples])
+        findings.append(finding("wrong category", text, shown, change, score=one.margin))
+    return findings
 
 
-def products_found(seen: Seen, groups: NDArray[np.int64]) -> list[Finding]:
-    """Pictures that look like another product's."""
-    kept = np.flatnonzero(_common(seen.numbers))
-    labels, _ = _numbered(seen.numbers[kept])
-    found = []
-    for one in _judged(seen.vectors[kept], labels, groups[kept]):
-        row = int(kept[one.row])
-        examples = [int(kept[at]) for at in np.flatnonzero(labels == one.looks_like)[:_EXAMPLES]]
-        said = f"a picture of {seen.title(row)} looks like {seen.title(examples[0])}"
-        shown = tuple(seen.shown(at) for at in [row, *examples])
+def product_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> list[Finding]:
+    """Find pictures that look like those of another product.
+
+    Args:
+        snapshot: Pictures of the catalog.
+        groups: Duplicate group of each row, -1 for none, shape (n,).
+
+    Returns:
+        One finding for each picture.
+    """
+    selected = np.flatnonzero(_common(snapshot.numbers))
+    labels, _ = _numbered(snapshot.numbers[selected])
+    findings = []
+    for one in _suspects(snapshot.vectors[selected], labels, groups[selected]):
+        row = int(selected[one.row])
+        examples = [int(selected[at]) for at in np.flatnonzero(labels == one.suggested)[:_EXAMPLES]]
+        text = f"a picture of {snapshot.title(row)} looks like {snapshot.title(examples[0])}"
+        shown = tuple(snapshot.shown(at) for at in [row, *examples])
         change = Change("hide", (shown[0].picture,))
-        found.append(finding("wrong product", said, shown, change, score=one.margin))
-    return found
+        findings.append(finding("wrong product", text, shown, change, score=one.margin))
+    return findings
 
 
 def _common(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Rows whose label has enough rows."""
+    """Select rows whose label has enough rows."""
     _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return np.asarray(counts[places] >= _FEW)
 
@@ -60,8 +76,8 @@ def _numbered(labels: NDArray[np.generic]) -> tuple[NDArray[np.int64], list[str]
     return numbers.astype(np.int64), [str(one) for one in known]
 
 
-def _judged(vectors: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Suspect]:
-    """Suspects, where there are two labels or more."""
+def _suspects(vectors: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Suspect]:
+    """Find label errors. Empty for fewer than two labels."""
     if not len(labels) or labels.max() < 1:
         return []
     return wrong_labels(vectors, labels, together(contiguous(labels, _FOLDS), groups))

@@ -1,7 +1,7 @@
-"""Pictures that look like nothing else in the shop: another thing altogether, a scan, a logo, a black frame.
+"""Outlier detection: pictures that are far from all others, such as scans, logos and black frames.
 
-The distance to the k-th neighbour (Ramaswamy, Rastogi and Shim, SIGMOD 2000), in deviations of all of them; neighbours
-of the own group (pictures of the same product, copies) do not count, as they would vouch for each other.
+The score is the distance to the k-th nearest neighbor (Ramaswamy, Rastogi, Shim, SIGMOD 2000) in robust deviations.
+Neighbors of the same group (pictures of one product, copies) do not count.
 """
 
 import numpy as np
@@ -10,16 +10,24 @@ from numpy.typing import NDArray
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 
-__all__ = ["loneliness", "outliers"]
+__all__ = ["isolation", "outliers"]
 
-# the k: a fiftieth of the rows, between these; a handful of strange pictures must not vouch for each other
+# k is a fiftieth of the rows within this range, so that a few similar outliers do not hide each other
 _NEIGHBOURS = (5, 20)
 _LEAST = 2.5
 _ROWS = 1024
 
 
-def loneliness(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, d) rows of any one space and the group of each (n,) -> (n,) deviations; above 0 is lonelier than most."""
+def isolation(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute outlier scores.
+
+    Args:
+        vectors: Embeddings of one space, shape (n, d).
+        groups: Group of each row, shape (n,).
+
+    Returns:
+        Deviations of the neighbor distance from the median, shape (n,). Larger values are more isolated.
+    """
     rows = unit(vectors - vectors.mean(axis=0))
     distances = np.empty(len(rows))
     k = min(max(_NEIGHBOURS[0], min(_NEIGHBOURS[1], len(rows) // 50)), len(rows) - 1)
@@ -33,8 +41,16 @@ def loneliness(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float6
 
 
 def outliers(vectors: Vectors, groups: NDArray[np.int64]) -> list[tuple[int, float]]:
-    """Rows and their deviations, the loneliest first; none among fewer than 20 rows."""
+    """Find outliers.
+
+    Args:
+        vectors: Embeddings of one space, shape (n, d).
+        groups: Group of each row, shape (n,).
+
+    Returns:
+        Pairs of row and deviation, most isolated first. Empty for fewer than 20 rows.
+    """
     if len(vectors) < 20:
         return []
-    found = loneliness(vectors, groups)
-    return [(int(row), float(found[row])) for row in np.argsort(-found, kind="stable") if found[row] >= _LEAST]
+    scores = isolation(vectors, groups)
+    return [(int(row), float(scores[row])) for row in np.argsort(-scores, kind="stable") if scores[row] >= _LEAST]

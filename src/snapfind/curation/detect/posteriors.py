@@ -1,8 +1,7 @@
-"""How probable each label is for each row, judged only by rows of other folds: what confident learning starts from.
+"""Out-of-fold label probabilities, the input of confident learning.
 
-Two judges that err in different ways are averaged: a linear one (Gaussian classes with one shared, shrunk covariance:
-linear discriminant analysis) and the nearest neighbours in the space that it whitens. The temperature of each is the
-one under which the labels given are most probable, so that neither is surer than it is right.
+Two classifiers with different errors are averaged: linear discriminant analysis with a shrunk covariance, and nearest
+neighbors in the whitened space. The temperature of each is chosen to maximize the likelihood of the given labels.
 """
 
 import numpy as np
@@ -17,17 +16,26 @@ __all__ = ["posteriors"]
 _SHRINKAGE = 1.0  # of the covariance within labels, in its own mean variance
 _NEIGHBOURS = 10
 _DIM = 256
-_ROWS = 1024  # judged at a time
+_ROWS = 1024  # batch of rows
 _TEMPERATURES = 2.0 ** np.arange(-6, 6.5, 0.5)
-_LEAST = 1e-6  # no label is impossible
+_LEAST = 1e-6  # smallest probability of a label
 
 
 def posteriors(vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.int64]) -> Vectors:
-    """(n, d) rows, labels 0..k-1 (n,) and folds (n,) -> (n, k) float32 probabilities, rows sum to 1.
+    """Predict label probabilities of each row from the rows of other folds. Takes seconds for 3,000 rows.
 
-    A row is judged by the rows of the other folds; a label that those do not hold gets next to nothing. The rows are
-    first turned into their 256 main directions, which no label has a say in. Takes 256 n^2: seconds for 3,000 rows.
-    Raises BadInput where all rows are in one fold, or a row is no numbers.
+    The rows are first projected to their 256 principal components.
+
+    Args:
+        vectors: Embeddings, shape (n, d).
+        labels: Labels 0..k-1, shape (n,).
+        folds: Fold of each row, shape (n,).
+
+    Returns:
+        Probabilities, float32 of shape (n, k). Rows sum to 1. A label absent from the other folds is near 0.
+
+    Raises:
+        BadInput: If all rows are in one fold, or a value is not finite.
     """
     all_numbers(vectors, "vectors")
     count = int(labels.max()) + 1
@@ -36,17 +44,17 @@ def posteriors(vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.in
     for fold in np.unique(folds):
         own = folds == fold
         if own.all():
-            raise BadInput("every row is in one fold: nothing is left to judge it by; make two folds at the least")
+            raise BadInput("all rows are in one fold; use two folds or more")
         whitened, means = _whitened(rows, labels, ~own, count)
         linear[own] = _linear(whitened[own], means)
         nearest[own] = _nearest(whitened[own], whitened[~own], labels[~own], count)
     parts = (_tempered(linear, labels), _tempered(np.log(nearest + np.float32(0.02)), labels))
-    found = np.maximum((parts[0] + parts[1]) / 2, np.float32(_LEAST))
-    return np.asarray(found / found.sum(axis=1, keepdims=True), np.float32)
+    mean = np.maximum((parts[0] + parts[1]) / 2, np.float32(_LEAST))
+    return np.asarray(mean / mean.sum(axis=1, keepdims=True), np.float32)
 
 
 def _main(rows: Vectors) -> Vectors:
-    """(n, d) rows less their mean, in at most 256 directions in which they differ most."""
+    """Project centered rows to at most 256 principal components."""
     centred = rows - rows.mean(axis=0)
     if centred.shape[1] <= _DIM:
         return np.asarray(centred, np.float32)
@@ -57,10 +65,7 @@ def _main(rows: Vectors) -> Vectors:
 def _whitened(
     rows: Vectors, labels: NDArray[np.int64], known: NDArray[np.bool_], count: int
 ) -> tuple[Vectors, Vectors]:
-    """All rows with the changes within labels made equal in every direction, and the mean of each label; NaN for none.
-
-    Fitted on `known` rows only.
-    """
+    """Whiten all rows by the within-label covariance of the known rows. Also return the label means, NaN for none."""
     centre = rows[known].mean(axis=0)
     means = _means(rows[known] - centre, labels[known], count)
     within = rows[known] - centre - means[labels[known]]
@@ -79,7 +84,7 @@ def _means(rows: Vectors, labels: NDArray[np.int64], count: int) -> Vectors:
 
 
 def _linear(whitened: Vectors, means: Vectors) -> Vectors:
-    """Log densities up to a constant of the row; a label without a mean is as unlikely as it can be told."""
+    """Return log densities up to a constant of the row. A label without a mean gets -inf."""
     there = ~np.isnan(means[:, 0])
     logits = np.full((len(whitened), len(means)), -np.inf, np.float32)
     logits[:, there] = whitened @ means[there].T - (means[there] ** 2).sum(axis=1) / 2
@@ -87,7 +92,7 @@ def _linear(whitened: Vectors, means: Vectors) -> Vectors:
 
 
 def _nearest(whitened: Vectors, known: Vectors, labels: NDArray[np.int64], count: int) -> Vectors:
-    """Shares 0..1 of the labels among the nearest known rows, each weighed by its cosine."""
+    """Return the shares 0..1 of the labels among the nearest known rows, weighted by cosine."""
     shares = np.zeros((len(whitened), count), np.float32)
     mine, its = unit(whitened), unit(known)
     k = min(_NEIGHBOURS, len(its))
@@ -101,10 +106,10 @@ def _nearest(whitened: Vectors, known: Vectors, labels: NDArray[np.int64], count
 
 
 def _tempered(logits: Vectors, labels: NDArray[np.int64]) -> Vectors:
-    """Probabilities at the temperature under which the labels are most probable."""
+    """Return probabilities at the temperature that maximizes the likelihood of the labels."""
 
-    def surprise(temperature: float) -> float:
+    def negative_log_likelihood(temperature: float) -> float:
         chosen = softmax(logits / np.float32(temperature))[np.arange(len(labels)), labels]
         return -float(np.log(np.maximum(chosen, _LEAST)).mean())
 
-    return softmax(logits / np.float32(min(_TEMPERATURES, key=surprise)))
+    return softmax(logits / np.float32(min(_TEMPERATURES, key=negative_log_likelihood)))

@@ -1,11 +1,11 @@
-"""The weights of an adapter in closed form, from how the network sees pictures and photographs made of them.
+"""Closed-form weights of an adapter, from features of pictures and of synthetic photos of them.
 
-    query      M            whitens what changes between photos of one product (within-class covariance
-                            normalisation, Hatch et al. 2006, with shrinkage)
-    catalogue  (I + k B) M  moves a studio picture half way to its photos: B is the ridge regression from one to the
-                            other, k balances the two
+    query      M            whitening of the variation between photos of one product (within-class covariance
+                            normalization, Hatch et al. 2006, with shrinkage)
+    catalogue  (I + k B) M  moves a studio picture toward its photos: B is the ridge regression from pictures to photos,
+                            k balances the two terms
 
-benchmarks/photo_to_studio.py measures it, and what real photos add (encoders/adapters/semi_supervised.py).
+benchmarks/photo_to_studio.py measures it, and the gain of real photos (encoders/adapters/semi_supervised.py).
 """
 
 from typing import NamedTuple
@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 
 from snapfind.encoders.base import Vectors
 
-__all__ = ["Seen", "solve", "trusted", "weights_of", "within"]
+__all__ = ["PhotoStatistics", "solve", "trusted", "weights_of", "within"]
 
 _SHRINKAGE = 3.0  # of the covariance, in its own mean variance; 2 to 5 differ by less than .01
 _RIDGE = 0.01  # of the regression, in the mean squared length of its rows
-_FEW = 8  # so many rows count half: below, means and regression tell more of the products than of the role
+_FEW = 8  # rows that get trust .5: with fewer, means and regression describe the products rather than the role
 
 
-class Seen(NamedTuple):
-    """Where the photos of each product lie: their `mean` (d,), the `centres` (n, d) of the products, the mean taken
-    off, and the `covariance` (d, d) of photos about the centre of their product."""
+class PhotoStatistics(NamedTuple):
+    """Statistics of photos.
+
+    Attributes:
+        mean: Mean of the photos, shape (d,).
+        centres: Centers of n products minus the mean, shape (n, d).
+        covariance: Covariance of photos around the center of their product, shape (d, d).
+    """
 
     mean: NDArray[np.floating]
     centres: NDArray[np.floating]
@@ -32,23 +37,39 @@ class Seen(NamedTuple):
 
 
 def solve(studio: Vectors, photos: Vectors) -> dict[str, Vectors]:
-    """Unit features (n, d) of pictures and (n, v, d) of their photos -> the weights of an Adapter."""
+    """Fit the weights of an adapter.
+
+    Args:
+        studio: Unit features of pictures, shape (n, d).
+        photos: Unit features of v photos of each, shape (n, v, d).
+
+    Returns:
+        Weights of an `Adapter`.
+    """
     centres = photos.mean(axis=1, dtype=np.float64)
     mean = trusted(len(studio)) * centres.mean(axis=0)
-    return weights_of(studio, Seen(mean, centres - mean, within(photos - centres[:, None])))
+    return weights_of(studio, PhotoStatistics(mean, centres - mean, within(photos - centres[:, None])))
 
 
-def weights_of(studio: Vectors, seen: Seen) -> dict[str, Vectors]:
-    """Unit features (n, d) of pictures and where their photos lie -> `{role}_mean` (d,), `{role}_matrix` (d, d)."""
+def weights_of(studio: Vectors, statistics: PhotoStatistics) -> dict[str, Vectors]:
+    """Compute the weights of an adapter from statistics of photos.
+
+    Args:
+        studio: Unit features of pictures, shape (n, d).
+        statistics: Statistics of their photos.
+
+    Returns:
+        `{role}_mean` of shape (d,) and `{role}_matrix` of shape (d, d) for both roles.
+    """
     n, trust = len(studio), trusted(len(studio))
     mean = trust * studio.mean(axis=0, dtype=np.float64)
-    whitening, pictures = _whitening(seen.covariance), studio - mean
+    whitening, pictures = _whitening(statistics.covariance), studio - mean
     gram = pictures @ pictures.T
     gram += _RIDGE * np.trace(gram) / n * np.eye(n)
-    regression = pictures.T @ np.linalg.solve(gram, seen.centres)
-    balance = np.linalg.norm(pictures @ whitening) / max(float(np.linalg.norm(seen.centres @ whitening)), 1e-9)
+    regression = pictures.T @ np.linalg.solve(gram, statistics.centres)
+    balance = np.linalg.norm(pictures @ whitening) / max(float(np.linalg.norm(statistics.centres @ whitening)), 1e-9)
     weights = {
-        "query_mean": seen.mean,
+        "query_mean": statistics.mean,
         "catalogue_mean": mean,
         "query_matrix": whitening,
         "catalogue_matrix": whitening + trust * balance * regression @ whitening,
@@ -57,19 +78,33 @@ def weights_of(studio: Vectors, seen: Seen) -> dict[str, Vectors]:
 
 
 def trusted(count: int) -> float:
-    """How far so many rows are believed, 0..1."""
+    """Compute the trust in statistics of few rows.
+
+    Args:
+        count: Number of rows.
+
+    Returns:
+        count / (count + 8), 0..1.
+    """
     return count / (count + _FEW)
 
 
 def within(differences: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(..., d) differences from a centre -> (d, d), their covariance."""
+    """Compute the covariance of differences from a center.
+
+    Args:
+        differences: Array of shape (..., d).
+
+    Returns:
+        Covariance of shape (d, d).
+    """
     rows = differences.reshape(-1, differences.shape[-1])
     covariance: NDArray[np.float64] = rows.T.astype(np.float64) @ rows / len(rows)
     return covariance
 
 
 def _whitening(covariance: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(d, d) -> (d, d), the inverse root of it, shrunk, its mean variance made 1."""
+    """Return the inverse square root of the covariance with shrinkage, scaled to a mean variance of 1."""
     d = len(covariance)
     variance = max(float(np.trace(covariance)) / d, 1e-12)
     levels, axes = np.linalg.eigh(covariance / variance + _SHRINKAGE * np.eye(d))

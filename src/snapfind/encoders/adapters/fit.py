@@ -1,8 +1,7 @@
-"""An adapter fitted on a catalogue's own pictures, so that shopper photos land near them.
+"""Fit an adapter on the pictures of a catalog, so that shopper photos are embedded near them.
 
-No shopper photo is needed: each picture is photographed again (media/image/photo_simulation.py), and a closed form
-follows from how the network sees the two. Photos of shoppers make it better, without a label already
-(encoders/adapters/semi_supervised.py).
+No shopper photo is needed. Synthetic photos are made of each picture (media/image/photo_simulation.py), and the weights
+have a closed form. Shopper photos improve the adapter, even without labels (encoders/adapters/semi_supervised.py).
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from PIL.Image import Image
 from snapfind.core.errors import BadInput
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.closed_form import solve
-from snapfind.encoders.adapters.semi_supervised import settle
+from snapfind.encoders.adapters.semi_supervised import fit_semi_supervised
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import PhotoEncoder
@@ -27,15 +26,20 @@ from snapfind.media.image.photo_simulation import rephotograph
 __all__ = ["Photos", "fit"]
 
 Progress = Callable[[int, int], None]
-_PICTURES, _PHOTOS = 512, 2048  # at most; a larger catalogue is sampled: the closed form needs no more
+_PICTURES, _PHOTOS = 512, 2048  # at most; a larger catalog is sampled, because the closed form needs no more
 
 
 class Photos(NamedTuple):
-    """Shoppers' photos: looks (m, d) at them, and `told` (m, n), which of n pictures show the product that each is of:
-    rows sum to 1, or are 0 of a photo without a label."""
+    """Shopper photos.
 
-    looks: Vectors
-    told: NDArray[np.float64]
+    Attributes:
+        features: Pooled features, shape (m, d).
+        labels: Which of n pictures show the product of each photo, shape (m, n). Rows sum to 1, or are 0 for an
+            unlabeled photo.
+    """
+
+    features: Vectors
+    labels: NDArray[np.float64]
 
 
 def fit(
@@ -47,41 +51,53 @@ def fit(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Adapter:
-    """Studio pictures, one a product -> their adapter, about 30 ms a photo; at most 512 pictures and 2,048 photos.
+    """Fit an adapter. Takes about 30 ms for each synthetic photo, with at most 512 pictures and 2,048 photos.
 
-    `pictures` may load lazily: only those sampled are asked for, each twice at most. `photos` are of products among
-    them. `progress` gets (pictures done, of how many). A quarter of the photos made is kept aside: where the adapter
-    finds fewer of these than the raw encoder it becomes the identity, unless there are labels, which say more. Raises
-    BadInput on fewer than two pictures.
+    A quarter of the synthetic photos is held out. If the adapter has a lower recall@1 on them than the raw encoder, the
+    result is the identity, unless there are labeled photos.
+
+    Args:
+        pictures: Studio pictures, one for each product. May load lazily: each sampled picture is read at most twice.
+        encoder: Raw encoder.
+        photos: Shopper photos of these products, or None.
+        views: Number of synthetic photos of each picture. Reduced for large catalogs.
+        seed: Random seed.
+        progress: Called with (pictures done, pictures in total).
+
+    Returns:
+        The adapter.
+
+    Raises:
+        BadInput: If there are fewer than two pictures.
     """
     if len(pictures) < 2:
-        raise BadInput(f"an adapter is fitted on two pictures or more, not {len(pictures)}: add products first")
+        raise BadInput(f"an adapter needs two pictures or more, got {len(pictures)}; add products first")
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(len(pictures))[:_PICTURES])
     views = max(4, min(views, _PHOTOS // len(chosen)))
-    studio, made, data = _look(pictures, chosen, encoder, views=views, seed=seed, progress=progress)
-    kept = views // 4
-    solved = Adapter(encoder.raw_id, solve(studio, made[:, kept:]))
+    studio, made, data = _extract(pictures, chosen, encoder, views=views, seed=seed, progress=progress)
+    held_out = views // 4
+    solved = Adapter(encoder.raw_id, solve(studio, made[:, held_out:]))
     raw = Adapter.nothing(encoder.raw_id, studio.shape[1])
-    recalls = [_recall(adapter, studio, made[:, :kept]) for adapter in (raw, solved)]
-    told: dict[str, object] = {
+    recalls = [_recall(adapter, studio, made[:, :held_out]) for adapter in (raw, solved)]
+    metadata: dict[str, object] = {
         "command": f"snapfind.encoders.adapters.fit.fit(views={views}, seed={seed})",
         "pictures": len(chosen),
         "data_sha256": data,
         "rephotographed_recall_at_1": {"raw": recalls[0], "adapted": recalls[1]},
     }
-    labels = photos.told[:, chosen] if photos else np.zeros((0, len(chosen)))
+    labels = photos.labels[:, chosen] if photos else np.zeros((0, len(chosen)))
     labelled = int(labels.any(axis=1).sum())
     if recalls[1] < recalls[0] and not labelled:
-        return Adapter(encoder.raw_id, raw.weights, told)
+        return Adapter(encoder.raw_id, raw.weights, metadata)
     if photos is None or not len(labels):
-        return Adapter(encoder.raw_id, solved.weights, told)
+        return Adapter(encoder.raw_id, solved.weights, metadata)
     counts = {"unlabelled_photos": len(labels) - labelled, "labelled_photos": labelled}
-    settled = settle(studio, made[:, kept:], unit(photos.looks), labels)
-    return Adapter(encoder.raw_id, settled, told | counts)
+    weights = fit_semi_supervised(studio, made[:, held_out:], unit(photos.features), labels)
+    return Adapter(encoder.raw_id, weights, metadata | counts)
 
 
-def _look(
+def _extract(
     pictures: Sequence[Image],
     chosen: NDArray[np.int64],
     encoder: PhotoEncoder,
@@ -90,7 +106,7 @@ def _look(
     seed: int,
     progress: Progress | None,
 ) -> tuple[Vectors, Vectors, str]:
-    """Unit features of the pictures (n, d) and of their photos (n, views, d), and the sha256 of the pictures."""
+    """Return unit features of the pictures (n, d) and of their photos (n, views, d), and a hash of the pictures."""
     backgrounds = [cutout(pictures[int(place)]) for place in chosen[:64]]
     studio, photos, digest = [], [], hashlib.sha256()
     with ThreadPoolExecutor() as pool:
@@ -100,7 +116,7 @@ def _look(
             digest.update(product.tobytes())
             drawn = [np.random.default_rng([seed, int(place), view]) for view in range(views)]
             taken = list(pool.map(lambda rng, cut=product: rephotograph(cut, rng, backgrounds), drawn))
-            rows = unit(encoder.look([picture, *taken]).pooled)
+            rows = unit(encoder.extract_features([picture, *taken]).pooled)
             studio.append(rows[0])
             photos.append(rows[1:])
             if progress is not None:
@@ -109,7 +125,7 @@ def _look(
 
 
 def _recall(adapter: Adapter, studio: Vectors, photos: Vectors) -> float:
-    """Part of the photos (n, v, d) whose nearest picture is their own."""
+    """Compute recall@1 of photos of shape (n, v, d): the fraction whose nearest picture is their own."""
     n, v, d = photos.shape
     scores = adapter.project(photos.reshape(-1, d), "query") @ adapter.project(studio, "catalogue").T
     return round(float((scores.argmax(axis=1) == np.repeat(np.arange(n), v)).mean()), 4)

@@ -1,10 +1,9 @@
-"""A space of pictures and texts, learned on the frozen features of both (training/methods/lit.py), without PyTorch.
+"""Text-to-image space trained with LiT on frozen features (training/methods/lit.py), without PyTorch.
 
-An affine map for the features of the photo encoder and one for the vectors of the text encoder; beside it ConSE
-(encoders/crossmodal/conse.py), which knows what ImageNet knows. A row is both, one behind the other, so that a cosine
-is
+The space has an affine map for image features and one for text embeddings. An embedding is the concatenation of the
+trained embedding and the ConSE embedding (encoders/crossmodal/conse.py), scaled so that a cosine is
 
-    share * cosine in the learnt space + (1 - share) * cosine in ConSE's space
+    share * cosine in the trained space + (1 - share) * cosine in the ConSE space
 
 The artifact is a folder: manifest.json, weights.safetensors with golden vectors.
 """
@@ -24,17 +23,24 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.golden import check_golden
-from snapfind.encoders.image.base import Look
+from snapfind.encoders.image.base import Features
 
 __all__ = ["Locked", "Maps"]
 
-_GOLDEN = 4  # rows that are checked when it is loaded
+_GOLDEN = 4  # rows that are checked at loading
 
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """`picture_mean` (1280,), `picture_matrix` (1280, d), `text_mean` (384,), `text_matrix` (384, d) float32; `share`
-    0..1 of the learnt space; ids of the raw spaces of `encoder` and `text` that they were learnt on.
+    """Trained maps of images and texts.
+
+    Attributes:
+        encoder: Id of the raw image space that the maps were trained on.
+        text: Id of the text space that the maps were trained on.
+        share: Share of the trained space in a cosine, 0..1.
+        weights: `picture_mean` of shape (1280,), `picture_matrix` (1280, d), `text_mean` (384,) and `text_matrix`
+            (384, d), float32.
+        told: Further entries of the manifest.
     """
 
     encoder: str
@@ -44,11 +50,11 @@ class Maps:
     told: dict[str, Any] = field(default_factory=dict)
 
     def pictures(self, pooled: Vectors) -> Vectors:
-        """(n, 1280) pooled features -> (n, d) unit rows of the learnt space alone."""
+        """Map pooled features of shape (n, 1280) to unit rows of the trained space, shape (n, d)."""
         return unit((unit(pooled) - self.weights["picture_mean"]) @ self.weights["picture_matrix"])
 
     def texts(self, encoded: Vectors) -> Vectors:
-        """(n, 384) unit rows of the text encoder -> (n, d) unit rows of the learnt space alone."""
+        """Map text embeddings of shape (n, 384) to unit rows of the trained space, shape (n, d)."""
         return unit((encoded - self.weights["text_mean"]) @ self.weights["text_matrix"])
 
     @property
@@ -60,7 +66,7 @@ class Maps:
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Writes weights.safetensors with golden vectors, then manifest.json to seal it."""
+        """Write weights.safetensors with golden vectors, then manifest.json, which marks the folder as complete."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "weights.safetensors").write_bytes(save({**self.weights, **self._golden()}))
         manifest = {
@@ -75,37 +81,53 @@ class Maps:
 
     @classmethod
     def load(cls, folder: Path) -> "Maps":
-        """Raises ModelBroken where the files or the golden vectors do not agree."""
+        """Read the maps.
+
+        Args:
+            folder: Folder that `save` wrote.
+
+        Returns:
+            The maps.
+
+        Raises:
+            ModelBroken: If a file is missing or damaged, or a golden vector differs.
+        """
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             if manifest.pop("kind") != "text-picture":
-                raise ValueError("its kind is another")
+                raise ValueError("the kind is not text-picture")
             weights = load((folder / "weights.safetensors").read_bytes())
             golden = {name: weights.pop(name) for name in ("picture_golden", "text_golden")}
             identity, share = manifest.pop("identity"), float(manifest.pop("share"))
             maps = cls(manifest.pop("encoder"), manifest.pop("text"), share, weights, manifest)
-            found = maps._golden()
+            computed = maps._golden()
         except Exception as problem:
-            raise ModelBroken(f"{folder} holds no whole text-picture space ({problem}); learn it anew") from problem
+            raise ModelBroken(f"{folder} is not a valid text-picture space ({problem}); train it again") from problem
         if maps.identity != identity:
-            raise ModelBroken(f"{folder}: its weights are not those of its manifest; learn it anew")
+            raise ModelBroken(f"{folder}: weights.safetensors does not match the manifest; train it again")
         for name, rows in golden.items():
-            check_golden(found[name], rows, str(folder))
+            check_golden(computed[name], rows, str(folder))
         return maps
 
     def _golden(self) -> dict[str, Vectors]:
         sides = (len(self.weights["picture_mean"]), len(self.weights["text_mean"]))
-        given = [unit(np.sin(np.arange(_GOLDEN * width, dtype=np.float64)).reshape(_GOLDEN, width)) for width in sides]
-        return {"picture_golden": self.pictures(given[0]), "text_golden": self.texts(given[1])}
+        inputs = [unit(np.sin(np.arange(_GOLDEN * width, dtype=np.float64)).reshape(_GOLDEN, width)) for width in sides]
+        return {"picture_golden": self.pictures(inputs[0]), "text_golden": self.texts(inputs[1])}
 
 
 class Locked:
-    """The bridge between pictures and texts that a catalogue may use in place of ConSE alone.
+    """Trained text-to-image space that a catalog may use instead of ConSE alone.
 
-    Raises ModelBroken on maps that were learnt on another text encoder.
+    Args:
+        maps: Trained maps.
+        text: Text encoder.
 
-    >>> locked = Locked.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
-    >>> locked.bridge(look) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
+    Raises:
+        ModelBroken: If the maps were trained on another text encoder.
+
+    Example:
+        >>> locked = Locked.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
+        >>> locked.bridge(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
     def __init__(self, maps: Maps, text: Encoder) -> None:
@@ -117,32 +139,58 @@ class Locked:
 
     @classmethod
     def load(cls, folder: Path, text: Encoder, encoder: str) -> "Locked":
-        """`encoder` is the id of the raw photo space. Raises ModelBroken on another's artifact, or a damaged one."""
+        """Load a trained space.
+
+        Args:
+            folder: Folder of the artifact.
+            text: Text encoder.
+            encoder: Id of the raw photo space.
+
+        Returns:
+            The space.
+
+        Raises:
+            ModelBroken: If the artifact is damaged, or was trained on other encoders.
+        """
         locked = cls(Maps.load(folder), text)
         locked.check(encoder)
         return locked
 
     def check(self, encoder: str) -> None:
-        """Raises ModelBroken on looks of another raw photo space than the one it was learnt on."""
+        """Check that the space was trained on a photo encoder.
+
+        Args:
+            encoder: Id of the raw photo space.
+
+        Raises:
+            ModelBroken: If it was trained on another one.
+        """
         _check_same(self.maps.encoder, encoder)
 
-    def bridge(self, look: Look) -> Vectors:
-        """What the network saw in n pictures -> (n, dim) float32, unit rows."""
-        return self._joined(self.maps.pictures(look.pooled), self._conse.bridge(look.posterior))
+    def bridge(self, features: Features) -> Vectors:
+        """Map features of n images to unit rows, float32 of shape (n, dim)."""
+        return self._joined(self.maps.pictures(features.pooled), self._conse.bridge(features.posterior))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """(n, dim) float32, unit rows, to be compared with `bridge`."""
+        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
         return self.centred(self._text.texts(texts, role))
 
     def centred(self, encoded: Vectors) -> Vectors:
-        """(n, 384) vectors of the text encoder -> the same texts in this space, without encoding them again."""
+        """Map embeddings of the text encoder to this space.
+
+        Args:
+            encoded: Embeddings of n texts, shape (n, 384).
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
         return self._joined(self.maps.texts(encoded), self._conse.centred(encoded))
 
-    def _joined(self, learnt: Vectors, known: Vectors) -> Vectors:
+    def _joined(self, trained: Vectors, conse: Vectors) -> Vectors:
         share = self.maps.share
-        return np.concatenate([np.float32(share**0.5) * learnt, np.float32((1 - share) ** 0.5) * known], axis=1)
+        return np.concatenate([np.float32(share**0.5) * trained, np.float32((1 - share) ** 0.5) * conse], axis=1)
 
 
-def _check_same(wanted: str, given: str) -> None:
-    if wanted != given:
-        raise ModelBroken(f"the space of texts and pictures was learnt on {wanted}, this is {given}: learn it anew")
+def _check_same(expected: str, actual: str) -> None:
+    if expected != actual:
+        raise ModelBroken(f"the text-to-image space was trained on {expected}, not on {actual}; train it again")

@@ -1,4 +1,4 @@
-"""What comes behind a look, for every encoder of pictures: the network's features as they are, or by an adapter."""
+"""Base class of image encoders: maps features to embeddings, with or without an adapter."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,40 +10,45 @@ from snapfind.core.errors import ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Space, Vectors, space_id
-from snapfind.encoders.image.base import Look
+from snapfind.encoders.image.base import Features
 
 __all__ = ["Adapted"]
 
 
 class Adapted(ABC):
-    """The half of a PhotoEncoder that makes vectors of looks; the other half makes the looks.
+    """The part of a PhotoEncoder that maps features to embeddings. Subclasses extract the features.
 
-    `raw` is the space of the features; `parts` and the adapter's weights name that of an adapter. Raises ModelBroken
-    on an adapter that was fitted on another network.
+    Args:
+        raw: Space of the features.
+        adapter: Adapter of the encoder, or None.
+        parts: JSON values that name the adapted space, together with the adapter's weights.
+
+    Raises:
+        ModelBroken: If the adapter was fitted on another network.
     """
 
     def __init__(self, raw: Space, adapter: Adapter | None, *parts: object) -> None:
         self.raw_id, self.space, self._adapter = raw.id, raw, adapter
         if adapter is not None:
             if adapter.encoder != raw.id:
-                raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {raw.id}: fit it anew")
+                raise ModelBroken(f"the adapter was fitted on {adapter.encoder}, this is {raw.id}; fit it again")
             self.space = replace(raw, id=space_id(raw.encoder, *parts, adapter.identity), dim=adapter.dim)
 
     @abstractmethod
-    def look(self, images: Sequence[Image]) -> Look:
-        """Upright pictures of any size -> what the network sees in them, row by row."""
+    def extract_features(self, images: Sequence[Image]) -> Features:
+        """Run the network on n upright images of any size."""
 
-    def project(self, look: Look, role: Role) -> Vectors:
-        """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
-        return unit(look.pooled) if self._adapter is None else self._adapter.project(look.pooled, role)
+    def project(self, features: Features, role: Role) -> Vectors:
+        """Map features of n images to unit rows of this encoder's space, float32 of shape (n, dim)."""
+        return unit(features.pooled) if self._adapter is None else self._adapter.project(features.pooled, role)
 
     def toward(self, vector: Vectors, role: Role) -> Vectors:
-        """(dim,) vector of this space -> (width,) direction in which a feature of that role moves towards it."""
+        """Find the feature direction, shape (width,), that increases the similarity to an embedding of shape (dim,)."""
         if self._adapter is None:
             return vector
         direction: Vectors = self._adapter.weights[f"{role}_matrix"] @ vector
         return direction
 
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
-        """Upright pictures of any size -> (n, dim) float32, unit rows."""
-        return self.project(self.look(images), role)
+        """Encode n upright images of any size as unit rows, float32 of shape (n, dim)."""
+        return self.project(self.extract_features(images), role)

@@ -1,7 +1,7 @@
-"""What a catalogue asks of an encoder of pictures: the shipped network and a shop's own towers answer alike.
+"""Protocol of image encoders: the bundled network and converted towers.
 
-A `Look` is what the network saw; `project` turns looks into vectors of one space, so that a catalogue can change its
-adapter without looking at its pictures again.
+`Features` are the outputs of the network. `project` maps them to embeddings of one space, so a catalog can change its
+adapter without another pass of the network.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,17 @@ from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.base import Encoder, Role, Space, Vectors
 from snapfind.encoders.image.preprocess import Preprocessing
 
-__all__ = ["Closely", "Look", "PhotoEncoder"]
+__all__ = ["FeatureMap", "Features", "PhotoEncoder"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the network saw: `pooled` (n, width) features and `posterior` (n, 1000) over ImageNet classes, float32.
+class Features:
+    """Outputs of the network for n images.
 
-    A network that does not know the classes, or has forgotten them, has a `posterior` of (n, 0).
+    Attributes:
+        pooled: Pooled features, float32 of shape (n, width).
+        posterior: Probabilities of the ImageNet classes, float32 of shape (n, 1000). The shape is (n, 0) for a network
+            without a classifier.
     """
 
     pooled: Vectors
@@ -29,23 +32,34 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Closely:
-    """One picture: its `look`, the last feature map (width, h, w) that it is pooled from, and the finer `cells`
-    (c, 2h, 2w) before it, float32 from 0 up. Both lie over the padded square of the preprocessing; both are (0, 0, 0)
-    of an encoder that shows no cells.
+class FeatureMap:
+    """Features of one image and the maps that they are pooled from.
+
+    Both maps cover the padded square of the preprocessing. Both have shape (0, 0, 0) for an encoder without cells.
+
+    Attributes:
+        features: The features of the image, with n = 1.
+        activations: Last feature map, float32 of shape (width, h, w).
+        cells: Finer map of an earlier layer, non-negative float32 of shape (c, 2h, 2w).
     """
 
-    look: Look
-    features: Vectors
+    features: Features
+    activations: Vectors
     cells: Vectors
 
 
 class PhotoEncoder(Encoder, Protocol):
-    """An Encoder of pictures that a catalogue can be searched with.
+    """An image encoder that a catalog can be searched with.
 
-    `raw_id` names its space without an adapter; encoders of one `raw_id` share a network. `words` encodes texts into
-    that raw space; it is None where the network knows pictures only. `knows_classes` tells whether looks have a
-    posterior, `shows_cells` whether a close look has cells. `precision` is that of the network: fp32, fp16 or int8.
+    Attributes:
+        name: Name of the encoder, such as "lite0".
+        raw_id: Id of its space without an adapter. Encoders with the same `raw_id` share a network.
+        space: Space of its embeddings, with the adapter.
+        preprocessing: How images become the input of the network.
+        knows_classes: Whether the features have a posterior.
+        shows_cells: Whether the feature map has cells.
+        precision: Precision of the network: "fp32", "fp16" or "int8".
+        words: Text encoder into the raw space, or None.
     """
 
     name: str
@@ -57,22 +71,55 @@ class PhotoEncoder(Encoder, Protocol):
     precision: str
     words: Encoder | None
 
-    def look(self, images: Sequence[Image]) -> Look:
-        """Upright pictures of any size -> what the network sees in them, row by row."""
+    def extract_features(self, images: Sequence[Image]) -> Features:
+        """Run the network on images.
+
+        Args:
+            images: n upright images of any size.
+
+        Returns:
+            Features with one row for each image.
+        """
         ...
 
-    def look_closely(self, image: Image) -> Closely:
-        """One picture -> what a look holds and where in it the network answered."""
+    def extract_feature_map(self, image: Image) -> FeatureMap:
+        """Run the network on one upright image and keep its feature maps."""
         ...
 
-    def project(self, look: Look, role: Role) -> Vectors:
-        """Looks -> (n, dim) float32, unit rows, of this encoder's space."""
+    def project(self, features: Features, role: Role) -> Vectors:
+        """Map features to embeddings of this encoder's space.
+
+        Args:
+            features: Features of n images.
+            role: "query" for shopper photos, "catalogue" for product pictures.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
         ...
 
     def toward(self, vector: Vectors, role: Role) -> Vectors:
-        """(dim,) vector of this space -> (width,) direction in which a feature of that role moves towards it."""
+        """Find the feature direction that increases the similarity to an embedding.
+
+        Args:
+            vector: Embedding of this space, shape (dim,).
+            role: Role of the features.
+
+        Returns:
+            Direction in feature space, shape (width,).
+        """
         ...
 
     def adapted(self, adapter: Adapter) -> "PhotoEncoder":
-        """This encoder in the adapter's space; both share the network. Raises ModelBroken on another's adapter."""
+        """Build an encoder with an adapter. Both encoders share the network.
+
+        Args:
+            adapter: Adapter fitted on this encoder's raw space.
+
+        Returns:
+            The encoder in the adapter's space.
+
+        Raises:
+            ModelBroken: If the adapter was fitted on another network.
+        """
         ...

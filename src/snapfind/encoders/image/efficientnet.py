@@ -1,6 +1,6 @@
-"""The default image encoder: EfficientNet-Lite in ONNX Runtime, no PyTorch, no network.
+"""Default image encoder: EfficientNet-Lite in ONNX Runtime, without PyTorch and without downloads.
 
-Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py makes the artifact.
+Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py writes the artifact.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from snapfind.encoders.arrays import softmax, unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
 from snapfind.encoders.image.adapted import Adapted
-from snapfind.encoders.image.base import Closely, Look
+from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.feature_map import CELLS, with_cells
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
@@ -27,22 +27,23 @@ from snapfind.encoders.onnx_session import open_session
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Builtin", "Closely", "Look", "artifact_of"]
+__all__ = ["Builtin", "FeatureMap", "Features", "artifact_of"]
 
 _SHIPPED = Path(__file__).parent.parent / "weights"
-_MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts what is not shipped
-_BATCH = 16  # more pictures at a time are no faster and take more memory (benchmarks/encode_speed.py)
+_MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py puts encoders that are not bundled
+_BATCH = 16  # larger batches are no faster and take more memory (benchmarks/encode_speed.py)
 
 
 class Builtin(Adapted):
-    """A PhotoEncoder. Safe to use from several threads at once.
+    """Bundled or trained image encoder. Thread-safe.
 
-    >>> encoder = Builtin.load()
-    >>> encoder.images([photo], role="query").shape
-    (1, 1280)
+    Example:
+        >>> encoder = Builtin.load()
+        >>> encoder.images([photo], role="query").shape
+        (1, 1280)
     """
 
-    words: Encoder | None = None  # it knows pictures only
+    words: Encoder | None = None  # it encodes only images
     shows_cells = True
 
     def __init__(
@@ -64,12 +65,23 @@ class Builtin(Adapted):
 
     @classmethod
     def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0, checked: int = 1) -> "Builtin":
-        """The shipped `lite0`, one made by scripts/export_encoder.py, or the path of an artifact's folder.
+        """Load an encoder.
 
-        A learnt artifact has its own heads for the two roles, an Adapter in its subfolder `heads`.
-        `adapter` is the folder of an Adapter; `threads` 0 takes one for each core that this process may use; `checked`
-        golden rows are held against what it answers, at most 4. Raises NotFound where there is no such artifact and
-        ModelBroken where files or golden vectors do not agree.
+        A trained artifact has its own adapter in the subfolder `heads`.
+
+        Args:
+            name: `lite0`, the name of an encoder of scripts/export_encoder.py, or the path of an artifact's folder.
+            adapter: Folder of an adapter, or None for that of the artifact.
+            threads: Number of threads. 0 uses one for each core that this process may use.
+            checked: Number of golden rows to check, at most 4.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            NotFound: If there is no such artifact.
+            ModelBroken: If a file is missing or damaged, or a golden vector differs.
+            OutOfMemory: If there is not enough memory.
         """
         folder = artifact_of(name)
         try:
@@ -81,61 +93,83 @@ class Builtin(Adapted):
         except Exception as problem:
             if is_out_of_memory(problem):
                 raise OutOfMemory(f"not enough memory to read encoder {name}; {FREE_MEMORY}") from problem
-            raise ModelBroken(f"encoder {name}: {folder} is not whole ({problem}); install it anew") from problem
+            raise ModelBroken(f"encoder {name}: {folder} is damaged ({problem}); install it again") from problem
         if not intact:
-            raise ModelBroken(
-                f"encoder {name}: {folder / 'model.onnx'} is not the file of its manifest; install it anew"
-            )
+            raise ModelBroken(f"encoder {name}: {folder / 'model.onnx'} does not match its manifest; install it again")
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
         try:
-            seen = unit(encoder.look(golden_pictures(checked)).pooled)
+            vectors = unit(encoder.extract_features(golden_pictures(checked)).pooled)
         except Exception as problem:
             if is_out_of_memory(problem):
                 raise OutOfMemory(f"not enough memory to run encoder {name}; {FREE_MEMORY}") from problem
             raise ModelBroken(
-                f"encoder {name}: {folder / 'model.onnx'} takes or gives something else than this kind of encoder"
-                f" ({problem}); install it anew"
+                f"encoder {name}: {folder / 'model.onnx'} has other inputs or outputs than this kind of encoder"
+                f" ({problem}); install it again"
             ) from problem
-        check_golden(seen, golden, name, tolerance)
+        check_golden(vectors, golden, name, tolerance)
         if adapter is None and (folder / "heads").is_dir():
             adapter = folder / "heads"
         return encoder if adapter is None else encoder.adapted(Adapter.load(adapter))
 
     def adapted(self, adapter: Adapter) -> "Builtin":
-        """This encoder in the adapter's space; both share the network. Raises ModelBroken on another's adapter."""
+        """Build an encoder with an adapter. Both encoders share the network.
+
+        Args:
+            adapter: Adapter fitted on this encoder's raw space.
+
+        Returns:
+            The encoder in the adapter's space.
+
+        Raises:
+            ModelBroken: If the adapter was fitted on another network.
+        """
         return Builtin(self._session, self._manifest, self.preprocessing, adapter)
 
-    def look(self, images: Sequence[Image]) -> Look:
-        """Upright pictures of any size -> what the network sees in them, row by row."""
+    def extract_features(self, images: Sequence[Image]) -> Features:
+        """Run the network on n upright images of any size."""
         pooled = np.empty((len(images), 1280), np.float32)
         logits = np.empty((len(images), 1000 if self.knows_classes else 0), np.float32)
         names = ["pooled", "logits"][: 1 + self.knows_classes]
         for start in range(0, len(images), _BATCH):
             rows = slice(start, start + _BATCH)
             pictures = to_tensor(images[rows], self.preprocessing)
-            for target, found in zip((pooled, logits), self._session.run(names, {"pictures": pictures})):
-                target[rows] = found
-        return Look(pooled, softmax(logits))
+            for target, output in zip((pooled, logits), self._session.run(names, {"pictures": pictures})):
+                target[rows] = output
+        return Features(pooled, softmax(logits))
 
-    def look_closely(self, image: Image) -> Closely:
-        """One picture -> what a look holds and where in it the network answered, in the same pass."""
-        wanted = {"pooled": True, "map": True, "logits": self.knows_classes, self._cells: bool(self._cells)}
-        names = [name for name, there in wanted.items() if there]
-        found = dict(zip(names, self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})))
-        features: Vectors = found["map"][0]
-        cells: Vectors = found[self._cells][0] if self._cells else np.maximum(features, 0)
-        logits = found.get("logits", np.empty((1, 0), np.float32))
-        return Closely(Look(found["pooled"], softmax(logits)), features, cells)
+    def extract_feature_map(self, image: Image) -> FeatureMap:
+        """Run the network on one upright image and keep its feature maps, in the same pass."""
+        available = {"pooled": True, "map": True, "logits": self.knows_classes, self._cells: bool(self._cells)}
+        names = [name for name, there in available.items() if there]
+        outputs = dict(zip(names, self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})))
+        activations: Vectors = outputs["map"][0]
+        cells: Vectors = outputs[self._cells][0] if self._cells else np.maximum(activations, 0)
+        logits = outputs.get("logits", np.empty((1, 0), np.float32))
+        return FeatureMap(Features(outputs["pooled"], softmax(logits)), activations, cells)
 
     def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
-        """Raises NoText: this encoder knows pictures only."""
+        """Refuse texts: this encoder encodes only images.
+
+        Raises:
+            NoText: Always.
+        """
         raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
 
 
 def artifact_of(name: str) -> Path:
-    """The folder of an encoder by its name or path. Raises NotFound."""
+    """Find the folder of an encoder.
+
+    Args:
+        name: Name of the encoder, or path of its folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        NotFound: If there is no such artifact.
+    """
     for folder in (_SHIPPED / name, (_MADE / name).expanduser(), Path(name).expanduser()):
         if (folder / "manifest.json").is_file():
             return folder
-    raise NotFound(f"encoder {name!r} is not here; make it: python scripts/export_encoder.py {name} --into {_MADE}")
+    raise NotFound(f"encoder {name!r} not found; create it: python scripts/export_encoder.py {name} --into {_MADE}")

@@ -1,7 +1,7 @@
-"""An inner tensor of an ONNX file as one more output, without the onnx package and without a second file.
+"""Add an inner tensor of an ONNX model as an output, without the onnx package and without a second file.
 
-A protobuf message that is given twice is merged (protobuf.dev, "Encoding", last one wins; repeated fields are
-appended), so a second `graph` with nothing but an output, written behind the model, adds that output to the first.
+Protobuf merges a message field that occurs twice and appends its repeated fields (protobuf.dev, "Encoding"). A second
+`graph` that contains only an output, appended to the model, therefore adds this output to the graph.
 """
 
 __all__ = ["CELLS", "with_cells", "with_output"]
@@ -13,25 +13,41 @@ _GRAPH, _OUTPUT, _NAME = 7, 12, 1  # field numbers in ModelProto, GraphProto, Va
 
 
 def with_cells(model: bytes, name: str) -> bytes:
-    """The ONNX file of an encoder with its cells as a further output; as it is where the network has no such tensor."""
+    """Add the cells of an encoder as an output.
+
+    Args:
+        model: Content of the ONNX file.
+        name: Name of the encoder.
+
+    Returns:
+        The model with the output. Unchanged if the network has no such tensor.
+    """
     tensor = next((tensor for network, tensor in CELLS.items() if name.startswith(network)), "")
     return with_output(model, tensor) if tensor and tensor.encode() in model else model
 
 
 def with_output(model: bytes, tensor: str) -> bytes:
-    """The model with that tensor as a further output, whose type ONNX Runtime infers."""
+    """Add a tensor as an output. ONNX Runtime infers its type.
+
+    Args:
+        model: Content of an ONNX file.
+        tensor: Name of the tensor.
+
+    Returns:
+        Content of the new ONNX file.
+    """
     return model + _field(_GRAPH, _field(_OUTPUT, _field(_NAME, tensor.encode())))
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field."""
+    """Encode a length-delimited field."""
     return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    written = bytearray()
+    encoded = bytearray()
     while True:
         value, low = value >> 7, value & 0x7F
-        written.append(low | (0x80 if value else 0))
+        encoded.append(low | (0x80 if value else 0))
         if not value:
-            return bytes(written)
+            return bytes(encoded)

@@ -1,10 +1,9 @@
-"""Pictures of any size to the square uint8 tensor that a network takes, scaled in the way it was trained with.
+"""Preprocessing: images of any size to the square uint8 tensor of a network.
 
-The shipped network's way is "fit": the longer side becomes `side` and the rest is padded with one colour, nothing is
-cropped. Which colour is part of quality: catalogue pictures stand on white, so white padding adds no edge
-(benchmarks/photo_to_studio.py measures the others). The other ways are those of torchvision, timm and transformers,
-pixel by pixel, for networks that were trained with them. Normalisation by mean and deviation is the first step of the
-network itself, so it cannot be forgotten.
+The bundled network uses "fit": the longer side is resized to `side` and the rest is padded, without cropping. The
+padding is white because product pictures have white backgrounds, so it adds no edge (benchmarks/photo_to_studio.py
+compares other colors). The other modes reproduce torchvision, timm and transformers pixel by pixel, for networks that
+were trained with them. Normalization by mean and standard deviation is the first layer of the network.
 """
 
 from collections.abc import Sequence
@@ -21,19 +20,25 @@ __all__ = ["Preprocessing", "Resize", "fitted", "to_tensor"]
 
 Resize = Literal["fit", "longest", "shortest", "squash"]
 Middle = Literal["down", "even"]
-_GAP = 2.0  # Pillow may shrink by whole factors first, down to twice the target: 3 times faster on large photos
-_STRIP = 32  # times as long as high: what is longer is cut before it is scaled
-_MOST = 2048  # pixels of a side: far above any network's, far below what a manifest could do harm with
-_FIRST = ("side", "pad", "interpolation")  # what the manifests of the shipped encoders hold, and their spaces' names
+_GAP = 2.0  # Pillow may first reduce by integer factors, down to twice the target: 3 times faster on large photos
+_STRIP = 32  # aspect ratio; longer images are cropped before they are resized
+_MOST = 2048  # pixels of a side: far above any network's, and a bound for untrusted manifests
+_FIRST = ("side", "pad", "interpolation")  # fields in the manifests and space ids of the bundled encoders
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What happens to a picture before the network: square side in pixels, RGB pad colour, Pillow filter by name.
+    """Preprocessing of a network.
 
-    `resize`: "fit" and "longest" scale to `side` and pad (the first faster, within a level or two of the other);
-    "squash" scales both sides to `side`; "shortest" scales the shorter side to `scaled` pixels and cuts the middle out.
-    `middle` says where half a pixel goes then: "down" in transformers, to the "even" one in torchvision.
+    Attributes:
+        side: Side of the square input in pixels.
+        pad: RGB color of the padding.
+        interpolation: Name of a Pillow filter.
+        resize: "fit" and "longest" resize the longer side to `side` and pad. "fit" is faster and differs by a level or
+            two. "squash" resizes both sides to `side`. "shortest" resizes the shorter side to `scaled` pixels and crops
+            the center.
+        scaled: Length of the shorter side in pixels for "shortest".
+        middle: Rounding of the crop offset: "down" as in transformers, "even" as in torchvision.
     """
 
     side: int
@@ -45,7 +50,19 @@ class Preprocessing:
 
     @classmethod
     def parse(cls, values: dict[str, object]) -> "Preprocessing":
-        """From the manifest's dictionary. Raises KeyError, TypeError or ValueError on other shapes."""
+        """Parse the entry of a manifest.
+
+        Args:
+            values: Values of `as_dict`.
+
+        Returns:
+            The preprocessing.
+
+        Raises:
+            KeyError: If a value is missing.
+            TypeError: If a value has the wrong type.
+            ValueError: If a value is out of range.
+        """
         red, green, blue = (int(level) for level in values["pad"])  # type: ignore[attr-defined]
         resize, middle = values.get("resize", "fit"), values.get("middle", "down")
         side, scaled = int(str(values["side"])), int(str(values.get("scaled", 0)))
@@ -53,67 +70,84 @@ class Preprocessing:
             raise ValueError(f"resize {resize!r}, middle {middle!r}")
         if not 8 <= side <= _MOST or (resize == "shortest" and not side <= scaled <= _MOST):
             raise ValueError(f"side {side}, scaled {scaled}")
-        chosen = cls(side, (red, green, blue), str(values["interpolation"]), resize, scaled, middle)  # type: ignore[arg-type]
-        Image.Resampling[chosen.interpolation.upper()]
-        return chosen
+        preprocessing = cls(side, (red, green, blue), str(values["interpolation"]), resize, scaled, middle)  # type: ignore[arg-type]
+        Image.Resampling[preprocessing.interpolation.upper()]
+        return preprocessing
 
     def as_dict(self) -> dict[str, object]:
-        """For the manifest and the space."""
-        told = asdict(self) | {"pad": list(self.pad)}
-        return {name: told[name] for name in (_FIRST if self.resize == "fit" else told)}
+        """Return the values for the manifest and the space."""
+        values = asdict(self) | {"pad": list(self.pad)}
+        return {name: values[name] for name in (_FIRST if self.resize == "fit" else values)}
 
     @property
     def source_side(self) -> int:
-        """The longest side, in pixels, that a picture should still have when it is decoded smaller than it is.
+        """Longest side in pixels that a decoder may reduce an image to.
 
-        Where the shorter side counts, a picture twice as long as high keeps enough of it.
+        For modes that use the shorter side, this is enough for images up to an aspect ratio of 2.
         """
         return {"squash": 2 * self.side, "shortest": 2 * self.scaled}.get(self.resize, self.side)
 
 
-def to_tensor(images: Sequence[Image.Image], chosen: Preprocessing) -> NDArray[np.uint8]:
-    """Pictures of any mode and size -> (n, side, side, 3) uint8, RGB.
+def to_tensor(images: Sequence[Image.Image], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Convert images to the input of a network.
 
-    >>> to_tensor([Image.new("RGB", (640, 480))], Preprocessing(224)).shape
-    (1, 224, 224, 3)
+    Args:
+        images: n images of any mode and size.
+        preprocessing: Preprocessing of the network.
+
+    Returns:
+        RGB, uint8 of shape (n, side, side, 3).
+
+    Example:
+        >>> to_tensor([Image.new("RGB", (640, 480))], Preprocessing(224)).shape
+        (1, 224, 224, 3)
     """
-    blank = np.frombuffer(bytes(chosen.pad) * chosen.side**2, np.uint8).reshape(chosen.side, chosen.side, 3)
-    tensor = np.repeat(blank[None], len(images), axis=0)  # ten times faster than to assign the colour
+    side = preprocessing.side
+    blank = np.frombuffer(bytes(preprocessing.pad) * side**2, np.uint8).reshape(side, side, 3)
+    tensor = np.repeat(blank[None], len(images), axis=0)  # ten times faster than assigning the color
     for row, image in zip(tensor, images):
-        small = _WAYS[chosen.resize](image, chosen)
-        left, top = (chosen.side - small.width) // 2, (chosen.side - small.height) // 2
+        small = _MODES[preprocessing.resize](image, preprocessing)
+        left, top = (preprocessing.side - small.width) // 2, (preprocessing.side - small.height) // 2
         row[top : top + small.height, left : left + small.width] = np.asarray(small)
     return tensor
 
 
-def fitted(image: Image.Image, chosen: Preprocessing) -> Image.Image:
-    """RGB, scaled so that the longer side is `side`; the shorter keeps at least one pixel. Twice is as once."""
-    scale = chosen.side / max(image.size)
+def fitted(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Resize the longer side to `side`. A second call does not change the result.
+
+    Args:
+        image: Image of any mode and size.
+        preprocessing: Preprocessing of the network.
+
+    Returns:
+        RGB image. The shorter side has at least one pixel.
+    """
+    scale = preprocessing.side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return _rgb(image).resize(size, Image.Resampling[chosen.interpolation.upper()], reducing_gap=_GAP)
+    return _rgb(image).resize(size, Image.Resampling[preprocessing.interpolation.upper()], reducing_gap=_GAP)
 
 
-def _longest(image: Image.Image, chosen: Preprocessing) -> Image.Image:
-    """As open_clip's ResizeKeepRatio: the same sizes but for the last bit of a fraction."""
-    ratio = max(image.size) / chosen.side
-    return _resized(image, (max(1, round(image.width / ratio)), max(1, round(image.height / ratio))), chosen)
+def _longest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Resize as ResizeKeepRatio of open_clip: the sizes differ only in the last bit of a fraction."""
+    ratio = max(image.size) / preprocessing.side
+    return _resized(image, (max(1, round(image.width / ratio)), max(1, round(image.height / ratio))), preprocessing)
 
 
-def _squashed(image: Image.Image, chosen: Preprocessing) -> Image.Image:
-    return _resized(image, (chosen.side, chosen.side), chosen)
+def _squashed(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    return _resized(image, (preprocessing.side, preprocessing.side), preprocessing)
 
 
-def _shortest(image: Image.Image, chosen: Preprocessing) -> Image.Image:
-    """The longer side is cut down to a whole pixel, not rounded: so do all three libraries."""
+def _shortest(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Resize the shorter side and crop. All three libraries truncate the longer side instead of rounding it."""
     image, short = _bounded(image), min(image.size)
-    size = (int(chosen.scaled * image.width / short), int(chosen.scaled * image.height / short))
-    large = _resized(image, size, chosen)
-    left, top = (_half(length - chosen.side, chosen.middle) for length in large.size)
-    return large.crop((left, top, left + chosen.side, top + chosen.side))
+    size = (int(preprocessing.scaled * image.width / short), int(preprocessing.scaled * image.height / short))
+    large = _resized(image, size, preprocessing)
+    left, top = (_half(length - preprocessing.side, preprocessing.middle) for length in large.size)
+    return large.crop((left, top, left + preprocessing.side, top + preprocessing.side))
 
 
 def _bounded(image: Image.Image) -> Image.Image:
-    """A strip without its ends, which are cut off anyway: scaled as a whole it could fill the memory."""
+    """Crop the ends of a strip before it is resized, because the resized strip could fill the memory."""
     most = _STRIP * min(image.size)
     if max(image.size) <= most:
         return image
@@ -125,12 +159,12 @@ def _half(pixels: int, middle: Middle) -> int:
     return round(pixels / 2) if middle == "even" else pixels // 2
 
 
-def _resized(image: Image.Image, size: tuple[int, int], chosen: Preprocessing) -> Image.Image:
-    return _rgb(image).resize(size, Image.Resampling[chosen.interpolation.upper()])
+def _resized(image: Image.Image, size: tuple[int, int], preprocessing: Preprocessing) -> Image.Image:
+    return _rgb(image).resize(size, Image.Resampling[preprocessing.interpolation.upper()])
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else to_srgb(image)
 
 
-_WAYS = {"fit": fitted, "longest": _longest, "squash": _squashed, "shortest": _shortest}
+_MODES = {"fit": fitted, "longest": _longest, "squash": _squashed, "shortest": _shortest}

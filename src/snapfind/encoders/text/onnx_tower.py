@@ -1,7 +1,6 @@
-"""Texts into the space of a shop's own pictures: the text tower of its model, in ONNX Runtime and `tokenizers`.
+"""Text tower of a converted encoder, in ONNX Runtime and `tokenizers`.
 
-The artifact's tokenizer.json says everything about a text on its way to ids: case, pieces, where it is cut, how it is
-padded. Nothing of a model's own code runs.
+The tokenizer.json of the artifact defines normalization, tokens, truncation and padding. No code of the model runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,46 +21,90 @@ if TYPE_CHECKING:
 
 __all__ = ["WordTower", "read_tokenizer"]
 
-_BATCH = 16  # texts between two chances for another thread
-_LENGTH = 2048  # characters: far more than any tower's window, and a bound for the tokenizer
+_BATCH = 16  # small batches let other threads run in between
+_LENGTH = 2048  # characters: far more than the context of any tower; bounds the work of the tokenizer
 
 
 class WordTower:
-    """An Encoder of texts whose rows are compared with pictures. Safe to use from several threads at once.
+    """Text encoder whose embeddings are compared with images. Thread-safe.
 
-    >>> words.texts(["a red mug"], role="query").shape
-    (1, 512)
+    Example:
+        >>> words.texts(["a red mug"], role="query").shape
+        (1, 512)
     """
 
     def __init__(self, session: "InferenceSession", tokenizer: "Tokenizer", space: Space) -> None:
         self._session, self._tokenizer, self.space = session, tokenizer, space
-        self._masked = any(given.name == "mask" for given in session.get_inputs())
+        self._masked = any(item.name == "mask" for item in session.get_inputs())
 
     @classmethod
     def load(cls, files: Mapping[str, bytes], space: Space, threads: int) -> "WordTower":
-        """From the contents of text.onnx and tokenizer.json. Raises ModelBroken, ExtraMissing without tokenizers."""
+        """Load a text tower.
+
+        Args:
+            files: Contents of text.onnx and tokenizer.json.
+            space: Space of the embeddings.
+            threads: Number of threads. 0 uses one for each core that this process may use.
+
+        Returns:
+            The text encoder.
+
+        Raises:
+            ModelBroken: If a file cannot be read.
+            ExtraMissing: If tokenizers is not installed.
+        """
         return cls(open_session(files["text.onnx"], threads), read_tokenizer(files["tokenizer.json"]), space)
 
     def ids(self, texts: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Texts -> `ids` (n, length) and, where the tower reads one, `mask` of the same shape, 0 over padding."""
+        """Tokenize texts.
+
+        Args:
+            texts: n texts.
+
+        Returns:
+            `ids` of shape (n, length), and `mask` of the same shape if the tower reads one. The mask is 0 for padding.
+        """
         encoded = self._tokenizer.encode_batch([text[:_LENGTH] for text in texts])
-        found = {"ids": np.array([one.ids for one in encoded], np.int64)}
+        inputs = {"ids": np.array([item.ids for item in encoded], np.int64)}
         if self._masked:
-            found["mask"] = np.array([one.attention_mask for one in encoded], np.int64)
-        return found
+            inputs["mask"] = np.array([item.attention_mask for item in encoded], np.int64)
+        return inputs
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """(n, dim) float32, unit rows; both roles are one. What does not fit into the tower's window is cut off."""
+        """Encode texts. A text that exceeds the context of the tower is truncated.
+
+        Args:
+            texts: n texts.
+            role: Role of the texts. Both roles are encoded in the same way.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
         rows = [self._session.run(None, self.ids(texts[at : at + _BATCH]))[0] for at in range(0, len(texts), _BATCH)]
         return unit(np.concatenate(rows)) if rows else np.empty((0, self.space.dim), np.float32)
 
     def images(self, images: Sequence[Image], role: Role) -> NoReturn:
-        """Raises BadInput: pictures go to the other tower."""
+        """Refuse images.
+
+        Raises:
+            BadInput: Always.
+        """
         raise BadInput("the text tower takes no pictures; give them to the picture tower")
 
 
 def read_tokenizer(content: bytes) -> "Tokenizer":
-    """From the content of a tokenizer.json. Raises ModelBroken, and ExtraMissing where tokenizers is not installed."""
+    """Parse a tokenizer.
+
+    Args:
+        content: Content of a tokenizer.json.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        ModelBroken: If the content is invalid.
+        ExtraMissing: If tokenizers is not installed.
+    """
     try:
         from tokenizers import Tokenizer
     except ImportError:
@@ -69,4 +112,4 @@ def read_tokenizer(content: bytes) -> "Tokenizer":
     try:
         return Tokenizer.from_str(content.decode())
     except Exception as problem:
-        raise ModelBroken(f"tokenizer.json cannot be read ({str(problem)[:200]}); convert the model anew") from problem
+        raise ModelBroken(f"tokenizer.json cannot be read ({str(problem)[:200]}); convert the model again") from problem

@@ -1,13 +1,13 @@
-"""The artifact of a click ranker, served by numpy alone.
+"""Click ranker in NumPy, and its artifact.
 
     ranker/
       manifest.json         {"kind": "ranker", "method": …, "space": …, "fields": [{"name", "kind", …}],
                              "candidates": 100, "calibration": [scale, shift], "weights_sha256": …}
       weights.safetensors   tables.N, numbers.mean, numbers.scale, extract.N.*, perhaps translate.*, tower.N.*
-      golden.json           rows and what they must score
+      golden.json           rows and their expected scores
 
-`space` is the model whose scores it learnt from. The network: fields -> layers of ReLU -> latent, with a translator
-beside the latent's image in the other domain (ranking/cdanet.py) -> tower -> logit -> chance.
+`space` is the model whose scores it was trained on. The network maps fields by ReLU layers to a latent vector. A
+cross-domain model (ranking/cdanet.py) appends the translated latent vector. A tower maps it to a logit.
 """
 
 import hashlib
@@ -33,16 +33,14 @@ __all__ = ["FILES", "ClickModel", "files_of", "load"]
 FILES = ("weights.safetensors", "golden.json", "manifest.json")
 
 Weights = Mapping[str, NDArray[np.float32]]
-_LARGEST = 256 * 2**20  # bytes of weights that are read
-_MANIFEST, _GOLDEN = 1 * 2**20, 4 * 2**20  # bytes of the other two
-_STRETCH = (
-    32  # rows at a time: products so small stay on one thread, where threads that spin would cost four times as much
-)
-_SAME = 1e-4  # how near a golden chance must be
+_LARGEST = 256 * 2**20  # bytes of weights
+_MANIFEST, _GOLDEN = 1 * 2**20, 4 * 2**20  # bytes of the other two files
+_STRETCH = 32  # rows per batch: such small products stay on one thread; spinning threads would cost four times as much
+_SAME = 1e-4  # largest difference from a golden probability
 
 
 class ClickModel:
-    """A Ranker (search/rerank/clicks.py): numpy in, chances out."""
+    """Click ranker that implements `Ranker` of search/rerank/clicks.py."""
 
     def __init__(
         self, fields: Sequence[Field], weights: Weights, calibration: tuple[float, float], candidates: int
@@ -52,11 +50,19 @@ class ClickModel:
         self._extract, self._tower = _layers(weights, "extract"), _layers(weights, "tower")
 
     def chances(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """(count,) calibrated chances 0..1 of a click."""
+        """Predict calibrated click probabilities.
+
+        Args:
+            columns: Name -> one value for each row.
+            count: Number of rows.
+
+        Returns:
+            Probabilities 0..1, shape (count,).
+        """
         return self.judge(encode(columns, self.fields, count))
 
     def judge(self, rows: Encoded) -> NDArray[np.float64]:
-        """The same of encoded rows."""
+        """Predict calibrated click probabilities 0..1 of n encoded rows, shape (n,)."""
         parts = [self._logits(rows.take(slice(at, at + _STRETCH))) for at in range(0, len(rows), _STRETCH)]
         logits = np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
         scale, shift = self.calibration
@@ -87,8 +93,18 @@ class ClickModel:
         return self.weights[self._tables[field.held_in]]
 
 
-def files_of(model: ClickModel, golden: Columns, count: int, told: Mapping[str, object]) -> dict[str, bytes]:
-    """Name -> content of an artifact's files; `golden` are `count` rows to be scored again when it is loaded."""
+def files_of(model: ClickModel, golden: Columns, count: int, metadata: Mapping[str, object]) -> dict[str, bytes]:
+    """Write the files of an artifact.
+
+    Args:
+        model: Trained click model.
+        golden: Columns of golden rows. They are scored again when the artifact is loaded.
+        count: Number of golden rows.
+        metadata: Additional entries of the manifest, such as `space`.
+
+    Returns:
+        File name -> content.
+    """
     weights = save_weights({name: np.ascontiguousarray(value) for name, value in model.weights.items()})
     scored = {"columns": golden, "chances": model.chances(golden, count).tolist()}
     manifest = {
@@ -96,7 +112,7 @@ def files_of(model: ClickModel, golden: Columns, count: int, told: Mapping[str, 
         "fields": [asdict(own) for own in model.fields],
         "calibration": list(model.calibration),
         "candidates": model.candidates,
-        **told,
+        **metadata,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     return {
@@ -107,27 +123,38 @@ def files_of(model: ClickModel, golden: Columns, count: int, told: Mapping[str, 
 
 
 def load(folder: Path, space: str) -> ClickModel:
-    """The ranker of an artifact's folder, for that space. Raises ModelBroken for anything wrong in it."""
+    """Load a click ranker from its folder.
+
+    Args:
+        folder: Folder of the artifact.
+        space: Id of the photo space that the ranker must be made for.
+
+    Returns:
+        The click ranker.
+
+    Raises:
+        ModelBroken: If a file is missing or damaged, or the ranker is for another model.
+    """
     try:
-        told = json.loads(_read(folder / "manifest.json", _MANIFEST))
-        if told["kind"] != "ranker":
-            raise ValueError(f"kind {told['kind']!r} is not a ranker")
-        if told["space"] != space:
-            raise ValueError(f"it was made for {told['space']}, this is {space}")
+        manifest = json.loads(_read(folder / "manifest.json", _MANIFEST))
+        if manifest["kind"] != "ranker":
+            raise ValueError(f"kind {manifest['kind']!r} is not a ranker")
+        if manifest["space"] != space:
+            raise ValueError(f"it was made for {manifest['space']}, this is {space}")
         held = _read(folder / "weights.safetensors", _LARGEST)
-        if hashlib.sha256(held).hexdigest() != told["weights_sha256"]:
-            raise ValueError("its weights are not those it was written with")
-        fields = [Field(**own) for own in told["fields"]]
-        scale, shift = (_finite(value) for value in told["calibration"])
-        model = ClickModel(fields, _checked(load_weights(held), fields), (scale, shift), _whole(told["candidates"]))
+        if hashlib.sha256(held).hexdigest() != manifest["weights_sha256"]:
+            raise ValueError("weights.safetensors does not match its checksum")
+        fields = [Field(**own) for own in manifest["fields"]]
+        scale, shift = (_finite(value) for value in manifest["calibration"])
+        model = ClickModel(fields, _checked(load_weights(held), fields), (scale, shift), _whole(manifest["candidates"]))
         golden = json.loads(_read(folder / "golden.json", _GOLDEN))
         wanted = np.array(golden["chances"], np.float64)
         if not np.allclose(model.chances(golden["columns"], len(wanted)), wanted, atol=_SAME):
-            raise ValueError("it does not score its golden rows as it did")
+            raise ValueError("it does not reproduce its golden scores")
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, SafetensorError, BadInput) as problem:
         raise ModelBroken(
-            f"{folder / 'manifest.json'} is of no click ranker for this model ({problem}); "
-            "fit it anew with snapfind rank fit, or remove its folder"
+            f"{folder / 'manifest.json'} is not a valid click ranker for this model ({problem}); "
+            "fit it again with snapfind rank fit, or remove its folder"
         ) from problem
     return model
 

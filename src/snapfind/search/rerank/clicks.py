@@ -1,8 +1,7 @@
-"""The port of a click ranker, and its step: products in the order of how likely they are opened, inside a verdict.
+"""Click ranking: order products of one verdict by their predicted click probability.
 
-`search/rerank/base.py` looks at pictures; a ranker reads fields of the products, their scores and what the shopper
-opened before. It never moves a product across a verdict: what is a match stays before what is similar, and what is no
-match stays where it was.
+A click ranker reads product fields, scores and the products that the shopper opened before. It never moves a product
+across a verdict: matches stay before similar products, and the rest keep their positions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,29 +16,43 @@ from snapfind.search.rerank.features import Columns
 
 __all__ = ["MOST", "Ranker", "by_clicks", "columns_of"]
 
-MOST = 200  # products that may change places
+MOST = 200  # products that may be reordered
 
 
 class Ranker(Protocol):
-    """Tells how likely each product that is shown is opened. Any thread may call it."""
+    """Predicts click probabilities of products. Thread-safe."""
 
     @property
     def candidates(self) -> int:
-        """How many of the first products it may move, 2 to MOST; they are recalled whatever page is asked for."""
+        """Number of first products that it reorders, 2 to `MOST`. They are retrieved for every page."""
         ...
 
     def chances(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """(count,) chances 0..1, from columns as `columns_of` makes them."""
+        """Predict click probabilities.
+
+        Args:
+            columns: Columns of `columns_of`.
+            count: Number of rows.
+
+        Returns:
+            Probabilities 0..1, shape (count,).
+        """
         ...
 
 
 def columns_of(
     payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], recent: Sequence[str]
 ) -> dict[str, list[Any]]:
-    """What a ranker reads of the n products that a search found, best first.
+    """Build the input of a click ranker.
 
-    `product.id` and `product.FIELD` of each field, `hit.score` its probability, `hit.position` always 1 (what was
-    learnt of a place must not say where a product goes), `shopper.recent` what the shopper opened before.
+    Args:
+        payloads: Payloads of n products, best first.
+        scores: Their probabilities.
+        recent: Ids of products that the shopper opened before.
+
+    Returns:
+        Columns of n values: `product.id`, `product.FIELD` for each field, `hit.score`, `hit.position` and
+        `shopper.recent`. The position is always 1, so that learned position bias does not influence the order.
     """
     names = {name for payload in payloads for name in payload if not name.startswith("_")}
     columns = {f"product.{name}": [_plain(payload.get(name)) for payload in payloads] for name in names}
@@ -57,18 +70,25 @@ def _plain(value: Any) -> Any:
 def by_clicks(
     ranker: Ranker, payloads: Sequence[Mapping[str, Any]], scores: Sequence[float], recent: Sequence[str]
 ) -> Reranked:
-    """The places 0..n-1 of a ranking anew, and the chance of a click of each that was judged.
+    """Reorder a ranking by click probability within each verdict.
 
-    Products of one verdict fill the places that this verdict has, the likeliest first, equal ones as they stood.
+    Args:
+        ranker: Predicts the probabilities.
+        payloads: Payloads of n products, best first.
+        scores: Their calibrated probabilities.
+        recent: Ids of products that the shopper opened before.
+
+    Returns:
+        The new order of positions 0..n-1, and the click probabilities of the first `ranker.candidates`.
     """
-    judged = min(len(scores), ranker.candidates)
-    if not judged:
+    count = min(len(scores), ranker.candidates)
+    if not count:
         return Reranked(list(range(len(scores))), {})
-    chances = ranker.chances(columns_of(payloads[:judged], scores[:judged], recent), judged)
-    verdicts = [verdict(score) for score in scores[:judged]]
+    chances = ranker.chances(columns_of(payloads[:count], scores[:count], recent), count)
+    verdicts = [verdict(score) for score in scores[:count]]
     order = list(range(len(scores)))
     for one in ("match", "similar"):
-        places = [place for place in range(judged) if verdicts[place] == one]
+        places = [place for place in range(count) if verdicts[place] == one]
         for place, moved in zip(places, sorted(places, key=lambda at: -chances[at])):
             order[place] = moved
     return Reranked(order, {place: float(chance) for place, chance in enumerate(chances)})

@@ -1,7 +1,7 @@
-"""What a click model reads of a product that is shown: typed columns, hashed and scaled alike in learning and serving.
+"""Input features of the click model, encoded in the same way in training and serving.
 
-A text becomes a row of its field's table by a hash (Weinberger et al., arXiv 0902.2206), so that a new product or brand
-needs no list of names; row 0 stands for what is missing. A number is taken as sign(x) log(1 + |x|).
+A text is hashed to a row of its field's embedding table (Weinberger et al., "Feature Hashing", arXiv 0902.2206), so
+new products and brands need no vocabulary. Row 0 is for missing values. A number x becomes sign(x) log(1 + |x|).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,17 @@ Columns = Mapping[str, Sequence[Any]]  # name -> one value a row
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: a `hashed` value, a `number`, or a `sequence` of values of which the last `most` are read.
+    """One input column.
 
-    `table` names the table of `buckets` rows; fields with the same table share it. Raises BadInput.
+    Attributes:
+        name: Name of the column.
+        kind: "hashed" for one value, "number", or "sequence" for a list of hashed values.
+        buckets: Rows of the embedding table, 2 to 16,777,216. Not used for numbers.
+        table: Name of the embedding table. Fields with the same table share it. Defaults to `name`.
+        most: Number of last values of a sequence that are read, 1 to 256.
+
+    Raises:
+        BadInput: If a value is out of range.
     """
 
     name: str
@@ -43,7 +51,7 @@ class Field:
 
     @property
     def held_in(self) -> str:
-        """Name of its table."""
+        """Name of the embedding table."""
         return self.table or self.name
 
 
@@ -61,12 +69,21 @@ class Encoded:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.int64] | slice) -> "Encoded":
-        """Those rows."""
+        """Select rows."""
         return Encoded(self.ids[rows], self.numbers[rows], self.lists[rows])
 
 
 def encode(columns: Columns, fields: Sequence[Field], count: int) -> Encoded:
-    """`count` rows of columns; a column that is not there is missing in every row."""
+    """Encode columns.
+
+    Args:
+        columns: Name -> one value for each row. A column that is absent is missing in every row.
+        fields: Columns to encode, in the order of the model.
+        count: Number of rows.
+
+    Returns:
+        Ids, numbers and lists of `count` rows.
+    """
     none: Sequence[Any] = [None] * count
     by_kind = {kind: [own for own in fields if own.kind == kind] for kind in get_args(FieldKind)}
     ids = np.zeros((count, len(by_kind["hashed"])), np.int64)
@@ -78,7 +95,7 @@ def encode(columns: Columns, fields: Sequence[Field], count: int) -> Encoded:
     longest = max((own.most for own in by_kind["sequence"]), default=0)
     lists = np.zeros((count, len(by_kind["sequence"]), longest), np.int64)
     for place, own in enumerate(by_kind["sequence"]):
-        known: dict[tuple[Any, ...], list[int]] = {}  # in a search the same for each product
+        known: dict[tuple[Any, ...], list[int]] = {}  # the sequence is usually the same in all rows of a search
         for row, values in enumerate(columns.get(own.name, none)):
             if values is not None and len(values):
                 last = tuple(values[-own.most :])
@@ -89,7 +106,16 @@ def encode(columns: Columns, fields: Sequence[Field], count: int) -> Encoded:
 
 
 def bucket(value: Any, table: str, buckets: int) -> int:
-    """Row 1..buckets-1 of a value, 0 for None and the empty text."""
+    """Hash a value to a row of an embedding table.
+
+    Args:
+        value: Value to hash.
+        table: Name of the table, which salts the hash.
+        buckets: Rows of the table.
+
+    Returns:
+        Row 1..buckets-1, or 0 for None and the empty string.
+    """
     if value is None or value == "":
         return 0
     return crc32(f"{table}\0{value}".encode("utf-8", "replace")) % (buckets - 1) + 1

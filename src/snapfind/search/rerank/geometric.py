@@ -1,8 +1,8 @@
-"""A light reranker: do the parts of the photo lie in the candidate's picture as they lie in the photo?
+"""Geometric reranker: matches local features of the photo and of the candidate's picture.
 
-Cells of the encoder's inner map that are each other's nearest are matched; each match votes for a shift under each of
-a few scales (Hough voting of local features, Lowe 2004, section 7.3, without turns), and the matches of the best cell
-of the vote are those that agree. Nothing is learnt.
+Cells of the feature map that are mutual nearest neighbors are matched. Each match votes for a translation at each of a
+few scales (Hough voting of local features, Lowe 2004, section 7.3, without rotation). The matches of the bin with the
+most votes are consistent. There is no training.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import PhotoEncoder
-from snapfind.search.rerank.base import Compared, Plan
+from snapfind.search.rerank.base import Compared, RerankConfig
 
 __all__ = ["Geometry", "Parts", "agreement", "parts_of"]
 
@@ -25,8 +25,11 @@ _Places = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The cells of a picture that differ from its mean: `vectors` (n, c) unit rows; `places` (n, 2) row and column of
-    their middles, 0..1 of the padded square.
+    """Local features: cells of an image that differ from its mean.
+
+    Attributes:
+        vectors: Unit rows, shape (n, c).
+        places: Row and column of the cell centers, 0..1 of the padded square, shape (n, 2).
     """
 
     vectors: Vectors
@@ -34,23 +37,38 @@ class Parts:
 
 
 class Geometry:
-    """A Reranker by matched cells. The score of a picture is the share of the photo's cells that found a place in it
-    and agree, each counted by its cosine; a chunk is ordered by the cells that each picture wins against the others.
+    """Reranker by matched cells.
+
+    The score of a picture is the mean cosine of the photo's cells with a consistent match, where other cells count 0.
+    A chunk is ordered by the number of cells that match a picture best.
     """
 
-    def __init__(self, encoder: PhotoEncoder, plan: Plan) -> None:
-        self.encoder, self.plan = encoder, plan
+    def __init__(self, encoder: PhotoEncoder, config: RerankConfig) -> None:
+        self.encoder, self.config = encoder, config
 
     def compare(self, photo: Image, pictures: Sequence[Image]) -> Compared:
-        """At most CHUNK pictures; each costs one pass of the network."""
-        seen = parts_of(photo, self.encoder)
-        votes = [agreement(seen, parts_of(picture, self.encoder)) for picture in pictures]
+        """Compare a photo with at most `CHUNK` pictures. Each image costs one pass of the network.
+
+        Args:
+            photo: Searched part of the photo.
+            pictures: Product pictures.
+
+        Returns:
+            Their order and scores.
+        """
+        parts = parts_of(photo, self.encoder)
+        votes = [agreement(parts, parts_of(picture, self.encoder)) for picture in pictures]
         return compared(np.stack(votes)) if votes else Compared((), ())
 
 
 def compared(votes: NDArray[np.float64]) -> Compared:
-    """From (pictures, cells of the photo) agreeing cosines 0..1. Of equal wins the higher score is first, then the
-    earlier place.
+    """Order and score pictures by their matches. Ties in wins are broken by score, then by position.
+
+    Args:
+        votes: Cosines of consistent matches, 0..1, shape (pictures, cells of the photo).
+
+    Returns:
+        Order and scores of the pictures.
     """
     scores = votes.mean(axis=1) if votes.shape[1] else np.zeros(len(votes))
     best = votes.max(axis=0, initial=0.0)
@@ -60,36 +78,51 @@ def compared(votes: NDArray[np.float64]) -> Compared:
 
 
 def parts_of(image: Image, encoder: PhotoEncoder) -> Parts:
-    """The cells of a picture, of any size, that stand out from its mean by more than the mean cell does.
+    """Extract the cells that differ from the mean of an image by more than average.
 
-    Plain ground and padding fall away: they match each other in any two studio pictures.
+    This drops plain background and padding, which match in any two studio pictures.
+
+    Args:
+        image: Image of any size.
+        encoder: Encoder with a feature map.
+
+    Returns:
+        The local features.
     """
-    cells = encoder.look_closely(image).cells
+    cells = encoder.extract_feature_map(image).cells
     rows, columns = cells.shape[1:]
     flat = cells.reshape(len(cells), -1).T
     flat = flat - flat.mean(axis=0)
     length = np.linalg.norm(flat, axis=1)
-    kept = length > max(float(length.mean()), 1e-6)
+    mask = length > max(float(length.mean()), 1e-6)
     places = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1) + 0.5
-    return Parts(flat[kept] / length[kept, None], places[kept] / (rows, columns))
+    return Parts(flat[mask] / length[mask, None], places[mask] / (rows, columns))
 
 
 def agreement(photo: Parts, picture: Parts) -> NDArray[np.float64]:
-    """(cells of the photo,) cosine 0..1 of each cell's match where it agrees with the most, 0 where not."""
-    agreed = np.zeros(len(photo.vectors))
+    """Match the cells of a photo with those of a picture.
+
+    Args:
+        photo: Local features of the photo, n cells.
+        picture: Local features of the picture.
+
+    Returns:
+        Cosine 0..1 of the consistent match of each cell, 0 for cells without one, shape (n,).
+    """
+    cosines_of_matches = np.zeros(len(photo.vectors))
     if not len(photo.vectors) or not len(picture.vectors):
-        return agreed
+        return cosines_of_matches
     cosines = photo.vectors @ picture.vectors.T
     there, back = cosines.argmax(axis=1), cosines.argmax(axis=0)
     mutual = np.flatnonzero(back[there] == np.arange(len(there)))
     weights = np.clip(cosines[mutual, there[mutual]].astype(np.float64), 0, 1)
-    chosen = _vote(photo.places[mutual], picture.places[there[mutual]], weights)
-    agreed[mutual[chosen]] = weights[chosen]
-    return agreed
+    consistent = _vote(photo.places[mutual], picture.places[there[mutual]], weights)
+    cosines_of_matches[mutual[consistent]] = weights[consistent]
+    return cosines_of_matches
 
 
 def _vote(start: _Places, end: _Places, weights: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(m,) whether a match is of the heaviest shift, over all scales; each match is the middle of a bin once."""
+    """Tell which matches lie in the bin with the highest vote, over all scales. A bin is centered on each match."""
     best, chosen = -1.0, np.zeros(len(weights), bool)
     for scale in _SCALES:
         shifts = end - 0.5 - scale * (start - 0.5)

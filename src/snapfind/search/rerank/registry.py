@@ -1,9 +1,9 @@
-"""The artifact of a reranker: a folder with a manifest.json, and the method that it names.
+"""Artifacts of rerankers: a folder with a manifest.json that names the method.
 
     reranker/
       manifest.json     {"kind": "reranker", "method": "geometry", "space": …, "candidates": 10, "weight": .3, …}
 
-`space` is the model for which it was made. A method that learns weights keeps them beside, in safetensors.
+`space` is the model that the reranker was made for. A trained method adds its weights as safetensors.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.image.base import PhotoEncoder
-from snapfind.search.rerank.base import MOST, Plan, Reranker
+from snapfind.search.rerank.base import MOST, RerankConfig, Reranker
 from snapfind.search.rerank.geometric import Geometry
 
 __all__ = ["METHODS", "load", "manifest"]
@@ -21,30 +21,53 @@ __all__ = ["METHODS", "load", "manifest"]
 METHODS = {"geometry": Geometry}
 
 
-def manifest(method: str, space: str, plan: Plan | None = None) -> bytes:
-    """The manifest.json of a reranker for that space. Raises BadInput for a method that is not known."""
+def manifest(method: str, space: str, config: RerankConfig | None = None) -> bytes:
+    """Write the manifest.json of a reranker.
+
+    Args:
+        method: Key of `METHODS`.
+        space: Id of the photo space.
+        config: Settings of the reranker, or None for the defaults.
+
+    Returns:
+        Content of manifest.json.
+
+    Raises:
+        BadInput: If the method is unknown.
+    """
     if method not in METHODS:
-        raise BadInput(f"no reranker {method!r}; there are: {', '.join(METHODS)}", field="method")
-    told = {"kind": "reranker", "method": method, "space": space, **asdict(plan or Plan())}
-    return json.dumps(told, indent=2).encode()
+        raise BadInput(f"unknown reranker {method!r}; use one of: {', '.join(METHODS)}", field="method")
+    content = {"kind": "reranker", "method": method, "space": space, **asdict(config or RerankConfig())}
+    return json.dumps(content, indent=2).encode()
 
 
 def load(folder: Path, encoder: PhotoEncoder) -> Reranker:
-    """The reranker of an artifact's folder, for the model that answers. Raises ModelBroken for anything wrong in it."""
+    """Load a reranker from its folder.
+
+    Args:
+        folder: Folder with manifest.json.
+        encoder: Photo encoder of the model that the reranker was made for.
+
+    Returns:
+        The reranker.
+
+    Raises:
+        ModelBroken: If the manifest is missing, invalid, or for another model.
+    """
     path = folder / "manifest.json"
     try:
-        told = json.loads(path.read_bytes())
-        if told["kind"] != "reranker":
-            raise ValueError(f"kind {told['kind']!r} is not a reranker")
-        if told["space"] != encoder.space.id:
-            raise ValueError(f"it was made for {told['space']}, this is {encoder.space.id}")
-        make = METHODS[told["method"]]
-        plan = Plan(_whole(told["candidates"]), _part(told["weight"]), _part(told["epsilon"]))
+        values = json.loads(path.read_bytes())
+        if values["kind"] != "reranker":
+            raise ValueError(f"kind {values['kind']!r} is not a reranker")
+        if values["space"] != encoder.space.id:
+            raise ValueError(f"it was made for {values['space']}, this is {encoder.space.id}")
+        make = METHODS[values["method"]]
+        config = RerankConfig(_whole(values["candidates"]), _part(values["weight"]), _part(values["epsilon"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise ModelBroken(
-            f"{path} is of no reranker for this model ({problem}); remove its folder to search without"
+            f"{path} is not a valid reranker for this model ({problem}); remove its folder to search without it"
         ) from problem
-    return make(encoder, plan)
+    return make(encoder, config)
 
 
 def _whole(value: object) -> int:

@@ -22,7 +22,7 @@ from torch.nn import functional
 from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.adaptation_run import Adapted, Course, close_course, open_course
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
@@ -162,7 +162,7 @@ def _wanted(
 
 def teacher_front(teacher: Builtin) -> Front:
     """The teacher as maps.py asks it: (n, side, side, 3) uint8 -> (n, width) pooled features."""
-    return lambda pictures: teacher.look([Image.fromarray(picture) for picture in pictures]).pooled
+    return lambda pictures: teacher.extract_features([Image.fromarray(picture) for picture in pictures]).pooled
 
 
 def projected(kept: Maps, teacher: Builtin, dim: int) -> Vectors:
@@ -172,7 +172,7 @@ def projected(kept: Maps, teacher: Builtin, dim: int) -> Vectors:
     none = np.empty((0, 0), np.float32)
     for role, chosen in (("query", kept.queries), ("catalogue", ~kept.queries)):
         seen = kept.kept[chosen].astype(np.float32).reshape(int(chosen.sum()) * views, -1)
-        rows[chosen] = teacher.project(Look(seen, none), role).reshape(-1, views, rows.shape[2])  # type: ignore[arg-type]
+        rows[chosen] = teacher.project(Features(seen, none), role).reshape(-1, views, rows.shape[2])  # type: ignore[arg-type]
     flat = rows.reshape(count * views, -1)
     dim = min(dim, flat.shape[1])
     basis = np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, :dim]

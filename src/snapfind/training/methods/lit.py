@@ -26,7 +26,7 @@ from snapfind.encoders.arrays import all_numbers, unit
 from snapfind.encoders.base import Encoder, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.crossmodal.lit import Locked, Maps
-from snapfind.encoders.image.efficientnet import Builtin, Look
+from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.webdataset import Shards
 from snapfind.training.export import SHIPPED
@@ -131,7 +131,7 @@ class Judged:
 
 def judged_lock(
     pairs: Pairs,
-    look: Look,
+    look: Features,
     encoder: Builtin,
     text: Encoder,
     folder: Path,
@@ -150,7 +150,7 @@ def judged_lock(
     seen = Pairs(pairs.pictures[used], pairs.titles[known], renumbered)
     kept = folder.with_name(folder.name + ".work") / "checkpoint"
     locked = Locked(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, told=told), text)
-    part, own = Look(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
+    part, own = Features(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
     conse, titles = Conse(text), pairs.titles[own]
     before = _recalls(conse.bridge(part.posterior), conse.centred(titles), own)
     after = _recalls(locked.bridge(part), locked.centred(titles), own)
@@ -183,7 +183,7 @@ def see_pairs(
     work: Path,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Pairs, Look]:
+) -> tuple[Pairs, Features]:
     """Frozen features of every pair that can be read, and what the network saw in it, in the same order.
 
     `work` keeps what was seen: a run that was stopped goes on. Raises NoRoom.
@@ -202,7 +202,7 @@ def see_pairs(
     titles = [shards.title(int(number)) for number in read]
     distinct = {title: number for number, title in enumerate(dict.fromkeys(titles))}
     vectors = text.texts(list(distinct), role="query")
-    look = Look(rows[read, :1280], rows[read, 1280:])
+    look = Features(rows[read, :1280], rows[read, 1280:])
     return Pairs(look.pooled, vectors, np.array([distinct[title] for title in titles])), look
 
 
@@ -213,7 +213,7 @@ def _seen(shards: Shards, numbers: range, encoder: Builtin) -> Vectors:
         with suppress(BadInput):
             images[place] = shards.read(number)[0]
     if images:
-        look = encoder.look(list(images.values()))
+        look = encoder.extract_features(list(images.values()))
         rows[list(images)] = np.hstack([look.pooled, look.posterior])
     return rows
 
