@@ -25,6 +25,7 @@ import json, os, sys, time
 from pathlib import Path
 begun = time.perf_counter()
 import snapfind
+from functools import partial
 from snapfind import distributed
 
 def spent():
@@ -47,7 +48,8 @@ def progress(done, total):
 shop, table, root, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 with snapfind.open(shop) as catalogue:
     options = {"root": root, "progress": progress}
-    report = distributed.add(catalogue, table, workers=workers, **options) if workers else catalogue.add(table, **options)
+    add = partial(distributed.add, catalogue, workers=workers) if workers else catalogue.add
+    report = add(table, **options)
     whole = time.perf_counter() - begun
 copies = sum(file.stat().st_size for file in (shop / "pictures").rglob("*.jpg")) / report.added
 print(json.dumps([report.added, report.seconds, whole - report.seconds, busy, copies]))

@@ -40,6 +40,16 @@ def test_links_lead_to_files_that_exist(page):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_source_files_that_are_named_exist(page):
+    text, source = page.read_text(encoding="utf-8"), ROOT / "src" / "snapfind"
+    packages = "|".join(sorted(path.name for path in source.iterdir() if path.is_dir()))
+    for name in re.findall(r"(?<![\w/])(?:src/)?snapfind/([\w/]+\.(?:py|js))", text):
+        assert (source / name).exists(), f"{page.name} names snapfind/{name}"
+    for name in re.findall(rf"`((?:{packages})/[\w/]+\.py)`", text):
+        assert (source / name).exists(), f"{page.name} names {name}"
+
+
 def test_every_error_code_that_is_raised_is_documented():
     documented = "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("errors.md", "json.md"))
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
