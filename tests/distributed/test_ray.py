@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.filterwarnings("ignore")]  
 
 from snapfind import distributed  # noqa: E402
 from snapfind.core.errors import BadInput, NotFound, NotReady  # noqa: E402
-from snapfind.distributed.pool import Crew  # noqa: E402
-from snapfind.distributed.worker import Worker, recipe_of  # noqa: E402
+from snapfind.distributed.pool import WorkerPool  # noqa: E402
+from snapfind.distributed.worker import Worker, bundle_encoders  # noqa: E402
 
 
 class Mortal(Worker):
@@ -50,14 +50,14 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(shop, m
     (folder / "broken.png").write_bytes(b"no picture")
     save(99, folder / "deadly.png")
     crews = []
-    begun = Crew.__init__
+    begun = WorkerPool.__init__
 
     def begin(crew, *given, **options):
         monkeypatch.setattr("snapfind.distributed.pool.Worker", Mortal)
         begun(crew, *given, **options)
         crews.append(crew)
 
-    monkeypatch.setattr(Crew, "__init__", begin)
+    monkeypatch.setattr(WorkerPool, "__init__", begin)
     killed = []
 
     def kill(done, total):
@@ -217,5 +217,5 @@ def test_shards_and_tables_are_read_as_add_reads_them(shop):
 
 def test_the_recipe_makes_the_encoders_that_the_catalogue_has(shop):
     with shop.open() as catalogue:
-        worker = Worker(recipe_of(catalogue.folder, catalogue.model, catalogue.settings))
+        worker = Worker(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings))
         assert worker.spaces() == catalogue.model.spaces()

@@ -1,4 +1,4 @@
-"""Commands that look up: show (one product) and facets (the values of a field)."""
+"""The commands `show` and `facets`."""
 
 from typing import Annotated, Any
 
@@ -15,18 +15,18 @@ __all__ = ["facets", "show"]
 
 
 def show(
-    shop: Place, product: Annotated[str, typer.Argument(metavar="ID", help="The product's id.")], json: Json = False
+    shop: Place, product: Annotated[str, typer.Argument(metavar="ID", help="Id of the product.")], json: Json = False
 ) -> None:
     """Show a product: its fields and its pictures."""
     with at(shop) as catalog:
-        found = catalog.get(product)
+        result = catalog.get(product)
     if json:
-        print_json(_as_json(found))
+        print_json(_as_json(result))
         return
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _fields(found).items():
+    for name, value in _fields(result).items():
         table.add_row(Text(name, style="bold"), Text(", ".join(value) if isinstance(value, list) else str(value)))
-    for picture in found.pictures:
+    for picture in result.pictures:
         table.add_row(Text("picture", style="bold"), Text(f"{picture.name}  {picture.width} x {picture.height}"))
     out.print(table)
 
@@ -35,7 +35,7 @@ def facets(
     shop: Place,
     field: Annotated[str, typer.Argument(help="A field, such as category or brand.")],
     filter: Filter = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many values.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Number of values.")] = 20,
     json: Json = False,
 ) -> None:
     """Count the products of each value of a field, the most frequent value first."""

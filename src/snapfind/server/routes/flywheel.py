@@ -1,4 +1,4 @@
-"""The flywheel: its turns, a new one as a job, and the end of a trial."""
+"""Routes for the flywheel: list the runs, start a run, conclude the interleaving experiment."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/flywheel", tags=["flywheel"], dependencies=[needs
 
 
 class GuardShape(BaseModel):
-    """Whether a guard held, and what it saw."""
+    """A quality gate: whether it passed (`holds`), and the reason."""
 
     name: str
     holds: bool
@@ -29,31 +29,31 @@ class GuardShape(BaseModel):
 
 
 class TurnShape(BaseModel):
-    """A turn: from what, with which figures, and what was decided."""
+    """A flywheel run: data, metrics, quality gates and decision."""
 
     number: int
     began: str
     finished: str
     version: str
     model_before: str
-    model: str = Field(description="the model that was learnt; empty where none was")
-    data: dict[str, Any] = Field(description="sha256 of photos and labels, and how many there were")
-    metrics: dict[str, Any] = Field(description="figures of the old and of the new model on each set")
+    model: str = Field(description="the trained model, empty if there is none")
+    data: dict[str, Any] = Field(description="sha256 and number of photos and labels")
+    metrics: dict[str, Any] = Field(description="metrics of the old and the new model on each test set")
     guards: list[GuardShape]
     decision: Literal["stopped", "trial", "switched", "kept"]
     why: str
-    verdict: dict[str, Any] = Field(description="votes of the trial")
+    verdict: dict[str, Any] = Field(description="votes of the interleaving experiment")
 
 
 class TurnsReply(Reply):
-    """The trial under way, and the turns, newest first."""
+    """The running interleaving experiment, and the runs, newest first."""
 
     trial: TrialShape | None
     turns: list[TurnShape]
 
 
 class TurnBody(Given):
-    """How to turn; what is left out has the value of docs/how-to/flywheel.md."""
+    """Options of a run. Defaults are explained in docs/how-to/flywheel.md."""
 
     least: int = Field(50, ge=2, le=1_000_000)
     depth: Depth = "fit"
@@ -65,38 +65,38 @@ class TurnBody(Given):
 
 
 class ConcludeBody(Given):
-    """When the votes are enough."""
+    """Minimum number of decided votes. `force` concludes with fewer."""
 
     votes: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     force: bool = False
 
 
 class TurnReply(Reply):
-    """One turn."""
+    """A flywheel run."""
 
     turn: TurnShape
 
 
 @router.get("", response_model=TurnsReply)
 async def list_turns(service: Serving, trace: Now) -> TurnsReply:
-    """The trial under way and every turn.
+    """List all runs, and the running interleaving experiment.
 
     ```sh
     curl http://127.0.0.1:8000/v1/flywheel
     ```
     """
-    found = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
+    records = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
     trial = service.shop.trial
-    shown = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
-    return reply(trace, TurnsReply, trial=shown, turns=[_shape(turn) for turn in found[::-1]])
+    experiment = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
+    return reply(trace, TurnsReply, trial=experiment, turns=[_shape(turn) for turn in records[::-1]])
 
 
 @router.post("/turns", response_model=JobReply, status_code=202)
 async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
-    """One turn as a job: labels from clicks, a model learnt, judged, and put on trial when every guard holds.
+    """Start a run as a job: derive labels from clicks, train a model, evaluate it, and A/B test it if all gates pass.
 
-    It needs photos that were kept (`keep_photos`), and the extra `learn` where a network learns, at any `depth` but
-    `fit`. Searches go on, more slowly.
+    It needs stored query photos (`keep_photos`), and the extra `learn` for any `depth` but `fit`. Searches continue,
+    but are slower.
 
     ```sh
     curl --json '{"least": 200, "share": 0.1}' http://127.0.0.1:8000/v1/flywheel/turns
@@ -107,7 +107,7 @@ async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
 
 @router.post("/conclude", response_model=TurnReply)
 async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> TurnReply:
-    """End the trial: switch where shoppers prefer the new model, else keep the old one; with few votes nothing happens.
+    """End the experiment: switch if shoppers prefer the new model, else keep the old one. Too few votes: no change.
 
     ```sh
     curl --json '{"votes": 50}' http://127.0.0.1:8000/v1/flywheel/conclude

@@ -1,4 +1,4 @@
-"""Jobs: how far they are, what came of them, their error file and what they made."""
+"""Routes for jobs: progress, result, error file and output file; snapshots and exports."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ Id = Annotated[str, Path(pattern=r"^[0-9a-f]{18}$")]
 
 
 class JobShape(BaseModel):
-    """A piece of long work. `report` says what came of it, `error` why it failed."""
+    """A long-running job. `report` is its result, `error` the reason of a failure."""
 
     id: str
     kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "turn"]
@@ -35,7 +35,7 @@ class JobShape(BaseModel):
 
 
 class JobReply(Reply):
-    """One job."""
+    """A job."""
 
     job: JobShape
 
@@ -47,33 +47,33 @@ class JobsReply(Reply):
 
 
 class ExportBody(Given):
-    """What to write out, and how."""
+    """Format and filter of an export."""
 
     format: Literal["csv", "jsonl", "parquet"] = "jsonl"
     filter: str | None = None
-    vectors: bool = Field(False, description="with the vectors of every space")
+    vectors: bool = Field(False, description="include the embeddings of every space")
 
 
 assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 
 def job_shape(job: Job, service: Service) -> JobShape:
-    """A job as JSON shows it."""
-    shown = JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
-    shown.error = job.error and {name: service.private(text) for name, text in job.error.items()}
+    """Convert a job. Local folders are removed from its texts."""
+    shape = JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
+    shape.error = job.error and {name: service.private(text) for name, text in job.error.items()}
     notes = [service.private(str(note)) for note in job.report.get("notes", ())]
-    shown.report = job.report | ({"notes": notes} if notes else {})
-    return shown
+    shape.report = job.report | ({"notes": notes} if notes else {})
+    return shape
 
 
 def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobShape:
-    """Take a job that needs no files."""
+    """Submit a job that has no input files."""
     return job_shape(service.jobs.submit(service.jobs.room(), kind, spec), service)
 
 
 @router.get("/jobs", response_model=JobsReply, dependencies=[needs("write")])
 async def list_jobs(service: Serving, trace: Now) -> JobsReply:
-    """All jobs that are kept, newest first.
+    """List all stored jobs, newest first.
 
     ```sh
     curl http://127.0.0.1:8000/v1/jobs
@@ -84,7 +84,7 @@ async def list_jobs(service: Serving, trace: Now) -> JobsReply:
 
 @router.get("/jobs/{job}", response_model=JobReply, dependencies=[needs("write")])
 async def get_job(job: Id, service: Serving, trace: Now) -> JobReply:
-    """How far a job is.
+    """Get the progress and the result of a job.
 
     ```sh
     curl http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
@@ -95,7 +95,7 @@ async def get_job(job: Id, service: Serving, trace: Now) -> JobReply:
 
 @router.delete("/jobs/{job}", response_model=JobReply, status_code=202, dependencies=[needs("write")])
 async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
-    """Let a job end at its next step; what it stored stays.
+    """Cancel a job. It stops at its next step. Stored results are kept.
 
     ```sh
     curl -X DELETE http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
@@ -111,7 +111,7 @@ async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
     dependencies=[needs("write")],
 )
 async def job_errors(job: Id, service: Serving, trace: Now) -> FileResponse:
-    """What an import could not store: id, code, path, reason.
+    """Download the failures of an import as CSV: id, code, path, reason.
 
     ```sh
     curl -O http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b/errors
@@ -127,7 +127,7 @@ async def job_errors(job: Id, service: Serving, trace: Now) -> FileResponse:
     dependencies=[needs("admin")],
 )
 async def job_file(job: Id, service: Serving, trace: Now) -> FileResponse:
-    """The snapshot or the export that a job made.
+    """Download the snapshot or the export of a job.
 
     ```sh
     curl -O -J http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b/file
@@ -140,7 +140,7 @@ async def job_file(job: Id, service: Serving, trace: Now) -> FileResponse:
 
 @router.post("/snapshots", response_model=JobReply, status_code=202, dependencies=[needs("admin")])
 async def start_snapshot(service: Serving, trace: Now) -> JobReply:
-    """Make an exact copy of the catalogue as one file with checksums; `snapfind restore` reads it.
+    """Start a job that writes a snapshot of the catalog with checksums, for `snapfind restore`.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/snapshots
@@ -151,7 +151,7 @@ async def start_snapshot(service: Serving, trace: Now) -> JobReply:
 
 @router.post("/exports", response_model=JobReply, status_code=202, dependencies=[needs("admin")])
 async def start_export(body: ExportBody, service: Serving, trace: Now) -> JobReply:
-    """Write the catalogue as a table that `snapfind add` reads, in any version.
+    """Start a job that exports the catalog as a table that `snapfind add` can read.
 
     ```sh
     curl --json '{"format": "parquet"}' http://127.0.0.1:8000/v1/exports

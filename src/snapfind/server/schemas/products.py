@@ -1,4 +1,4 @@
-"""The values of the library as the API shows them: products, pictures, boxes, hits."""
+"""API schemas of products, pictures, boxes and hits, and conversion from the library's value types."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -28,37 +28,37 @@ __all__ = [
 Side = Annotated[float, Field(ge=0, le=1)]
 BoxShape = Annotated[
     tuple[Side, Side, Side, Side],
-    Field(description="x0, y0, x1, y1 in 0..1 of the displayed picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
+    Field(description="x0, y0, x1, y1 in 0..1 of the upright picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
 ]
 Plain = bool | int | float | str | list[str]
 _ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 _FOLDERS = re.compile(r".*[/\\](?=.)", re.DOTALL)
 
 
-class _Half(BadInput, ValueError):
-    """What pydantic wants raised, with the library's sentence."""
+class _InvalidText(BadInput, ValueError):
+    """BadInput as a ValueError, so that pydantic reports its message."""
 
 
 class Given(BaseModel):
-    """A body of a request: what is not known is refused, so that a misspelt field is not lost in silence."""
+    """Base class of request bodies. Unknown fields are rejected, so that misspelled ones are noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="after")
-    def _whole_characters(self) -> Self:
-        """FastAPI reads JSON with Python's parser, which lets half a character through."""
+    def _check_texts(self) -> Self:
+        """Reject lone surrogates, which Python's JSON parser accepts."""
         for name in self.model_fields_set:
             value = getattr(self, name)
             texts = [*value, *value.values()] if isinstance(value, dict) else [value]
             for text in texts:
                 for one in text if isinstance(text, (list, tuple)) else [text]:
                     if isinstance(one, str):
-                        check_characters(one, name, _Half)
+                        check_characters(one, name, _InvalidText)
         return self
 
 
 class PictureShape(BaseModel):
-    """One image of a product. `url` is that of the kept copy: a JPEG without metadata."""
+    """A picture of a product. `url` is the address of the stored copy, a JPEG without metadata."""
 
     id: str = Field(examples=["8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e"])
     name: str
@@ -69,7 +69,7 @@ class PictureShape(BaseModel):
 
 
 class ProductShape(BaseModel):
-    """What the shop sells; its main picture comes first."""
+    """A product. The main picture is first."""
 
     id: str
     title: str
@@ -77,44 +77,48 @@ class ProductShape(BaseModel):
     brand: str
     category: str
     description: str
-    attributes: dict[str, Plain] = Field(description="the shop's own columns; dates as ISO texts")
+    attributes: dict[str, Plain] = Field(description="the shop's own columns; dates in ISO 8601")
     pictures: list[PictureShape]
 
 
 class RegionShape(BaseModel):
-    """A candidate object in a photo and how much it stands out."""
+    """A candidate object in a photo, and its saliency score."""
 
     box: BoxShape
     score: float = Field(ge=0, le=1)
 
 
 class HitShape(BaseModel):
-    """A product that answers. `score` is the probability 0..1 that it is the one asked for."""
+    """A product in the answer. `score` is the probability 0..1 that it is the product in the query."""
 
     product: ProductShape
     picture: PictureShape
     box: BoxShape | None = None
     score: float = Field(ge=0, le=1)
     verdict: Literal["match", "similar", "none"]
-    parts: dict[str, float] = Field(description="raw signals; only with `explain`")
+    parts: dict[str, float] = Field(description="score of each signal; only with `explain`")
 
 
 def served_name(name: str) -> str:
-    """The name of a picture without the folders of this machine: older catalogues keep absolute paths."""
+    """Remove local folders from the name of a picture. Older catalogs have absolute paths as names."""
     return _FOLDERS.sub("", name) if _ABSOLUTE.match(name) else name
 
 
 def picture_named(product: Product, name: str) -> Picture:
-    """The picture of a product that is served under that name. Raises NotFound."""
-    for known in (lambda one: one.name, lambda one: served_name(one.name)):
+    """Find the picture of a product by the name that the API uses.
+
+    Raises:
+        NotFound: The product has no such picture.
+    """
+    for name_of in (lambda one: one.name, lambda one: served_name(one.name)):
         for picture in product.pictures:
-            if known(picture) == name:
+            if name_of(picture) == name:
                 return picture
     raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
 
 
 def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
-    """A picture with the address of its kept copy; the address changes with the picture, so it may be kept for good."""
+    """Convert a picture. Its URL has the hash of the content, so that clients may cache it indefinitely."""
     point = point_id(product, picture.name)
     return PictureShape.model_construct(
         id=point,
@@ -127,7 +131,7 @@ def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
 
 
 def product_shape(product: Product, root: str = "") -> ProductShape:
-    """A product as JSON shows it; links begin with `root`."""
+    """Convert a product. `root` is the path prefix of URLs."""
     return ProductShape.model_construct(
         id=product.id,
         title=product.title,
@@ -141,7 +145,7 @@ def product_shape(product: Product, root: str = "") -> ProductShape:
 
 
 def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
-    """A hit as JSON shows it; links begin with `root`."""
+    """Convert a hit. `root` is the path prefix of URLs. Scores of signals only with `explain`."""
     return HitShape.model_construct(
         product=product_shape(hit.product, root),
         picture=picture_shape(hit.product.id, hit.picture, root),
@@ -153,7 +157,7 @@ def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
 
 
 def region_shape(region: Region) -> RegionShape:
-    """A region as JSON shows it."""
+    """Convert a region."""
     return RegionShape.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
 
 
