@@ -29,10 +29,10 @@ class Mortal(Worker):
     def pid(self):
         return os.getpid()
 
-    def see(self, tasks):
+    def encode(self, tasks):
         if any(task.item.picture == "deadly.png" for task in tasks):
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().see(tasks)
+        return super().encode(tasks)
 
 
 def files(folder, count):
@@ -88,7 +88,7 @@ def as_bytes(number):
 
 RUN = """
 import signal, sys, snapfind
-from snapfind import bulk
+from snapfind import distributed
 
 def told(done, total):
     print(done, flush=True)
@@ -120,7 +120,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(shop):
 
 def test_a_worker_that_cannot_begin_is_no_fault_of_the_pictures(shop, monkeypatch):
     class Unfit(Worker):
-        def __init__(self, recipe):
+        def __init__(self, bundle):
             raise RuntimeError("no memory for the encoders")
 
     monkeypatch.setattr("snapfind.distributed.pool.Worker", Unfit)
@@ -137,7 +137,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(shop, address):
 
 def test_what_cannot_be_an_address_or_a_source_is_said_at_once(shop):
     with shop.open() as catalogue:
-        with pytest.raises(BadInput, match="write local, auto"):
+        with pytest.raises(BadInput, match="use local, auto"):
             distributed.add(catalogue, files(shop.folder / "many", 2), "cluster")
         with pytest.raises(NotFound, match="neither"):
             distributed.add(catalogue, shop.folder / "nowhere")
@@ -215,7 +215,7 @@ def test_shards_and_tables_are_read_as_add_reads_them(shop):
         assert catalogue.search(picture(3))[0].product.id == "4"
 
 
-def test_the_recipe_makes_the_encoders_that_the_catalogue_has(shop):
+def test_the_bundle_makes_the_encoders_that_the_catalogue_has(shop):
     with shop.open() as catalogue:
         worker = Worker(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings))
         assert worker.spaces() == catalogue.model.spaces()

@@ -42,11 +42,11 @@ def serve(
 ) -> None:
     """Serve the catalog over HTTP: API under /v1, web page at /, metrics at /metrics. Stop with Ctrl-C."""
     from snapfind.server import run
-    from snapfind.server.runtime.memory import keep_few_arenas
+    from snapfind.server.runtime.memory import limit_arenas
 
     if compat not in {"", "imagesearch"}:
         raise BadSetting(f"Unknown value of --compat: {compat!r}. Supported: imagesearch.")
-    keep_few_arenas()
+    limit_arenas()
     listener = run.listen(host, port, shop)
     catalogue = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
     address = f"[{host}]" if ":" in host else host

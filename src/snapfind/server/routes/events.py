@@ -10,7 +10,7 @@ from snapfind.core.errors import TooLarge
 from snapfind.core.types import Box
 from snapfind.events.event import Event, EventKind
 from snapfind.server.middleware.auth import needs
-from snapfind.server.schemas.products import BoxShape, Given
+from snapfind.server.schemas.products import BoxSchema, RequestBody
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Serving
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"], responses=ERRORS)
 _Short = Annotated[str, Field(max_length=256)]
 
 
-class EventBody(Given):
+class EventBody(RequestBody):
     """An action of a shopper. `search` is the `request_id` of the search it belongs to."""
 
     kind: EventKind
@@ -32,8 +32,8 @@ class EventBody(Given):
     propensity: float | None = Field(None, gt=0, le=1)
     score: float | None = Field(None, ge=0, le=1)
     category: _Short = Field("", description="of a category change: the new category")
-    box: BoxShape | None = Field(None, description="of a box change: the new box")
-    before: _Short | BoxShape | None = Field(None, description="the previous category or box")
+    box: BoxSchema | None = Field(None, description="of a box change: the new box")
+    before: _Short | BoxSchema | None = Field(None, description="the previous category or box")
     quantity: float | None = Field(None, ge=0, le=1e9)
     amount: float | None = Field(None, ge=-1e12, le=1e12, description="amount of a purchase, in the shop's currency")
     space: Annotated[str, Field(max_length=128, description="`space` of the reply to the search")] = ""
@@ -57,7 +57,7 @@ class EventBody(Given):
         return Event(**fields, box=box, before=before, version=version, at=self.at or datetime.now(UTC))
 
 
-class EventsBody(Given):
+class EventsBody(RequestBody):
     """Events to store."""
 
     events: list[EventBody] = Field(min_length=1)

@@ -10,8 +10,8 @@ from snapfind.flywheel.records import Turn, turns
 from snapfind.flywheel.run import conclude, folder_of
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, submit
-from snapfind.server.routes.models import TrialShape
-from snapfind.server.schemas.products import Given
+from snapfind.server.routes.models import TrialSchema
+from snapfind.server.schemas.products import RequestBody
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Serving
 
@@ -20,7 +20,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/flywheel", tags=["flywheel"], dependencies=[needs("admin")], responses=ERRORS)
 
 
-class GuardShape(BaseModel):
+class GuardSchema(BaseModel):
     """A quality gate: whether it passed (`holds`), and the reason."""
 
     name: str
@@ -28,7 +28,7 @@ class GuardShape(BaseModel):
     told: str
 
 
-class TurnShape(BaseModel):
+class TurnSchema(BaseModel):
     """A flywheel run: data, metrics, quality gates and decision."""
 
     number: int
@@ -39,7 +39,7 @@ class TurnShape(BaseModel):
     model: str = Field(description="the trained model, empty if there is none")
     data: dict[str, Any] = Field(description="sha256 and number of photos and labels")
     metrics: dict[str, Any] = Field(description="metrics of the old and the new model on each test set")
-    guards: list[GuardShape]
+    guards: list[GuardSchema]
     decision: Literal["stopped", "trial", "switched", "kept"]
     why: str
     verdict: dict[str, Any] = Field(description="votes of the interleaving experiment")
@@ -48,11 +48,11 @@ class TurnShape(BaseModel):
 class TurnsReply(Reply):
     """The running interleaving experiment, and the runs, newest first."""
 
-    trial: TrialShape | None
-    turns: list[TurnShape]
+    trial: TrialSchema | None
+    turns: list[TurnSchema]
 
 
-class TurnBody(Given):
+class TurnBody(RequestBody):
     """Options of a run. Defaults are explained in docs/how-to/flywheel.md."""
 
     least: int = Field(50, ge=2, le=1_000_000)
@@ -64,7 +64,7 @@ class TurnBody(Given):
     seed: int = Field(0, ge=0, le=2**31)
 
 
-class ConcludeBody(Given):
+class ConcludeBody(RequestBody):
     """Minimum number of decided votes. `force` concludes with fewer."""
 
     votes: Annotated[int, Field(ge=1, le=1_000_000)] = 50
@@ -74,7 +74,7 @@ class ConcludeBody(Given):
 class TurnReply(Reply):
     """A flywheel run."""
 
-    turn: TurnShape
+    turn: TurnSchema
 
 
 @router.get("", response_model=TurnsReply)
@@ -87,7 +87,7 @@ async def list_turns(service: Serving, trace: Now) -> TurnsReply:
     """
     records = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
     trial = service.shop.trial
-    experiment = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
+    experiment = TrialSchema(model=trial.model, share=trial.share, began=trial.began) if trial else None
     return reply(trace, TurnsReply, trial=experiment, turns=[_shape(turn) for turn in records[::-1]])
 
 
@@ -118,7 +118,7 @@ async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> Tu
     return reply(trace, TurnReply, turn=_shape(turn))
 
 
-def _shape(turn: Turn) -> TurnShape:
-    fields = {name: getattr(turn, name) for name in TurnShape.model_fields if name != "guards"}
-    guards = [GuardShape(name=one.name, holds=one.holds, told=one.told) for one in turn.guards]
-    return TurnShape(guards=guards, **fields)
+def _shape(turn: Turn) -> TurnSchema:
+    fields = {name: getattr(turn, name) for name in TurnSchema.model_fields if name != "guards"}
+    guards = [GuardSchema(name=one.name, holds=one.holds, told=one.told) for one in turn.guards]
+    return TurnSchema(guards=guards, **fields)

@@ -11,7 +11,7 @@ from snapfind.core.types import Box
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import BoxShape, Given, RegionShape, picture_named, region_shape
+from snapfind.server.schemas.products import BoxSchema, RegionSchema, RequestBody, picture_named, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
@@ -21,13 +21,13 @@ router = APIRouter(prefix="/v1", tags=["photos"], dependencies=[needs("search")]
 Part = str | bytes
 
 
-class PhotoBody(Given):
+class PhotoBody(RequestBody):
     """A photo."""
 
     photo: str = Field(description="picture file, base64-encoded")
 
 
-class Side(Given):
+class Side(RequestBody):
     """A picture to compare: a photo, or the main picture of a product."""
 
     photo: str | None = Field(None, description="picture file, base64-encoded")
@@ -40,26 +40,26 @@ class Side(Given):
         return self
 
 
-class CompareBody(Given):
+class CompareBody(RequestBody):
     """Two pictures to compare."""
 
     a: Side
     b: Side
 
 
-class ExplainBody(Given):
+class ExplainBody(RequestBody):
     """A query photo, and a picture of a hit."""
 
     photo: str = Field(description="picture file, base64-encoded")
     product: str = Field(min_length=1, max_length=256)
     picture: str = Field(description="name of the picture within the product", min_length=1, max_length=256)
-    box: BoxShape | None = Field(None, description="region of the photo that was searched")
+    box: BoxSchema | None = Field(None, description="region of the photo that was searched")
 
 
 class RegionsReply(Reply):
     """Candidate objects in a photo, best first. Empty if there is no salient object."""
 
-    regions: list[RegionShape]
+    regions: list[RegionSchema]
 
 
 class CompareReply(Reply):
@@ -108,7 +108,7 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
             photo = service.photo(file)
         with trace.step("encode"):
             regions = service.shop.regions(photo)
-        return reply(trace, RegionsReply, regions=[region_shape(region) for region in regions])
+        return reply(trace, RegionsReply, regions=[region_schema(region) for region in regions])
 
     return await service.reading.run(trace, find)
 

@@ -14,7 +14,7 @@ from snapfind.catalog.ingest.folders import is_of_system, is_picture
 from snapfind.catalog.ingest.tables import TABLES, table_suffix
 from snapfind.core.errors import BadRequest
 from snapfind.server.middleware.auth import needs
-from snapfind.server.routes.jobs import JobReply, job_shape
+from snapfind.server.routes.jobs import JobReply, job_schema
 from snapfind.server.schemas.forms import media_type, read_form
 from snapfind.server.schemas.responses import ERRORS, reply
 from snapfind.server.service import Now, Service, Serving
@@ -73,7 +73,7 @@ async def start_import(
         job = await asyncio.to_thread(_submit, service, form, idempotency_key)
     finally:
         await form.close()
-    return reply(trace, JobReply, job=job_shape(job, service))
+    return reply(trace, JobReply, job=job_schema(job, service))
 
 
 def _submit(service: Service, form: FormData, key: str) -> Any:

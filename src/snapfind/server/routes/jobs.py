@@ -10,17 +10,17 @@ from snapfind.catalog.storage.export import FORMATS
 from snapfind.server.jobs.handlers import ERROR_FILE
 from snapfind.server.jobs.queue import Job, State
 from snapfind.server.middleware.auth import needs
-from snapfind.server.schemas.products import Given
+from snapfind.server.schemas.products import RequestBody
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
-__all__ = ["JobReply", "job_shape", "router", "submit"]
+__all__ = ["JobReply", "job_schema", "router", "submit"]
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=ERRORS)
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{18}$")]
 
 
-class JobShape(BaseModel):
+class JobSchema(BaseModel):
     """A long-running job. `report` is its result, `error` the reason of a failure."""
 
     id: str
@@ -37,16 +37,16 @@ class JobShape(BaseModel):
 class JobReply(Reply):
     """A job."""
 
-    job: JobShape
+    job: JobSchema
 
 
 class JobsReply(Reply):
     """The jobs, newest first."""
 
-    jobs: list[JobShape]
+    jobs: list[JobSchema]
 
 
-class ExportBody(Given):
+class ExportBody(RequestBody):
     """Format and filter of an export."""
 
     format: Literal["csv", "jsonl", "parquet"] = "jsonl"
@@ -57,18 +57,18 @@ class ExportBody(Given):
 assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 
-def job_shape(job: Job, service: Service) -> JobShape:
+def job_schema(job: Job, service: Service) -> JobSchema:
     """Convert a job. Local folders are removed from its texts."""
-    shape = JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
+    shape = JobSchema(**{name: getattr(job, name) for name in JobSchema.model_fields})
     shape.error = job.error and {name: service.private(text) for name, text in job.error.items()}
     notes = [service.private(str(note)) for note in job.report.get("notes", ())]
     shape.report = job.report | ({"notes": notes} if notes else {})
     return shape
 
 
-def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobShape:
+def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobSchema:
     """Submit a job that has no input files."""
-    return job_shape(service.jobs.submit(service.jobs.room(), kind, spec), service)
+    return job_schema(service.jobs.submit(service.jobs.room(), kind, spec), service)
 
 
 @router.get("/jobs", response_model=JobsReply, dependencies=[needs("write")])
@@ -79,7 +79,7 @@ async def list_jobs(service: Serving, trace: Now) -> JobsReply:
     curl http://127.0.0.1:8000/v1/jobs
     ```
     """
-    return reply(trace, JobsReply, jobs=[job_shape(job, service) for job in service.jobs.all()])
+    return reply(trace, JobsReply, jobs=[job_schema(job, service) for job in service.jobs.all()])
 
 
 @router.get("/jobs/{job}", response_model=JobReply, dependencies=[needs("write")])
@@ -90,7 +90,7 @@ async def get_job(job: Id, service: Serving, trace: Now) -> JobReply:
     curl http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.get(job), service))
+    return reply(trace, JobReply, job=job_schema(service.jobs.get(job), service))
 
 
 @router.delete("/jobs/{job}", response_model=JobReply, status_code=202, dependencies=[needs("write")])
@@ -101,7 +101,7 @@ async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
     curl -X DELETE http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.cancel(job), service))
+    return reply(trace, JobReply, job=job_schema(service.jobs.cancel(job), service))
 
 
 @router.get(

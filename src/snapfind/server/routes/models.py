@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from snapfind.server.jobs.handlers import artifact_of
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, submit
-from snapfind.server.schemas.products import Given, served_name
+from snapfind.server.schemas.products import RequestBody, served_name
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
@@ -17,7 +17,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/models", tags=["models"], dependencies=[needs("admin")], responses=ERRORS)
 
 
-class ModelShape(BaseModel):
+class ModelSchema(BaseModel):
     """A model. Its id is the name of its image space."""
 
     id: str
@@ -27,7 +27,7 @@ class ModelShape(BaseModel):
     dim: int
 
 
-class TrialShape(BaseModel):
+class TrialSchema(BaseModel):
     """The running interleaving experiment: its model and its fraction of the photo searches."""
 
     model: str
@@ -40,35 +40,35 @@ class ModelsReply(Reply):
 
     active: str
     previous: str
-    models: list[ModelShape]
-    trial: TrialShape | None = Field(description="the running interleaving experiment")
+    models: list[ModelSchema]
+    trial: TrialSchema | None = Field(description="the running interleaving experiment")
 
 
-class FitBody(Given):
+class FitBody(RequestBody):
     """Training data in addition to the catalog's pictures."""
 
     kept: bool = Field(default=False, description="also use stored query photos")
 
 
-class BuildBody(Given):
+class BuildBody(RequestBody):
     """The encoder to build."""
 
     encoder: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", examples=["lite2"])]
 
 
-class UseBody(Given):
+class UseBody(RequestBody):
     """The artifact to use: name of a folder inside the folder of the setting `models`."""
 
     artifact: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["my-clip"])]
 
 
-class SwitchBody(Given):
+class SwitchBody(RequestBody):
     """The model to activate."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)]
 
 
-class TrialBody(Given):
+class TrialBody(RequestBody):
     """The model of an interleaving experiment, and its fraction of the photo searches."""
 
     model: Annotated[str, Field(min_length=1, max_length=128)] | None
@@ -179,7 +179,7 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
 def _model_fields(service: Service) -> dict[str, object]:
     manifest = service.shop.folder.manifest
     models = [
-        ModelShape(
+        ModelSchema(
             id=name,
             encoder=served_name(model.encoder),
             adapted=model.adapted,
@@ -189,5 +189,5 @@ def _model_fields(service: Service) -> dict[str, object]:
         for name, model in manifest.models.items()
     ]
     trial = service.shop.trial
-    experiment = TrialShape(model=trial.model, share=trial.share, began=trial.began) if trial else None
+    experiment = TrialSchema(model=trial.model, share=trial.share, began=trial.began) if trial else None
     return {"active": manifest.active, "previous": manifest.previous, "models": models, "trial": experiment}

@@ -17,7 +17,7 @@ from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import Given, Plain, ProductShape, product_shape
+from snapfind.server.schemas.products import Plain, ProductSchema, RequestBody, product_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
@@ -29,7 +29,7 @@ Id = Annotated[str, Path(min_length=1, max_length=256, description="product id; 
 _Text = Annotated[str, Field(max_length=20_000)]
 
 
-class PictureBody(Given):
+class PictureBody(RequestBody):
     """A picture to add. A picture with the same name in the product is replaced."""
 
     name: str = Field(min_length=1, max_length=256)
@@ -50,7 +50,7 @@ class PictureBody(Given):
         return name
 
 
-class ProductBody(Given):
+class ProductBody(RequestBody):
     """A product. Without pictures, it updates the fields of an existing product."""
 
     id: str = Field(min_length=1, max_length=256)
@@ -63,13 +63,13 @@ class ProductBody(Given):
     pictures: list[PictureBody] = Field(default_factory=list)
 
 
-class ProductsBody(Given):
+class ProductsBody(RequestBody):
     """Products to add or update."""
 
     products: list[ProductBody] = Field(min_length=1)
 
 
-class ChangeBody(Given):
+class ChangeBody(RequestBody):
     """Fields to update. Omitted fields stay unchanged, null clears a field."""
 
     title: _Text | None = None
@@ -80,7 +80,7 @@ class ChangeBody(Given):
     attributes: dict[str, Plain | None] = Field(default_factory=dict, max_length=200)
 
 
-class FailureShape(BaseModel):
+class FailureSchema(BaseModel):
     """A product or picture that was not stored, and the reason."""
 
     id: str
@@ -96,7 +96,7 @@ class PutReply(Reply):
     changed: int
     updated: int = Field(description="pictures of products with updated fields")
     unchanged: int
-    failures: list[FailureShape]
+    failures: list[FailureSchema]
     notes: list[str] = Field(
         default=[], description="values that did not match the type of their attribute and were ignored"
     )
@@ -105,13 +105,13 @@ class PutReply(Reply):
 class ProductReply(Reply):
     """A product."""
 
-    product: ProductShape
+    product: ProductSchema
 
 
 class ProductsReply(Reply):
     """A page of products, in a stable order."""
 
-    products: list[ProductShape]
+    products: list[ProductSchema]
     next: str | None = Field(description="cursor of the next page; null on the last page")
 
 
@@ -139,7 +139,7 @@ async def list_products(
 
     def page() -> ProductsReply:
         products, last = service.shop.page(filter=filter or None, after=after, limit=limit)
-        shapes = [product_shape(product, trace.root) for product in products]
+        shapes = [product_schema(product, trace.root) for product in products]
         return reply(trace, ProductsReply, products=shapes, next=cursor_of(last, filter or "") if last else None)
 
     return await service.reading.run(trace, page)
@@ -199,7 +199,7 @@ async def get_product(product: Id, service: Serving, trace: Now) -> ProductReply
     ```
     """
     result = await service.reading.run(trace, lambda: service.shop.get(product))
-    return reply(trace, ProductReply, product=product_shape(result, trace.root))
+    return reply(trace, ProductReply, product=product_schema(result, trace.root))
 
 
 @router.patch("/{product:path}", response_model=ProductReply, dependencies=[needs("write")])
@@ -218,7 +218,7 @@ async def change_product(product: Id, body: ChangeBody, service: Serving, trace:
         name: getattr(body, name) for name in body.model_fields_set if name != "attributes"
     } | body.attributes
     result = await service.writing.run(trace, lambda: service.catalogue.update(product, changes))
-    return reply(trace, ProductReply, product=product_shape(result, trace.root))
+    return reply(trace, ProductReply, product=product_schema(result, trace.root))
 
 
 @router.delete("", response_model=GoneReply, dependencies=[needs("write")])
@@ -317,7 +317,7 @@ def _product(body: ProductBody) -> Product:
 
 def _counts(report: AddReport) -> dict[str, Any]:
     failures = [
-        FailureShape(id=failure.id, code=failure.code, path=failure.path, reason=failure.reason)
+        FailureSchema(id=failure.id, code=failure.code, path=failure.path, reason=failure.reason)
         for failure in report.failures
     ]
     return {name: getattr(report, name) for name in ("added", "changed", "updated", "unchanged")} | {

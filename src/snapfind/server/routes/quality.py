@@ -36,7 +36,7 @@ class FoundPicture(BaseModel):
     changes: bool
 
 
-class FindingShape(BaseModel):
+class FindingSchema(BaseModel):
     """A finding. `mend` describes the fix of `apply`, null if there is no automatic fix."""
 
     id: str
@@ -49,7 +49,7 @@ class FindingShape(BaseModel):
     applied: str | None = Field(description="when the fix was applied; null: not applied")
 
 
-class LookShape(BaseModel):
+class LookSchema(BaseModel):
     """Time and size of the last check of the catalog."""
 
     at: str
@@ -65,7 +65,7 @@ class CountedText(BaseModel):
     count: int
 
 
-class SwitchShape(BaseModel):
+class SwitchSchema(BaseModel):
     """Number of switches from one category (empty: none) to another."""
 
     before: str
@@ -73,30 +73,30 @@ class SwitchShape(BaseModel):
     count: int
 
 
-class UnmetShape(BaseModel):
+class UnmetSchema(BaseModel):
     """Statistics of zero-result queries."""
 
     days: int
     searches: int
     without_match: int
     texts: list[CountedText]
-    switches: list[SwitchShape]
+    switches: list[SwitchSchema]
 
 
 class QualityReply(Reply):
     """The last check (null: none yet), its findings, applied fixes, and zero-result queries."""
 
-    look: LookShape | None
-    findings: list[FindingShape]
-    applied: list[FindingShape] = Field(description="applied fixes, newest first; each can be undone")
-    unmet: UnmetShape
+    look: LookSchema | None
+    findings: list[FindingSchema]
+    applied: list[FindingSchema] = Field(description="applied fixes, newest first; each can be undone")
+    unmet: UnmetSchema
 
 
 class FindingReply(Reply):
     """Result of the operation, and the current state of the finding."""
 
     said: str
-    finding: FindingShape
+    finding: FindingSchema
 
 
 @router.get("", response_model=QualityReply)
@@ -213,14 +213,14 @@ def _finding_reply(service: Service, trace: Now, outcome: Outcome, known: Findin
     return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, applied, trace.root))
 
 
-def _look_shape(last: Findings) -> LookShape:
+def _look_shape(last: Findings) -> LookSchema:
     counts = Counter(one.kind for one in last.found)
-    return LookShape(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
+    return LookSchema(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
 
 
-def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingShape:
+def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingSchema:
     changed = set(finding.change.pictures) if finding.change else set()
-    return FindingShape(
+    return FindingSchema(
         id=finding.id,
         kind=finding.kind,
         said=finding.said,
@@ -241,11 +241,11 @@ def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingS
     )
 
 
-def _unmet_shape(statistics: Unmet, days: int) -> UnmetShape:
-    return UnmetShape(
+def _unmet_shape(statistics: Unmet, days: int) -> UnmetSchema:
+    return UnmetSchema(
         days=days,
         searches=statistics.searches,
         without_match=statistics.without_match,
         texts=[CountedText(text=text, count=count) for text, count in statistics.texts],
-        switches=[SwitchShape(before=one.before, after=one.after, count=one.count) for one in statistics.switches],
+        switches=[SwitchSchema(before=one.before, after=one.after, count=one.count) for one in statistics.switches],
     )

@@ -16,7 +16,7 @@ from snapfind.search.candidates import DEPTH
 from snapfind.server.middleware.auth import needs
 from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
-from snapfind.server.schemas.products import BoxShape, HitShape, RegionShape, hit_shape, region_shape
+from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.schemas.search import Asked, LikeBody, SearchBody, read_search
 from snapfind.server.service import Now, Service, Serving
@@ -33,31 +33,31 @@ class FacetCount(BaseModel):
     count: int
 
 
-class CategoryShape(BaseModel):
+class CategorySchema(BaseModel):
     """A predicted category of the query, and its probability."""
 
     category: str
     probability: float
 
 
-class GroupShape(BaseModel):
+class GroupSchema(BaseModel):
     """The hits of one object in a photo."""
 
-    region: RegionShape
-    hits: list[HitShape]
+    region: RegionSchema
+    hits: list[HitSchema]
 
 
 class SearchReply(Reply):
     """The hits, best first. Events refer to the search by `request_id`."""
 
     verdict: Verdict = Field(description="verdict of the best hit; `none`: no confident match")
-    hits: list[HitShape]
-    box: BoxShape | None = Field(
+    hits: list[HitSchema]
+    box: BoxSchema | None = Field(
         description="region of the photo that was searched; null: the whole photo, or no photo"
     )
-    regions: list[RegionShape] = Field(description="candidate objects in the photo, the searched one first")
-    categories: list[CategoryShape] = Field(description="predicted categories, best first")
-    groups: list[GroupShape] = Field(description="hits of each object; only with `regions: all`")
+    regions: list[RegionSchema] = Field(description="candidate objects in the photo, the searched one first")
+    categories: list[CategorySchema] = Field(description="predicted categories, best first")
+    groups: list[GroupSchema] = Field(description="hits of each object; only with `regions: all`")
     next: str | None = Field(description="cursor of the next page; null on the last page")
     facets: dict[str, list[FacetCount]] = Field(description="requested facets")
     space: str = Field(description="the model used")
@@ -163,14 +163,14 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         trace,
         SearchReply,
         verdict=answer.verdict if hits else "none",
-        hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in hits],
+        hits=[hit_schema(hit, explain=body.explain, root=trace.root) for hit in hits],
         box=answer.box.as_tuple() if answer.box else None,
-        regions=[region_shape(region) for region in answer.regions],
-        categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
+        regions=[region_schema(region) for region in answer.regions],
+        categories=[CategorySchema(category=one.category, probability=one.probability) for one in answer.categories],
         groups=[
-            GroupShape(
-                region=region_shape(group.region),
-                hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits],
+            GroupSchema(
+                region=region_schema(group.region),
+                hits=[hit_schema(hit, explain=body.explain, root=trace.root) for hit in group.hits],
             )
             for group in answer.groups
         ],

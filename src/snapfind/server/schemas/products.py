@@ -11,22 +11,22 @@ from snapfind.core.types import Attribute, Box, Hit, Picture, Product, Region, c
 from snapfind.index.payload import point_id
 
 __all__ = [
-    "BoxShape",
-    "Given",
-    "HitShape",
-    "PictureShape",
+    "BoxSchema",
+    "HitSchema",
+    "PictureSchema",
     "Plain",
-    "ProductShape",
-    "RegionShape",
-    "hit_shape",
+    "ProductSchema",
+    "RegionSchema",
+    "RequestBody",
+    "hit_schema",
     "picture_named",
-    "product_shape",
-    "region_shape",
+    "product_schema",
+    "region_schema",
     "served_name",
 ]
 
 Side = Annotated[float, Field(ge=0, le=1)]
-BoxShape = Annotated[
+BoxSchema = Annotated[
     tuple[Side, Side, Side, Side],
     Field(description="x0, y0, x1, y1 in 0..1 of the upright picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
 ]
@@ -39,7 +39,7 @@ class _InvalidText(BadInput, ValueError):
     """BadInput as a ValueError, so that pydantic reports its message."""
 
 
-class Given(BaseModel):
+class RequestBody(BaseModel):
     """Base class of request bodies. Unknown fields are rejected, so that misspelled ones are noticed."""
 
     model_config = ConfigDict(extra="forbid")
@@ -57,7 +57,7 @@ class Given(BaseModel):
         return self
 
 
-class PictureShape(BaseModel):
+class PictureSchema(BaseModel):
     """A picture of a product. `url` is the address of the stored copy, a JPEG without metadata."""
 
     id: str = Field(examples=["8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e"])
@@ -65,10 +65,10 @@ class PictureShape(BaseModel):
     width: int
     height: int
     url: str
-    box: BoxShape | None = None
+    box: BoxSchema | None = None
 
 
-class ProductShape(BaseModel):
+class ProductSchema(BaseModel):
     """A product. The main picture is first."""
 
     id: str
@@ -78,22 +78,22 @@ class ProductShape(BaseModel):
     category: str
     description: str
     attributes: dict[str, Plain] = Field(description="the shop's own columns; dates in ISO 8601")
-    pictures: list[PictureShape]
+    pictures: list[PictureSchema]
 
 
-class RegionShape(BaseModel):
+class RegionSchema(BaseModel):
     """A candidate object in a photo, and its saliency score."""
 
-    box: BoxShape
+    box: BoxSchema
     score: float = Field(ge=0, le=1)
 
 
-class HitShape(BaseModel):
+class HitSchema(BaseModel):
     """A product in the answer. `score` is the probability 0..1 that it is the product in the query."""
 
-    product: ProductShape
-    picture: PictureShape
-    box: BoxShape | None = None
+    product: ProductSchema
+    picture: PictureSchema
+    box: BoxSchema | None = None
     score: float = Field(ge=0, le=1)
     verdict: Literal["match", "similar", "none"]
     parts: dict[str, float] = Field(description="score of each signal; only with `explain`")
@@ -117,10 +117,10 @@ def picture_named(product: Product, name: str) -> Picture:
     raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
 
 
-def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
+def picture_schema(product: str, picture: Picture, root: str) -> PictureSchema:
     """Convert a picture. Its URL has the hash of the content, so that clients may cache it indefinitely."""
     point = point_id(product, picture.name)
-    return PictureShape.model_construct(
+    return PictureSchema.model_construct(
         id=point,
         name=served_name(picture.name),
         width=picture.width,
@@ -130,9 +130,9 @@ def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
     )
 
 
-def product_shape(product: Product, root: str = "") -> ProductShape:
+def product_schema(product: Product, root: str = "") -> ProductSchema:
     """Convert a product. `root` is the path prefix of URLs."""
-    return ProductShape.model_construct(
+    return ProductSchema.model_construct(
         id=product.id,
         title=product.title,
         price=product.price,
@@ -140,15 +140,15 @@ def product_shape(product: Product, root: str = "") -> ProductShape:
         category=product.category,
         description=product.description,
         attributes={name: _plain(value) for name, value in product.attributes.items()},
-        pictures=[picture_shape(product.id, picture, root) for picture in product.pictures],
+        pictures=[picture_schema(product.id, picture, root) for picture in product.pictures],
     )
 
 
-def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
+def hit_schema(hit: Hit, *, explain: bool, root: str = "") -> HitSchema:
     """Convert a hit. `root` is the path prefix of URLs. Scores of signals only with `explain`."""
-    return HitShape.model_construct(
-        product=product_shape(hit.product, root),
-        picture=picture_shape(hit.product.id, hit.picture, root),
+    return HitSchema.model_construct(
+        product=product_schema(hit.product, root),
+        picture=picture_schema(hit.product.id, hit.picture, root),
         box=_sides(hit.box),
         score=round(hit.score, 4),
         verdict=hit.verdict,
@@ -156,9 +156,9 @@ def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
     )
 
 
-def region_shape(region: Region) -> RegionShape:
+def region_schema(region: Region) -> RegionSchema:
     """Convert a region."""
-    return RegionShape.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
+    return RegionSchema.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
 
 
 def _sides(box: Box | None) -> Any:

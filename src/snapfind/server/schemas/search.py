@@ -11,7 +11,7 @@ from snapfind.core.errors import BadQuery, BadRequest, TooLarge
 from snapfind.core.types import Box, Like, Order, Query, Regions
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import BoxShape, Given
+from snapfind.server.schemas.products import BoxSchema, RequestBody
 
 __all__ = ["LikeBody", "SearchBody", "read_search"]
 
@@ -19,7 +19,7 @@ __all__ = ["LikeBody", "SearchBody", "read_search"]
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class LikeBody(Given):
+class LikeBody(RequestBody):
     """A query term: exactly one of photo, url, text, product. A weight below 0 means less like this."""
 
     photo: str | None = Field(None, description="picture file, base64-encoded")
@@ -27,7 +27,7 @@ class LikeBody(Given):
     text: str | None = None
     product: str | None = None
     weight: float = Field(1.0, ge=-100, le=100)
-    box: BoxShape | None = Field(None, description="region of the photo to search")
+    box: BoxSchema | None = Field(None, description="region of the photo to search")
 
     @model_validator(mode="after")
     def _one(self) -> "LikeBody":
@@ -41,14 +41,14 @@ class LikeBody(Given):
         return self.photo is not None or self.url is not None
 
 
-class SearchBody(Given):
+class SearchBody(RequestBody):
     """A search: query terms, filter, options and paging."""
 
     likes: list[LikeBody] = Field(default_factory=list, description="query terms: photos, texts and products")
     photo: str | None = Field(None, description="shorthand for one query term: picture file, base64-encoded")
     text: str | None = Field(None, description="shorthand for one query term")
     product: str | None = Field(None, description="shorthand for one query term: product id")
-    box: BoxShape | None = Field(None, description="region of the photo, if there is exactly one")
+    box: BoxSchema | None = Field(None, description="region of the photo, if there is exactly one")
     regions: Regions = Field("subject", description="region to search in a photo without a box; `all`: each object")
     category: str | None = Field(None, max_length=256, description="products of this category are ranked first")
     right: list[_Id] = Field(
