@@ -41,7 +41,7 @@ def test_a_like_holds_exactly_one_thing():
         Like(text="tea", product="42")
     with pytest.raises(BadQuery, match="empty"):
         Like(text="  ")
-    with pytest.raises(BadQuery, match="belongs to a photo"):
+    with pytest.raises(BadQuery, match="a box needs a photo"):
         Like(text="tea", box=Box(0, 0, 1, 1))
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from snapfind.catalog.ingest.sources import Item
 from snapfind.core.errors import ModelBroken, NotFound
 from snapfind.core.types import Like, Product
-from snapfind.distributed.worker import Seen, Task, Worker, recipe_of
+from snapfind.distributed.worker import EncodedPicture, Task, Worker, bundle_encoders
 from snapfind.encoders.crossmodal.lit import Maps
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
@@ -88,8 +88,8 @@ def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameles
         again.add(table(shop.folder, {"twin": 10}))
         assert set(reached(again, WORDS[0])[:2]) == {"m0", "twin"}
         one = Item(Product("new"), "m0.png", shop.folder / "m0.png")
-        (seen,) = Worker(recipe_of(again.folder, again.model, again.settings)).see([Task("", one, ())])
-        assert isinstance(seen, Seen) and name in seen.vectors, "workers of a cluster make it too"
+        (seen,) = Worker(bundle_encoders(again.folder, again.model, again.settings)).encode([Task("", one, ())])
+        assert isinstance(seen, EncodedPicture) and name in seen.vectors, "workers of a cluster make it too"
         again.switch(second_model(again, shop.folder / "fitted"))
         assert again.info()["model"] != first and firsts(again)[1:] == firsts(again, first)[1:] == ["m1", "m2", "m3"]
         assert all(name in point.vectors for point in again.points(vectors=True))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from snapfind.cli.target import readable
+from snapfind.cli.target import decode_arguments
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 
@@ -74,4 +74,9 @@ def test_what_is_not_there_is_said_in_a_sentence(shop, words, environment):
 
 
 def test_words_that_are_no_files_are_decoded_as_utf_8_else_as_latin_1():
-    assert readable(["M\udcfcsli", "M\udcc3\udcbcsli", "plain", "\ud83d"]) == ["Müsli", "Müsli", "plain", "\ud83d"]
+    assert decode_arguments(["M\udcfcsli", "M\udcc3\udcbcsli", "plain", "\ud83d"]) == [
+        "Müsli",
+        "Müsli",
+        "plain",
+        "\ud83d",
+    ]

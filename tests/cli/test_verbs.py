@@ -126,7 +126,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["search", "none.snap", "tea"], "not a catalogue"),
         (["search", "shop.snap", "missing.jpg"], "no picture missing.jpg"),
         (["search", "shop.snap", "tea", "--filter", "pric < 3"], "did you mean 'price'"),
-        (["search", "shop.snap"], "nothing to look for"),
+        (["search", "shop.snap"], "the query is empty"),
         (["search", "shop.snap", "a.png", "--box", "1,2,3"], "four fractions"),
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
@@ -160,14 +160,14 @@ def test_delete_export_info_and_doctor(added, run):
 
 def test_snapshot_and_restore(added, run):
     assert run("snapshot", "shop.snap", "shop.tar")[0] == 0
-    assert "agree" in run("restore", "shop.tar", "--verify")[1]
+    assert "match their checksums" in run("restore", "shop.tar", "--verify")[1]
     assert run("restore", "shop.tar", "back.snap")[0] == 0
     assert "Red tea" in run("search", "back.snap", "a.png")[1]
 
 
 def test_models_are_listed_fitted_and_rolled_back(added, run):
-    assert "answers" in run("model", "list", "shop.snap")[1]
-    assert "answers now" in run("model", "fit", "shop.snap")[1]
+    assert "active" in run("model", "list", "shop.snap")[1]
+    assert "is active" in run("model", "fit", "shop.snap")[1]
     listed = json.loads(run("model", "list", "shop.snap", "--json")[1])
     assert len(listed["models"]) == 2 and listed["previous"]
     assert run("model", "rollback", "shop.snap")[0] == 0
@@ -179,15 +179,15 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
         save(number, tmp_path / "photos" / "of a day" / f"{number}.png")
     (tmp_path / "photos" / "cut.jpg").write_bytes(b"no picture")
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "photos"))
-    assert code == 0 and "answers now" in out
-    assert "cut.jpg" in err and "1 photo(s) could not be used" in err
+    assert code == 0 and "is active" in out
+    assert "cut.jpg" in err and "1 photo(s) could not be read" in err
     (tmp_path / "empty").mkdir()
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "empty"))
     assert code == 2 and "names no pictures" in err
     table = tmp_path / "photos" / "table.csv"
     table.write_text("picture,product\nof a day/0.png,tea-1\nof a day/1.png,gone\n")
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(table))
-    assert code == 0 and "answers now" in out and "'gone'" in err
+    assert code == 0 and "is active" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
     assert code == 2 and "there is no folder or table" in err
     code, _, err = run("model", "fit", "shop.snap", "--kept")
@@ -213,7 +213,7 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
         "snapfind.cli.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 1 and "run it again to go on" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "Run the command again to resume" in done.stderr and "Traceback" not in done.stderr
     import snapfind
 
     with snapfind.open(tmp_path / "s.snap") as catalogue:
@@ -238,7 +238,12 @@ def test_what_the_disk_refuses_is_one_sentence(added, run):
         ("eval", "shop.snap", "queries.csv", "--json", "x" * 300),
     ):
         code, _, err = run(*words)
-        assert code == 2 and err.startswith("error: ") and "give" in err and err.count("\n") == 1
+        assert (
+            code == 2
+            and err.startswith("error: ")
+            and ("Create" in err or "Use a" in err or "Use the" in err)
+            and err.count("\n") == 1
+        )
 
 
 def test_a_table_with_its_own_names_is_added(shop, run):
@@ -269,7 +274,7 @@ def test_the_words_of_a_shell_are_completed():
 
 def test_nothing_to_apply_is_said(added, run):
     run("curate", "shop.snap")
-    assert "nothing is applied" in run("curate", "undo", "shop.snap", "--all")[1]
+    assert "No fix is applied" in run("curate", "undo", "shop.snap", "--all")[1]
 
 
 def test_a_server_is_stopped_without_a_fault(added):

@@ -15,7 +15,7 @@ from snapfind.catalog.models.calibrate import FittedCalibration
 from snapfind.convert.neighbors import same_answers, same_neighbours
 from snapfind.convert.quantize import quantise
 from snapfind.core.errors import BadInput, ModelBroken
-from snapfind.distributed.worker import Worker, recipe_of
+from snapfind.distributed.worker import Worker, bundle_encoders
 from snapfind.encoders.adapters.fit import fit
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.search.calibration import Calibration
@@ -101,7 +101,7 @@ def test_what_looks_into_the_network_sees_the_same(shop, made):
 def test_it_is_opened_again_by_a_new_process_a_worker_and_a_server(shop, made, tmp_path):
     name = made[1]["model"]
     shop.switch(name)
-    worker = Worker(recipe_of(shop.folder, shop.model, shop.settings))
+    worker = Worker(bundle_encoders(shop.folder, shop.model, shop.settings))
     assert set(worker.spaces()) == set(shop.model.spaces())
     path, artifact = shop.folder.path, shop.folder.space(name)
     shop.close()
@@ -156,7 +156,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     code, _, err = run("model", "quantise", path)
     assert code == 2 and "in 8 bits already" in err
     code, _, err = run("learn", "clicks", path)
-    assert "learning begins at the shipped network in full precision" in err
+    assert "Training starts from the pretrained network in full precision" in err
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_a_learnt_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
     path = shop.folder.path
     shop.close()
     code, out, _ = run("model", "quantise", path, "--yes")
-    assert code == 0 and "answers now" in out and "of ten nearest stay" in out and "model drop" in out
+    assert code == 0 and "is active" in out and "recall of 10 nearest neighbors" in out and "model drop" in out
     with snapfind.open(path) as catalogue:
         small = catalogue.model.photo
         assert (small.precision, small.space.dim, small.knows_classes) == ("int8", 32, False)
@@ -185,11 +185,11 @@ def test_a_learnt_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
 def test_verify_says_whether_an_artifact_is_whole(made, run, tmp_path):
     artifact = shutil.copytree(made[0] / "spaces" / made[1]["model"], tmp_path / "small")
     code, out, _ = run("model", "verify", artifact)
-    assert code == 0 and "is whole: lite0-int8, pictures only, 1280 numbers, from lite0" in out
+    assert code == 0 and "is valid: lite0-int8, pictures only, 1280 dimensions, from lite0" in out
     content = bytearray((artifact / "model.onnx").read_bytes())
     content[len(content) // 2] ^= 1
     (artifact / "model.onnx").write_bytes(content)
-    with pytest.raises(ModelBroken, match="not the file of its manifest"):
+    with pytest.raises(ModelBroken, match="does not match its manifest"):
         Builtin.load(str(artifact))
     code, _, err = run("model", "verify", made[0])
     assert code == 2 and "no artifact" in err

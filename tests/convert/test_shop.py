@@ -90,7 +90,7 @@ def test_an_interrupted_build_goes_on_and_nothing_is_converted_twice(shop, clip,
     shop.close()
     monkeypatch.setattr("snapfind.convert.convert.write_tower", None)  # would fail: the weights are known again
     code, out, _ = run("model", "use", path, clip, "--precision", "fp32")
-    assert code == 0 and f"{name} answers now" in out
+    assert code == 0 and f"{name} is active" in out
 
 
 def test_a_new_catalogue_may_begin_with_a_converted_model_and_keeps_its_own_copy(tmp_path, clip, made):
@@ -130,9 +130,9 @@ def test_the_verbs_convert_verify_use_list(shop, dino, run, tmp_path):
     assert told["cosine_pictures"] > 0.98 and told["cosine_texts"] is None
     assert told["pictures"] == 4 and told["recall_at_10"] == 1
     code, out, _ = run("model", "verify", target)
-    assert code == 0 and "is whole" in out and "shortest to 32, 28 pixels a side" in out
+    assert code == 0 and "is valid" in out and "shortest to 32, 28 pixels a side" in out
     code, out, _ = run("model", "use", path, target)
-    assert code == 0 and "answers now" in out
+    assert code == 0 and "is active" in out
     _, out, _ = run("model", "list", path)
     assert "my-dino-int8" in out
     code, _, err = run("model", "convert", dino, target)

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.filterwarnings("ignore")]  
 
 from snapfind import distributed  # noqa: E402
 from snapfind.core.errors import BadInput, NotFound, NotReady  # noqa: E402
-from snapfind.distributed.pool import Crew  # noqa: E402
-from snapfind.distributed.worker import Worker, recipe_of  # noqa: E402
+from snapfind.distributed.pool import WorkerPool  # noqa: E402
+from snapfind.distributed.worker import Worker, bundle_encoders  # noqa: E402
 
 
 class Mortal(Worker):
@@ -29,10 +29,10 @@ class Mortal(Worker):
     def pid(self):
         return os.getpid()
 
-    def see(self, tasks):
+    def encode(self, tasks):
         if any(task.item.picture == "deadly.png" for task in tasks):
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().see(tasks)
+        return super().encode(tasks)
 
 
 def files(folder, count):
@@ -50,14 +50,14 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(shop, m
     (folder / "broken.png").write_bytes(b"no picture")
     save(99, folder / "deadly.png")
     crews = []
-    begun = Crew.__init__
+    begun = WorkerPool.__init__
 
     def begin(crew, *given, **options):
         monkeypatch.setattr("snapfind.distributed.pool.Worker", Mortal)
         begun(crew, *given, **options)
         crews.append(crew)
 
-    monkeypatch.setattr(Crew, "__init__", begin)
+    monkeypatch.setattr(WorkerPool, "__init__", begin)
     killed = []
 
     def kill(done, total):
@@ -120,7 +120,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(shop):
 
 def test_a_worker_that_cannot_begin_is_no_fault_of_the_pictures(shop, monkeypatch):
     class Unfit(Worker):
-        def __init__(self, recipe):
+        def __init__(self, bundle):
             raise RuntimeError("no memory for the encoders")
 
     monkeypatch.setattr("snapfind.distributed.pool.Worker", Unfit)
@@ -137,7 +137,7 @@ def test_an_address_where_nobody_answers_is_said_at_once(shop, address):
 
 def test_what_cannot_be_an_address_or_a_source_is_said_at_once(shop):
     with shop.open() as catalogue:
-        with pytest.raises(BadInput, match="write local, auto"):
+        with pytest.raises(BadInput, match="use local, auto"):
             distributed.add(catalogue, files(shop.folder / "many", 2), "cluster")
         with pytest.raises(NotFound, match="neither"):
             distributed.add(catalogue, shop.folder / "nowhere")
@@ -215,7 +215,7 @@ def test_shards_and_tables_are_read_as_add_reads_them(shop):
         assert catalogue.search(picture(3))[0].product.id == "4"
 
 
-def test_the_recipe_makes_the_encoders_that_the_catalogue_has(shop):
+def test_the_bundle_makes_the_encoders_that_the_catalogue_has(shop):
     with shop.open() as catalogue:
-        worker = Worker(recipe_of(catalogue.folder, catalogue.model, catalogue.settings))
+        worker = Worker(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings))
         assert worker.spaces() == catalogue.model.spaces()

@@ -101,7 +101,7 @@ def test_a_flipped_byte_in_the_model_is_found(copied):
     content = bytearray((copied / "model.onnx").read_bytes())
     content[len(content) // 2] ^= 0xFF
     (copied / "model.onnx").write_bytes(content)
-    with pytest.raises(ModelBroken, match="not the file of its manifest"):
+    with pytest.raises(ModelBroken, match="does not match its manifest"):
         Builtin.load(str(copied))
 
 

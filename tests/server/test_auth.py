@@ -7,7 +7,7 @@ import pytest
 
 from snapfind.core.errors import BadInput, Busy, KeyMissing, NotFound
 from snapfind.server.keys import KeyStore
-from snapfind.server.runtime.rate_limit import Meter
+from snapfind.server.runtime.rate_limit import RateLimiter
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_exactly_as_many_requests_of_a_key_pass_as_the_rate_says(served, shop, r
 
 def test_the_meter_slides_over_a_minute_and_counts_what_runs():
     now = [0.0]
-    meter = Meter(rate=3, concurrency=2, clock=lambda: now[0])
+    meter = RateLimiter(rate=3, concurrency=2, clock=lambda: now[0])
     with meter.one("a"), meter.one("a"):
         with pytest.raises(Busy), meter.one("a"):
             pass

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from snapfind.core.errors import Busy, NotReady, TimedOut
-from snapfind.server.runtime.queue import Gate
+from snapfind.server.runtime.queue import BoundedQueue
 from snapfind.server.runtime.trace import Trace
 from tests.catalog.conftest import Shop
 from tests.server.conftest import photo, photo64, serving
@@ -155,7 +155,7 @@ async def taken(gate, count):
 
 
 def test_a_gate_finishes_what_it_took_and_takes_nothing_more():
-    gate, done, release = Gate("test", 1, 5, PATIENCE), [], threading.Event()
+    gate, done, release = BoundedQueue("test", 1, 5, PATIENCE), [], threading.Event()
 
     async def run():
         slow = [
@@ -176,7 +176,7 @@ def test_a_gate_finishes_what_it_took_and_takes_nothing_more():
 
 def test_a_gate_says_busy_and_timed_out():
     async def run():
-        gate, release = Gate("test", 1, 0, 0.05), threading.Event()
+        gate, release = BoundedQueue("test", 1, 0, 0.05), threading.Event()
         slow = asyncio.create_task(gate.run(Trace("x"), lambda: release.wait(PATIENCE)))
         await taken(gate, 1)
         with pytest.raises(Busy):

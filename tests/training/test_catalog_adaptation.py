@@ -212,7 +212,7 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
     asked = ["learn", "catalogue", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "6 photos that were held out" in done.output and "answers now" in done.output
+    assert "6 held-out photos" in done.output and "is active" in done.output
     with snapfind.open(path) as opened:
         assert opened.fitted
 

@@ -71,7 +71,9 @@ def test_two_ranks_learn_what_one_learns_and_the_first_alone_speaks(tmp_path):
     run(*asked, "--into", tmp_path / "one")
     done = launched("-m", "snapfind", "learn", *asked, "--into", tmp_path / "two")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("both towers are in") == done.stderr.count("epoch 1/1") == 1, done.stdout + done.stderr
+    assert done.stdout.count("Both encoders were written to") == done.stderr.count("epoch 1/1") == 1, (
+        done.stdout + done.stderr
+    )
     assert "warn" not in done.stderr.lower() and "terminate" not in done.stderr
     assert losses(tmp_path / "two.work") == pytest.approx(losses(tmp_path / "one.work"), rel=1e-4)
     one, two = (load_file(tmp_path / name / "towers.safetensors") for name in ("one", "two"))

@@ -101,7 +101,7 @@ def test_an_artifact_whose_weights_were_changed_is_refused(network, tmp_path):
         other.blocks[3].get_parameter("0.weight").mul_(1.5)
     write_artifact(tmp_path / "other", other, heads(), {})
     (tmp_path / "other" / "model.onnx").replace(tmp_path / "learnt" / "model.onnx")
-    with pytest.raises(ModelBroken, match="not the file of its manifest"):
+    with pytest.raises(ModelBroken, match="does not match its manifest"):
         Builtin.load(str(tmp_path / "learnt"))
 
 

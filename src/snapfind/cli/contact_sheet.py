@@ -1,4 +1,4 @@
-"""Contact sheets on disk."""
+"""Write contact sheets to disk."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,35 +20,37 @@ from snapfind.media.image.thumbnail import thumbnail
 
 __all__ = ["write_explained", "write_rows", "write_sheet"]
 
-_SIDE = 240  # pixels of each of the two
+_SIDE = 240  # pixels, each of the two pictures
 
 
 def write_sheet(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
-    """One query and its hits as a page."""
-    # it asks for pictures and titles only, which both have
+    """Write a page with one query and its hits."""
+    # only pictures and titles are read, which both classes provide
     write_rows(target, [sheet_row(cast("Catalog", catalogue), query, answer)], "snapfind search")
 
 
 def write_explained(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
-    """One query and its hits as a page, each card with the photo and the picture under their heat maps.
+    """Write a page with one query and its hits, with heat maps over the photo and each picture.
 
-    Raises BadQuery where the query is not one photo, BadInput at a server, which gives no vectors away.
+    Raises:
+        BadQuery: The query does not have exactly one photo.
+        BadInput: The catalog is a server, which does not return embeddings.
     """
     if isinstance(catalogue, Client):
-        raise BadInput("heat maps need the folder of the catalogue; leave --explain out at a server")
+        raise BadInput("Heat maps need the folder of the catalog. Leave out --explain with a server.")
     photos = [like.photo for like in query.likes if like.photo is not None]
     if len(photos) != 1:
-        raise BadQuery("only a search with one photo has heat maps; give one photo, or leave --explain out")
+        raise BadQuery("Heat maps need a query with exactly one photo. Give one photo, or leave out --explain.")
     row = sheet_row(catalogue, query, answer)
     cards = tuple(
-        replace(card, picture=_explained(catalogue, photos[0], hit, answer.box), box=None)
+        replace(card, picture=_heat_maps(catalogue, photos[0], hit, answer.box), box=None)
         for card, hit in zip(row.cards, answer)
     )
     write_rows(target, [replace(row, cards=cards)], "snapfind search: what made them alike")
 
 
-def _explained(catalogue: Catalog, photo: Photo, hit: Hit, box: Box | None) -> bytes:
-    """Photo and picture side by side, a JPEG."""
+def _heat_maps(catalogue: Catalog, photo: Photo, hit: Hit, box: Box | None) -> bytes:
+    """Return photo and picture side by side with heat maps, as JPEG bytes."""
     limits, heat = Limits.of(catalogue.settings), catalogue.explain(photo, hit.product.id, hit.picture.name, box)
     image = load(photo, limits)
     part = image.crop(box.pixels(*image.size)) if box else image
@@ -62,7 +64,11 @@ def _explained(catalogue: Catalog, photo: Photo, hit: Hit, box: Box | None) -> b
 
 
 def write_rows(target: Path, rows: list[SheetRow], title: str) -> None:
-    """Rows as a page. Raises BadInput when the name is not that of a page."""
+    """Write rows as a page.
+
+    Raises:
+        BadInput: The file name does not end in .html.
+    """
     if target.suffix.lower() not in {".html", ".htm"}:
-        raise BadInput(f"{target.name}: a contact sheet is a page; give a name that ends in .html")
+        raise BadInput(f"Unsupported contact sheet file: {target.name}. Use a name that ends in .html.")
     write_whole(target, sheet(rows, title).encode())

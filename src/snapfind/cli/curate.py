@@ -1,4 +1,4 @@
-"""The verbs that keep a catalogue clean: look at all of it, apply what was found, take it back."""
+"""Commands that clean a catalog: find problems, apply fixes, undo them."""
 
 import io
 from collections.abc import Sequence
@@ -28,28 +28,28 @@ from snapfind.media.image.thumbnail import thumbnail
 
 __all__ = ["app"]
 
-_SIDE = 160  # pixels of a picture on the page
-_LISTED = 5  # findings of a kind on the terminal
+_SIDE = 160  # pixels, pictures on the report page
+_LISTED = 5  # findings of each kind in the terminal
 
 
-class _LookFirst(TyperGroup):
-    """`snapfind curate SHOP` is `snapfind curate look SHOP`."""
+class _DefaultLook(TyperGroup):
+    """Command group with the default command `look`: `curate SHOP` means `curate look SHOP`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The words of the command line, with the verb where none was written."""
+        """Insert `look` if the arguments do not start with a command."""
         if args and args[0] not in self.commands and args[0] not in {"--help", "-h"}:
             args = ["look", *args]
         return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
-    cls=_LookFirst,
-    help="Find duplicates, wrong labels and bad pictures; `snapfind curate SHOP` looks. Every mend can be taken back.",
+    cls=_DefaultLook,
+    help="Find duplicates, wrong labels and bad pictures with `snapfind curate SHOP`. Every fix can be undone.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Findings by their id.", show_default=False)]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of findings.", show_default=False)]
 
 
 @app.command()
@@ -57,49 +57,56 @@ def look(
     shop: Shop,
     report: Annotated[
         Path | None,
-        typer.Option("--page", metavar="OUT.html", help="Where the page goes; curate.html beside the shop."),
+        typer.Option(
+            "--page",
+            metavar="OUT.html",
+            help="Output file of the report page. Default: curate.html beside the catalog.",
+        ),
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the findings as a table, to mend the source.")
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Also write the findings as CSV, to fix the source data."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Look at the whole catalogue, print what was found, and write a page with pictures. Changes nothing."""
+    """Check the whole catalog, print the findings, and write a report page with pictures. Changes nothing."""
     target = report or shop.parent / "curate.html"
     if target.suffix.lower() not in {".html", ".htm"}:
-        raise BadInput(f"{target.name}: the report is a page; give a name that ends in .html")
+        raise BadInput(f"Unsupported report file: {target.name}. Use a name that ends in .html.")
     with snapfind.open(shop, create=False) as opened:
-        with progress_bar("looking") as progress:
-            found = survey(opened, progress)
+        with progress_bar("checking") as progress:
+            findings = survey(opened, progress)
         done = journal.applied(opened.folder.path)
-        write_whole(target, page(found, lambda one: _small(opened, one), done, str(shop)).encode())
+        write_whole(target, page(findings, lambda sample: _thumbnail(opened, sample), done, str(shop)).encode())
     if table is not None:
-        write_whole(table, _csv(found.found).encode())
+        write_whole(table, _csv(findings.found).encode())
     if json:
-        print_json(asdict(found))
+        print_json(asdict(findings))
     else:
-        _print(found, shop)
+        _print(findings, shop)
     err.print(f"report: {target}")
 
 
 @app.command()
 def apply(shop: Shop, ids: Ids = None) -> None:
-    """Apply findings of the last look: those named, else those that are safe unseen. `undo` takes them back."""
+    """Apply fixes of the last check: those with the given ids, else all that are safe without review."""
     with snapfind.open(shop, create=False) as opened:
-        _end(journal.apply(opened, ids or None), "nothing is safe to apply unseen; name findings by the id before them")
+        _exit(
+            journal.apply(opened, ids or None), "No finding is safe to apply without review. Give the ids of findings."
+        )
 
 
 @app.command()
 def undo(
     shop: Shop,
     ids: Ids = None,
-    every: Annotated[bool, typer.Option("--all", help="Take back everything that is applied.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Undo all applied fixes.")] = False,
 ) -> None:
-    """Take applied findings back: those named, or all."""
+    """Undo applied fixes: those with the given ids, or all."""
     if bool(ids) == every:
-        raise BadInput("name the findings to take back, or give --all")
+        raise BadInput("Give the ids of the findings to undo, or --all.")
     with snapfind.open(shop, create=False) as opened:
-        _end(journal.undo(opened, None if every else ids), "nothing is applied, so nothing was taken back")
+        _exit(journal.undo(opened, None if every else ids), "No fix is applied, so nothing was undone.")
 
 
 @app.command()
@@ -107,71 +114,71 @@ def dismiss(
     shop: Shop,
     ids: Ids = None,
     kind: Annotated[
-        str | None, typer.Option(help=f"All findings of a kind: {', '.join(KINDS)}.", metavar="KIND")
+        str | None, typer.Option(help=f"All findings of this kind: {', '.join(KINDS)}.", metavar="KIND")
     ] = None,
-    restore: Annotated[bool, typer.Option("--restore", help="Show dismissed findings again.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Restore dismissed findings.")] = False,
 ) -> None:
-    """Dismiss findings, so that no look shows them again. Pictures and categories stay as they are."""
+    """Dismiss findings, so that later checks do not report them. Pictures and categories stay unchanged."""
     if bool(ids) == bool(kind):
-        raise BadInput("name the findings to dismiss by their id, or give --kind")
+        raise BadInput("Give the ids of the findings to dismiss, or --kind.")
     if kind is not None and kind not in KINDS:
-        raise BadInput(f"there are no findings of the kind {kind!r}; give one of: {', '.join(KINDS)}")
+        raise BadInput(f"Unknown kind of finding: {kind!r}. Supported: {', '.join(KINDS)}.")
     with snapfind.open(shop, create=False) as opened:
-        wanted = list(ids or _of_kind(opened.folder.path, str(kind), restore=restore))
-        _end(journal.dismiss(opened, wanted, restore=restore), "there is no such finding, so nothing was changed")
+        chosen = list(ids or _of_kind(opened.folder.path, str(kind), restore=restore))
+        _exit(journal.dismiss(opened, chosen, restore=restore), "No matching finding. Nothing was changed.")
 
 
 def _of_kind(folder: Path, kind: str, *, restore: bool) -> list[str]:
-    """Ids of the findings of a kind: of the dismissed ones, or of those of the last look that nothing was done to."""
-    now = journal.dismissed(folder)
+    """List the ids of a kind of finding: the dismissed ones, or the open ones of the last check."""
+    dismissed = journal.dismissed(folder)
     if restore:
-        return [one.finding.id for one in now.values() if one.finding.kind == kind]
-    last, done = Findings.load(folder), {*now, *journal.applied(folder)}
+        return [one.finding.id for one in dismissed.values() if one.finding.kind == kind]
+    last, done = Findings.load(folder), {*dismissed, *journal.applied(folder)}
     return [one.id for one in last.of(kind) if one.id not in done] if last else []
 
 
-def _small(opened: Catalog, shown: Shown) -> bytes | None:
+def _thumbnail(opened: Catalog, sample: Shown) -> bytes | None:
     try:
-        return thumbnail(image_of(opened, shown.picture, _SIDE), _SIDE)
+        return thumbnail(image_of(opened, sample.picture, _SIDE), _SIDE)
     except SnapfindError:
         return None
 
 
-def _print(found: Findings, shop: Path) -> None:
-    out.print(f"{found.products:,} products, {found.pictures:,} pictures looked at")
-    if not found.found:
-        out.print("nothing that would need mending was found")
+def _print(findings: Findings, shop: Path) -> None:
+    out.print(f"{findings.products:,} products, {findings.pictures:,} pictures checked")
+    if not findings.found:
+        out.print("No problems found.")
     for kind in KINDS:
-        own = found.of(kind)
-        if own:
-            out.print(Text(f"\n{HEADS[kind][0]}: {len(own):,}", style="bold"))
+        of_kind = findings.of(kind)
+        if of_kind:
+            out.print(Text(f"\n{HEADS[kind][0]}: {len(of_kind):,}", style="bold"))
             grid = Table(box=None, pad_edge=False, show_header=False)
-            for one in own[:_LISTED]:
+            for one in of_kind[:_LISTED]:
                 grid.add_row(one.id, Text(one.said), Text(one.change.said if one.change else ""))
             out.print(grid)
-            if len(own) > _LISTED:
-                out.print(f"… and {len(own) - _LISTED:,} more on the page")
-    safe = sum(one.safe for one in found.found)
+            if len(of_kind) > _LISTED:
+                out.print(f"… and {len(of_kind) - _LISTED:,} more in the report")
+    safe = sum(one.safe for one in findings.found)
     if safe:
-        out.print(f"\n{safe:,} can be applied unseen: snapfind curate apply {shop}", markup=False)
+        out.print(f"\n{safe:,} fixes are safe to apply without review: snapfind curate apply {shop}", markup=False)
 
 
-def _csv(found: Sequence[Finding]) -> str:
-    """One line for each picture or product that would change."""
+def _csv(findings: Sequence[Finding]) -> str:
+    """Format findings as CSV, one line per picture or product that a fix would change."""
     file = io.StringIO()
     rows: list[list[str]] = [["finding", "kind", "product", "picture", "do", "before", "after", "score", "said"]]
-    for one in found:
+    for one in findings:
         change = one.change
-        for shown in one.shown[: len(change.pictures) or 1] if change else one.shown[:1]:
+        for sample in one.shown[: len(change.pictures) or 1] if change else one.shown[:1]:
             cells = (change.verb, change.before, change.after) if change else ("", "", "")
-            rows.append([one.id, one.kind, shown.product, shown.name, *cells, f"{one.score:.4f}", one.said])
+            rows.append([one.id, one.kind, sample.product, sample.name, *cells, f"{one.score:.4f}", one.said])
     write_rows(file, rows)
     return file.getvalue()
 
 
-def _end(outcomes: Sequence[Outcome], nothing: str) -> None:
+def _exit(outcomes: Sequence[Outcome], if_empty: str) -> None:
     if not outcomes:
-        out.print(nothing)
+        out.print(if_empty)
         raise typer.Exit
     for one in outcomes:
         (out if one.done else err).print(Text(one_line(f"{one.id}  {one.said}")))

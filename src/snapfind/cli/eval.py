@@ -1,4 +1,4 @@
-"""The verb that measures: eval."""
+"""The command `eval`."""
 
 import json as json_
 from pathlib import Path
@@ -22,30 +22,36 @@ from snapfind.evaluation.sheet_rows import sheet_row
 
 __all__ = ["eval_"]
 
-_WORST = 24
+_WORST = 24  # mistakes on the page
 
 
 def eval_(
     shop: Shop,
-    queries: Annotated[Path, typer.Argument(help="A CSV with picture (or text) and product, or category, or both.")],
-    root: Annotated[Path | None, typer.Option(help="Folder that picture names start from.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the whole report.")] = None,
-    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write one line for each query.")] = None,
-    against: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with a report of --json.")] = None,
-    worst: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write the worst mistakes as a page.")] = None,
+    queries: Annotated[Path, typer.Argument(help="CSV with picture (or text) and product, category, or both.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that picture paths are relative to. Default: the folder of the CSV.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the full report as JSON.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write one row per query as CSV.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compare with an earlier report written by --json.")
+    ] = None,
+    worst: Annotated[
+        Path | None, typer.Option(metavar="OUT.html", help="Write a contact sheet of the worst mistakes.")
+    ] = None,
 ) -> None:
-    """Measure the catalogue on queries whose answers are known."""
-    asked, failed = read_queries(queries, root, categories=True)
+    """Evaluate search quality on labeled queries: precision@1, recall@k, mAP, nDCG@10, MRR."""
+    labeled, failures = read_queries(queries, root, categories=True)
     before = _read(against) if against else None
-    if not asked:
-        raise BadInput(f"{queries.name} has no query that can be asked")
+    if not labeled:
+        raise BadInput(f"No usable query in {queries.name}. Each row needs picture or text, and product or category.")
     with snapfind.open(shop, create=False) as catalogue:
-        with progress_bar("asking") as progress:
-            answered, unanswered = run(catalogue, asked, progress=progress)
+        with progress_bar("searching") as progress:
+            answered, unanswered = run(catalogue, labeled, progress=progress)
         report = Report(tuple(answered))
         if worst is not None:
-            _write_worst(worst, catalogue, report, asked)
-    failed += unanswered
+            _write_worst(worst, catalogue, report, labeled)
+    failures += unanswered
     if json is not None:
         write_whole(json, json_.dumps(report.as_dict(), ensure_ascii=False, indent=1).encode())
     if table is not None:
@@ -53,16 +59,16 @@ def eval_(
     _print(report)
     if before is not None:
         _print_difference(report, before)
-    for sentence in failed[:10]:
-        err.print(sentence, markup=False)
-    raise typer.Exit(0 if not failed else 1 if answered else 2)
+    for failure in failures[:10]:
+        err.print(failure, markup=False)
+    raise typer.Exit(0 if not failures else 1 if answered else 2)
 
 
 def _read(path: Path) -> Report:
     try:
         return Report.parse(json_.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read as a report: {error}") from error
+        raise BadInput(f"Not a report of eval --json: {path} ({error}).") from error
 
 
 def _print(report: Report) -> None:
@@ -72,28 +78,30 @@ def _print(report: Report) -> None:
     levels = [report.figures("product"), report.figures("category")]
     for name in METRICS:
         grid.add_row(name, *(str(level[name]) if level else "" for level in levels))
-    out.print(f"{len(report.answered):,} queries; means with 95 % bootstrap intervals")
+    out.print(f"{len(report.answered):,} queries. Means with 95% bootstrap confidence intervals.")
     out.print(grid)
     for name, values in report.slices().items():
         out.print(f"\nprecision@1 by {name}")
-        shown = sorted(values.items(), key=lambda pair: pair[1].mean)[:12]
-        for value, figure in shown:
+        worst = sorted(values.items(), key=lambda pair: pair[1].mean)[:12]
+        for value, figure in worst:
             out.print(f"  {value or '-'}  {figure}  n={figure.n}", markup=False)
-        if len(values) > len(shown):
-            out.print(f"  … the {len(shown)} worst of {len(values)}")
+        if len(values) > len(worst):
+            out.print(f"  … the {len(worst)} worst of {len(values)}")
 
 
 def _print_difference(report: Report, before: Report) -> None:
-    grid = Table(box=None, pad_edge=False, header_style="bold", title="against the other run", title_justify="left")
-    for name in ("", "difference", "95 % interval", "p"):
+    grid = Table(
+        box=None, pad_edge=False, header_style="bold", title="difference to the other report", title_justify="left"
+    )
+    for name in ("", "difference", "95% interval", "p"):
         grid.add_column(name)
-    for name, found in compare(report, before).items():
-        grid.add_row(name, f"{found.mean:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}", f"{found.p:.3f}")
+    for name, change in compare(report, before).items():
+        grid.add_row(name, f"{change.mean:+.3f}", f"{change.low:+.3f} to {change.high:+.3f}", f"{change.p:.3f}")
     out.print(grid)
 
 
-def _write_worst(target: Path, catalogue: Catalog, report: Report, asked: list[Asked]) -> None:
-    by_name = {one.name: one for one in asked}
+def _write_worst(target: Path, catalogue: Catalog, report: Report, queries: list[Asked]) -> None:
+    by_name = {one.name: one for one in queries}
     rows = []
     for mistake in report.worst(_WORST):
         query = query_of(by_name[mistake.query])

@@ -1,4 +1,4 @@
-"""Verbs of the flywheel: run a turn, show the trial, conclude it, list the turns."""
+"""Commands of the flywheel: start a run, conclude an interleaving experiment, list the runs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from snapfind.evaluation.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Learn from what shoppers do, turn by turn, and let a model answer only when it is proved.",
+    help="Retrain on shoppers' clicks. A model goes live only after quality gates and an A/B test.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -25,87 +25,91 @@ app = typer.Typer(
 def run(
     shop: Shop,
     frozen: Annotated[
-        Path | None, typer.Option(metavar="TABLE", help="Labelled photos that never change: columns picture, product.")
+        Path | None,
+        typer.Option(
+            metavar="TABLE", help="Fixed test set: CSV of labeled photos with the columns picture and product."
+        ),
     ] = None,
     depth: Annotated[
         Literal["fit", "heads", "blocks", "network"],
-        typer.Option(
-            help="What learns: a closed form in a minute, or (extra learn) heads, the last blocks, everything."
-        ),
+        typer.Option(help="What to train: a closed-form adapter (fit), or with extra learn: heads, last blocks, all."),
     ] = "fit",
-    minutes: Annotated[float, typer.Option(help="About how long learning may take; 0 as long as it needs.")] = 0,
-    least: Annotated[int, typer.Option(help="Labelled photos that are needed.")] = 50,
-    slice_loss: Annotated[float, typer.Option(help="What a slice may lose of precision@1, 0 to 1.")] = 0.1,
-    gain: Annotated[float, typer.Option(help="What must be gained of precision@1, with p below .05.")] = 0,
-    share: Annotated[
-        float, typer.Option(help="Part of the photo searches that the new model answers on trial; 0 switches at once.")
+    minutes: Annotated[float, typer.Option(help="Approximate training time in minutes. 0: no limit.")] = 0,
+    least: Annotated[int, typer.Option(help="Minimum number of labeled photos.")] = 50,
+    slice_loss: Annotated[
+        float, typer.Option(help="Quality gate: maximum loss of precision@1 in any slice, 0 to 1.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    gain: Annotated[float, typer.Option(help="Quality gate: minimum gain of precision@1, with p < 0.05.")] = 0,
+    share: Annotated[
+        float,
+        typer.Option(help="Fraction of photo searches in the A/B test of the new model. 0: switch without a test."),
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     json: Json = False,
 ) -> None:
-    """One turn: labels from clicks, a model learnt from them, judged, and put on trial when every guard holds."""
-    from snapfind.flywheel import run as turn
+    """Start a run: derive labels from clicks, train a model, evaluate it, and A/B test it if all quality gates pass."""
+    from snapfind.flywheel import run as flywheel
     from snapfind.flywheel.config import Rules
 
     rules = Rules(least=least, depth=depth, minutes=minutes, slice_loss=slice_loss, gain=gain, share=share, seed=seed)
-    asked, failed = read_queries(frozen) if frozen else ([], [])
-    for sentence in failed[:10]:
-        err.print(sentence, markup=False)
+    queries, failures = read_queries(frozen) if frozen else ([], [])
+    for failure in failures[:10]:
+        err.print(failure, markup=False)
     with snapfind.open(shop, create=False) as catalogue:
-        made = turn.run(catalogue, rules, asked, lambda said: err.print(said, markup=False))
+        result = flywheel.run(catalogue, rules, queries, lambda message: err.print(message, markup=False))
     if json:
-        print_json(_plain(made))
+        print_json(_plain(result))
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("guard", "holds", "what it saw"):
+    for name in ("quality gate", "passed", "detail"):
         grid.add_column(name)
-    for guard in made.guards:
+    for guard in result.guards:
         grid.add_row(guard.name, "yes" if guard.holds else "NO", guard.told)
     out.print(grid)
-    out.print(f"turn {made.number}: {made.decision}; {made.why}", markup=False)
+    out.print(f"run {result.number}: {result.decision}. {result.why}", markup=False)
 
 
 @app.command()
 def conclude(
     shop: Shop,
-    votes: Annotated[int, typer.Option(help="Decided votes that are needed.")] = 50,
-    force: Annotated[bool, typer.Option("--force", help="End the trial with the votes that are there.")] = False,
+    votes: Annotated[int, typer.Option(help="Minimum number of decided votes.")] = 50,
+    force: Annotated[bool, typer.Option("--force", help="End the experiment with the votes so far.")] = False,
     json: Json = False,
 ) -> None:
-    """End the trial: switch where shoppers prefer the new model, else keep the old one."""
-    from snapfind.flywheel import run as turn
+    """End the A/B test: switch if shoppers prefer the new model, else keep the old one."""
+    from snapfind.flywheel import run as flywheel
 
     with snapfind.open(shop, create=False) as catalogue:
-        made = turn.conclude(catalogue, votes=votes, force=force)
+        result = flywheel.conclude(catalogue, votes=votes, force=force)
     if json:
-        print_json(_plain(made))
+        print_json(_plain(result))
     else:
-        out.print(f"turn {made.number}: {made.decision}; {made.why}", markup=False)
+        out.print(f"run {result.number}: {result.decision}. {result.why}", markup=False)
 
 
 @app.command()
 def history(shop: Shop, json: Json = False) -> None:
-    """The turns, oldest first: what each learnt from, what it gave, and why it went live or did not."""
+    """List the runs, oldest first, with data, metrics, decision and reason."""
     from snapfind.flywheel.records import turns
     from snapfind.flywheel.run import folder_of
 
     with snapfind.open(shop, create=False) as catalogue:
-        made = list(turns(folder_of(catalogue)))
+        records = list(turns(folder_of(catalogue)))
     if json:
-        print_json([_plain(one) for one in made])
+        print_json([_plain(one) for one in records])
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("turn", "began", "photos", "before", "after", "decision", "why"):
+    for name in ("run", "began", "photos", "before", "after", "decision", "why"):
         grid.add_column(name)
-    for one in made:
-        figures = one.metrics.get("frozen") or one.metrics.get("fresh") or {}
-        cells = (f"{figures[when]['precision@1']:.3f}" if figures else "" for when in ("before", "after"))
+    for one in records:
+        metrics = one.metrics.get("frozen") or one.metrics.get("fresh") or {}
+        cells = (f"{metrics[when]['precision@1']:.3f}" if metrics else "" for when in ("before", "after"))
         grid.add_row(str(one.number), one.began, str(one.data.get("photos", "")), *cells, one.decision, one.why)
     out.print(grid)
 
 
-def _plain(made: object) -> dict[str, object]:
+def _plain(record: object) -> dict[str, object]:
     from dataclasses import asdict, is_dataclass
 
-    assert is_dataclass(made) and not isinstance(made, type)
-    return asdict(made)
+    assert is_dataclass(record) and not isinstance(record, type)
+    return asdict(record)

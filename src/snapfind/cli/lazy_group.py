@@ -23,12 +23,12 @@ class Entry:
 
     def load(self, name: str) -> Any:
         """Import the command and build it under that name."""
-        found = getattr(import_module(self.module), self.attribute)
-        if not isinstance(found, typer.Typer):
+        target = getattr(import_module(self.module), self.attribute)
+        if not isinstance(target, typer.Typer):
             single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-            single.command(name)(found)
-            found = single
-        command = get_command(found)
+            single.command(name)(target)
+            target = single
+        command = get_command(target)
         command.name = name
         return command
 

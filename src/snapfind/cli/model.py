@@ -1,4 +1,4 @@
-"""Verbs about models: list, fit to the catalogue, build another or use your own, try it out, switch, roll back."""
+"""Commands for the models of a catalog: list, fit, calibrate, build, switch, roll back, A/B test, delete."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from snapfind.evaluation.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Models of a catalogue: list, fit, quantise, calibrate, build, switch, rollback, try, drop, rerank, bridge.",
+    help="Manage the models of a catalog: list, fit, quantise, calibrate, build, switch, roll back, and more.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,7 +29,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(shop: Place, json: Json = False) -> None:
-    """The models that stand side by side, and which one answers."""
+    """List the models of a catalog and their state."""
     with at(shop) as catalogue:
         info = catalogue.info()
     if json:
@@ -39,7 +39,7 @@ def list_(shop: Place, json: Json = False) -> None:
     for name in ("model", "encoder", "fitted", "state"):
         table.add_column(name)
     for name, model in info["models"].items():
-        state = "answers" if name == info["model"] else "built" if model["ready"] else "not built to the end"
+        state = "active" if name == info["model"] else "built" if model["ready"] else "incomplete"
         table.add_row(name, model["encoder"], "yes" if model["adapted"] else "no", state)
     out.print(table)
 
@@ -51,41 +51,41 @@ def fit(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER|TABLE",
-            help="Photos of shoppers: a folder, without labels, or a CSV with picture and product; may be repeated.",
+            help="Photos of shoppers: a folder (unlabeled), or a CSV with picture and product. Repeatable.",
         ),
     ] = None,
-    kept: Annotated[bool, typer.Option("--kept", help="Fit to the photos of searches that were kept, too.")] = False,
+    kept: Annotated[bool, typer.Option("--kept", help="Also fit to the stored query photos.")] = False,
 ) -> None:
-    """Fit the encoder to the catalogue's own pictures, build its space beside the old one, and switch.
+    """Fit an adapter to the catalog's pictures, build its space beside the active one, and switch.
 
-    Photos of shoppers make it better, ten without a label already; labelled ones much better.
+    Photos of shoppers improve it: ten unlabeled ones help, labeled ones help most.
     """
     if photos:
         name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
     else:
         with at(shop) as catalogue, progress_bar("fitting") as progress:
             name = catalogue.fit(kept=kept, progress=progress)
-    out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
+    out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
-def _fit_to(places: Sequence[Path], shop: Path, kept: bool) -> str:
+def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
     photos: list[Path] = []
-    confirmed: list[tuple[Path, str]] = []
-    for place in places:
-        if not place.exists():
-            raise BadInput(f"there is no folder or table {place}; give shoppers' photos, or a table of labelled ones")
-        found = list(pictures_in(place)) if place.is_dir() else _confirmed(place)
+    labeled: list[tuple[Path, str]] = []
+    for source in sources:
+        if not source.exists():
+            raise BadInput(f"No such folder or table: {source}. Give a folder of photos, or a CSV of labeled photos.")
+        found = list(pictures_in(source)) if source.is_dir() else _read_labels(source)
         if not found:
-            raise BadInput(f"{place} names no pictures; give a folder of shoppers' photos, or a table of labelled ones")
+            raise BadInput(f"No pictures in {source}. Give a folder of photos, or a CSV of labeled photos.")
         photos += (one for one in found if isinstance(one, Path))
-        confirmed += (one for one in found if not isinstance(one, Path))
-    refused: list[str] = []
+        labeled += (one for one in found if not isinstance(one, Path))
+    failures: list[str] = []
     with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
-        name = catalogue.fit(photos, confirmed, kept=kept, refused=refused.append, progress=progress)
-    for sentence in refused[:10]:
-        err.print(sentence, markup=False)
-    if refused:
-        err.print(f"{len(refused):,} photo(s) could not be used; fitted without them")
+        name = catalogue.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
+    for failure in failures[:10]:
+        err.print(failure, markup=False)
+    if failures:
+        err.print(f"{len(failures):,} photo(s) could not be read and were skipped.")
     return name
 
 
@@ -93,95 +93,103 @@ def _fit_to(places: Sequence[Path], shop: Path, kept: bool) -> str:
 def calibrate(
     shop: Place,
     pairs: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Confirmed photos: columns picture, product. 30 or more.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="CSV of at least 30 labeled photos with the columns picture and product."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fit the scores to this catalogue: from its own pictures, or from photos whose product is known."""
-    confirmed = _confirmed(pairs) if pairs else None
+    """Calibrate scores and thresholds on the catalog's pictures, or on labeled photos."""
+    labeled = _read_labels(pairs) if pairs else None
     with (
         snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalogue,
         progress_bar("calibrating") as progress,
     ):
-        learnt = catalogue.calibrate(confirmed, progress=progress)
+        calibration = catalogue.calibrate(labeled, progress=progress)
     if json:
-        print_json(learnt)
+        print_json(calibration)
     else:
-        out.print(f"calibrated from {learnt['from']}: {learnt['photos']:,} photos, {learnt['categories']:,} categories")
+        photos, categories = calibration["photos"], calibration["categories"]
+        out.print(f"calibrated from {calibration['from']}: {photos:,} photos, {categories:,} categories")
 
 
-def _confirmed(table: Path) -> list[tuple[Path, str]]:
-    asked, failed = read_queries(table)
-    for sentence in failed[:10]:
-        err.print(sentence, markup=False)
-    return [(one.photo, min(one.products)) for one in asked if one.photo is not None]
+def _read_labels(table: Path) -> list[tuple[Path, str]]:
+    queries, failures = read_queries(table)
+    for failure in failures[:10]:
+        err.print(failure, markup=False)
+    return [(query.photo, min(query.products)) for query in queries if query.photo is not None]
 
 
 @app.command()
 def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
-    """Build the space of another encoder beside the one that answers; an interrupted build goes on."""
+    """Build the space of another encoder beside the active one. Resumes when interrupted."""
     with at(shop) as catalogue, progress_bar("building") as progress:
         name = catalogue.build(encoder, progress=progress)
-    out.print(f"{name} is built; let it answer with: snapfind model switch {shop} {name}")
+    out.print(f"{name} is built. To use it: snapfind model switch {shop} {name}")
 
 
 @app.command()
 def switch(shop: Place, model: str) -> None:
-    """Let another built model answer."""
+    """Make another built model the active one."""
     with at(shop) as catalogue:
         catalogue.switch(model)
-    out.print(f"{model} answers now")
+    out.print(f"{model} is active")
 
 
 @app.command()
 def rollback(shop: Place) -> None:
-    """Go back to the model before the last switch."""
+    """Switch back to the previous model."""
     with at(shop) as catalogue:
         name = catalogue.rollback()
-    out.print(f"{name} answers now")
+    out.print(f"{name} is active")
 
 
 @app.command("try")
 def try_(
     shop: Place,
-    model: Annotated[str, typer.Argument(metavar="MODEL|none", help="A built model, or none to end the trial.")],
-    share: Annotated[float, typer.Option(help="Part of the photo searches that it answers too, up to 1.")] = 0.1,
+    model: Annotated[str, typer.Argument(metavar="MODEL|none", help="A built model, or none to stop the experiment.")],
+    share: Annotated[float, typer.Option(help="Fraction of the photo searches in the experiment, up to 1.")] = 0.1,
 ) -> None:
-    """Let a built model answer a part of the photo searches beside the active one; clicks say which is better."""
+    """Compare a built model with the active one by interleaving their results in a fraction of the photo searches.
+
+    Clicks decide which one is better.
+    """
     with at(shop) as catalogue:
         catalogue.try_out(None if model == "none" else model, share)
-    said = f"{model} is on trial; end it with: snapfind flywheel conclude"
-    out.print("no model is on trial" if model == "none" else said)
+    started = f"Experiment with {model} started. End it with: snapfind flywheel conclude"
+    out.print("No experiment is running." if model == "none" else started)
 
 
 @app.command()
 def drop(shop: Place, model: str) -> None:
-    """Remove a model and its vectors; not the one that answers or is on trial."""
+    """Delete a model and its vectors. The active model and one in an experiment cannot be deleted."""
     with at(shop) as catalogue:
         catalogue.drop(model)
-    out.print(f"{model} is gone")
+    out.print(f"{model} is deleted")
 
 
 @app.command()
 def rerank(
-    shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="What looks once more.")]
+    shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="Reranking method, or none.")]
 ) -> None:
-    """Look at the first ten candidates of a photo once more, part by part, or (none) not; it is off at first."""
+    """Rerank the first ten candidates of a photo by local features, or switch it off (none, the default)."""
     with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalogue:
         catalogue.rerank(None if method == "none" else method)
-    out.print("the first candidates are not reranked" if method == "none" else f"{method} reranks the first candidates")
+    out.print("Reranking is off." if method == "none" else f"Reranking by {method} is on.")
 
 
 @app.command()
 def bridge(
-    shop: Place, source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="An artifact of learn locked.")]
+    shop: Place,
+    source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="Artifact of learn locked, or conse.")],
 ) -> None:
-    """Say how a text reaches the picture of a product without a title: by a learnt space, or by ConSE as at first."""
+    """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
     folder = folder_of(shop, "model bridge")
     with snapfind.open(folder, create=False) as catalogue, progress_bar("building") as progress:
         name = catalogue.bridge(None if source == "conse" else source, progress=progress)
-    out.print(f"texts reach pictures by {name}")
+    out.print(f"Text-to-image search uses {name}.")
 
 
-for verb in (quantise, convert, verify, use):
-    app.command()(verb)
+for command in (quantise, convert, verify, use):
+    app.command()(command)

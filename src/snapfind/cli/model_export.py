@@ -1,4 +1,4 @@
-"""The verbs that bring a shop's own encoder in: convert, verify, use."""
+"""Commands for custom encoders: convert, verify, use."""
 
 import itertools
 import json as json_
@@ -26,39 +26,43 @@ if TYPE_CHECKING:
 
 __all__ = ["convert", "use", "verify"]
 
-_SAMPLE = 200  # pictures of the shop that a report looks at
+_SAMPLE = 200  # pictures of the catalog that a report compares
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="A model's folder, org/name of the hub, or ARCHITECTURE@TAG of open_clip."),
+    typer.Argument(
+        metavar="SOURCE", help="Folder of a model, org/name on the Hugging Face Hub, or ARCHITECTURE@TAG of open_clip."
+    ),
 ]
 Precision = Annotated[
     Literal["fp32", "fp16", "int8"],
-    typer.Option(help="fp16: half the size, as fast; int8: a quarter, faster, its answers a little otherwise."),
+    typer.Option(
+        help="fp16: half the size, same speed. int8: a quarter of the size, faster, slightly different results."
+    ),
 ]
 
 
 def convert(
     source: Source,
-    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the artifact goes; a new folder.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder for the artifact.")],
     precision: Precision = "fp16",
     report: Annotated[
-        Path | None, typer.Option(metavar="SHOP", help="Compare the neighbours of this catalogue's pictures too.")
+        Path | None, typer.Option(metavar="SHOP", help="Also compare nearest neighbors of this catalog's pictures.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make an encoder of your own model that serves without PyTorch (extra convert)."""
+    """Convert your own model to an ONNX artifact that runs without PyTorch. Requires the extra `convert`."""
     from snapfind.convert.requirements import need_convert
 
     need_convert()
     from snapfind.convert.convert import convert as make
     from snapfind.convert.convert import neighbours
 
-    images = _pictures(report) if report else []
-    made = make(source, target, precision, err.print)
-    facts = made.facts
+    images = _sample_pictures(report) if report else []
+    result = make(source, target, precision, err.print)
+    facts = result.facts
     if images:
-        with progress_bar("looking") as progress:
-            facts |= neighbours(made, images, progress)
+        with progress_bar("encoding") as progress:
+            facts |= neighbours(result, images, progress)
     if json:
         print_json(facts)
         return
@@ -66,31 +70,31 @@ def convert(
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     out.print(table)
-    out.print(f"let it answer with: snapfind model use SHOP {target}")
+    out.print(f"To use it: snapfind model use SHOP {target}")
 
 
-def _pictures(shop: Path) -> list[Image]:
-    """The kept copies of some points, in order of point id, which is as good as drawn at random."""
+def _sample_pictures(shop: Path) -> list[Image]:
+    """Load stored pictures in order of point id. Ids are hashes, so this is a random sample."""
     with snapfind.open(shop, create=False) as catalogue:
         points = itertools.islice(catalogue.points(), _SAMPLE)
-        found = [copied(catalogue.folder, point.id, catalogue.settings) for point in points]
-    return [image for image in found if image is not None]
+        images = [copied(catalogue.folder, point.id, catalogue.settings) for point in points]
+    return [image for image in images if image is not None]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An artifact of model convert, quantise or learn.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantise or learn.")],
 ) -> None:
-    """Check an artifact: files against their sums, preprocessing, and the answers to drawn pictures and texts."""
+    """Verify an artifact: checksums, preprocessing, and embeddings of the golden inputs."""
     kind = kind_of(folder)
     if kind not in {KIND, "encoder"}:
-        raise NotFound(f"{folder} is no artifact of an encoder: it has no manifest.json of one")
+        raise NotFound(f"Not an encoder artifact: {folder} has no manifest.json of an encoder.")
     encoder = Tower.load(folder, checked=4) if kind == KIND else Builtin.load(str(folder), checked=4)
-    told = json_.loads((folder / "manifest.json").read_bytes())
-    said = "pictures and texts" if encoder.words else "pictures only"
-    origin = told["source"]["kind"] if kind == KIND else told["parent"]
-    out.print(f"{folder} is whole: {encoder.name}, {said}, {encoder.space.dim} numbers, from {origin}")
-    own = encoder.preprocessing
-    out.print(f"pictures are prepared as then: {own.resize} to {own.scaled or own.side}, {own.side} pixels a side")
+    manifest = json_.loads((folder / "manifest.json").read_bytes())
+    modalities = "pictures and texts" if encoder.words else "pictures only"
+    origin = manifest["source"]["kind"] if kind == KIND else manifest["parent"]
+    out.print(f"{folder} is valid: {encoder.name}, {modalities}, {encoder.space.dim} dimensions, from {origin}")
+    prep = encoder.preprocessing
+    out.print(f"preprocessing: {prep.resize} to {prep.scaled or prep.side}, {prep.side} pixels a side")
 
 
 def use(
@@ -98,30 +102,30 @@ def use(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="An artifact of model convert, quantise or learn, or what model convert takes."
+            metavar="SOURCE", help="Artifact of model convert, quantise or learn, or a source that model convert takes."
         ),
     ],
     precision: Precision = "fp16",
 ) -> None:
-    """Let your own model answer: convert it where needed, build its space beside, switch; run again to go on."""
+    """Switch to your own model: convert it if needed and build its space. Resumes when run again."""
     with snapfind.open(shop, create=False) as catalogue, progress_bar("building") as progress:
         if kind_of(Path(source)):
             name = catalogue.use(source, progress=progress)
         else:
-            name = _converted(catalogue, source, precision, progress)
-    out.print(f"{name} answers now; go back with: snapfind model rollback {shop}")
+            name = _convert_and_use(catalogue, source, precision, progress)
+    out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
-def _converted(catalogue: "Catalog", source: str, precision: str, progress: Callable[[int, int], None]) -> str:
-    """Converts once: what the catalogue keeps of these very weights is taken up again."""
+def _convert_and_use(catalogue: "Catalog", source: str, precision: str, progress: Callable[[int, int], None]) -> str:
+    """Convert a model and use it. An artifact of the same weights in the catalog is reused."""
     from snapfind.convert.requirements import need_convert
 
     need_convert()
     from snapfind.convert.convert import convert as make
     from snapfind.convert.convert import source_of
 
-    if kept := kept_from(catalogue.folder, source_of(source), precision):
-        return catalogue.use(kept, progress=progress)
+    if cached := kept_from(catalogue.folder, source_of(source), precision):
+        return catalogue.use(cached, progress=progress)
     artifact = catalogue.folder.encoder("converted")
     shutil.rmtree(artifact, ignore_errors=True)
     make(source, artifact, precision, err.print)

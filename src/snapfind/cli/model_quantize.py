@@ -1,4 +1,4 @@
-"""The verb that puts the encoder of a catalogue into 8 bits: made, built beside, compared, and offered."""
+"""The command `model quantise`: quantize the active encoder to int8, build its space, compare, offer the switch."""
 
 import sys
 import tempfile
@@ -21,10 +21,10 @@ __all__ = ["quantise"]
 
 def quantise(
     shop: Place,
-    yes: Annotated[bool, typer.Option("--yes", help="Switch to the model in 8 bits without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Switch to the quantized model without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Put the encoder that answers into 8 bits: faster, its answers a little otherwise (extra quantise)."""
+    """Quantize the active encoder to int8: faster, with slightly different results. Requires the extra `quantise`."""
     from snapfind.convert.requirements import need_onnx
 
     path = folder_of(shop, "model quantise")
@@ -32,50 +32,52 @@ def quantise(
     from snapfind.convert.quantize import quantise as make
 
     with snapfind.open(path, create=False) as opened:
-        with tempfile.TemporaryDirectory() as spare, progress_bar("looking") as progress:
-            made = make(opened, Path(spare) / "artifact", progress)
-            name = opened.adopt(made.folder, progress=progress)
+        with tempfile.TemporaryDirectory() as temporary, progress_bar("quantizing") as progress:
+            result = make(opened, Path(temporary) / "artifact", progress)
+            name = opened.adopt(result.folder, progress=progress)
         if json:
-            print_json(made.facts)
+            print_json(result.facts)
         else:
-            _print(made.facts)
-            out.print(f"the artifact lies in {opened.folder.space(name)}")
-        if yes or (not json and sys.stdin.isatty() and typer.confirm(f"let {name} answer from now on?", default=True)):
-            said = _switched(opened, name, path)
+            _print(result.facts)
+            out.print(f"artifact: {opened.folder.space(name)}")
+        if yes or (not json and sys.stdin.isatty() and typer.confirm(f"Switch to {name}?", default=True)):
+            message = _switch(opened, name, path)
         else:
-            said = f"{name} is built; let it answer with: snapfind model switch {shop} {name}"
+            message = f"{name} is built. To use it: snapfind model switch {shop} {name}"
         if not json:
-            out.print(said)
+            out.print(message)
 
 
-def _switched(opened: "Catalog", name: str, shop: Path) -> str:
-    """Switches, with the reranker that the model before has; what to tell of it."""
+def _switch(opened: "Catalog", name: str, shop: Path) -> str:
+    """Switch to the model, keep the reranker setting, and return the message to print."""
     before, active = opened.context, opened.info()["model"]
     opened.switch(name)
     if before.reranker is not None:
         opened.rerank("geometry")
-    said = f"{name} answers now; go back with: snapfind model rollback {shop}"
+    message = f"{name} is active. Undo: snapfind model rollback {shop}"
     if before.ranker is not None:
-        said += "\nits click ranker is to be fitted anew: snapfind rank fit"
-    return f"{said}\nadding is as fast once the other is gone: snapfind model drop {shop} {active}"
+        message += "\nThe click ranker must be trained again: snapfind rank fit"
+    return f"{message}\nTo make adding faster, delete the other model: snapfind model drop {shop} {active}"
 
 
 def _print(facts: dict[str, Any]) -> None:
-    """What it costs and what it brings."""
+    """Print speed, size and agreement with the model before."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "before", "in 8 bits"):
+    for column in ("", "before", "int8"):
         table.add_column(column, justify="left" if not column else "right")
-    table.add_row("pictures a second, decoded ones", *(f"{rate:,.0f}" for rate in facts["pictures_a_second"]))
-    table.add_row("one picture", *(f"{taken:.1f} ms" for taken in facts["picture_ms"]))
-    table.add_row("its network", *(f"{size / 2**20:.1f} MB" for size in facts["bytes"]))
+    table.add_row("encoding, pictures/s", *(f"{rate:,.0f}" for rate in facts["pictures_a_second"]))
+    table.add_row("latency, one picture", *(f"{ms:.1f} ms" for ms in facts["picture_ms"]))
+    table.add_row("model size", *(f"{size / 2**20:.1f} MB" for size in facts["bytes"]))
     out.print(table)
     mean, least = facts["cosine_pictures"]
     out.print(
-        f"pictures: cosine {mean:.3f}, least {least:.3f}; {facts['recall_at_10_pictures']:.1%} of ten nearest stay"
+        f"pictures: cosine similarity mean {mean:.3f}, minimum {least:.3f};"
+        f" recall of 10 nearest neighbors {facts['recall_at_10_pictures']:.1%}"
     )
     mean, least = facts["cosine_photos"]
     out.print(
-        f"photos made of {facts['compared_on']:,} pictures: cosine {mean:.3f}, least {least:.3f};"
-        f" {facts['recall_at_10_photos']:.1%} of ten nearest stay, the first of {facts['first_stays']:.1%}"
+        f"synthetic photos of {facts['compared_on']:,} pictures: cosine similarity mean {mean:.3f}, minimum"
+        f" {least:.3f}; recall of 10 nearest neighbors {facts['recall_at_10_photos']:.1%},"
+        f" same nearest neighbor {facts['first_stays']:.1%}"
     )
-    out.print("no shopper's photo was asked; measure with yours before and after: snapfind eval")
+    out.print("Real photos were not tested. Compare both models on yours with: snapfind eval")

@@ -1,4 +1,4 @@
-"""What the verbs print: tables and progress for people, JSON for programs. Progress and errors go to stderr."""
+"""Output of the commands: tables and JSON on stdout, progress and errors on stderr."""
 
 import json
 import re
@@ -16,20 +16,30 @@ from rich.text import Text
 
 from snapfind.core.types import Answer, Hit, Region
 
-__all__ = ["answer_json", "explained", "fail", "hits_table", "hushed", "one_line", "out", "print_json", "progress_bar"]
+__all__ = [
+    "answer_json",
+    "explanation_table",
+    "fail",
+    "hits_table",
+    "one_line",
+    "out",
+    "print_json",
+    "progress_bar",
+    "silence",
+]
 
-_SECONDS = 10.0  # between two lines of progress in a log
-_WIDE = 10_000  # columns of a file or a pipe: a row is a line there, whatever its length
-# controls of the terminal, and marks that turn the order of characters: titles come from strangers
+_SECONDS = 10.0  # between two progress lines in a log
+_WIDE = 10_000  # columns for a file or a pipe, so that no row is wrapped
+# terminal control characters and bidirectional marks: titles are untrusted input
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # JSON escapes the others itself
 
 
 class _Safe(Console):
-    """A console that shows control characters of what it prints as a replacement character."""
+    """Console that prints U+FFFD in place of control characters."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of what is printed; those that rich itself makes to control the terminal are kept."""
+        """Replace control characters in text segments. Control segments of rich itself stay unchanged."""
         for segment in super().render(renderable, options):
             if segment.control or not _UNSAFE.search(segment.text):
                 yield segment
@@ -42,18 +52,18 @@ err = _Safe(stderr=True, highlight=False, soft_wrap=True)
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks: it cannot look like a line of its own."""
+    """Replace line breaks and runs of whitespace by single spaces, so that the text prints as one line."""
     return " ".join(text.split())
 
 
-def fail(sentence: str) -> None:
-    """One sentence on stderr."""
-    err.print(Text("error: ", style="bold red") + Text(sentence))
+def fail(message: str) -> None:
+    """Print an error message to stderr."""
+    err.print(Text("error: ", style="bold red") + Text(message))
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Nothing is printed by the block: one of several ranks speaks for all."""
+def silence() -> Iterator[None]:
+    """Suppress console output within the block. Used on all ranks but the first."""
     out.quiet = err.quiet = True
     try:
         yield
@@ -62,25 +72,32 @@ def hushed() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, in letters that it takes; control characters are escaped."""
-    narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
-    text = json.dumps(value, ensure_ascii=narrow, indent=2)
-    sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    """Print a value as JSON to stdout. Non-ASCII characters are escaped if the encoding of stdout is not UTF-8."""
+    ascii_only = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=2)
+    sys.stdout.write(_UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 class _Rate(ProgressColumn):
     """Pictures per second."""
 
     def render(self, task: Task) -> Text:
-        """The rate over the last half minute."""
+        """Format the current rate."""
         return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with count, rate and remaining time; a line every 10 seconds where stderr is not a terminal."""
+    """Show progress on stderr: a bar in a terminal, else a line every 10 seconds.
+
+    Args:
+        label: Text in front of the bar.
+
+    Yields:
+        Callback that takes (done, total). A total of 0 means unknown.
+    """
     if not err.is_terminal:
-        yield _lines(label)
+        yield _log_progress(label)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
@@ -92,8 +109,8 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
         yield advance
 
 
-def _lines(label: str) -> Callable[[int, int], None]:
-    """Progress for a log: the count, the total where it is known, and the mean rate."""
+def _log_progress(label: str) -> Callable[[int, int], None]:
+    """Return a callback that prints count, total if known, and mean rate, at most every 10 seconds."""
     begin = last = time.monotonic()
 
     def advance(done: int, total: int) -> None:
@@ -108,33 +125,45 @@ def _lines(label: str) -> Callable[[int, int], None]:
 
 
 def hits_table(answer: Answer) -> Table:
-    """Hits as a table, a line each: in a terminal long titles and categories are cut, elsewhere nothing is."""
+    """Build a table with one row per hit. In a terminal, long titles and categories are cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("score", "verdict", "id", "title", "price", "category"):
         justify: Literal["left", "right"] = "right" if name in {"score", "price"} else "left"
         table.add_column(name, justify=justify, no_wrap=name not in {"title", "category"})
     for hit in answer:
         product = hit.product
-        long = (Text(one_line(text), no_wrap=True, overflow="ellipsis") for text in (product.title, product.category))
+        cells = (Text(one_line(text), no_wrap=True, overflow="ellipsis") for text in (product.title, product.category))
         table.add_row(
-            f"{hit.score:.0%}", hit.verdict, Text(one_line(product.id)), next(long), _price(product.price), next(long)
+            f"{hit.score:.0%}",
+            hit.verdict,
+            Text(one_line(product.id)),
+            next(cells),
+            _format_price(product.price),
+            next(cells),
         )
     return table
 
 
-def _price(price: float | None) -> str:
-    """Whole where it is, else with two decimals or as many as it has."""
+def _format_price(price: float | None) -> str:
+    """Format a price: without decimals if it is an integer, else with at least two."""
     if price is None:
         return ""
     return f"{price:,.0f}" if price.is_integer() else max(f"{price:,.2f}", f"{price:,}", key=len)
 
 
-def explained(answer: Answer) -> Table:
-    """Which picture of each hit, what each signal gave, and what was searched and guessed, for the terminal."""
-    said = [f"box {', '.join(f'{side:.2f}' for side in answer.box.as_tuple())}" if answer.box else "the whole query"]
-    said += [f"{guess.category} {guess.probability:.0%}" for guess in answer.categories[:3]]
+def explanation_table(answer: Answer) -> Table:
+    """Build a table of the matched picture and the score of each signal for every hit.
+
+    The caption names the searched box and the predicted categories.
+    """
+    caption = [f"box {', '.join(f'{side:.2f}' for side in answer.box.as_tuple())}" if answer.box else "the whole query"]
+    caption += [f"{guess.category} {guess.probability:.0%}" for guess in answer.categories[:3]]
     table = Table(
-        box=None, pad_edge=False, header_style="bold", caption=Text(one_line(" · ".join(said))), caption_justify="left"
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        caption=Text(one_line(" · ".join(caption))),
+        caption_justify="left",
     )
     signals = list(dict.fromkeys(signal for hit in answer for signal in hit.parts))
     for name in ("id", "picture", *signals):
@@ -146,7 +175,7 @@ def explained(answer: Answer) -> Table:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """An answer in the stable shape of docs/reference/json.md."""
+    """Convert an answer to the JSON format of docs/reference/json.md."""
     timings = {step: round(milliseconds, 2) for step, milliseconds in answer.timings.items()}
     return {
         "verdict": answer.verdict,

@@ -1,4 +1,4 @@
-"""Verbs of the click ranker: fit it to the shop's events, judge it, let it order the answers or not."""
+"""Commands of the click ranker: train it on the event log, evaluate it, switch it on or off."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Order the answers by what shoppers open: fit a click ranker to the events, evaluate it, switch it on or off.",
+    help="Click ranker (CTR model): train it on the event log, evaluate it, switch it on or off.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -31,44 +31,46 @@ def fit(
     shop: Shop,
     domain: Annotated[
         Literal["search", "similar"],
-        typer.Option(help="Whose clicks: of searches, or of what stands beside a product."),
+        typer.Option(help="Source of clicks: searches, or lists of similar products."),
     ] = "search",
     method: Annotated[
-        Literal["single", "cdanet"], typer.Option(help="From this domain alone, or helped by the clicks of the other.")
+        Literal["single", "cdanet"],
+        typer.Option(help="Train on this domain only, or transfer from the other domain (CDAnet)."),
     ] = "single",
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
-    use: Annotated[bool, typer.Option("--use", help="Let it order the answers from now on.")] = False,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    use: Annotated[bool, typer.Option("--use", help="Rank results with it right away.")] = False,
     json: Json = False,
 ) -> None:
-    """Learn who opens what from the shop's events (extra learn)."""
+    """Train a click ranker on the event log. Requires the extra `learn`."""
     need_torch()
     from snapfind.ranking.shop import fit_shop
 
     with snapfind.open(shop, create=False) as opened:
         artifact = opened.folder.path / "learn" / "ranker"
-        judged = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, told=_tell)
+        evaluation = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, told=_print_epoch)
         if use:
             opened.rank(artifact)
-    _print(judged, json)
+    _print_evaluation(evaluation, json)
     if not json:
-        out.print("it orders the answers now" if use else f"it is not used yet; use it with: snapfind rank use {shop}")
+        out.print("The ranker is active." if use else f"The ranker is not active. To use it: snapfind rank use {shop}")
 
 
 @app.command()
 def evaluate(
     shop: Shop,
     artifact: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="A ranker that is not in use, such as SHOP/learn/ranker.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Ranker to evaluate instead of the active one, such as SHOP/learn/ranker."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Judge the ranker on what was shown since it learnt."""
+    """Evaluate the ranker on impressions after its training data."""
     need_torch()
     from snapfind.ranking.shop import judge_shop
 
     with snapfind.open(shop, create=False) as opened:
-        judged = judge_shop(opened, artifact)
-    _print(judged, json)
+        evaluation = judge_shop(opened, artifact)
+    _print_evaluation(evaluation, json)
 
 
 @app.command()
@@ -76,34 +78,37 @@ def use(
     shop: Shop,
     artifact: Annotated[
         str,
-        typer.Argument(metavar="FOLDER|none", help="Of the ranker; by default the one fitted last; none: no ranker."),
+        typer.Argument(
+            metavar="FOLDER|none", help="Folder of the ranker. Default: the one trained last. none: switch it off."
+        ),
     ] = "",
 ) -> None:
-    """Let a ranker order the products of one verdict from now on, or (none) not."""
+    """Rank the products within each verdict by a click ranker, or switch it off (none)."""
     with snapfind.open(shop, create=False) as opened:
         opened.rank(None if artifact == "none" else artifact or opened.folder.path / "learn" / "ranker")
-    out.print("no ranker orders the answers" if artifact == "none" else "it orders the answers now")
+    out.print("The click ranker is off." if artifact == "none" else "The ranker is active.")
 
 
-def _tell(told: "Told") -> None:
-    err.print(f"epoch {told.epoch}/{told.epochs}  loss {told.loss:.3f}  AUC {told.score or 0:.3f} on what chooses")
+def _print_epoch(epoch: "Told") -> None:
+    err.print(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  validation AUC {epoch.score or 0:.3f}")
 
 
-def _print(judged: "Judged", json: bool) -> None:
+def _print_evaluation(evaluation: "Judged", json: bool) -> None:
     if json:
-        print_json(asdict(judged))
+        print_json(asdict(evaluation))
         return
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "ranker", "search"):
         grid.add_column(name)
     for name in ("auc", "gauc", "log_loss", "calibration"):
-        old = "" if judged.search is None else f"{getattr(judged.search, name):.3f}"
-        grid.add_row(name, f"{getattr(judged.ranker, name):.3f}", old)
-    out.print(f"{judged.ranker.rows:,} products shown since {judged.since}")
+        baseline = "" if evaluation.search is None else f"{getattr(evaluation.search, name):.3f}"
+        grid.add_row(name, f"{getattr(evaluation.ranker, name):.3f}", baseline)
+    out.print(f"{evaluation.ranker.rows:,} impressions since {evaluation.since}")
     out.print(grid)
-    if judged.first is not None:
-        found = judged.first
+    if evaluation.first is not None:
+        estimate = evaluation.first
         out.print(
-            f"clicks on the first place: {judged.earned:.3f} as logged, {found.value:.3f} ({found.low:.3f} to "
-            f"{found.high:.3f}) by the ranker, from {found.effective:,.0f} effective rows that were drawn"
+            f"click rate in first place: {evaluation.earned:.3f} logged, {estimate.value:.3f} ({estimate.low:.3f} to "
+            f"{estimate.high:.3f}) with the ranker (off-policy estimate, effective sample size "
+            f"{estimate.effective:,.0f})"
         )

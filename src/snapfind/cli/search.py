@@ -1,4 +1,4 @@
-"""The verb that finds: search."""
+"""The command `search`."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from snapfind.catalog.query_input import as_like, as_mark
 from snapfind.cli.options import Filter, Json
-from snapfind.cli.output import answer_json, err, explained, hits_table, out, print_json
+from snapfind.cli.output import answer_json, err, explanation_table, hits_table, out, print_json
 from snapfind.cli.target import Place, at
 from snapfind.core.types import Box, Like, Query, Regions
 
@@ -19,47 +19,59 @@ _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 def search(
     shop: Place,
-    wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts; 2:red weighs double.")
+    terms: Annotated[
+        list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts. 2:red has weight 2.")
     ] = None,
     product: Annotated[
-        list[str] | None, typer.Option("--product", metavar="ID", help="More like this product.")
+        list[str] | None, typer.Option("--product", metavar="ID", help="Find products similar to this one.")
     ] = None,
-    less: Annotated[list[str] | None, typer.Option("--less", metavar="PHOTO|TEXT", help="Less like this.")] = None,
+    less: Annotated[
+        list[str] | None,
+        typer.Option("--less", metavar="PHOTO|TEXT", help="Negative query: photo or text to move away from."),
+    ] = None,
     right: Annotated[
-        list[str] | None, typer.Option("--right", metavar="ID|PHOTO", help="Marked right in an earlier answer.")
+        list[str] | None,
+        typer.Option("--right", metavar="ID|PHOTO", help="Relevance feedback: relevant in an earlier answer."),
     ] = None,
     wrong: Annotated[
-        list[str] | None, typer.Option("--wrong", metavar="ID|PHOTO", help="Marked wrong in an earlier answer.")
+        list[str] | None,
+        typer.Option("--wrong", metavar="ID|PHOTO", help="Relevance feedback: not relevant in an earlier answer."),
     ] = None,
     filter: Filter = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", help="How many products.", show_default="10")] = None,
-    offset: Annotated[int, typer.Option(help="How many to skip.")] = 0,
-    box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, fractions 0..1.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help="Number of products.", show_default="10")] = None,
+    offset: Annotated[int, typer.Option(help="Number of products to skip.")] = 0,
+    box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, as fractions 0..1.")
+    ] = None,
     regions: Annotated[
-        str, typer.Option(metavar="subject|whole|all", help="What of the photo to search, without a box.")
+        str, typer.Option(metavar="subject|whole|all", help="Region of the photo to search if there is no box.")
     ] = "subject",
-    category: Annotated[str | None, typer.Option(metavar="NAME", help="Products of this category first.")] = None,
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="Rank products of this category first.")] = None,
     order: Annotated[
         Literal["clicks", "likeness"],
-        typer.Option(help="Whether a click ranker, where there is one, orders the answer."),
+        typer.Option(help="Order: by the click ranker if there is one, or by similarity only."),
     ] = "clicks",
     recent: Annotated[
-        list[str] | None, typer.Option("--recent", metavar="ID", help="What the shopper opened before, for the ranker.")
+        list[str] | None,
+        typer.Option("--recent", metavar="ID", help="Product that the shopper opened before, for the click ranker."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show what each signal gave; in a sheet, heat maps of what is alike.")
+        bool,
+        typer.Option(
+            "--explain", help="Show the score of each signal. With --sheet: also heat maps of the matching regions."
+        ),
     ] = False,
     json: Json = False,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="OUT.html", help="Write query and hits as a page with pictures.")
+        Path | None,
+        typer.Option(metavar="OUT.html", help="Write a contact sheet: the query and its hits with pictures."),
     ] = None,
 ) -> None:
-    """Find products by photo, text, product, or any mix of them. Exit code 0 also when nothing was found."""
+    """Find products by photo, text, product, or a combination. The exit code is 0 even if nothing is found."""
     likes = [
-        *(_like(text) for text in wanted or ()),
+        *(_parse_term(text) for text in terms or ()),
         *(Like(product=chosen) for chosen in product or ()),
-        *(_like(text, -1.0) for text in less or ()),
+        *(_parse_term(text, -1.0) for text in less or ()),
     ]
     marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
     query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, tuple(recent or ()))
@@ -77,16 +89,16 @@ def search(
     elif answer:
         out.print(hits_table(answer))
         if explain:
-            out.print(explained(answer))
+            out.print(explanation_table(answer))
         if answer.verdict == "none":
-            err.print("no confident match: the shop may not sell this")
+            err.print("No confident match. The catalog may not have this product.")
     else:
-        err.print("nothing found")
+        err.print("No products found.")
     if sheet is not None:
         err.print(f"contact sheet: {sheet}")
 
 
-def _like(text: str, sign: float = 1.0) -> Like:
-    found = _WEIGHT.fullmatch(text)
-    weight, rest = (float(found[1]), found[2]) if found else (1.0, text)
+def _parse_term(text: str, sign: float = 1.0) -> Like:
+    match = _WEIGHT.fullmatch(text)
+    weight, rest = (float(match[1]), match[2]) if match else (1.0, text)
     return as_like(rest, sign * weight)

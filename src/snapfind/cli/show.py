@@ -1,4 +1,4 @@
-"""Commands that look up: show (one product) and facets (the values of a field)."""
+"""The commands `show` and `facets`."""
 
 from typing import Annotated, Any
 
@@ -15,18 +15,18 @@ __all__ = ["facets", "show"]
 
 
 def show(
-    shop: Place, product: Annotated[str, typer.Argument(metavar="ID", help="The product's id.")], json: Json = False
+    shop: Place, product: Annotated[str, typer.Argument(metavar="ID", help="Id of the product.")], json: Json = False
 ) -> None:
     """Show a product: its fields and its pictures."""
     with at(shop) as catalog:
-        found = catalog.get(product)
+        result = catalog.get(product)
     if json:
-        print_json(_as_json(found))
+        print_json(_as_json(result))
         return
     lines = [
-        (name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in _fields(found).items()
+        (name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in _fields(result).items()
     ]
-    lines += [("picture", f"{one.name}  {one.width} x {one.height}") for one in found.pictures]
+    lines += [("picture", f"{one.name}  {one.width} x {one.height}") for one in result.pictures]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         out.print(Text(one_line(name).ljust(width), style="bold"), Text(one_line(value)))
@@ -36,7 +36,7 @@ def facets(
     shop: Place,
     field: Annotated[str, typer.Argument(help="A field, such as category or brand.")],
     filter: Filter = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many values.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Number of values.")] = 20,
     json: Json = False,
 ) -> None:
     """Count the products of each value of a field, the most frequent value first."""

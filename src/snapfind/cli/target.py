@@ -1,4 +1,4 @@
-"""Where a verb works: in a folder, or at a running server with `--server URL`."""
+"""Target of a command: a catalog folder, or a running server with `--server URL`."""
 
 import os
 import re
@@ -15,43 +15,43 @@ if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
     from snapfind.client import Client
 
-__all__ = ["Place", "at", "at_server", "folder_of", "readable"]
+__all__ = ["Place", "at", "at_server", "decode_arguments", "folder_of"]
 
 Place = Annotated[
     str,
     typer.Argument(
         metavar="SHOP",
-        help="The catalogue's folder, such as shop.snap, or the address of a server.",
+        help="Folder of the catalog, such as shop.snap, or URL of a server.",
         show_default=False,
     ),
 ]
 _GROUPS = {"model"}
-_ANYWHERE = {"add", "search", "show", "facets", "export", "delete", "info", "mcp", *_GROUPS}
+_SERVER_COMMANDS = {"add", "search", "show", "facets", "export", "delete", "info", "mcp", *_GROUPS}
 
 
-def readable(words: Sequence[str]) -> list[str]:
-    """The words of a command line, decoded anew where the terminal has another encoding than Python took it for.
+def decode_arguments(words: Sequence[str]) -> list[str]:
+    """Decode arguments again if the encoding of the terminal differs from the one that Python assumed.
 
-    Bytes that could not be decoded come as halves of characters. Names of files stay as they are: the file system
-    takes their bytes. Other words are read as UTF-8, else as Latin-1.
+    Python passes bytes that it cannot decode as lone surrogates (PEP 383). Names of existing files stay unchanged,
+    because the file system needs their bytes. Other arguments are decoded as UTF-8, else as Latin-1.
 
     Args:
-        words: As `sys.argv` has them.
+        words: Arguments as in `sys.argv`.
 
     Returns:
-        Words without halves of characters, except names of files that exist.
+        Arguments without lone surrogates, except names of existing files.
     """
-    return [word if _is_whole(word) or os.path.lexists(word) else _decoded(word) for word in words]
+    return [word if _is_decoded(word) or os.path.lexists(word) else _decode(word) for word in words]
 
 
-def _is_whole(word: str) -> bool:
+def _is_decoded(word: str) -> bool:
     return word.isascii() or not re.search("[\ud800-\udfff]", word)
 
 
-def _decoded(word: str) -> str:
+def _decode(word: str) -> str:
     try:
         content = word.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # not of bytes: the verb refuses it
+    except UnicodeEncodeError:  # not from bytes: the command rejects it
         return word
     try:
         return content.decode()
@@ -60,7 +60,16 @@ def _decoded(word: str) -> str:
 
 
 def at_server(words: Sequence[str]) -> list[str]:
-    """The words of a command line with `--server URL` put where the folder would stand. Raises BadInput.
+    """Move the URL of `--server URL` to the position of the folder argument.
+
+    Args:
+        words: Command line arguments, beginning with the command.
+
+    Returns:
+        The arguments without `--server`.
+
+    Raises:
+        BadInput: The command does not work with a server.
 
     >>> at_server(["search", "photo.jpg", "--server", "http://127.0.0.1:8000"])
     ['search', 'http://127.0.0.1:8000', 'photo.jpg']
@@ -68,35 +77,39 @@ def at_server(words: Sequence[str]) -> list[str]:
     before = words[: words.index("--")] if "--" in words else words
     for place, word in enumerate(before):
         if word == "--server" and place + 1 < len(words):
-            return _put(words[place + 1], [*words[:place], *words[place + 2 :]])
+            return _insert_url(words[place + 1], [*words[:place], *words[place + 2 :]])
         if word.startswith("--server="):
-            return _put(word.removeprefix("--server="), [*words[:place], *words[place + 1 :]])
+            return _insert_url(word.removeprefix("--server="), [*words[:place], *words[place + 1 :]])
     return list(words)
 
 
-def _put(url: str, words: list[str]) -> list[str]:
-    if not words or words[0] not in _ANYWHERE:
-        raise BadInput(f"--server goes with {', '.join(sorted(_ANYWHERE))}; the others need the folder")
+def _insert_url(url: str, words: list[str]) -> list[str]:
+    if not words or words[0] not in _SERVER_COMMANDS:
+        raise BadInput(f"--server works with {', '.join(sorted(_SERVER_COMMANDS))}. Other commands need the folder.")
     after = 2 if words[0] in _GROUPS else 1
     return [*words[:after], url, *words[after:]]
 
 
 def at(shop: str, *, create: bool = False) -> "Catalog | Client":
-    """The catalogue in that folder, or the client of that server, whose key is in SNAPFIND_KEY."""
+    """Open the catalog in a folder, or connect to a server with the API key in SNAPFIND_KEY."""
     if shop.startswith(("http://", "https://")):
         return snapfind.Client(shop, os.environ.get("SNAPFIND_KEY", ""))
-    return snapfind.open(_no_address(shop), create=create)
+    return snapfind.open(_as_path(shop), create=create)
 
 
-def folder_of(shop: str, verb: str) -> Path:
-    """The folder, for what a server cannot do. Raises BadInput."""
+def folder_of(shop: str, command: str) -> Path:
+    """Return the folder for a command that a server cannot do.
+
+    Raises:
+        BadInput: The target is the URL of a server.
+    """
     if shop.startswith(("http://", "https://")):
-        raise BadInput(f"{verb} needs the folder of the catalogue; run it on the machine of the server")
-    return _no_address(shop)
+        raise BadInput(f"{command} needs the folder of the catalog. Run it on the machine of the server.")
+    return _as_path(shop)
 
 
-def _no_address(shop: str) -> Path:
-    """A folder; `localhost:8000` is none, unless it is there. Raises BadInput."""
+def _as_path(shop: str) -> Path:
+    """Return the path, or raise BadInput for an address without http://, such as `localhost:8000`."""
     if re.fullmatch(r"[\w.-]+:\d+/?", shop) and not Path(shop).exists():
-        raise BadInput(f"{shop} looks like the address of a server; write http://{shop}")
+        raise BadInput(f"{shop} looks like the address of a server. Use http://{shop}.")
     return Path(shop)

@@ -1,4 +1,4 @@
-"""The verbs that adapt a catalogue's encoder: from its pictures, labelled photos, clicks, or a larger encoder."""
+"""Commands that fine-tune the encoder of a catalog on its pictures, labeled photos, clicks, or a larger encoder."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ import snapfind
 from snapfind.catalog.catalog import Catalog
 from snapfind.cli.options import Shop
 from snapfind.cli.output import err, out, progress_bar
-from snapfind.cli.train_pretrain import pretrain, prompts, tell
-from snapfind.cli.train_session import lesson_of
+from snapfind.cli.train_pretrain import pretrain, print_epoch, prompts
+from snapfind.cli.train_session import open_session
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.queries import read_queries
 from snapfind.training.distributed import ranks
@@ -21,39 +21,45 @@ from snapfind.training.requirements import need_torch
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Learn a better encoder for a catalogue (extra learn).",
+    help="Train a better encoder for a catalog. Requires the extra `learn`.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 Photos = Annotated[
-    Path | None, typer.Option(metavar="TABLE", help="A CSV with picture and product: shoppers' photos, labelled.")
+    Path | None, typer.Option(metavar="TABLE", help="CSV of labeled photos with the columns picture and product.")
 ]
 
 
-Root = Annotated[Path | None, typer.Option(help="Folder that picture names of the table start from.")]
+Root = Annotated[Path | None, typer.Option(help="Folder that the picture paths of the table are relative to.")]
 Depth = Annotated[
     Literal["heads", "blocks"],
-    typer.Option(help="What learns: two heads on frozen features, or the last five blocks too."),
+    typer.Option(help="What to train: two heads on frozen features, or also the last five blocks."),
 ]
 Part = Annotated[
     float | None,
     typer.Option(
-        help="How far the weights move: 1 where no product comes later; by default .6, with heads 1.", min=0.1, max=1
+        help="Interpolation between pretrained (0) and fine-tuned (1) weights (WiSE-FT). Default: 0.6, or 1 for heads.",
+        min=0.1,
+        max=1,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Switch to the learnt model without asking.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Switch to the trained model without asking.")]
 
 
 @app.callback()
-def alone(context: typer.Context) -> None:
-    """Refuses to learn one catalogue in several processes. Raises BadInput."""
-    verb = context.invoked_subcommand
-    if verb != "pretrain":
-        with ranks("cpu") as place:
-            if place.count > 1:
-                raise BadInput(f"learn {verb} learns in one process; start it without torchrun")
+def require_one_process(context: typer.Context) -> None:
+    """Check that only `pretrain` runs in several processes.
+
+    Raises:
+        BadInput: Another command was started by torchrun with several ranks.
+    """
+    command = context.invoked_subcommand
+    if command != "pretrain":
+        with ranks("cpu") as group:
+            if group.count > 1:
+                raise BadInput(f"learn {command} runs in a single process. Start it without torchrun.")
 
 
 @app.command()
@@ -63,31 +69,35 @@ def catalogue(
     root: Root = None,
     depth: Annotated[
         Literal["heads", "blocks", "network"],
-        typer.Option(help="What learns: two heads on frozen features, the last five blocks too, or everything."),
+        typer.Option(
+            help="What to train: two heads on frozen features, also the last five blocks, or the whole network."
+        ),
     ] = "blocks",
-    minutes: Annotated[float, typer.Option(help="About how long it may take; 0 as long as it needs.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Approximate time budget in minutes. 0: no limit.")] = 0,
     part: Part = None,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Adapt the encoder to the catalogue: its pictures, and photos where there are any; interrupted, it goes on."""
+    """Fine-tune the encoder on the catalog's pictures and, if given, labeled photos. Resumes when interrupted."""
     need_torch()
     from dataclasses import replace
 
     from snapfind.training.methods.catalog_adaptation import adapt, within
 
-    with lesson_of(shop, photos, root) as lesson:
-        step = within(depth, minutes, lesson.shown, seed)
+    with open_session(shop, photos, root) as session:
+        step = within(depth, minutes, session.samples, seed)
         step = replace(step, part=part or step.part)
         command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
-        lesson.offer(
+        session.offer(
             lambda progress: adapt(
-                *(lesson.shown, lesson.work / depth, lesson.work),
+                session.samples,
+                session.work / depth,
+                session.work,
                 depth=depth,
                 step=step,
                 command=command,
                 progress=progress,
-                told=tell,
+                told=print_epoch,
             ),
             yes=yes,
         )
@@ -103,24 +113,26 @@ def identity(
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Make every product a class of its own, in three stages: contrast, prototypes, angles."""
+    """Train with one class per product: InfoNCE, then prototype softmax, then ArcFace."""
     need_torch()
     from snapfind.training.methods.catalog_adaptation import LADDER
     from snapfind.training.methods.identity import identify
 
     part = part or LADDER[depth].part
     command = f"snapfind learn identity --depth {depth} --part {part:g} --seed {seed}"
-    with lesson_of(shop, photos, root) as lesson:
-        folder = lesson.work / f"identity-{depth}"
-        lesson.offer(
+    with open_session(shop, photos, root) as session:
+        folder = session.work / f"identity-{depth}"
+        session.offer(
             lambda progress: identify(
-                *(lesson.shown, folder, lesson.work / f"views-{depth}"),
+                session.samples,
+                folder,
+                session.work / f"views-{depth}",
                 depth=depth,
                 part=part,
                 seed=seed,
                 command=command,
                 progress=progress,
-                told=tell,
+                told=print_epoch,
             ),
             yes=yes,
         )
@@ -128,26 +140,36 @@ def identity(
 
 @app.command()
 def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed = 0) -> None:
-    """Measure whether titles help photos to find products: patches of a picture, words of its title, one classifier."""
+    """Measure whether product titles improve photo search, with one classifier on image patches and title words.
+
+    The catalog and its model stay unchanged.
+    """
     need_torch()
     from dataclasses import replace
 
     from snapfind.training.methods.category_titles import PLAN, by_titles
 
-    with lesson_of(shop, photos, root) as lesson, progress_bar("looking") as progress:
-        titles = {product.id: product.title for product in lesson.opened.products()}
-        found = by_titles(
-            *(lesson.shown, [titles[product] for product in lesson.products], lesson.opened.model.text),
-            *(lesson.work / "categories", lesson.work / "views-patches"),
+    with open_session(shop, photos, root) as session, progress_bar("encoding") as progress:
+        titles = {product.id: product.title for product in session.opened.products()}
+        result = by_titles(
+            session.samples,
+            [titles[product] for product in session.products],
+            session.opened.model.text,
+            session.work / "categories",
+            session.work / "views-patches",
             plan=replace(PLAN, seed=seed),
             progress=progress,
-            told=tell,
+            told=print_epoch,
         )
-    rows = {"raw encoder": found.raw, "learnt, pictures alone": found.pictures, "learnt, and titles": found.titles}
-    out.print(f"recall@1 of {found.judged:,} photos that were held out")
+    rows = {
+        "pretrained": result.raw,
+        "trained on pictures": result.pictures,
+        "trained on pictures and titles": result.titles,
+    }
+    out.print(f"recall@1 on {result.judged:,} held-out photos")
     for name, value in rows.items():
         out.print(f"{value:.3f}  {name}")
-    out.print("searches stay as they are: products are indexed by their pictures, titles by words and dense text")
+    out.print("The catalog was not changed: search uses titles by BM25 and text embeddings.")
 
 
 @app.command()
@@ -155,29 +177,32 @@ def clicks(
     shop: Shop,
     photos: Photos = None,
     root: Root = None,
-    ids: Annotated[int, typer.Option(help="How many Virtual IDs; 0 one for every three products clicked.")] = 0,
+    ids: Annotated[int, typer.Option(help="Number of virtual ID classes. 0: one per three clicked products.")] = 0,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Learn from what shoppers clicked, as the event log has it; no session and no text is read."""
+    """Train on virtual IDs: classes of products that are clicked for the same photos in the event log."""
     need_torch("sklearn")
     from dataclasses import replace
 
     from snapfind.training.methods.clicks import PLAN, from_log, searches_of
 
-    with lesson_of(shop, photos, root) as lesson:
-        numbers = {product: number for number, product in enumerate(lesson.products)}
-        searches = searches_of(lesson.opened.events.read(), numbers)
+    with open_session(shop, photos, root) as session:
+        numbers = {product: number for number, product in enumerate(session.products)}
+        searches = searches_of(session.opened.events.read(), numbers)
         clicked = sum(len(search.clicked) for search in searches)
-        err.print(f"{len(searches):,} searches with {clicked:,} clicks on products that are still there")
-        lesson.offer(
+        err.print(f"{len(searches):,} searches with {clicked:,} clicks on products of the catalog")
+        session.offer(
             lambda progress: from_log(
-                *(lesson.shown, searches, lesson.work / "clicks", lesson.work / "views-heads"),
+                session.samples,
+                searches,
+                session.work / "clicks",
+                session.work / "views-heads",
                 plan=replace(PLAN, seed=seed),
                 count=ids,
                 command=f"snapfind learn clicks --ids {ids} --seed {seed}",
                 progress=progress,
-                told=tell,
+                told=print_epoch,
             ),
             yes=yes,
         )
@@ -186,14 +211,14 @@ def clicks(
 @app.command()
 def distill(
     shop: Shop,
-    teacher: Annotated[str, typer.Option(help="The larger encoder: lite2, or the folder of an artifact.")],
+    teacher: Annotated[str, typer.Option(help="Teacher encoder: lite2, or the folder of an artifact.")],
     photos: Photos = None,
     root: Root = None,
     depth: Depth = "heads",
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Teach the small encoder to see as a larger one does; labels of photos only judge."""
+    """Distill a larger encoder (teacher) into the small one. Labels of photos are used for validation only."""
     need_torch()
     from snapfind.encoders.image.efficientnet import Builtin
     from snapfind.training.methods.distillation import distill as teach
@@ -201,16 +226,19 @@ def distill(
 
     command = f"snapfind learn distill --teacher {teacher} --depth {depth} --seed {seed}"
     larger = Builtin.load(teacher)
-    with lesson_of(shop, photos, root) as lesson:
-        folder = lesson.work / f"distill-{depth}"
-        lesson.offer(
+    with open_session(shop, photos, root) as session:
+        folder = session.work / f"distill-{depth}"
+        session.offer(
             lambda progress: teach(
-                *(lesson.shown, larger, folder, lesson.work / f"views-{depth}"),
+                session.samples,
+                larger,
+                folder,
+                session.work / f"views-{depth}",
                 depth=depth,
                 step=within(depth, 0, seed),
                 command=command,
                 progress=progress,
-                told=tell,
+                told=print_epoch,
             ),
             yes=yes,
         )
@@ -220,43 +248,46 @@ def distill(
 def locked(
     shop: Shop,
     queries: Annotated[
-        Path, typer.Option(metavar="TABLE", help="A CSV with text and product: what shoppers typed, and meant.")
+        Path, typer.Option(metavar="TABLE", help="CSV of labeled text queries with the columns text and product.")
     ],
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Learn from titles how a text finds the picture of a product without one, where that serves the queries given."""
+    """Train a text-to-image space on titles (LiT), to find products without a title by text.
+
+    The text queries choose its weight against ConSE.
+    """
     need_torch()
     with snapfind.open(shop, create=False) as opened:
-        _bridge(opened, shop, queries, seed=seed, yes=yes)
+        _train_text_to_image(opened, shop, queries, seed=seed, yes=yes)
 
 
-def _bridge(opened: Catalog, shop: Path, table: Path, *, seed: int, yes: bool) -> None:
-    """Learns, shows both ways, and switches if that is wanted and anything was gained."""
+def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int, yes: bool) -> None:
+    """Train, print the metrics of both methods, and switch if the trained one is better and the user agrees."""
     from snapfind.training.methods.lit_titles import bridge_titles
 
-    asked, failed = read_queries(table)
-    for sentence in failed[:10]:
-        err.print(sentence, markup=False)
+    queries, failures = read_queries(table)
+    for failure in failures[:10]:
+        err.print(failure, markup=False)
     folder = opened.folder.path / "learn" / "locked"
-    typed = [(one.text, min(one.products)) for one in asked if one.text is not None]
-    with progress_bar("reading") as progress:
-        found = bridge_titles(opened, typed, folder, seed=seed, progress=progress)
+    labeled = [(query.text, min(query.products)) for query in queries if query.text is not None]
+    with progress_bar("encoding") as progress:
+        result = bridge_titles(opened, labeled, folder, seed=seed, progress=progress)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "recall@1", "recall@5", "mrr"):
         grid.add_column(column)
-    for name, own in (("ConSE", found.conse), (f"learnt, share {found.share:g}", found.learnt)):
-        grid.add_row(name, *(f"{value:.3f}" for value in (own.at_1, own.at_5, own.mrr)))
-    out.print(f"{found.queries:,} queries ask for pictures whose titles were left out, a fifth of {found.titles:,}")
+    for name, metrics in (("ConSE", result.conse), (f"LiT, weight {result.share:g}", result.learnt)):
+        grid.add_row(name, *(f"{value:.3f}" for value in (metrics.at_1, metrics.at_5, metrics.mrr)))
+    out.print(f"{result.queries:,} queries for products whose titles were held out (one fifth of {result.titles:,})")
     out.print(grid)
-    if not found.share:
-        out.print("ConSE alone serves them best: nothing was changed")
-    elif yes or (sys.stdin.isatty() and typer.confirm("let it answer from now on?", default=True)):
+    if not result.share:
+        out.print("ConSE alone is best on these queries. Nothing was changed.")
+    elif yes or (sys.stdin.isatty() and typer.confirm("Use it for text queries now?", default=True)):
         with progress_bar("building") as progress:
             name = opened.bridge(folder, progress=progress)
-        out.print(f"{name} finds products without a title; go back with: snapfind model bridge {shop} conse")
+        out.print(f"{name} now finds products without a title. Undo: snapfind model bridge {shop} conse")
     else:
-        out.print(f"nothing was changed; let it answer with: snapfind model bridge {shop} {folder}")
+        out.print(f"Nothing was changed. To use it: snapfind model bridge {shop} {folder}")
 
 
 app.command()(prompts)

@@ -1,4 +1,4 @@
-"""What every verb of learning does with a catalogue: gather before, build, show and offer the switch after."""
+"""Steps that all training commands share: collect samples, build the trained model, compare, offer the switch."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -23,83 +23,112 @@ if TYPE_CHECKING:
     from snapfind.training.adaptation_run import Adapted
     from snapfind.training.data.augmentation import Shown
 
-__all__ = ["Lesson", "lesson_of"]
+__all__ = ["TrainingSession", "open_session"]
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """An open catalogue, what there is to learn from, and the labelled photos by their files."""
+class TrainingSession:
+    """An open catalog and its training data.
+
+    Attributes:
+        opened: The catalog.
+        samples: Labeled photos, then pictures of the catalog, each with the index of its product in `products`.
+        products: Product ids.
+        photos: Files of the labeled photos in `samples`, in the same order.
+        labels: Query with the relevant products for each labeled photo.
+    """
 
     opened: Catalog
-    shown: "list[Shown]"
+    samples: "list[Shown]"
     products: list[str]
-    used: list[Path]
-    labelled: dict[Path, Asked]
+    photos: list[Path]
+    labels: dict[Path, Asked]
 
     @property
     def work(self) -> Path:
-        """Where maps, checkpoints and artifacts are kept."""
+        """Folder for feature caches, checkpoints and artifacts."""
         return self.opened.folder.path / "learn"
 
-    def offer(self, learn: "Callable[[Callable[[int, int], None]], Adapted]", *, yes: bool) -> None:
-        """Learns, then builds, shows and switches."""
-        with progress_bar("looking") as progress:
-            found = learn(progress)
-        held = {self.used[place] for place in found.held}
-        _offer(self.opened, found.folder, [one for photo, one in self.labelled.items() if photo in held], yes=yes)
+    def offer(self, train: "Callable[[Callable[[int, int], None]], Adapted]", *, yes: bool) -> None:
+        """Train, build the space of the trained model, compare it on held-out photos, and offer the switch.
+
+        Args:
+            train: Trains an encoder. Takes a progress callback (done, total).
+            yes: Switch without asking.
+        """
+        with progress_bar("encoding") as progress:
+            result = train(progress)
+        held_out = {self.photos[index] for index in result.held}
+        queries = [query for photo, query in self.labels.items() if photo in held_out]
+        _offer(self.opened, result.folder, queries, yes=yes)
 
 
 @contextmanager
-def lesson_of(shop: Path, photos: Path | None, root: Path | None) -> Iterator[Lesson]:
-    """Opens the catalogue and gathers its pictures and the labelled photos. Raises BadInput, NotFound."""
+def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator[TrainingSession]:
+    """Open a catalog and collect its pictures and the labeled photos.
+
+    Args:
+        shop: Folder of the catalog.
+        photos: CSV of labeled photos with the columns picture and product, or None.
+        root: Folder that the picture paths of the CSV are relative to. None: the folder of the CSV.
+
+    Yields:
+        The session. The catalog is closed at the end of the block.
+
+    Raises:
+        BadInput: The table cannot be read, or the active model cannot be trained.
+        NotFound: There is no catalog in the folder.
+    """
     from snapfind.training.data.samples import gather
 
-    asked, failed = read_queries(photos, root) if photos else ([], [])
-    labelled = {one.photo: one for one in asked if one.photo is not None}
+    queries, failures = read_queries(photos, root) if photos else ([], [])
+    labels = {query.photo: query for query in queries if query.photo is not None}
     with snapfind.open(shop, create=False) as opened:
-        _teachable(opened)
-        shown, products, used = gather(opened, [(photo, min(one.products)) for photo, one in labelled.items()])
-        err.print(f"{len(used)} of {len(asked) + len(failed)} photos can be used; {len(opened)} products")
-        for sentence in failed[:10]:
-            err.print(sentence, markup=False)
-        yield Lesson(opened, shown, products, used, labelled)
+        _check_trainable(opened)
+        samples, products, used = gather(opened, [(photo, min(query.products)) for photo, query in labels.items()])
+        err.print(
+            f"{len(used)} of {len(queries) + len(failures)} photos are usable. The catalog has {len(opened)} products."
+        )
+        for failure in failures[:10]:
+            err.print(failure, markup=False)
+        yield TrainingSession(opened, samples, products, used, labels)
 
 
-def _teachable(opened: Catalog) -> None:
-    """Says where learning begins. Raises BadInput where a model answers that is none of ours."""
+def _check_trainable(opened: Catalog) -> None:
+    """Raise BadInput if the active model is a converted one. Print where training starts if it is quantized."""
     active = opened.info()["model"]
     entry = opened.folder.manifest.models[active]
     if entry.precision == "int8":
         err.print(
-            f"{active} is in 8 bits: learning begins at the shipped network in full precision; put what was learnt into"
-            f" 8 bits with: snapfind model quantise {opened.folder.path}"
+            f"{active} is quantized to int8. Training starts from the pretrained network in full precision. To quantize"
+            f" the trained model: snapfind model quantise {opened.folder.path}"
         )
     if entry.kind == "converted":
         raise BadInput(
-            f"{active} is your own model, which is adapted to the catalogue by: snapfind model fit; learning teaches"
-            " the shipped network, so switch to a model of that first"
+            f"{active} is a converted model, which cannot be fine-tuned. Adapt it with `snapfind model fit`, or switch"
+            " to a model of the pretrained network first."
         )
 
 
-def _offer(opened: Catalog, artifact: Path, held: list[Asked], *, yes: bool) -> None:
-    """Builds the new space beside the old one, shows what it changes, and switches if that is wanted."""
-    before, old = (run(opened, held)[0], opened.info()["model"])
+def _offer(opened: Catalog, artifact: Path, held_out: list[Asked], *, yes: bool) -> None:
+    """Build the new space, print the metrics before and after, and switch if the user agrees."""
+    before, old = run(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:
         name = opened.adopt(artifact, progress=progress)
-    after = run(opened, held, model=name)[0]
-    if held:
+    after = run(opened, held_out, model=name)[0]
+    if held_out:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
-        out.print("no photo was held out, so nothing tells how shoppers' photos fare; measure with: snapfind eval")
-    if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"let {name} answer from now on?", default=True)):
+        out.print("No photo was held out, so recall on shoppers' photos is unknown. Measure it with: snapfind eval")
+    if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"Switch to {name}?", default=True)):
         opened.switch(name)
-        out.print(f"{name} answers now; go back with: snapfind model rollback SHOP")
+        out.print(f"{name} is active. Undo: snapfind model rollback SHOP")
     else:
-        out.print(f"{name} is built; let it answer with: snapfind model switch SHOP {name}")
+        out.print(f"{name} is built. To use it: snapfind model switch SHOP {name}")
 
 
 def _print(before: Report, after: Report) -> None:
-    """Both runs and their difference, on photos that nothing was learnt from."""
+    """Print the metrics of both models on held-out photos, and the paired differences."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "before", "after", "difference", "p"):
         grid.add_column(name)
@@ -107,5 +136,5 @@ def _print(before: Report, after: Report) -> None:
     for name in METRICS:
         change = changes[name]
         grid.add_row(name, str(old[name]), str(new[name]), f"{change.mean:+.3f}", f"{change.p:.3f}")
-    out.print(f"{len(before.answered):,} photos that were held out; means with 95 % bootstrap intervals")
+    out.print(f"{len(before.answered):,} held-out photos. Means with 95% bootstrap confidence intervals.")
     out.print(grid)

@@ -1,4 +1,4 @@
-"""A table or a folder of this machine, in pieces that one request can carry."""
+"""Split a local table or folder into batches for single requests."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,14 +9,22 @@ from snapfind.core.types import Product
 
 __all__ = ["batches"]
 
-_PRODUCTS, _PICTURES, _BYTES = 50, 16, 16 * 2**20  # in one request; far below what a server takes
-_MOST_EACH = 32 * 2**20
+_PRODUCTS, _PICTURES, _BYTES = 50, 16, 16 * 2**20  # per request, far below the limits of a server
+_MAX_PICTURE_BYTES = 32 * 2**20
 
 Batch = list[tuple[Product, Mapping[str, bytes]]]
 
 
 def batches(source: Source) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
-    """`(rows read, rows in all, products with their pictures, what failed)`, until the source is read."""
+    """Iterate over batches of a source.
+
+    Args:
+        source: An opened table or folder.
+
+    Yields:
+        Rows read so far, total number of rows, products with their pictures by name, and failures since the last
+        batch.
+    """
     batch: dict[str, tuple[Product, dict[str, bytes]]] = {}
     failures: list[Failure] = []
     done = size = 0
@@ -25,7 +33,7 @@ def batches(source: Source) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
             failures.append(entry)
             continue
         try:
-            content, _ = read_bytes(entry, _MOST_EACH)
+            content, _ = read_bytes(entry, _MAX_PICTURE_BYTES)
         except BadPicture as error:
             failures.append(Failure(entry.product.id, error.code, entry.picture, error.message))
             continue
@@ -38,6 +46,6 @@ def batches(source: Source) -> Iterator[tuple[int, int, Batch, list[Failure]]]:
 
 
 def _is_full(batch: Mapping[str, tuple[Product, Mapping[str, bytes]]], entry: Item, size: int) -> bool:
-    own = len(batch[entry.product.id][1]) if entry.product.id in batch else 0
+    count = len(batch[entry.product.id][1]) if entry.product.id in batch else 0
     new = entry.product.id not in batch
-    return bool(batch) and (size > _BYTES or own >= _PICTURES or (new and len(batch) >= _PRODUCTS))
+    return bool(batch) and (size > _BYTES or count >= _PICTURES or (new and len(batch) >= _PRODUCTS))

@@ -1,4 +1,4 @@
-"""The verbs of a catalogue, asked of a server."""
+"""HTTP client with the methods of `Catalog`."""
 
 import json
 import time
@@ -28,7 +28,9 @@ Progress = Callable[[int, int], None]
 
 
 class Client:
-    """A running `snapfind serve`, with the verbs of `Catalog`. Raises what the library raises, and NotReady.
+    """Client of a running `snapfind serve`, with the methods of `Catalog`.
+
+    Methods raise the same errors as those of `Catalog`, and NotReady if the server cannot be reached.
 
     >>> shop = snapfind.Client("http://127.0.0.1:8000", key="sf_…")
     >>> answer = shop.search("photo.jpg", filter="price < 50", session="anna")
@@ -36,10 +38,10 @@ class Client:
     """
 
     def __init__(self, url: str, key: str = "", *, timeout: float = 60.0, retries: int = 3) -> None:
-        self._ask = Transport(url, key, timeout, retries)
+        self._transport = Transport(url, key, timeout, retries)
         self.settings = Settings()
 
-    # ── asking ───────────────────────────────────────────────────────────────────
+    # ── reading ───────────────────────────────────────────────────────────────────
 
     def search(
         self,
@@ -55,99 +57,109 @@ class Client:
         recent: Sequence[str] = (),
         session: str = "",
     ) -> ServedAnswer:
-        """Products for a photo, a text, a Like, several Likes, or a Query; as `Catalog.search`."""
+        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`."""
         query = as_query(wanted, filter, box, regions, category)
         query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
         body = query_json(query) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset
-        answer = answer_of(self._ask.ask("POST", "/v1/search", json=body | ({"session": session} if session else {})))
+        answer = answer_of(
+            self._transport.request_json("POST", "/v1/search", json=body | ({"session": session} if session else {}))
+        )
         groups = tuple(replace(group, hits=group.hits[offset:]) for group in answer.groups)
         return replace(answer, hits=answer.hits[offset:], groups=groups) if offset else answer
 
     def regions(self, photo: Any) -> tuple[Region, ...]:
-        """The candidate objects of a photo, best first."""
-        found = self._ask.ask("POST", "/v1/regions", json={"photo": base64_of(photo)})["regions"]
+        """Detect candidate objects in a photo, best first."""
+        found = self._transport.request_json("POST", "/v1/regions", json={"photo": base64_of(photo)})["regions"]
         return tuple(Region(Box(*region["box"]), region["score"]) for region in found)
 
     def compare(self, photo_a: Any, photo_b: Any) -> float:
-        """Probability 0..1 that two photos show the same product."""
+        """Return the probability 0..1 that two photos show the same product."""
         sides = {name: {"photo": base64_of(photo)} for name, photo in (("a", photo_a), ("b", photo_b))}
-        return float(self._ask.ask("POST", "/v1/compare", json=sides)["score"])
+        return float(self._transport.request_json("POST", "/v1/compare", json=sides)["score"])
 
     def get(self, product: str) -> Product:
-        """A product with all its pictures. Raises NotFound."""
-        return product_of(self._ask.ask("GET", _path(product))["product"])
+        """Get a product with all its pictures.
+
+        Raises:
+            NotFound: There is no such product.
+        """
+        return product_of(self._transport.request_json("GET", _product_path(product))["product"])
 
     def products(self, *, filter: str | None = None) -> Iterator[Product]:
-        """Every product, or those that fit a filter, in a stable order."""
-        asked: dict[str, Any] = {"limit": 500} | ({"filter": filter} if filter else {})
+        """Iterate over all products, or those that match a filter, in a stable order."""
+        params: dict[str, Any] = {"limit": 500} | ({"filter": filter} if filter else {})
         while True:
-            page = self._ask.ask("GET", "/v1/products", params=asked)
+            page = self._transport.request_json("GET", "/v1/products", params=params)
             yield from (product_of(product) for product in page["products"])
             if page["next"] is None:
                 return
-            asked["cursor"] = page["next"]
+            params["cursor"] = page["next"]
 
     def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
-        """Values of a field and the number of products that have each."""
-        asked = {"limit": limit} | ({"filter": filter} if filter else {})
-        found = self._ask.ask("GET", f"/v1/facets/{_part(name, 'field')}", params=asked)["values"]
+        """Count the products of each value of a field."""
+        params = {"limit": limit} | ({"filter": filter} if filter else {})
+        found = self._transport.request_json("GET", f"/v1/facets/{_quote_part(name, 'field')}", params=params)["values"]
         return [(one["value"], one["count"]) for one in found]
 
     def picture(self, product: str, name: str) -> bytes:
-        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+        """Get the stored copy of a picture, as JPEG bytes without metadata.
+
+        Raises:
+            NotFound: The product has no such picture.
+        """
         try:
-            return self._ask.raw("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
-        except NotFound:  # older catalogs keep absolute paths as names, and servers do not show them
-            shown = self._ask.ask("GET", _path(product))["product"]["pictures"]
-            found = next((one for one in shown if one["name"] == name), None)
-            if found is None:
+            return self._transport.request("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
+        except NotFound:  # older catalogs have absolute paths as names, which servers do not expose
+            pictures = self._transport.request_json("GET", _product_path(product))["product"]["pictures"]
+            match = next((one for one in pictures if one["name"] == name), None)
+            if match is None:
                 raise NotFound(f"no picture {name!r} of product {product!r}") from None
-            return self._ask.raw("GET", f"/v1/pictures/{found['id']}.jpg").content
+            return self._transport.request("GET", f"/v1/pictures/{match['id']}.jpg").content
 
     def info(self) -> dict[str, Any]:
-        """Counts, model, fields; with the key of an admin also the models."""
-        found = self._ask.ask("GET", "/v1/info")
+        """Get counts, model and fields. With the scope admin also the models."""
+        found = self._transport.request_json("GET", "/v1/info")
         info = {name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")}
-        return info | {"path": self._ask.url, "schema": found["fields"], **self._models()}
+        return info | {"path": self._transport.url, "schema": found["fields"], **self._models()}
 
     def _models(self) -> dict[str, Any]:
         try:
-            found = self._ask.ask("GET", "/v1/models")
+            found = self._transport.request_json("GET", "/v1/models")
         except Forbidden:
             return {"previous": "", "models": {}}
         return {"previous": found["previous"], "models": {model.pop("id"): model for model in found["models"]}}
 
     @property
     def schema(self) -> dict[str, Kind]:
-        """The shop's own attributes and their kinds."""
-        fields: dict[str, Kind] = self._ask.ask("GET", "/v1/info")["fields"]
+        """The shop's own attributes and their types."""
+        fields: dict[str, Kind] = self._transport.request_json("GET", "/v1/info")["fields"]
         return {name: kind for name, kind in fields.items() if name not in FIXED}
 
     def _default_limit(self) -> int:
-        return int(self._ask.ask("GET", "/v1/info")["limits"]["limit"])
+        return int(self._transport.request_json("GET", "/v1/info")["limits"]["limit"])
 
     def __len__(self) -> int:
-        """Number of products."""
+        """Return the number of products."""
         return int(self.info()["products"])
 
     def __bool__(self) -> bool:
-        """True, with or without products, and without a request: `if client` asks whether there is one."""
+        """Return True, also for an empty catalog and without a request."""
         return True
 
-    # ── changing ─────────────────────────────────────────────────────────────────
+    # ── writing ─────────────────────────────────────────────────────────────────
 
-    def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
-        """Upsert products, each with the bytes of its pictures by name; as `Catalog.put`."""
+    def put(self, items: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
+        """Add or update products, each with the bytes of its pictures by name, as `Catalog.put`."""
         products = [
             {"id": product.id}
             | {name: field_json(name, getattr(product, name)) for name in FIXED}
             | {"attributes": {name: plain_json(value) for name, value in product.attributes.items()}}
             | {"pictures": [{"name": name, "content": base64_of(file)} for name, file in pictures.items()]}
-            for product, pictures in given
+            for product, pictures in items
         ]
-        found = self._ask.ask("POST", "/v1/products", json={"products": products})
+        found = self._transport.request_json("POST", "/v1/products", json={"products": products})
         counts = {name: found[name] for name in ("added", "changed", "updated", "unchanged")}
         failures = [Failure(**failure) for failure in found["failures"]]
         return AddReport(**counts, failures=failures, notes=list(found.get("notes", ())))
@@ -162,28 +174,39 @@ class Client:
         folders: Folders = "product",
         progress: Progress | None = None,
     ) -> AddReport:
-        """Send a table or a folder of this machine, some products at a time; run again, it goes on.
+        """Send a local table or folder in batches. An interrupted call can be repeated.
 
-        `columns`, `kinds` and `folders` as in `Catalog.add`, but a kind that the server has stays. A request that fails
-        is listed for its products, the rest goes on. Raises BadInput, NotReady.
+        Args:
+            source: Table or folder on this machine.
+            root: Folder that picture paths of the table are relative to. Default: the folder of the table.
+            columns: As in `Catalog.add`.
+            kinds: As in `Catalog.add`. Types that the server already has cannot be changed.
+            folders: As in `Catalog.add`.
+            progress: Called with (done, total).
+
+        Returns:
+            Counts and failures. If a batch is rejected, its products are listed as failures and the rest continues.
+
+        Raises:
+            BadInput: The source cannot be read, or a type differs from the server's.
+            NotReady: The server cannot be reached.
         """
-        begin, report = time.monotonic(), AddReport()
-        within = Path(root) if root else None
-        found = open_source(
+        start, report = time.monotonic(), AddReport()
+        opened = open_source(
             Path(source),
             known := self.schema,
-            within,
+            Path(root) if root else None,
             columns=columns,
             kinds=kinds,
             folders=folders,
             fetching=Fetching.of(Settings(), patient=True),
         )
-        if fixed := [name for name, kind in found.schema.items() if known.get(name, kind) != kind]:
+        if conflicts := [name for name, kind in opened.schema.items() if known.get(name, kind) != kind]:
             raise BadInput(
-                f"the server has {fixed[0]!r} as {known[fixed[0]]}; change that where the catalogue is: snapfind add",
+                f"{conflicts[0]!r} has the type {known[conflicts[0]]} on the server; change it there: snapfind add",
                 field="column",
             )
-        for done, total, batch, failures in batches(found):
+        for done, total, batch, failures in batches(opened):
             report.failures += failures
             try:
                 sent = self.put(batch) if batch else AddReport()
@@ -195,96 +218,129 @@ class Client:
             report.notes += (note for note in sent.notes if note not in report.notes)
             if progress:
                 progress(done, total)
-        report.notes[:0] = found.notes
-        report.seconds = time.monotonic() - begin
+        report.notes[:0] = opened.notes
+        report.seconds = time.monotonic() - start
         return report
 
     def update(self, product: str, changes: Mapping[str, Any]) -> Product:
-        """Set some fields of a product anew (`None` empties one). Raises NotFound."""
+        """Update some fields of a product. `None` clears a field.
+
+        Raises:
+            NotFound: There is no such product.
+        """
         body = {name: field_json(name, value) for name, value in changes.items() if name in FIXED}
         body["attributes"] = {name: plain_json(value) for name, value in changes.items() if name not in FIXED}
-        return product_of(self._ask.ask("PATCH", _path(product), json=body)["product"])
+        return product_of(self._transport.request_json("PATCH", _product_path(product), json=body)["product"])
 
     def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
-        """Remove products by id or by filter; returns how many pictures went. Raises BadInput when neither is given."""
+        """Delete products by id or by filter.
+
+        Returns:
+            Number of deleted pictures.
+
+        Raises:
+            BadInput: Neither ids nor a filter are given, or both.
+        """
         if bool(products) == bool(filter):
-            raise BadInput("give product ids or a filter: one of the two says what to delete")
+            raise BadInput("give either product ids or a filter")
         if filter:
-            return int(self._ask.ask("DELETE", "/v1/products", params={"filter": filter})["deleted"])
-        gone = 0
+            return int(self._transport.request_json("DELETE", "/v1/products", params={"filter": filter})["deleted"])
+        deleted = 0
         for product in products:
             try:
-                gone += self._ask.ask("DELETE", _path(product))["deleted"]
+                deleted += self._transport.request_json("DELETE", _product_path(product))["deleted"]
             except SnapfindError as error:
                 if error.http_status != 404:
                     raise
-        return gone
+        return deleted
 
     def record(self, events: Sequence[Event]) -> int:
-        """Tell what shoppers did; returns how many events were new."""
-        return int(self._ask.ask("POST", "/v1/events", json={"events": [_event(one) for one in events]})["stored"])
+        """Store events. Returns the number of new events."""
+        return int(
+            self._transport.request_json("POST", "/v1/events", json={"events": [_event_json(one) for one in events]})[
+                "stored"
+            ]
+        )
 
-    # ── long work ────────────────────────────────────────────────────────────────
+    # ── jobs ────────────────────────────────────────────────────────────────
 
     def fit(self, *, kept: bool = False, progress: Progress | None = None) -> str:
-        """Fit the encoder to the catalogue's pictures, and to the photos that searches `kept`, and switch.
+        """Fit an adapter to the catalog's pictures, and switch to it.
 
-        Returns the model's name.
+        Args:
+            kept: Also use stored query photos.
+            progress: Called with (done, total).
+
+        Returns:
+            Name of the model.
         """
-        job = self._wait(self._ask.ask("POST", "/v1/models/fit", json={"kept": kept}), progress)
+        job = self._wait(self._transport.request_json("POST", "/v1/models/fit", json={"kept": kept}), progress)
         return str(job["report"]["model"])
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
-        """Build the space of another encoder beside the active one; returns the model's name."""
-        job = self._wait(self._ask.ask("POST", "/v1/models/build", json={"encoder": encoder}), progress)
+        """Build the space of another encoder beside the active one. Returns the name of the model."""
+        job = self._wait(self._transport.request_json("POST", "/v1/models/build", json={"encoder": encoder}), progress)
         return str(job["report"]["model"])
 
     def use(self, artifact: str, *, progress: Progress | None = None) -> str:
-        """Use an artifact of the server's folder of models, by its name there; returns the model's name."""
-        job = self._wait(self._ask.ask("POST", "/v1/models/use", json={"artifact": artifact}), progress)
+        """Use an artifact in the server's folder of models. Returns the name of the model."""
+        job = self._wait(self._transport.request_json("POST", "/v1/models/use", json={"artifact": artifact}), progress)
         return str(job["report"]["model"])
 
     def switch(self, model: str) -> None:
-        """Let another built model answer. Raises NotFound."""
-        self._ask.ask("POST", "/v1/models/switch", json={"model": model})
+        """Make another built model the active one.
+
+        Raises:
+            NotFound: There is no such model.
+        """
+        self._transport.request_json("POST", "/v1/models/switch", json={"model": model})
 
     def rollback(self) -> str:
-        """Switch back to the model before; returns its name. Raises NotFound."""
-        return str(self._ask.ask("POST", "/v1/models/rollback")["active"])
+        """Switch back to the previous model. Returns its name.
+
+        Raises:
+            NotFound: There is no previous model.
+        """
+        return str(self._transport.request_json("POST", "/v1/models/rollback")["active"])
 
     def try_out(self, model: str | None, share: float = 0.1) -> None:
-        """Let a built model answer a share of the photo searches beside the active one; None ends the trial."""
-        self._ask.ask("POST", "/v1/models/trial", json={"model": model, "share": share})
+        """Start an interleaving experiment in a fraction `share` of the photo searches. None stops it."""
+        self._transport.request_json("POST", "/v1/models/trial", json={"model": model, "share": share})
 
     def drop(self, model: str) -> None:
-        """Remove a model and its vectors. Raises NotFound, BadInput."""
-        self._ask.ask("DELETE", "/v1/models", params={"model": model})
+        """Delete a model and its vectors.
+
+        Raises:
+            NotFound: There is no such model.
+            BadInput: The model is active or in an experiment.
+        """
+        self._transport.request_json("DELETE", "/v1/models", params={"model": model})
 
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
-        """One row for each picture, in the columns that `add` reads."""
-        started = self._ask.ask("POST", "/v1/exports", json={"filter": filter, "vectors": vectors})
+        """Iterate over rows of an export, one per picture, in the columns that `add` reads."""
+        started = self._transport.request_json("POST", "/v1/exports", json={"filter": filter, "vectors": vectors})
         job = self._wait(started, None)
-        for line in self._ask.raw("GET", f"/v1/jobs/{job['id']}/file").content.splitlines():
+        for line in self._transport.request("GET", f"/v1/jobs/{job['id']}/file").content.splitlines():
             yield json.loads(line)
 
     def _wait(self, reply: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
-        """The job when it is over. Raises the error that it failed with."""
+        """Wait for a job and return it. Raise the error of a failed one."""
         pause = 0.05
         while True:
-            job: dict[str, Any] = self._ask.ask("GET", f"/v1/jobs/{reply['job']['id']}")["job"]
+            job: dict[str, Any] = self._transport.request_json("GET", f"/v1/jobs/{reply['job']['id']}")["job"]
             if progress and job["total"]:
                 progress(job["done"], job["total"])
             if job["state"] == "done":
                 return job
             if job["state"] in {"failed", "cancelled"}:
-                told = job["error"] or {"code": "cancelled", "message": "the job was cancelled"}
-                raise SnapfindError(told["message"], code=told["code"])
+                error = job["error"] or {"code": "cancelled", "message": "the job was cancelled"}
+                raise SnapfindError(error["message"], code=error["code"])
             time.sleep(pause)
             pause = min(1.0, pause * 1.5)
 
     def close(self) -> None:
-        """Close the connections; closing twice is harmless."""
-        self._ask.close()
+        """Close the connections. May be called twice."""
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -295,20 +351,20 @@ class Client:
         self.close()
 
 
-def _path(product: str) -> str:
-    return f"/v1/products/{_part(product, 'product')}"
+def _product_path(product: str) -> str:
+    return f"/v1/products/{_quote_part(product, 'product')}"
 
 
-def _part(text: str, field: str) -> str:
-    """A text as a part of an address. Raises BadInput."""
+def _quote_part(text: str, field: str) -> str:
+    """Percent-encode a text as one part of a path."""
     check_characters(text, field)
     return quote(text, safe="")
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event_json(event: Event) -> dict[str, Any]:
     texts, numbers = "search session product category space arm id", "position propensity score quantity amount"
-    given = {name: value for name in texts.split() if (value := getattr(event, name))}
-    given |= {name: value for name in numbers.split() if (value := getattr(event, name)) is not None}
+    fields = {name: value for name in texts.split() if (value := getattr(event, name))}
+    fields |= {name: value for name in numbers.split() if (value := getattr(event, name)) is not None}
     boxes = {"box": event.box, "before": event.before}
-    given |= {name: box.as_tuple() if isinstance(box, Box) else box for name, box in boxes.items() if box is not None}
-    return {"kind": event.kind, "at": event.at.isoformat(), **given}
+    fields |= {name: box.as_tuple() if isinstance(box, Box) else box for name, box in boxes.items() if box is not None}
+    return {"kind": event.kind, "at": event.at.isoformat(), **fields}

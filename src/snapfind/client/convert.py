@@ -1,4 +1,4 @@
-"""JSON of the server as the library's values, and queries as JSON."""
+"""Convert JSON of the server to value types, and queries to JSON."""
 
 import base64
 import io
@@ -28,40 +28,44 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ServedAnswer(Answer):
-    """An answer with what events about it need: the `id` of the search."""
+    """An answer of a server. `id` is the id of the search, which events refer to."""
 
     id: str = ""
 
 
-def answer_of(found: dict[str, Any]) -> ServedAnswer:
-    """The reply to a search."""
+def answer_of(reply: dict[str, Any]) -> ServedAnswer:
+    """Convert the reply to a search."""
     return ServedAnswer(
-        hits=tuple(_hit(hit) for hit in found["hits"]),
-        timings=found["timings"],
-        box=_box(found["box"]),
-        regions=tuple(_region(region) for region in found["regions"]),
-        categories=tuple(CategoryGuess(**guess) for guess in found["categories"]),
+        hits=tuple(_hit(hit) for hit in reply["hits"]),
+        timings=reply["timings"],
+        box=_box(reply["box"]),
+        regions=tuple(_region(region) for region in reply["regions"]),
+        categories=tuple(CategoryGuess(**guess) for guess in reply["categories"]),
         groups=tuple(
-            Group(_region(group["region"]), tuple(_hit(hit) for hit in group["hits"])) for group in found["groups"]
+            Group(_region(group["region"]), tuple(_hit(hit) for hit in group["hits"])) for group in reply["groups"]
         ),
-        id=found["request_id"],
-        space=found["space"],
+        id=reply["request_id"],
+        space=reply["space"],
     )
 
 
-def product_of(found: dict[str, Any]) -> Product:
-    """A product; dates stay the texts that JSON has."""
-    fixed = {name: found[name] for name in ("id", "title", "price", "brand", "category", "description")}
+def product_of(reply: dict[str, Any]) -> Product:
+    """Convert a product. Dates stay ISO 8601 texts."""
+    fixed = {name: reply[name] for name in ("id", "title", "price", "brand", "category", "description")}
     attributes = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in found["attributes"].items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in reply["attributes"].items()
     }
-    return Product(**fixed, attributes=attributes, pictures=tuple(_picture(one) for one in found["pictures"]))
+    return Product(**fixed, attributes=attributes, pictures=tuple(_picture(one) for one in reply["pictures"]))
 
 
 def query_json(query: Query) -> dict[str, Any]:
-    """A query as the body of a search. Raises BadQuery for a photo that is marked: a server takes products only."""
+    """Convert a query to the body of a search.
+
+    Raises:
+        BadQuery: A photo is marked. Servers accept marked products only.
+    """
     if any(mark.product is None for mark in query.marked):
-        raise BadQuery("a server takes products as marks, not photos; give ids", field="marked")
+        raise BadQuery("a server accepts only product ids as marks, not photos", field="marked")
     body: dict[str, Any] = {
         "likes": [like_json(like) for like in query.likes],
         "regions": query.regions,
@@ -74,7 +78,7 @@ def query_json(query: Query) -> dict[str, Any]:
 
 
 def like_json(like: Like) -> dict[str, Any]:
-    """One ingredient; a photo as base64."""
+    """Convert a query term. Photos are base64-encoded."""
     body: dict[str, Any] = {"weight": like.weight}
     if like.photo is not None:
         body["photo"] = base64_of(like.photo)
@@ -86,12 +90,16 @@ def like_json(like: Like) -> dict[str, Any]:
 
 
 def base64_of(photo: Any) -> str:
-    """A photo (path, bytes, PIL image) as base64 of a file. Raises BadPicture."""
+    """Encode a photo (path, bytes, PIL image) in base64.
+
+    Raises:
+        BadPicture: The file cannot be read.
+    """
     if isinstance(photo, Image.Image):
-        written = io.BytesIO()
-        # with its transparency: the server chooses the ground that the product shows on
-        photo.convert("RGBA" if photo.has_transparency_data else "RGB").save(written, "PNG")
-        photo = written.getvalue()
+        buffer = io.BytesIO()
+        # keep transparency: the server chooses the background color
+        photo.convert("RGBA" if photo.has_transparency_data else "RGB").save(buffer, "PNG")
+        photo = buffer.getvalue()
     if not isinstance(photo, bytes):
         try:
             photo = Path(photo).read_bytes()
@@ -101,39 +109,43 @@ def base64_of(photo: Any) -> str:
 
 
 def plain_json(value: Any) -> Any:
-    """A value of an attribute as JSON has it, whatever library it comes from. Raises BadInput for bytes."""
+    """Convert the value of an attribute to JSON, including values of NumPy and pandas.
+
+    Raises:
+        BadInput: The value is bytes.
+    """
     value = plain(value)
     if isinstance(value, bytes):
-        raise BadInput("an attribute cannot hold bytes; give a text")
+        raise BadInput("an attribute cannot be bytes; use a text")
     if isinstance(value, (list, dict)):
         return [text for item in value if (text := text_of(item))] if isinstance(value, list) else text_of(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
 def field_json(name: str, value: Any) -> Any:
-    """A built-in field as JSON has it."""
+    """Convert the value of a built-in field to JSON."""
     if value is None or FIXED[name] == "number":
         return plain(value)
     return text_of(value)
 
 
-def _hit(found: dict[str, Any]) -> Hit:
+def _hit(reply: dict[str, Any]) -> Hit:
     return Hit(
-        product=product_of(found["product"]),
-        picture=_picture(found["picture"]),
-        score=found["score"],
-        verdict=found["verdict"],
-        box=_box(found["box"]),
-        parts=found["parts"],
+        product=product_of(reply["product"]),
+        picture=_picture(reply["picture"]),
+        score=reply["score"],
+        verdict=reply["verdict"],
+        box=_box(reply["box"]),
+        parts=reply["parts"],
     )
 
 
-def _picture(found: dict[str, Any]) -> Picture:
-    return Picture(found["name"], width=found["width"], height=found["height"], box=_box(found["box"]))
+def _picture(reply: dict[str, Any]) -> Picture:
+    return Picture(reply["name"], width=reply["width"], height=reply["height"], box=_box(reply["box"]))
 
 
-def _region(found: dict[str, Any]) -> Region:
-    return Region(Box(*found["box"]), found["score"])
+def _region(reply: dict[str, Any]) -> Region:
+    return Region(Box(*reply["box"]), reply["score"])
 
 
 def _box(sides: list[float] | None) -> Box | None:

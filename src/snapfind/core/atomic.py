@@ -1,4 +1,4 @@
-"""A folder that is written whole or not at all; a full disk in one sentence."""
+"""Atomic writes of folders, and conversion of write errors to NoRoom."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,21 +14,35 @@ __all__ = ["room_for", "whole"]
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """What cannot be written in the block is NoRoom; a file that is gone is told as it is."""
+    """Convert write errors in the block to NoRoom.
+
+    Args:
+        path: The file or folder that is written, for the message.
+
+    Raises:
+        NoRoom: Writing failed. FileNotFoundError passes unchanged.
+    """
     try:
         yield
     except FileNotFoundError:
         raise
     except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise NoRoom(f"{path} cannot be written: {why}; free some space") from error
+        reason = getattr(error, "strerror", None) or error
+        raise NoRoom(f"{path} cannot be written: {reason}; free some space") from error
 
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """An empty draft beside `folder`, which takes its place when the block ends well and is gone otherwise.
+    """Write a folder atomically.
 
-    Raises NoRoom where it cannot be written.
+    Args:
+        folder: The folder to write. An existing one is replaced.
+
+    Yields:
+        An empty temporary folder beside it. It replaces `folder` if the block succeeds, and is deleted otherwise.
+
+    Raises:
+        NoRoom: Writing failed.
     """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)

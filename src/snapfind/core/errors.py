@@ -1,32 +1,32 @@
-"""Everything that snapfind raises on purpose: one tree, each leaf with a code, an HTTP status and an exit code.
+"""Exception classes of snapfind. Each has an error code, an HTTP status and an exit code of the command line.
 
     SnapfindError
-    ├── BadInput             what was given cannot be used                    400
-    │   ├── BadPicture       bytes that are not a picture we take             400
-    │   ├── BadRow           a row of a table that cannot become a product    400
-    │   ├── BadFilter        a filter that does not parse or fit the schema   400
-    │   ├── BadQuery         a query without anything to look for             400
-    │   ├── BadRequest       a request that does not fit the API              422
+    ├── BadInput             the input is invalid                             400
+    │   ├── BadPicture       an image that is unsupported or damaged          400
+    │   ├── BadRow           a table row that is not a valid product          400
+    │   ├── BadFilter        a filter with a syntax error or unknown field    400
+    │   ├── BadQuery         an empty or contradictory query                  400
+    │   ├── BadRequest       a request that does not match the API schema     422
     │   └── BadSetting       a setting out of its range                       400
-    ├── KeyMissing           no key, or one that is not known                 401
-    ├── Forbidden            the key may not do this, or a foreign page asks  403
-    ├── ReadOnly             the catalogue is open for reading only           403
-    ├── NotFound             no such product, catalogue or space              404
-    ├── Conflict             it contradicts what was asked before             409
-    ├── TooLarge             more bytes or items than the limits              413
-    ├── Busy                 too many requests; come back later               429
-    ├── NotReady             the server cannot answer now                     503
-    ├── TimedOut             it took longer than the limit                    504
-    ├── ServerFailed         the server answered with what it may not say     500
+    ├── KeyMissing           missing or unknown API key                       401
+    ├── Forbidden            missing scope, or a cross-origin request         403
+    ├── ReadOnly             the catalog is open read-only                    403
+    ├── NotFound             no such product, catalog or space                404
+    ├── Conflict             the request conflicts with an earlier one        409
+    ├── TooLarge             more bytes or items than the limits allow        413
+    ├── Busy                 too many requests, retry later                   429
+    ├── NotReady             the server is starting, stopping or unreachable  503
+    ├── TimedOut             the request exceeded the time limit              504
+    ├── ServerFailed         an internal error of the server                  500
     ├── CatalogBusy          another process owns the folder                  409
     ├── CatalogBroken        the folder is damaged or newer than this program 500
-    ├── ModelBroken          weights or golden vectors do not agree           500
-    ├── NoText               this encoder has no text side                    400
+    ├── ModelBroken          an artifact fails its checksums or golden test   500
+    ├── NoText               the encoder does not support text                400
     ├── NoRoom               the disk is full                                 507
-    ├── OutOfMemory          the memory of the machine or of a limit is used up 503
-    └── ExtraMissing         a package of an extra is not installed           501
+    ├── OutOfMemory          memory cannot be allocated                       503
+    └── ExtraMissing         a package of an optional extra is missing        501
 
-A message is one sentence that names the input and the mend; `code` is stable and documented in
+A message says what is wrong with which input, and what to do. `code` is stable and documented in
 docs/reference/errors.md.
 """
 
@@ -60,7 +60,7 @@ __all__ = [
 
 
 class SnapfindError(Exception):
-    """Root of the tree: `message` for people, `code` for programs, `field` names the input where there is one."""
+    """Base class: `message` is for people, `code` for programs, `field` names the invalid input, if any."""
 
     code = "error"
     http_status = 500
@@ -75,26 +75,26 @@ class SnapfindError(Exception):
 
 
 class BadInput(SnapfindError):
-    """What was given cannot be used as it is."""
+    """The input is invalid."""
 
     code = "bad_input"
     http_status = 400
 
 
 class BadPicture(BadInput):
-    """Bytes that are not a picture we take; codes `picture_empty`, `_format`, `_broken`, `_too_large`, `_missing`."""
+    """Unsupported or damaged image: `picture_empty`, `_format`, `_broken`, `_too_large`, `_missing`."""
 
     code = "picture_broken"
 
 
 class BadRow(BadInput):
-    """A row of a table or a file of a folder that cannot become a product."""
+    """A row of a table or a file of a folder that is not a valid product."""
 
     code = "row_bad"
 
 
 class BadFilter(BadInput):
-    """A filter that does not parse or does not fit the schema; `position` counts characters from 0."""
+    """A filter with a syntax error or an unknown field. `position` is the index of the character, from 0."""
 
     code = "filter_bad"
 
@@ -104,68 +104,68 @@ class BadFilter(BadInput):
 
 
 class BadQuery(BadInput):
-    """A query without anything to look for, or with parts that contradict each other."""
+    """An empty query, or one with contradictory parts."""
 
     code = "query_bad"
 
 
 class BadRequest(BadInput):
-    """A request that does not fit the API; codes `request_bad`, `method_wrong`, `cursor_bad`, `media_type_wrong`."""
+    """The request does not match the API schema: `request_bad`, `method_wrong`, `cursor_bad`, `media_type_wrong`."""
 
     code = "request_bad"
     http_status = 422
 
 
 class BadSetting(BadInput):
-    """A setting that is unknown or out of its range."""
+    """A setting that is unknown or out of range."""
 
     code = "setting_bad"
 
 
 class NotFound(SnapfindError):
-    """No such product, catalogue, file or space."""
+    """No such product, catalog, file or space."""
 
     code = "not_found"
     http_status = 404
 
 
 class KeyMissing(SnapfindError):
-    """The server wants a key and got none, or one that it does not know; codes `key_missing`, `key_unknown`."""
+    """The API key is missing or unknown: `key_missing`, `key_unknown`."""
 
     code = "key_missing"
     http_status = 401
 
 
 class Forbidden(SnapfindError):
-    """The key has not the scope, or it comes from a foreign page: `scope_missing`, `origin_foreign`, `host_wrong`."""
+    """Missing scope, or a cross-origin request: `scope_missing`, `origin_foreign`, `host_wrong`."""
 
     code = "scope_missing"
     http_status = 403
 
 
 class ReadOnly(SnapfindError):
-    """The catalogue is open for reading only, or its folder cannot be written; another process or machine owns it."""
+    """The catalog is open read-only, because another process owns it or its folder is not writable."""
 
     code = "read_only"
     http_status = 403
 
 
 class Conflict(SnapfindError):
-    """It contradicts what was asked before: an idempotency key with another body, a job that runs already."""
+    """Conflict with an earlier request: a reused idempotency key with another body, or a job that is running."""
 
     code = "conflict"
     http_status = 409
 
 
 class TooLarge(SnapfindError):
-    """More bytes, products, likes or events than the settings allow; codes `too_large`, `body_too_large`."""
+    """More bytes, products, query terms or events than the settings allow: `too_large`, `body_too_large`."""
 
     code = "too_large"
     http_status = 413
 
 
 class Busy(SnapfindError):
-    """Too many requests at a time or in a minute; `retry_after` is in seconds. Codes `busy`, `rate_limited`."""
+    """Too many concurrent requests or rate limit exceeded: `busy`, `rate_limited`. `retry_after` is in seconds."""
 
     code = "busy"
     http_status = 429
@@ -176,72 +176,72 @@ class Busy(SnapfindError):
 
 
 class NotReady(SnapfindError):
-    """The server is starting or stopping, or cannot be reached."""
+    """The server is starting, stopping or unreachable."""
 
     code = "not_ready"
     http_status = 503
 
 
 class TimedOut(SnapfindError):
-    """It took longer than the time limit."""
+    """The request exceeded the time limit."""
 
     code = "timed_out"
     http_status = 504
 
 
 class ServerFailed(SnapfindError):
-    """A fault of the server itself; its log has the reason under the request id."""
+    """An internal error of the server. Its log has the reason under the request id."""
 
     code = "internal"
 
 
 class CatalogBusy(SnapfindError):
-    """Another process owns the catalogue; the message names its pid."""
+    """Another process has the catalog open. The message names its pid."""
 
     code = "catalog_busy"
     http_status = 409
 
 
 class CatalogBroken(SnapfindError):
-    """The folder is damaged, is not a catalogue, or was written by a newer snapfind."""
+    """The folder is damaged, is not a catalog, or was written by a newer version."""
 
     code = "catalog_broken"
 
 
 class ModelBroken(SnapfindError):
-    """An artifact whose files, checksums or golden vectors do not agree."""
+    """An artifact that fails its checksums or its golden test."""
 
     code = "model_broken"
 
 
 class NoText(SnapfindError):
-    """The encoder has no text side."""
+    """The encoder does not support text."""
 
     code = "no_text"
     http_status = 400
 
 
 class NoRoom(SnapfindError):
-    """The disk is full; what was acknowledged before is kept."""
+    """The disk is full. Acknowledged writes are kept."""
 
     code = "no_room"
     http_status = 507
 
 
 class OutOfMemory(SnapfindError):
-    """The memory of the machine, or of a limit such as `ulimit -v`, is used up."""
+    """Memory cannot be allocated, on the machine or within a limit such as `ulimit -v`."""
 
     code = "out_of_memory"
     http_status = 503
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that memory could not be allocated.
+    """Tell whether an error or one of its causes is a failed memory allocation.
 
-    Native code (ONNX Runtime, the index engine, the dynamic linker) says so only in the text of its errors.
+    Native code (ONNX Runtime, the index engine, the dynamic linker) reports it only in the error text.
     """
     while error is not None:
-        if isinstance(error, MemoryError | OutOfMemory) or any(sign in str(error) for sign in _NO_MEMORY):
+        if isinstance(error, MemoryError | OutOfMemory) or any(marker in str(error) for marker in _NO_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -258,7 +258,7 @@ _NO_MEMORY = (
 
 
 class ExtraMissing(SnapfindError):
-    """A package of an optional extra is not installed; the message has the pip command."""
+    """A package of an optional extra is not installed. The message has the pip command."""
 
     code = "extra_missing"
     http_status = 501

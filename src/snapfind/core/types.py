@@ -1,4 +1,4 @@
-"""The values that pass between rooms: Box, Picture, Product, Like, Query, Hit, Answer. Frozen, checked when made."""
+"""Value types of the public API: Box, Picture, Product, Like, Query, Hit, Answer. Immutable and validated."""
 
 import math
 import re
@@ -37,20 +37,20 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 
 
 def check_characters(text: str, field: str, kind: type[BadInput] = BadInput) -> None:
-    """Refuse a text that holds half a character (a lone surrogate): no encoding can store or send it.
+    """Reject a text with a lone surrogate, which no encoding can store.
 
     JavaScript's `substring` through an emoji makes one, and so do undecodable bytes on a command line.
 
     Args:
-        text: What was given.
+        text: The text to check.
         field: Name of the input, for the message.
-        kind: Class of the error.
+        kind: Exception class to raise.
 
     Raises:
         BadInput: The text holds a lone surrogate.
     """
     if not text.isascii() and _HALF.search(text):
-        raise kind(f"{field} {text[:40]!r} holds half a character; send whole characters, in UTF-8", field=field)
+        raise kind(f"{field} {text[:40]!r} contains a lone surrogate; send valid UTF-8", field=field)
 
 
 def _check_attributes(attributes: Mapping[str, Attribute]) -> None:
@@ -63,9 +63,10 @@ def _check_attributes(attributes: Mapping[str, Attribute]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A region of a picture: fractions 0..1 of the *displayed* (EXIF-turned) picture, x to the right, y down.
+    """A region of a picture, as fractions 0..1 of the upright (EXIF-transposed) picture. x to the right, y down.
 
-    Raises BadInput when a side is not a number in 0..1 or the box is empty.
+    Raises:
+        BadInput: A side is not a number in 0..1, or the box is empty.
     """
 
     x0: float
@@ -76,13 +77,17 @@ class Box:
     def __post_init__(self) -> None:
         sides = (self.x0, self.y0, self.x1, self.y1)
         if not all(isinstance(side, (int, float)) and math.isfinite(side) and 0 <= side <= 1 for side in sides):
-            raise BadInput(f"box {sides}: sides are fractions in 0..1 of the displayed picture", field="box")
+            raise BadInput(f"box {sides}: sides must be fractions in 0..1 of the upright picture", field="box")
         if self.x1 <= self.x0 or self.y1 <= self.y0:
-            raise BadInput(f"box {sides}: it is empty; give x0 < x1 and y0 < y1", field="box")
+            raise BadInput(f"box {sides} is empty; x0 < x1 and y0 < y1 are required", field="box")
 
     @classmethod
     def parse(cls, text: str) -> "Box":
-        """`"x0,y0,x1,y1"` as on the command line. Raises BadInput."""
+        """Parse `"x0,y0,x1,y1"`, as on the command line.
+
+        Raises:
+            BadInput: The text is not four fractions in 0..1.
+        """
         try:
             x0, y0, x1, y1 = (float(side) for side in text.split(","))
         except ValueError:
@@ -91,48 +96,52 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Fraction of the picture, 0..1."""
+        """Area as a fraction of the picture, 0..1."""
         return (self.x1 - self.x0) * (self.y1 - self.y0)
 
     def iou(self, other: "Box") -> float:
-        """Intersection over union with another box of the same picture, 0..1."""
+        """Return the intersection over union with another box of the same picture, 0..1."""
         width = min(self.x1, other.x1) - max(self.x0, other.x0)
         height = min(self.y1, other.y1) - max(self.y0, other.y0)
         shared = max(width, 0.0) * max(height, 0.0)
         return shared / (self.area + other.area - shared)
 
     def widened(self, margin: float) -> "Box":
-        """With a margin on every side, a fraction of its own width and height, as far as the picture goes."""
+        """Return the box enlarged on every side by `margin` times its width and height, clipped to the picture."""
         across, down = margin * (self.x1 - self.x0), margin * (self.y1 - self.y0)
         sides = self.x0 - across, self.y0 - down, self.x1 + across, self.y1 + down
         return Box(*(min(max(side, 0.0), 1.0) for side in sides))
 
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom in pixels of a displayed picture of that size; at least one pixel each way."""
+        """Return left, top, right, bottom in pixels of an upright picture of that size, at least 1 x 1 pixel."""
         left, top = min(int(self.x0 * width), width - 1), min(int(self.y0 * height), height - 1)
         right, bottom = math.ceil(self.x1 * width), math.ceil(self.y1 * height)
         return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
     def as_tuple(self) -> tuple[float, float, float, float]:
-        """`(x0, y0, x1, y1)`."""
+        """Return `(x0, y0, x1, y1)`."""
         return self.x0, self.y0, self.x1, self.y1
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A candidate object in a photo: its box, and a score 0..1 of how much it stands out. Raises BadInput."""
+    """A candidate object in a photo: its box and its saliency score, 0..1.
+
+    Raises:
+        BadInput: The score is out of range.
+    """
 
     box: Box
     score: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.score <= 1:
-            raise BadInput(f"region score {self.score}: it lies in 0..1", field="score")
+            raise BadInput(f"region score {self.score} is out of range 0..1", field="score")
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryGuess:
-    """A category of the shop and the probability 0..1 that the query shows a product of it."""
+    """A category of the catalog and the probability 0..1 that the query shows a product of it."""
 
     category: str
     probability: float
@@ -151,7 +160,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What the shop sells. `attributes` are the shop's own typed columns; prices are numbers in the shop's currency."""
+    """A product. `attributes` are the shop's own typed columns. `price` is a number in the shop's currency."""
 
     id: str
     title: str = ""
@@ -164,9 +173,9 @@ class Product:
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not 0 < len(self.id) <= 256:
-            raise BadInput(f"product id {str(self.id)[:40]!r}: an id is a text of 1 to 256 characters", field="id")
+            raise BadInput(f"product id {str(self.id)[:40]!r}: an id must have 1 to 256 characters", field="id")
         if self.price is not None and not _is_price(self.price):
-            raise BadInput(f"product {self.id}: price {self.price} is not a number from 0 up", field="price")
+            raise BadInput(f"product {self.id}: price {self.price} is not a number >= 0", field="price")
         for name in ("id", "title", "brand", "category", "description"):
             check_characters(getattr(self, name), name)
         _check_attributes(self.attributes)
@@ -181,9 +190,10 @@ def _is_price(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """One ingredient of a query: exactly one of a photo, a text or a product id.
+    """A query term: exactly one of a photo, a text or a product id.
 
-    `photo` is a path, bytes, or a PIL image; `weight` below 0 means "less like this"; `box` limits a photo to a region.
+    `photo` is a path, bytes, or a PIL image. A `weight` below 0 means "less like this". `box` limits a photo to a
+    region.
     """
 
     photo: Any = None
@@ -194,30 +204,32 @@ class Like:
 
     def __post_init__(self) -> None:
         if sum(part is not None for part in (self.photo, self.text, self.product)) != 1:
-            raise BadQuery("a like holds exactly one of photo, text, product")
+            raise BadQuery("a query term needs exactly one of photo, text, product")
         if self.text is not None and not self.text.strip():
-            raise BadQuery("the text of the query is empty; write what you look for", field="text")
+            raise BadQuery("the text of the query is empty", field="text")
         for name, text in (("text", self.text), ("product", self.product)):
             if text is not None:
                 check_characters(text, name, BadQuery)
         if not math.isfinite(self.weight) or self.weight == 0:
-            raise BadQuery(
-                f"weight {self.weight}: give a number other than 0 (negative: less like this)", field="weight"
-            )
+            raise BadQuery(f"weight {self.weight}: must be finite and not 0 (negative: less like this)", field="weight")
         if self.box is not None and self.photo is None:
-            raise BadQuery("a box belongs to a photo", field="box")
+            raise BadQuery("a box needs a photo", field="box")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Any mix of photos, texts and product ids, and a filter. At least one like has a weight above 0.
+    """A search query: photos, texts and product ids with weights, and options.
 
-    `regions` says what of a photo without a box is searched: its `subject`, the `whole`, or `all` objects, each for
-    itself. `category` is the caller's choice: its products come first, the others stay (a filter shuts them out).
-    `marked` are photos or products that the shopper called right (weight above 0) or wrong (below) in an earlier
-    answer. A product marked right stays in the answer, one marked wrong is not shown again.
-    `order` says whether a click ranker, where the catalogue has one, orders the products of one verdict ("clicks"), or
-    none does ("likeness"); `recent` are the products that the shopper opened before, oldest first, for the ranker.
+    Attributes:
+        likes: Query terms. At least one has a weight above 0.
+        filter: Filter expression that products must match.
+        regions: Region of a photo without a box to search: the main object (`subject`), the `whole` photo, or `all`
+            objects, each as a query of its own.
+        category: Products of this category are ranked first. Others stay in the answer.
+        marked: Relevance feedback: photos or products that the shopper marked relevant (weight above 0) or not
+            relevant (below 0) in an earlier answer. Products marked not relevant are removed from the answer.
+        order: `clicks` ranks the products of one verdict by the click ranker, if there is one. `likeness` does not.
+        recent: Products that the shopper opened before, oldest first, for the click ranker.
     """
 
     likes: tuple[Like, ...]
@@ -230,28 +242,28 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.order not in get_args(Order):
-            raise BadQuery(f"order {self.order!r}: give one of {', '.join(get_args(Order))}", field="order")
+            raise BadQuery(f"unknown order {self.order!r}; supported: {', '.join(get_args(Order))}", field="order")
         for name, texts in (("filter", [self.filter]), ("category", [self.category]), ("recent", self.recent)):
             for text in texts:
                 check_characters(text or "", name, BadQuery)
         if any(like.text is not None for like in self.marked):
-            raise BadQuery("what is marked right or wrong is a product or a photo, not a text", field="marked")
+            raise BadQuery("only products and photos can be marked right or wrong, not texts", field="marked")
         if self.regions not in get_args(Regions):
-            raise BadQuery(f"regions {self.regions!r}: give one of {', '.join(get_args(Regions))}", field="regions")
+            raise BadQuery(
+                f"unknown regions {self.regions!r}; supported: {', '.join(get_args(Regions))}", field="regions"
+            )
         if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:
             raise BadQuery("regions 'all' needs exactly one photo", field="regions")
         if not any(like.weight > 0 for like in self.likes):
-            raise BadQuery(
-                "the query has nothing to look for: give at least one photo, text or product with a weight above 0"
-            )
+            raise BadQuery("the query is empty; give at least one photo, text or product with a weight above 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A product that answers a query.
+    """A product in an answer.
 
-    `score` is the calibrated probability (0..1) that it is the product asked for, `verdict` says it in a word,
-    `picture` is its best picture and `box` the region of it that matched; `parts` holds the raw signals by name.
+    `score` is the calibrated probability (0..1) that it is the product in the query, and `verdict` its class.
+    `picture` is the best matching picture, `box` its matching region. `parts` has the score of each signal by name.
     """
 
     product: Product
@@ -272,12 +284,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Sequence[Hit]):
-    """The hits of a query, best first, with milliseconds per step; `verdict` is that of the best hit.
+    """The hits of a query, best first.
 
-    `box` is the region of the photo that was searched (None: the whole of it, or no photo); `regions` are all
-    candidates, the searched one first; `categories` what the query may show, best first; `groups` the hits of each
-    object where `regions="all"` was asked for (`hits` are then those of the first group). `space` names the model that
-    answered, the active one where two were interleaved.
+    Attributes:
+        hits: Hits. With `regions="all"`, those of the first group.
+        timings: Milliseconds per step.
+        box: Region of the photo that was searched. None: the whole photo, or no photo.
+        regions: All candidate objects, the searched one first.
+        categories: Predicted categories of the query, best first.
+        groups: Hits of each object with `regions="all"`.
+        space: The model used. The active one if results of two models were interleaved.
     """
 
     hits: tuple[Hit, ...]

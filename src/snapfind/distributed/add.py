@@ -1,7 +1,7 @@
-"""`snapfind add --ray`: the same run as `add`, read and encoded by a crew; one process compares and writes.
+"""Distributed ingest (`snapfind add --ray`): workers read and encode, one process compares and writes.
 
-Idempotent as `add` is: what the index holds with the same hash is not looked at again, so a run that was killed, here
-or on any worker, goes on where it stopped.
+Idempotent like `add`: pictures that the index has with the same hash are not encoded again, so an interrupted run
+resumes where it stopped.
 """
 
 import io
@@ -24,10 +24,10 @@ from snapfind.catalog.ingest.sources import Failure, Item
 from snapfind.catalog.storage.hidden import hidden_hash
 from snapfind.core.errors import NotFound, NotReady
 from snapfind.core.types import Picture
-from snapfind.distributed.pool import BATCH, Crew
+from snapfind.distributed.pool import BATCH, WorkerPool
 from snapfind.distributed.sources import open_bulk
 from snapfind.distributed.storage import store_of
-from snapfind.distributed.worker import Refused, Task, Unreached, recipe_of
+from snapfind.distributed.worker import Rejected, Task, Unavailable, bundle_encoders
 from snapfind.encoders.base import Vectors
 
 __all__ = ["add"]
@@ -43,57 +43,71 @@ def add(
     root: str | Path | None = None,
     progress: Progress | None = None,
 ) -> AddReport:
-    """Add a table, a folder, Parquet with pictures inside, or tar shards by the workers of a Ray cluster.
+    """Add products with the workers of a Ray cluster.
 
-    `address` is that of Ray, "local" starts it on this machine; `workers` 0 takes one a core. `source` and `root`, from
-    which a table names its pictures, may be in object storage (`s3://BUCKET/…`, see `distributed/object_store.py`).
-    Pictures that stopped two workers are in `report.failures` as `picture_poison`. Raises as `Catalog.add`,
-    ExtraMissing, NotReady; what was added before stays, and the same call goes on from there.
+    Args:
+        catalogue: The catalog to add to.
+        source: Table, folder, Parquet with embedded pictures, or tar shards. Local or in object storage (`s3://…`).
+        address: Address of Ray. `local` starts it on this machine.
+        workers: Number of workers. 0: one per core.
+        sync: Delete products and pictures that the source no longer has.
+        root: Folder or address that picture paths of a table are relative to.
+        progress: Called with (done, total).
+
+    Returns:
+        Counts and failures. Pictures that crashed two workers have the code `picture_poison`.
+
+    Raises:
+        SnapfindError: As `Catalog.add`. Products added before stay, and the same call resumes.
+        ExtraMissing: Ray is not installed.
+        NotReady: The cluster or the object storage does not respond.
     """
     if "://" not in str(source) and not Path(source).exists():
-        raise NotFound(f"{source} is neither a file nor a folder")  # before workers are begun, which takes seconds
+        raise NotFound(
+            f"{source} is neither a file nor a folder"
+        )  # checked before workers are started, which takes seconds
     store = store_of(str(source), str(root or ""))
-    recipe = replace(recipe_of(catalogue.folder, catalogue.model, catalogue.settings), store=store)
-    crew = Crew(address, recipe, workers=workers)
+    bundle = replace(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings), store=store)
+    pool = WorkerPool(address, bundle, workers=workers)
     try:
-        with tempfile.TemporaryDirectory() as spare:
-            found = open_bulk(str(source), catalogue.schema, root, store, Path(spare))
-            return catalogue.add(found, sync=sync, progress=progress, by=partial(Spread, crew))
+        with tempfile.TemporaryDirectory() as temporary:
+            opened = open_bulk(str(source), catalogue.schema, root, store, Path(temporary))
+            return catalogue.add(opened, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
     finally:
-        crew.close()
+        pool.close()
 
 
-class Spread(Adding):
-    """One run whose pictures are looked at by a crew."""
+class DistributedAdding(Adding):
+    """A run of `add` whose pictures are encoded by a worker pool."""
 
-    def __init__(self, crew: Crew, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._crew = crew
-        self.chunk = 4 * BATCH * max(2, len(crew.workers))
+    def __init__(self, workers: WorkerPool, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._workers = workers
+        self.chunk = 4 * BATCH * max(2, len(workers.workers))
 
     def outcomes(
         self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
     ) -> Iterator[tuple[str, Ready | Failure | None]]:
-        """As they come from the crew."""
+        """Yield results in order of completion."""
         tasks = (
             Task(point, item, tuple(filter(None, (stored.hash_of(point), hidden_hash(self.folder, point)))))
             for point, item in items.items()
         )
-        for task, seen in self._crew.see(tasks):
-            if seen is None:
+        for task, outcome in self._workers.encode(tasks):
+            if outcome is None:
                 yield task.point, None
-            elif isinstance(seen, Unreached):
-                raise NotReady(seen.reason)
-            elif isinstance(seen, Refused):
-                yield task.point, Failure(task.item.product.id, seen.code, task.item.picture, seen.reason)
+            elif isinstance(outcome, Unavailable):
+                raise NotReady(outcome.reason)
+            elif isinstance(outcome, Rejected):
+                yield task.point, Failure(task.item.product.id, outcome.code, task.item.picture, outcome.reason)
             else:
                 if not self.report.dry_run:
-                    self.keep(task.point, seen.copy)
-                picture = Picture(task.item.picture, seen.digest, *seen.size)
-                image = PIL.Image.open(io.BytesIO(seen.copy))
+                    self.keep(task.point, outcome.copy)
+                picture = Picture(task.item.picture, outcome.digest, *outcome.size)
+                image = PIL.Image.open(io.BytesIO(outcome.copy))
                 is_new = task.point not in stored.points
-                yield task.point, Ready(task.item, task.point, picture, image, is_new, seen.vectors)
+                yield task.point, Ready(task.item, task.point, picture, image, is_new, outcome.vectors)
 
     def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
-        """What the workers made of the pictures."""
+        """Return the embeddings of the workers: (n, dim) float32 per space."""
         return {space: np.stack([ready.vectors[space] for ready in batch]) for space in batch[0].vectors}

@@ -1,8 +1,8 @@
-"""Sources for millions of pictures: Parquet with the pictures inside and tar shards, read by Ray Data; and all others.
+"""Sources for distributed ingest: Parquet with embedded pictures and tar shards (by Ray Data), tables and folders.
 
-Local tables and folders are read as `add` reads them; workers must then see the same files. Those of object storage
-are in `stored.py`. Parquet with a column `bytes` needs `id` and `picture` (a name) beside it. A tar shard has, for each
-key, a picture and, if it has one, a `.json` with the columns of the product; without it the key is the product.
+Local tables and folders are read as by `add`, and workers must have access to the same files. For those of object
+storage see `storage.py`. Parquet with a column `bytes` also needs `id` and `picture` (a name). A tar shard has a
+picture for each key, and optionally a `.json` with the columns of the product. Without one, the key is the product id.
 """
 
 import itertools
@@ -22,19 +22,19 @@ from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source
 from snapfind.catalog.ingest.tables import TABLES, header, table_suffix
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
-from snapfind.distributed.object_store import Store, open_store, told
-from snapfind.distributed.storage import far_folder, far_table
+from snapfind.distributed.object_store import Store, open_store, storage_error
+from snapfind.distributed.storage import object_folder, object_table
 
 __all__ = ["Shards", "open_bulk"]
 
 Rows = Iterator[dict[str, Any] | Failure]
-_LOOKED_AT = 1000  # rows from which the kinds of new columns are settled
+_SAMPLED_ROWS = 1000  # rows from which the types of new columns are inferred
 _BYTES = "bytes"
 
 
 @dataclass(frozen=True, slots=True)
 class Shards(Source):
-    """Items whose pictures come as bytes; `read` begins to read the rows anew."""
+    """Items with the bytes of their pictures. `read` starts a new iteration over the rows."""
 
     read: Callable[[], Rows] = lambda: iter(())
 
@@ -44,7 +44,7 @@ class Shards(Source):
             if isinstance(row, Failure):
                 yield row
                 continue
-            content = row.pop(_BYTES) or b""  # nothing in it is one bad picture, and the worker says so
+            content = row.pop(_BYTES) or b""  # the worker reports an empty picture
             try:
                 product = self.columns.product(row, self.schema, self.numbers, self.noted)
                 name, _ = self.columns.pictures(row)[0]
@@ -55,64 +55,74 @@ class Shards(Source):
 
 
 def open_bulk(
-    source: str, known: Mapping[str, Kind], root: str | Path | None, store: Store | None, spare: Path
+    source: str, known: Mapping[str, Kind], root: str | Path | None, store: Store | None, temporary: Path
 ) -> Source:
-    """What a source holds; `known` kinds of the catalogue win. `store` is where its pictures lie, if not on this
-    machine; a table that is not either is fetched into `spare`. Raises NotFound, BadInput, NotReady."""
+    """Open a source.
+
+    Args:
+        source: Path or address of a table, a folder, Parquet with pictures, or tar shards.
+        known: Types of attributes that the catalog has. They override inferred types.
+        root: Local folder that picture paths of a table are relative to.
+        store: Object storage with the pictures, or None for this machine.
+        temporary: Folder for a table that is downloaded from object storage.
+
+    Raises:
+        NotFound: The source does not exist.
+        BadInput: The source cannot be read or has no pictures.
+        NotReady: The storage does not respond.
+    """
     if "://" in source:
-        return _far(source, known, store, spare)
+        return _open_stored(source, known, store, temporary)
     path = Path(source)
     if path.suffix == ".tar" or (path.is_dir() and any(path.glob("*.tar"))):
         return _shards(source, _of_tars(source), known)
     if path.suffix == ".parquet" and path.is_file() and {_BYTES, "picture"} <= set(header(path)):
         return _shards(source, _of_parquet(source), known)
     if store:
-        return far_table(path, known, store)
+        return object_table(path, known, store)
     return open_source(path, known, Path(root) if root else None)
 
 
-def _far(source: str, known: Mapping[str, Kind], store: Store | None, spare: Path) -> Source:
-    own = open_store(source)
-    suffix, one = PurePosixPath(own.path).suffix.lower(), own.is_file()
-    inside = {suffix} if one else own.suffixes()
-    if ".tar" in inside:
-        return _shards(source, _of_tars(own.path, own.files), known)
-    if ".parquet" in inside and not (one and _BYTES not in own.columns()):
-        return _shards(source, _of_parquet(own.path, own.files), known)
-    if one and table_suffix(own.path):
-        return far_table(own.fetch(spare), known, store or own.parent())
-    if one:
-        raise BadInput(f"{source}: give a folder of pictures, tar shards, or a table that ends in {', '.join(TABLES)}")
-    return far_folder(own)
+def _open_stored(source: str, known: Mapping[str, Kind], store: Store | None, temporary: Path) -> Source:
+    opened = open_store(source)
+    suffix, is_file = PurePosixPath(opened.path).suffix.lower(), opened.is_file()
+    suffixes = {suffix} if is_file else opened.suffixes()
+    if ".tar" in suffixes:
+        return _shards(source, _of_tars(opened.path, opened.files), known)
+    if ".parquet" in suffixes and not (is_file and _BYTES not in opened.columns()):
+        return _shards(source, _of_parquet(opened.path, opened.files), known)
+    if is_file and table_suffix(opened.path):
+        return object_table(opened.fetch(temporary), known, store or opened.parent())
+    if is_file:
+        raise BadInput(f"unsupported source: {source}; supported: folders of pictures, tar shards, {', '.join(TABLES)}")
+    return object_folder(opened)
 
 
 def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) -> Shards:
-    looked = [row for row in itertools.islice(_said(source, read), _LOOKED_AT) if not isinstance(row, Failure)]
-    first = [{name: value for name, value in row.items() if name != _BYTES} for row in looked]
+    rows = [row for row in itertools.islice(_read_rows(source, read), _SAMPLED_ROWS) if not isinstance(row, Failure)]
+    first = [{name: value for name, value in row.items() if name != _BYTES} for row in rows]
     if not first:
-        raise BadInput(f"{source} holds no pictures; give Parquet with bytes, tar shards, or a folder of pictures")
+        raise BadInput(f"{source} has no pictures; supported: Parquet with bytes, tar shards, folders of pictures")
     notes = Notes()
     columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name, notes=notes)
     schema = {
         name: known.get(name) or settle({typed_kind_of(row.get(column)) for row in first})
         for column, name in columns.attributes.items()
     }
-    return Shards(Path(source), Path(), 0, schema, columns, noted=notes, read=partial(_said, source, read))
+    return Shards(Path(source), Path(), 0, schema, columns, noted=notes, read=partial(_read_rows, source, read))
 
 
-def _said(source: str, read: Callable[[], Rows]) -> Rows:
-    """The rows; raises BadInput with a sentence where Ray cannot read on."""
+def _read_rows(source: str, read: Callable[[], Rows]) -> Rows:
+    """Iterate over the rows, and convert errors of Ray."""
     import ray
 
     try:
         yield from read()
     except (OSError, ValueError, ray.exceptions.RayError) as error:
         if "://" in source:
-            raise told(error, source) from error
+            raise storage_error(error, source) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInput(
-            f"{source} cannot be read ({reason[-1][:200]}); mend it and run again, what is in stays"
-        ) from error
+        raise BadInput(f"{source} cannot be read ({reason[-1][:200]}); fix it and run again to resume") from error
 
 
 def _of_parquet(source: str, files: Any = None) -> Callable[[], Rows]:
@@ -125,31 +135,31 @@ def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
     import ray.data
 
     def rows() -> Rows:
-        # decoder=None, for False decodes too: pictures are decoded by our workers, within our bounds
+        # decoder=None, because False decodes too: our workers decode pictures within our limits
         read = ray.data.read_webdataset(source, filesystem=files, decoder=None, file_extensions=["tar"])
         for row in read.iter_rows():
             parts = {name: part for name, part in row.items() if part is not None}  # None: a key without that member
             suffix = next((name for name in parts if _is_picture(row["__key__"], name, parts[name])), None)
             if suffix:
-                key, told = row["__key__"], _columns_of(parts.get("json", b"{}"))
+                key, columns = row["__key__"], _columns_of(parts.get("json", b"{}"))
                 name = f"{key}.{suffix}"
-                if told is None:
-                    yield Failure(key, "row_bad", name, f"{key}.json is no JSON object; write the columns as one")
+                if columns is None:
+                    yield Failure(key, "row_bad", name, f"{key}.json is not a JSON object of columns")
                 else:
-                    yield {"id": key, **told, "picture": name, _BYTES: parts[suffix]}
+                    yield {"id": key, **columns, "picture": name, _BYTES: parts[suffix]}
 
     return rows
 
 
 def _is_picture(key: str, suffix: str, content: Any) -> bool:
-    inside = isinstance(content, bytes) and not any(map(is_of_system, PurePosixPath(key).parts))
-    return inside and is_picture(f"x.{suffix}", content[:32])
+    is_member = isinstance(content, bytes) and not any(map(is_of_system, PurePosixPath(key).parts))
+    return is_member and is_picture(f"x.{suffix}", content[:32])
 
 
-def _columns_of(written: bytes | str) -> dict[str, Any] | None:
-    """What a .json beside a picture says of its product; None where it is no object."""
+def _columns_of(content: bytes | str) -> dict[str, Any] | None:
+    """Parse the .json of a picture. Return None if it is not an object."""
     try:
-        told = json.loads(written)
+        columns = json.loads(content)
     except ValueError:
         return None
-    return told if isinstance(told, dict) else None
+    return columns if isinstance(columns, dict) else None

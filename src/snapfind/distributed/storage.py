@@ -1,7 +1,7 @@
-"""Tables and folders of object storage as items: they name objects, and the workers read these.
+"""Tables and folders in object storage as sources. Items name objects, which the workers read.
 
-A folder means what it means on disk: `shoes/red-runner/front.jpg` is a picture of red-runner. A table is fetched and
-read here; its pictures are named from the folder that it lies in, or from another root.
+Folders have the same meaning as on disk: `shoes/red-runner/front.jpg` is a picture of red-runner. A table is downloaded
+and read here. Picture paths are relative to its folder, or to another root.
 """
 
 from collections import Counter
@@ -17,34 +17,34 @@ from snapfind.core.errors import BadInput
 from snapfind.core.types import Kind, Product
 from snapfind.distributed.object_store import Store, open_store
 
-__all__ = ["Far", "far_folder", "far_table", "store_of"]
+__all__ = ["ObjectItem", "object_folder", "object_table", "store_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Far(Item):
-    """A picture that is an object of the storage."""
+class ObjectItem(Item):
+    """A picture in object storage."""
 
     key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Table(Source):
-    """A table here whose pictures are there."""
+    """A local table with pictures in object storage."""
 
     _: KW_ONLY
     store: Store
 
     def names(self) -> None:
-        """Whether the storage has an object of some name is not asked."""
+        """Return None: objects are not listed in advance."""
 
     def item(self, product: Product, name: str, files: Names | None) -> Item:
-        """As in Source."""
-        return Far(product, name, Path(name), key=self.store.key(name))
+        """Return the item of a picture, as Source.item."""
+        return ObjectItem(product, name, Path(name), key=self.store.key(name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder(Source):
-    """Names of pictures, from the folder on."""
+    """Pictures of a folder. `objects` maps names relative to the folder to keys."""
 
     _: KW_ONLY
     objects: Mapping[str, str]
@@ -52,27 +52,40 @@ class _Folder(Source):
     def __iter__(self) -> Iterator[Item | Failure]:
         for name, key in self.objects.items():
             product = product_at(PurePosixPath(name))
-            yield product if isinstance(product, Failure) else Far(product, name, Path(name), key=key)
+            yield product if isinstance(product, Failure) else ObjectItem(product, name, Path(name), key=key)
 
 
 def store_of(source: str, root: str) -> Store | None:
-    """Where the pictures lie that rows name: at the root, or where the source is; None for this machine.
+    """Open the object storage that rows name pictures in: the root, or the folder of the source.
 
-    Raises NotFound, BadInput, NotReady and ExtraMissing.
+    Args:
+        source: Path or address of the source.
+        root: Path or address that picture paths are relative to, or an empty text.
+
+    Returns:
+        The storage, or None for this machine.
+
+    Raises:
+        BadInput: The root is a single object, or an address is invalid.
+        NotFound: An address does not exist.
+        NotReady: The storage does not respond.
+        ExtraMissing: pyarrow is not installed.
     """
     if "://" not in root and "://" not in source:
         return None
     if "://" in root:
         store = open_store(root)
         if store.is_file():
-            raise BadInput(f"{root} is one object; give the folder that picture names start from", field="root")
+            raise BadInput(
+                f"{root} is a single object; give the folder that picture paths are relative to", field="root"
+            )
         return store
     store = open_store(source)
     return store.parent() if store.is_file() else store
 
 
-def far_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
-    """A table of this machine whose pictures are objects. Raises as `open_source`."""
+def object_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
+    """Open a local table whose pictures are in object storage. Raises as `open_source`."""
     table = open_source(path, known)
     return _Table(
         table.path,
@@ -86,15 +99,19 @@ def far_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
     )
 
 
-def far_folder(store: Store) -> Source:
-    """The pictures under an address, in the order of their names. Raises BadInput where there are none."""
-    names = {info.path[len(store.path) + 1 :]: str(info.path) for info in store.found() if info.is_file}
-    own = {name: key for name, key in names.items() if not any(map(is_of_system, PurePosixPath(name).parts))}
-    shown = {name: key for name, key in own.items() if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES}
-    notes = left_out(Counter(suffix_of(name) for name in own.keys() - shown.keys()))
-    if not shown:
-        also = f" ({notes[0]})" if notes else ""
+def object_folder(store: Store) -> Source:
+    """Open a folder of pictures in object storage, in the order of their names.
+
+    Raises:
+        BadInput: The folder has no pictures.
+    """
+    names = {info.path[len(store.path) + 1 :]: str(info.path) for info in store.list_objects() if info.is_file}
+    objects = {name: key for name, key in names.items() if not any(map(is_of_system, PurePosixPath(name).parts))}
+    pictures = {name: key for name, key in objects.items() if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES}
+    notes = left_out(Counter(suffix_of(name) for name in objects.keys() - pictures.keys()))
+    if not pictures:
+        detail = f" ({notes[0]})" if notes else ""
         raise BadInput(
-            f"{store.address} holds no pictures{also}; give a folder with JPEG, PNG, WebP … objects or a table"
+            f"{store.address} has no pictures{detail}; give a folder with JPEG, PNG, WebP … objects, or a table"
         )
-    return _Folder(Path(store.path), Path(), len(shown), {}, noted=Notes(notes), objects=shown)
+    return _Folder(Path(store.path), Path(), len(pictures), {}, noted=Notes(notes), objects=pictures)

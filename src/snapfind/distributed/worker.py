@@ -1,7 +1,7 @@
-"""What one worker does with a batch: read, compare by hash, decode, shrink, encode. It holds no state but its encoders.
+"""Worker of distributed ingest: reads, hashes, decodes, resizes and encodes a batch of pictures. Stateless.
 
-The encoders travel as a recipe, so that workers need no folder in common with the catalogue: the manifest's entries and
-the files of what was fitted. Nothing is unpickled but plain values of our own.
+Encoders are sent as an EncoderBundle of manifest entries and files of fitted models, so that workers need no access to
+the folder of the catalog. Only plain values are unpickled.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from snapfind.catalog.storage.folder import Folder
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, BadPicture, NotReady
 from snapfind.distributed.object_store import Store
-from snapfind.distributed.storage import Far
+from snapfind.distributed.storage import ObjectItem
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.crossmodal.lit import Maps
 from snapfind.encoders.embedding_model import Model
@@ -26,16 +26,23 @@ from snapfind.encoders.registry import ModelEntry, open_model_entry
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.thumbnail import thumbnail
 
-__all__ = ["Outcome", "Recipe", "Refused", "Seen", "Task", "Unreached", "Worker", "recipe_of"]
+__all__ = ["EncodedPicture", "EncoderBundle", "Outcome", "Rejected", "Task", "Unavailable", "Worker", "bundle_encoders"]
 
-_LARGEST = 2**30  # bytes of a fitted model that are sent
-_READERS = 8  # of a worker: an object of a storage takes longer to come than to encode
+_LARGEST = 2**30  # maximum bytes of a fitted model to send
+_READERS = 8  # threads per worker: downloading an object takes longer than encoding it
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to make the catalogue's encoders, the active one first: entries of the manifest, and files by name; `maps` of
-    the learnt bridge from texts to pictures; where the objects lie that tasks name."""
+class EncoderBundle:
+    """Everything that a worker needs to load the encoders of a catalog.
+
+    Attributes:
+        entries: Manifest entry and files by name of each encoder, the active one first.
+        keep_side: Longest side of stored copies in pixels.
+        limits: Limits for reading and decoding.
+        maps: Linear maps of the text-to-image space, if there is one.
+        store: Object storage with the pictures of tasks, or None.
+    """
 
     entries: Sequence[tuple[ModelEntry, Mapping[str, bytes]]]
     keep_side: int
@@ -46,7 +53,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A picture to look at; `known` are the hashes of bytes that need no looking at."""
+    """A picture to encode. `known` are hashes of contents that need no encoding."""
 
     point: str
     item: Item
@@ -54,8 +61,8 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a picture gave: sha256 of its bytes, pixels, its copy as a JPEG, a (dim,) float32 unit vector a space."""
+class EncodedPicture:
+    """Result of a picture: sha256 of its bytes, size in pixels, JPEG copy, one (dim,) float32 unit vector per space."""
 
     digest: str
     size: tuple[int, int]
@@ -64,41 +71,47 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A picture that cannot be added, and why."""
+class Rejected:
+    """A picture that cannot be added, and the reason."""
 
     code: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
-    """A picture that may be sound: the storage did not answer, and would not for the next one either."""
+class Unavailable:
+    """The object storage did not respond. The picture may be valid."""
 
     reason: str
 
 
-Outcome = Seen | Refused | Unreached | None  # None: the bytes are known
+Outcome = EncodedPicture | Rejected | Unavailable | None  # None: the content is unchanged
 
 
-def recipe_of(folder: Folder, model: Model, settings: Settings) -> Recipe:
-    """The recipe of the encoders that a catalogue keeps up to date. Raises BadInput where one is the shop's own."""
+def bundle_encoders(folder: Folder, model: Model, settings: Settings) -> EncoderBundle:
+    """Bundle the encoders of a catalog for its workers.
+
+    Raises:
+        BadInput: An encoder is a converted one, which cannot be sent.
+    """
     entries = []
     for encoder in (model.photo, *model.others):
         place = folder.space(encoder.space.id)
         entry = folder.manifest.models[encoder.space.id]
         if entry.kind == "converted":
-            raise BadInput(f"model {encoder.space.id} stands on an encoder of the shop's own; add without --ray")
+            raise BadInput(
+                f"model {encoder.space.id} uses a converted encoder, which --ray does not support; add without --ray"
+            )
         fitted = entry.adapted or entry.kind == "trained"
         files = [file for file in place.rglob("*") if file.is_file()] if fitted else []
         assert sum(file.stat().st_size for file in files) < _LARGEST
         entries.append((entry, {file.relative_to(place).as_posix(): file.read_bytes() for file in files}))
-    return Recipe(entries, settings.whole("keep_side"), Limits.of(settings), model.maps)
+    return EncoderBundle(entries, settings.whole("keep_side"), Limits.of(settings), model.maps)
 
 
 @dataclass(frozen=True, slots=True)
 class _Unpacked:
-    """The folder of one model, unpacked on a worker; converted encoders do not travel."""
+    """The folder of one model on a worker."""
 
     place: Path
 
@@ -106,64 +119,71 @@ class _Unpacked:
         return self.place
 
     def encoder(self, raw: str) -> Path:
-        raise BadInput(f"encoder {raw} of the shop's own does not travel to workers; add without --ray")
+        raise BadInput(f"converted encoder {raw} is not supported by --ray; add without --ray")
 
 
 class Worker:
-    """A pair of eyes on some machine, on one core."""
+    """Encodes pictures on one core of a machine of the cluster."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe, self._readers = recipe, ThreadPoolExecutor(_READERS)
-        with tempfile.TemporaryDirectory() as spare:
+    def __init__(self, bundle: EncoderBundle) -> None:
+        self._bundle, self._readers = bundle, ThreadPoolExecutor(_READERS)
+        with tempfile.TemporaryDirectory() as temporary:
             encoders = []
-            for number, (entry, files) in enumerate(recipe.entries):
-                place = Path(spare, str(number))
+            for number, (entry, files) in enumerate(bundle.entries):
+                place = Path(temporary, str(number))
                 for name, content in files.items():
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     (place / name).write_bytes(content)
                 encoders.append(open_model_entry(entry.base, entry, _Unpacked(place), threads=1))
-        self._model = Model(encoders[0], encoders[1:], recipe.maps)
+        self._model = Model(encoders[0], encoders[1:], bundle.maps)
 
     def spaces(self) -> Mapping[str, int]:
-        """Space -> dimensions, once the encoders are loaded."""
+        """Return the dimension of each space. Waits until the encoders are loaded."""
         return self._model.spaces()
 
-    def see(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """One outcome a task, in their order."""
-        decoded = [self._decoded(task, read) for task, read in zip(tasks, self._readers.map(self._read, tasks))]
+    def encode(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Encode pictures.
+
+        Args:
+            tasks: Pictures to encode.
+
+        Returns:
+            One outcome per task, in the same order.
+        """
+        decoded = [self._decode(task, read) for task, read in zip(tasks, self._readers.map(self._read, tasks))]
         images = [one[2] for one in decoded if isinstance(one, tuple)]
         rows = self._model.pictures(images) if images else {}
         vectors = iter(range(len(images)))
-        return [self._seen(*one, rows, next(vectors)) if isinstance(one, tuple) else one for one in decoded]
+        return [self._result(*one, rows, next(vectors)) if isinstance(one, tuple) else one for one in decoded]
 
-    def _seen(self, digest: str, image: Image, _: Image, rows: Mapping[str, Vectors], row: int) -> Seen:
-        copy = thumbnail(image, self._recipe.keep_side)
-        return Seen(digest, image.size, copy, {space: matrix[row] for space, matrix in rows.items()})
+    def _result(self, digest: str, image: Image, _: Image, rows: Mapping[str, Vectors], row: int) -> EncodedPicture:
+        copy = thumbnail(image, self._bundle.keep_side)
+        return EncodedPicture(digest, image.size, copy, {space: matrix[row] for space, matrix in rows.items()})
 
-    def _read(self, task: Task) -> tuple[bytes, str] | Refused | Unreached:
-        """The bytes of a picture and their hash."""
-        item, most = task.item, self._recipe.limits.max_bytes
+    def _read(self, task: Task) -> tuple[bytes, str] | Rejected | Unavailable:
+        """Read the bytes of a picture, and their hash."""
+        item, most = task.item, self._bundle.limits.max_bytes
         try:
-            if isinstance(item, Far) and self._recipe.store:
-                item = replace(item, content=self._recipe.store.read(item.key, most))
+            if isinstance(item, ObjectItem) and self._bundle.store:
+                item = replace(item, content=self._bundle.store.read(item.key, most))
             return read_bytes(item, most)
         except BadPicture as error:
-            return Refused(error.code, error.message)
+            return Rejected(error.code, error.message)
         except NotReady as error:
-            return Unreached(error.message)
+            return Unavailable(error.message)
 
-    def _decoded(
-        self, task: Task, read: tuple[bytes, str] | Refused | Unreached
-    ) -> tuple[str, Image, Image] | Refused | Unreached | None:
-        """Hash, picture, and the picture as the encoders want it."""
+    def _decode(
+        self, task: Task, read: tuple[bytes, str] | Rejected | Unavailable
+    ) -> tuple[str, Image, Image] | Rejected | Unavailable | None:
+        """Return hash, decoded picture, and the picture prepared for the encoders."""
         if not isinstance(read, tuple):
             return read
         content, digest = read
         if digest in task.known:
             return None
-        side = max(self._recipe.keep_side, self._model.photo.preprocessing.source_side)
+        side = max(self._bundle.keep_side, self._model.photo.preprocessing.source_side)
         try:
-            image = load(content, self._recipe.limits, side=side)
+            image = load(content, self._bundle.limits, side=side)
         except BadPicture as error:
-            return Refused(error.code, error.message)
+            return Rejected(error.code, error.message)
         return digest, image, self._model.prepared(image)

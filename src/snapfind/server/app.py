@@ -15,8 +15,8 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
 from snapfind.server.compat import alibaba
 from snapfind.server.middleware.auth import needs
-from snapfind.server.middleware.prefix import prefix_of
-from snapfind.server.middleware.requests import Bounded, Outer
+from snapfind.server.middleware.prefix import normalize_prefix
+from snapfind.server.middleware.requests import BodyLimit, RequestContext
 from snapfind.server.openapi import describe
 from snapfind.server.routes import (
     events,
@@ -61,7 +61,7 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
         docs_url=None,  # its page loads scripts from a foreign host; web/docs.html does not
         redoc_url=None,
         separate_input_output_schemas=False,
-        servers=[{"url": root}] if (root := prefix_of(service.settings.text("root_path"))) else None,
+        servers=[{"url": root}] if (root := normalize_prefix(service.settings.text("root_path"))) else None,
     )
     app.state.service = service
     routes(app)
@@ -71,8 +71,8 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
-    app.add_middleware(Bounded, service=lambda: service)
-    app.add_middleware(Outer, service=lambda: service)
+    app.add_middleware(BodyLimit, service=lambda: service)
+    app.add_middleware(RequestContext, service=lambda: service)
     return app
 
 

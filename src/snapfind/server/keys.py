@@ -1,7 +1,7 @@
-"""Keys: made once, shown once, kept as hashes in `keys.json` of the catalogue's folder.
+"""API keys, stored as hashes in `keys.json` of the catalog's folder.
 
-A key is 32 random bytes, so one round of SHA-256 is enough: there is nothing to guess. The file is read anew when it
-changed on disk, so that a key that is revoked on the command line is refused by the running server at once.
+A key has 32 random bytes, so a single round of SHA-256 is sufficient. The file is reloaded when it changes on disk, so
+that a running server rejects a revoked key at once.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ _PREFIX = "sf"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is kept of a key: never the key itself."""
+    """Stored record of an API key. The key itself is not stored."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
     sha256: str
     created: str
-    secret: str = ""  # only of keys that sign requests: a signature is checked with the secret itself
+    secret: str = ""  # only for signing keys: verifying a signature requires the secret itself
 
     def may(self, scope: str) -> bool:
-        """Whether it holds the scope; each holds those before it."""
+        """Tell whether the key has a scope. Each scope includes those before it in SCOPES."""
         return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
 class KeyStore:
-    """The keys of one catalogue."""
+    """The API keys of one catalog."""
 
     def __init__(self, catalogue: Path) -> None:
         self.path = catalogue / "keys.json"
@@ -49,12 +49,16 @@ class KeyStore:
         self._keys: dict[str, Key] = {}
 
     def keys(self) -> dict[str, Key]:
-        """Id -> key, as they stand on disk now. Raises CatalogBroken."""
+        """Return the current keys by id.
+
+        Raises:
+            CatalogBroken: The file is damaged.
+        """
         try:
-            told = self.path.stat()
+            stat = self.path.stat()
         except FileNotFoundError:
             return {}
-        stamp = (told.st_mtime_ns, told.st_size, told.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         with self._lock:
             if stamp != self._stamp:
                 self._keys, self._stamp = self._read(), stamp
@@ -65,44 +69,66 @@ class KeyStore:
             entries = json.loads(self.path.read_bytes())["keys"]
             return {entry["id"]: Key(**{**entry, "scopes": tuple(entry["scopes"])}) for entry in entries}
         except (ValueError, KeyError, TypeError) as error:
-            raise CatalogBroken(f"{self.path.name} cannot be read ({error}); restore it, or make new keys") from error
+            raise CatalogBroken(f"{self.path.name} cannot be read ({error}); restore it, or create new keys") from error
 
     def create(self, name: str, scopes: Sequence[str], *, signing: bool = False) -> tuple[Key, str]:
-        """A new key and what its caller sends, which is not kept; of one for signing, its secret, which is.
+        """Create a key.
 
-        Raises BadInput for an unknown scope.
+        Args:
+            name: Name for people.
+            scopes: Some of SCOPES.
+            signing: Create a key for signed requests. Its secret is stored.
+
+        Returns:
+            The record, and the text that callers send (for a signing key: its secret).
+
+        Raises:
+            BadInput: A scope is unknown, or there is none.
         """
-        wrong = set(scopes) - set(SCOPES)
-        if wrong or not scopes:
-            raise BadInput(f"scope {', '.join(sorted(wrong)) or 'missing'}: give some of {', '.join(SCOPES)}")
-        own, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-        whole = f"{_PREFIX}_{own}_{secret}"
+        unknown = set(scopes) - set(SCOPES)
+        if unknown or not scopes:
+            raise BadInput(
+                f"invalid scope: {', '.join(sorted(unknown)) or 'none given'}; supported: {', '.join(SCOPES)}"
+            )
+        id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
+        whole = f"{_PREFIX}_{id}_{secret}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(own, name, tuple(scopes), _digest(whole), created, secret if signing else "")
-        self._write({**self.keys(), own: key})
+        key = Key(id, name, tuple(scopes), _digest(whole), created, secret if signing else "")
+        self._write({**self.keys(), id: key})
         return key, secret if signing else whole
 
-    def revoke(self, which: str) -> Key:
-        """Forget a key by its id. Raises NotFound."""
+    def revoke(self, id: str) -> Key:
+        """Delete a key.
+
+        Raises:
+            NotFound: There is no key with that id.
+        """
         keys = dict(self.keys())
-        if which not in keys:
-            raise NotFound(f"no key {which!r}; there are: {', '.join(keys) or 'none'}")
-        gone = keys.pop(which)
+        if id not in keys:
+            raise NotFound(f"no key {id!r}; existing keys: {', '.join(keys) or 'none'}")
+        revoked = keys.pop(id)
         self._write(keys)
-        return gone
+        return revoked
 
     def _write(self, keys: dict[str, Key]) -> None:
         content = {"format": 1, "keys": [asdict(key) for key in keys.values()]}
         write_whole(self.path, json.dumps(content, indent=2).encode())
         self.path.chmod(0o600)
 
-    def check(self, given: str) -> Key:
-        """The key that this is. Raises KeyMissing; the time it takes tells nothing about the secret."""
-        parts = given.split("_", 2)
+    def check(self, token: str) -> Key:
+        """Verify a key in constant time.
+
+        Args:
+            token: The key as sent by a caller.
+
+        Raises:
+            KeyMissing: The key is unknown.
+        """
+        parts = token.split("_", 2)
         known = self.keys().get(parts[1]) if len(parts) == 3 and parts[0] == _PREFIX else None
         expected = known.sha256 if known else _digest("")
-        if not hmac.compare_digest(expected, _digest(given)) or known is None:
-            raise KeyMissing("this key is not known here; make one: snapfind key create SHOP", code="key_unknown")
+        if not hmac.compare_digest(expected, _digest(token)) or known is None:
+            raise KeyMissing("unknown API key; create one with: snapfind key create SHOP", code="key_unknown")
         return known
 
 

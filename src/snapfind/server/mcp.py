@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from snapfind.core.errors import BadQuery, ExtraMissing
 from snapfind.core.types import Like
 from snapfind.server.schemas.bodies import decode_base64
-from snapfind.server.schemas.products import hit_shape, product_shape
+from snapfind.server.schemas.products import hit_schema, product_schema
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -41,12 +41,12 @@ def assistant(shop: "Catalog | Client") -> "MCPServer":
         if not likes:
             raise BadQuery("give a text, a photo or a product")
         answer = shop.search(likes, filter=filter or None, limit=min(max(limit, 1), _MOST))
-        return [hit_shape(hit, explain=False).model_dump() for hit in answer]
+        return [hit_schema(hit, explain=False).model_dump() for hit in answer]
 
     @server.tool()
     def get_product(id: str) -> dict[str, Any]:
         """One product with its title, price, attributes and pictures."""
-        return product_shape(shop.get(id)).model_dump()
+        return product_schema(shop.get(id)).model_dump()
 
     @server.tool()
     def count_values(field: str = "category", filter: str = "") -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What the endpoints share: one catalogue and what guards it. Made when the server starts, closed when it stops."""
+"""State shared by all routes: catalog, queues, rate limiter, jobs, metrics. Lives as long as the server."""
 
 import io
 import logging
@@ -24,12 +24,12 @@ from snapfind.events.event import Event
 from snapfind.media.fetch import Fetching, fetch
 from snapfind.media.image.decode import Limits
 from snapfind.media.image.sandbox import Apart
-from snapfind.server.jobs.handlers import works
+from snapfind.server.jobs.handlers import job_handlers
 from snapfind.server.jobs.queue import Jobs
 from snapfind.server.keys import KeyStore
 from snapfind.server.runtime.metrics import Metrics
-from snapfind.server.runtime.queue import Gate, cores
-from snapfind.server.runtime.rate_limit import Meter
+from snapfind.server.runtime.queue import BoundedQueue, cores
+from snapfind.server.runtime.rate_limit import RateLimiter
 from snapfind.server.runtime.trace import Trace, trace_of
 from snapfind.server.schemas.redact import without_folders
 
@@ -39,7 +39,7 @@ log = logging.getLogger("snapfind.server")
 
 
 class Service:
-    """One catalogue being served: `shop` to ask, `catalogue` to change, which a replica does not have."""
+    """A served catalog. `shop` is for reading, `catalogue` for writing (not available on a read replica)."""
 
     def __init__(self, catalogue: Catalog | Replica, *, needs_key: bool = False) -> None:
         settings = catalogue.settings
@@ -50,15 +50,15 @@ class Service:
         self.metrics, self.version = Metrics(), __version__
         self.keys = KeyStore(catalogue.folder.path)
         timeout, queue = settings.number("timeout"), settings.whole("queue")
-        self.reading = Gate("read", settings.whole("workers") or 2 * cores(), queue, timeout)
-        # the catalogue writes one at a time; a second thread lets a small write decode while another is stored
-        self.writing = Gate("write", 2, queue, timeout)
+        self.reading = BoundedQueue("read", settings.whole("workers") or 2 * cores(), queue, timeout)
+        # writes are serialized; with a second thread, one write can decode while another is stored
+        self.writing = BoundedQueue("write", 2, queue, timeout)
         self.fetching = Fetching.of(settings)
-        self.meter = Meter(settings.whole("rate"), settings.whole("concurrency"))
+        self.rate_limiter = RateLimiter(settings.whole("rate"), settings.whole("concurrency"))
         self.decode = Apart(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
-        # processes of their own, so that an import does not hold up searches
+        # separate processes, so that imports do not slow down searches
         catalogue.decode = self._decode_added = Apart(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
@@ -66,15 +66,19 @@ class Service:
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
         own = catalogue if isinstance(catalogue, Catalog) else None
-        self._jobs = Jobs(own.folder.path / "jobs", works(own)) if own is not None else None
-        self.inside = 0  # requests being read, run or answered; touched by the event loop only
+        self._jobs = Jobs(own.folder.path / "jobs", job_handlers(own)) if own is not None else None
+        self.inside = 0  # requests in flight; used by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
 
     def start(self) -> None:
-        """Pass a real query, then be ready. Raises what it raises: a server that cannot search must not start."""
-        written = io.BytesIO()
-        Image.new("RGB", (64, 64), "white").save(written, "PNG")
-        self.shop.search(self.photo(written.getvalue()), limit=1)
+        """Run a test query, start background threads, and become ready.
+
+        Raises:
+            SnapfindError: The test query failed. A server that cannot search must not start.
+        """
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 64), "white").save(buffer, "PNG")
+        self.shop.search(self.photo(buffer.getvalue()), limit=1)
         if self.settings.whole("log_searches") and (not self.reads_only or self.settings.text("events")):
             self._later = Later(self.shop.events)
         if not self.reads_only:
@@ -91,67 +95,80 @@ class Service:
                 log.warning("old events could not be deleted: %s", error.message)
 
     def private(self, text: str) -> str:
-        """A text to serve, without the folders of this machine."""
+        """Remove local folders from a text that is sent to callers."""
         return without_folders(text, self._folders)
 
     @property
     def reads_only(self) -> bool:
-        """Whether another process owns the catalogue."""
+        """True if another process owns the catalog."""
         return self._jobs is None
 
     @property
     def catalogue(self) -> Catalog:
-        """The catalogue for one who changes it. Raises ReadOnly where another process owns it."""
+        """The catalog for writing.
+
+        Raises:
+            ReadOnly: Another process owns the catalog.
+        """
         if not isinstance(self.shop, Catalog):
-            raise ReadOnly("this server answers from a catalogue that another one writes; ask that one")
+            raise ReadOnly("this server is a read replica; send writes to the server that owns the catalog")
         return self.shop
 
     @property
     def jobs(self) -> Jobs:
-        """The jobs of the catalogue. Raises ReadOnly where another process owns it, and they are its."""
+        """The jobs of the catalog.
+
+        Raises:
+            ReadOnly: Another process owns the catalog.
+        """
         if self._jobs is None:
-            raise ReadOnly("this server answers from a catalogue that another one writes; its jobs are there")
+            raise ReadOnly("this server is a read replica; jobs run on the server that owns the catalog")
         return self._jobs
 
     def note(self, event: Event) -> None:
-        """Keep an event a little later, where searches are to be kept."""
+        """Queue a search event for the event log, if searches are logged."""
         if self._later is not None and not self._later.note(event):
             self.metrics.dropped.inc()
 
     def forget(self, session: str) -> int:
-        """Delete every event of a session and the photos of its searches, those that wait to be written too."""
+        """Delete all events and stored query photos of a session, including queued events."""
         if self._later is not None:
             self._later.flush()
         return self.catalogue.forget(session)
 
     def keep(self, search: str, photo: Image.Image) -> None:
-        """Keep the photo of a search where the shop asks for it; without room for it the search goes on."""
+        """Store the photo of a search, at the rate of the setting `keep_photos`. Errors are logged only."""
         if not self.reads_only and random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
             try:
                 self.shop.asked.keep(search, photo)
             except OSError as error:
-                log.warning("the photo of search %s is not kept: %s", search, error)
+                log.warning("the photo of search %s was not stored: %s", search, error)
 
     def photo(self, file: bytes | str, box: Box | None = None) -> Image.Image:
-        """A shopper's photo, bytes or an address, decoded as large as the encoder wants it, or its box.
+        """Decode a query photo in a resolution that is sufficient for the encoder.
 
-        Raises BadPicture.
+        Args:
+            file: Bytes of a picture file, or its URL.
+            box: Region that will be searched.
+
+        Raises:
+            BadPicture: The file cannot be fetched or decoded.
         """
         if isinstance(file, str):
             file = fetch(file, self.fetching)
-        # an object in it is looked at more closely
+        # twice the input size, because single objects are cropped and encoded
         side = 2 * self.shop.context.model.photo.preprocessing.source_side
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
         return self.decode(file, Limits.of(self.settings), side=side)
 
     def close(self) -> None:
-        """Finish what was taken, then give the catalogue back."""
+        """Finish requests in flight, then close the catalog."""
         self.stopping.set()
         if self._jobs is not None:
             self._jobs.close()
-        for gate in (self.reading, self.writing):
-            gate.close()
+        for queue in (self.reading, self.writing):
+            queue.close()
         if self._later is not None:
             self._later.close()
         self.decode.close()
@@ -168,6 +185,6 @@ async def _trace(request: Request) -> Trace:
     return trace_of(request)
 
 
-# coroutines, because the framework sends plain functions through a thread
+# coroutines, because the framework runs plain functions in a thread
 Serving = Annotated[Service, Depends(_service)]
 Now = Annotated[Trace, Depends(_trace)]

@@ -55,7 +55,7 @@ def mount(app: FastAPI, service: Service) -> None:
                 trace.caller = key.id
                 if not key.may(scope):
                     raise Forbidden(f"key {key.id} may not {name}; it needs the scope {scope}")
-                with service.meter.one(key.id):
+                with service.rate_limiter.one(key.id):
                     return await _run(service, trace, scope, action, query, body)
             return await _run(service, trace, scope, action, query, body)
         except SnapfindError as error:

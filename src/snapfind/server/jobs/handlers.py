@@ -1,4 +1,4 @@
-"""How each kind of job is done: import, fit, build, use, snapshot, export, quality, a turn of the flywheel."""
+"""Job handlers: import, fit, build, use, snapshot, export, curate, flywheel run."""
 
 import json
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ from snapfind.server.jobs.queue import Job, Progress, Work
 from snapfind.server.jobs.unzip import Unpacked, unpack
 from snapfind.server.schemas.redact import without_folders
 
-__all__ = ["ERROR_FILE", "artifact_of", "works"]
+__all__ = ["ERROR_FILE", "artifact_of", "job_handlers"]
 
 ERROR_FILE = "errors.csv"
 
 
-def works(catalogue: Catalog) -> Mapping[str, Work]:
-    """Kind -> how it is done."""
+def job_handlers(catalogue: Catalog) -> Mapping[str, Work]:
+    """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         return {"model": catalogue.fit(kept=job.spec.get("kept", False), progress=progress)}
@@ -52,12 +52,13 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        found = survey(catalogue, progress)
-        return {"findings": len(found.found)} | {kind: len(found.of(kind)) for kind in KINDS if found.of(kind)}
+        findings = survey(catalogue, progress)
+        counts = {kind: len(findings.of(kind)) for kind in KINDS}
+        return {"findings": len(findings.found)} | {kind: count for kind, count in counts.items() if count}
 
     def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        made = run_turn(catalogue, Rules(**job.spec))
-        return {"turn": made.number, "decision": made.decision, "why": made.why, "model": made.model}
+        run = run_turn(catalogue, Rules(**job.spec))
+        return {"turn": run.number, "decision": run.decision, "why": run.why, "model": run.model}
 
     return {
         "import": partial(_import, catalogue),
@@ -72,57 +73,65 @@ def works(catalogue: Catalog) -> Mapping[str, Work]:
 
 
 def artifact_of(settings: Settings, name: str) -> Path:
-    """An artifact right inside the server's folder of models; links lead nowhere else. Raises NotFound."""
+    """Return the folder of an artifact in the server's folder of models.
+
+    Args:
+        settings: `models` is the folder.
+        name: Name of the artifact. It must be directly inside the folder, also after resolving links.
+
+    Raises:
+        NotFound: There is no such artifact, or no folder of models is set.
+    """
     root = settings.text("models")
     if not root:
-        raise NotFound("this server has no folder of models; start it with SNAPFIND_MODELS=FOLDER")
+        raise NotFound("this server has no folder of models; set SNAPFIND_MODELS=FOLDER")
     folder = Path(root).expanduser().resolve()
-    found = (folder / name).resolve()
-    if found.parent != folder or not (found / "manifest.json").is_file():
+    artifact = (folder / name).resolve()
+    if artifact.parent != folder or not (artifact / "manifest.json").is_file():
         raise NotFound(f"no artifact {name!r} in the server's folder of models", field="artifact")
-    return found
+    return artifact
 
 
 def _import(catalogue: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-    """Add the table and the pictures of an import."""
-    given = place / "given"
+    """Add the uploaded table and pictures of an import."""
+    uploads = place / "given"
     settings = catalogue.settings
-    unpacked = _unpacked(given, settings)
+    unpacked = _unpack_archives(uploads, settings)
     table = job.spec["table"]
-    source = given / table if table else given / "pictures"
+    source = uploads / table if table else uploads / "pictures"
     if not table and unpacked.failures and not any(source.iterdir()):
         first = unpacked.failures[0]
-        raise BadInput(f"the archive has no picture that can be used; {first.path}: {first.reason}")
+        raise BadInput(f"the archive has no usable picture; {first.path}: {first.reason}")
     sync = job.spec["sync"] and not (unpacked.failures and not table)
     report = catalogue.add(
         source,
-        root=given / "pictures",
+        root=uploads / "pictures",
         sync=sync,
-        columns=job.spec.get("columns", {}),  # jobs of an older version have none
+        columns=job.spec.get("columns", {}),  # absent in jobs of an older version
         kinds=job.spec.get("kinds", {}),
         progress=progress,
     )
     report.failures += unpacked.failures
     report.notes += unpacked.notes
     if job.spec["sync"] and not sync:
-        report.notes.append("nothing was removed: entries of an archive were left out, so what is gone is not known")
+        report.notes.append("nothing was deleted, because some entries of an archive were skipped")
     _write_failures(place / ERROR_FILE, report)
     catalogue.index.flush()
     counts = ("added", "changed", "updated", "unchanged", "removed")
-    told: dict[str, Any] = {name: getattr(report, name) for name in counts}
-    return told | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
+    result: dict[str, Any] = {name: getattr(report, name) for name in counts}
+    return result | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}
 
 
-def _unpacked(given: Path, settings: Settings) -> Unpacked:
-    """Unpack the archives of an import; what was left out is kept for when the job is begun again."""
-    pictures, kept = given / "pictures", given / "unpacked.json"
+def _unpack_archives(uploads: Path, settings: Settings) -> Unpacked:
+    """Unpack the archives of an import. Failures are saved, for when the job is restarted."""
+    pictures, record = uploads / "pictures", uploads / "unpacked.json"
     limits = {"most": settings.whole("max_import"), "most_each": settings.whole("max_bytes")}
-    found = Unpacked.parse(json.loads(kept.read_bytes())) if kept.exists() else Unpacked()
-    for archive in sorted(given.glob("archive-*.zip")):
-        found = found.plus(unpack(archive, pictures, **limits))
-        write_whole(kept, json.dumps(asdict(found), ensure_ascii=False).encode())
+    result = Unpacked.parse(json.loads(record.read_bytes())) if record.exists() else Unpacked()
+    for archive in sorted(uploads.glob("archive-*.zip")):
+        result = result.plus(unpack(archive, pictures, **limits))
+        write_whole(record, json.dumps(asdict(result), ensure_ascii=False).encode())
         archive.unlink()
-    return found
+    return result
 
 
 def _write_failures(target: Path, report: AddReport) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.errors import Conflict, NotFound, ServerFailed, SnapfindError
-from snapfind.server.runtime.memory import give_back
+from snapfind.server.runtime.memory import release_memory
 
 __all__ = ["Cancelled", "Job", "Jobs", "State", "Work"]
 
@@ -171,7 +171,7 @@ class Jobs:
             said = "the server failed; its log has the reason under the id of the job"
             job = replace(job, state="failed", error={"code": ServerFailed.code, "message": said})
         shutil.rmtree(place / "given", ignore_errors=True)
-        give_back()
+        release_memory()
         self._save(replace(job, finished=_now()))
 
     def _save(self, job: Job) -> None:

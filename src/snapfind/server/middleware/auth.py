@@ -33,7 +33,7 @@ def needs(scope: str) -> params.Depends:
             raise KeyMissing("this server wants a key: send the header Authorization: Bearer KEY")
         key = service.keys.check(given.credentials)
         trace_of(request).caller = key.id
-        with service.meter.one(key.id):  # a key that may not is counted too
+        with service.rate_limiter.one(key.id):  # a key that may not is counted too
             if not key.may(scope):
                 raise Forbidden(f"key {key.id} may {', '.join(key.scopes)}; this needs the scope {scope}")
             _refuse_changes(request, service, scope)

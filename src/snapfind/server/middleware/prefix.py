@@ -6,18 +6,18 @@ from urllib.parse import unquote_to_bytes
 
 from snapfind.core.errors import BadRequest
 
-__all__ = ["addressed", "prefix_of"]
+__all__ = ["normalize_prefix", "normalize_scope"]
 
 Scope = MutableMapping[str, Any]
 
 
-def prefix_of(text: str) -> str:
+def normalize_prefix(text: str) -> str:
     """The setting `root_path` as the beginning of an address: "" or `/shop/search`, without a slash at the end."""
     parts = [part for part in text.strip().split("/") if part]
     return "".join(f"/{part}" for part in parts)
 
 
-def addressed(scope: Scope, prefix: str) -> Scope:
+def normalize_scope(scope: Scope, prefix: str) -> Scope:
     """The scope as the application routes it.
 
     A proxy may pass the prefix on or strip it: both are taken. HEAD is routed as GET, its body is dropped later.
@@ -25,7 +25,7 @@ def addressed(scope: Scope, prefix: str) -> Scope:
 
     Args:
         scope: ASGI scope of an HTTP request.
-        prefix: As `prefix_of` gives it.
+        prefix: As `normalize_prefix` gives it.
 
     Returns:
         A changed copy.

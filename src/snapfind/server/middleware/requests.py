@@ -19,13 +19,13 @@ from starlette.responses import RedirectResponse
 from snapfind.core.errors import Busy, NoRoom, OutOfMemory, ServerFailed, SnapfindError, TooLarge, is_out_of_memory
 from snapfind.server.middleware.gzip_body import is_gzip, unpacked
 from snapfind.server.middleware.origin import OPEN, admit
-from snapfind.server.middleware.prefix import addressed, prefix_of
-from snapfind.server.runtime.queue import Gate
+from snapfind.server.middleware.prefix import normalize_prefix, normalize_scope
+from snapfind.server.runtime.queue import BoundedQueue
 from snapfind.server.runtime.trace import Trace, new_id
 from snapfind.server.schemas.responses import answer_error
 from snapfind.server.service import Service
 
-__all__ = ["Bounded", "Outer"]
+__all__ = ["BodyLimit", "RequestContext"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,7 +60,7 @@ def _fault(error: Exception) -> SnapfindError:
     return ServerFailed("the server failed; its log has the reason under this request id")
 
 
-class Outer:
+class RequestContext:
     """Lays down the trace, adds the headers, counts, logs what is slow, and turns any fault into the one shape."""
 
     def __init__(self, app: App, service: Callable[[], Service]) -> None:
@@ -72,7 +72,7 @@ class Outer:
             return
         headers = Headers(scope=scope)
         service = self._service()
-        root = prefix_of(service.settings.text("root_path"))
+        root = normalize_prefix(service.settings.text("root_path"))
         trace = scope["snapfind.trace"] = Trace(
             new_id(headers.get("x-request-id", "")), root=root, private=service.private
         )
@@ -94,7 +94,7 @@ class Outer:
         asked = scope
         service.inside += 1
         try:
-            scope = addressed(asked, root)
+            scope = normalize_scope(asked, root)
             if scope["path"] not in _PROBES and service.inside > service.settings.whole("connections"):
                 raise Busy("too many requests at once; come back after the time in Retry-After")
             admit(headers, scope, service)
@@ -141,7 +141,7 @@ _LIMITS = {
 _ASKING = frozenset({"/v1/search", "/v1/similar", "/v1/regions", "/v1/compare", "/v1/explain"})
 
 
-class Bounded:
+class BodyLimit:
     """Refuses a body that is too large, by its Content-Length or as soon as it is, and one that comes too slowly.
 
     Where no search may wait any more the body is let through unread: reading a form in order to refuse it takes the
@@ -186,10 +186,10 @@ class Bounded:
         await self.app(scope, counting, send)
 
 
-async def _refuse_if_full(gate: Gate, receive: Receive) -> None:
+async def _refuse_if_full(gate: BoundedQueue, receive: Receive) -> None:
     """Raises Busy once the body is there: an answer before its end would cut the connection."""
     try:
-        gate.refuse_if_full()
+        gate.raise_if_full()
     except Busy:
         with suppress(HTTPException):  # too large or too slow as well
             while (message := await receive())["type"] == "http.request" and message.get("more_body", False):

@@ -1,4 +1,4 @@
-"""Photos without a search: the objects in one, and whether two show the same product."""
+"""Routes for photos without a search: detect objects, compare two pictures, heat maps."""
 
 from typing import Annotated, Any, Self
 
@@ -11,7 +11,7 @@ from snapfind.core.types import Box
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import BoxShape, Given, RegionShape, picture_named, region_shape
+from snapfind.server.schemas.products import BoxSchema, RegionSchema, RequestBody, picture_named, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
@@ -21,16 +21,16 @@ router = APIRouter(prefix="/v1", tags=["photos"], dependencies=[needs("search")]
 Part = str | bytes
 
 
-class PhotoBody(Given):
+class PhotoBody(RequestBody):
     """A photo."""
 
-    photo: str = Field(description="a picture file in base64")
+    photo: str = Field(description="picture file, base64-encoded")
 
 
-class Side(Given):
-    """One of the two: a photo, or the main picture of a product."""
+class Side(RequestBody):
+    """A picture to compare: a photo, or the main picture of a product."""
 
-    photo: str | None = Field(None, description="a picture file in base64")
+    photo: str | None = Field(None, description="picture file, base64-encoded")
     product: str | None = None
 
     @model_validator(mode="after")
@@ -40,30 +40,30 @@ class Side(Given):
         return self
 
 
-class CompareBody(Given):
-    """Two pictures."""
+class CompareBody(RequestBody):
+    """Two pictures to compare."""
 
     a: Side
     b: Side
 
 
-class ExplainBody(Given):
-    """A photo, and a picture of a product that was found for it."""
+class ExplainBody(RequestBody):
+    """A query photo, and a picture of a hit."""
 
-    photo: str = Field(description="a picture file in base64")
+    photo: str = Field(description="picture file, base64-encoded")
     product: str = Field(min_length=1, max_length=256)
-    picture: str = Field(description="its name within the product", min_length=1, max_length=256)
-    box: BoxShape | None = Field(None, description="the region of the photo that was searched")
+    picture: str = Field(description="name of the picture within the product", min_length=1, max_length=256)
+    box: BoxSchema | None = Field(None, description="region of the photo that was searched")
 
 
 class RegionsReply(Reply):
-    """The candidate objects of a photo, best first; empty where nothing stands out."""
+    """Candidate objects in a photo, best first. Empty if there is no salient object."""
 
-    regions: list[RegionShape]
+    regions: list[RegionSchema]
 
 
 class CompareReply(Reply):
-    """Probability 0..1 that both show the same product."""
+    """Probability 0..1 that both pictures show the same product."""
 
     score: float = Field(ge=0, le=1)
 
@@ -72,13 +72,13 @@ Heat = list[list[Annotated[float, Field(ge=0, le=1)]]]
 
 
 class ExplainReply(Reply):
-    """What made the two alike: rows of cells, 0..1, over the searched part of the photo and over the picture."""
+    """Heat maps of the matching regions: rows of values 0..1, over the searched region of the photo and the picture."""
 
     photo: Heat
     picture: Heat
 
 
-def _takes(body: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _request_body(body: str, fields: dict[str, Any]) -> dict[str, Any]:
     form = {"type": "object", "properties": fields}
     content = {
         "application/json": {"schema": {"$ref": f"#/components/schemas/{body}"}},
@@ -90,9 +90,9 @@ def _takes(body: str, fields: dict[str, Any]) -> dict[str, Any]:
 _FILE = {"type": "string", "format": "binary"}
 
 
-@router.post("/regions", response_model=RegionsReply, openapi_extra=_takes("PhotoBody", {"photo": _FILE}))
+@router.post("/regions", response_model=RegionsReply, openapi_extra=_request_body("PhotoBody", {"photo": _FILE}))
 async def regions(request: Request, service: Serving, trace: Now) -> RegionsReply:
-    """The boxes of the objects in a photo, to draw them and let a shopper choose one.
+    """Detect the objects in a photo.
 
     ```sh
     curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/regions
@@ -107,15 +107,17 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
         with trace.step("decode"):
             photo = service.photo(file)
         with trace.step("encode"):
-            found = service.shop.regions(photo)
-        return reply(trace, RegionsReply, regions=[region_shape(region) for region in found])
+            regions = service.shop.regions(photo)
+        return reply(trace, RegionsReply, regions=[region_schema(region) for region in regions])
 
     return await service.reading.run(trace, find)
 
 
-@router.post("/compare", response_model=CompareReply, openapi_extra=_takes("CompareBody", {"a": _FILE, "b": _FILE}))
+@router.post(
+    "/compare", response_model=CompareReply, openapi_extra=_request_body("CompareBody", {"a": _FILE, "b": _FILE})
+)
 async def compare(request: Request, service: Serving, trace: Now) -> CompareReply:
-    """Whether two pictures show the same product; in a form both are files, in JSON one may be a product.
+    """Compare two pictures: do they show the same product? In JSON, a side can be a product id.
 
     ```sh
     curl -F a=@photo.jpg -F b=@other.jpg http://127.0.0.1:8000/v1/compare
@@ -135,8 +137,8 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
         with trace.step("decode"):
             first, second = (_picture(side, service) for side in sides)
         with trace.step("encode"):
-            found = service.shop.compare(first, second)
-        return reply(trace, CompareReply, score=round(min(max(found, 0.0), 1.0), 4))
+            probability = service.shop.compare(first, second)
+        return reply(trace, CompareReply, score=round(min(max(probability, 0.0), 1.0), 4))
 
     return await service.reading.run(trace, score)
 
@@ -144,9 +146,9 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
 _EXPLAIN = {"photo": _FILE, **{name: {"type": "string"} for name in ("product", "picture", "box")}}
 
 
-@router.post("/explain", response_model=ExplainReply, openapi_extra=_takes("ExplainBody", _EXPLAIN))
+@router.post("/explain", response_model=ExplainReply, openapi_extra=_request_body("ExplainBody", _EXPLAIN))
 async def explain(request: Request, service: Serving, trace: Now) -> ExplainReply:
-    """Which parts of a photo and of a product's picture made the two alike, to lay over both.
+    """Get heat maps of the regions that match in a photo and in a product's picture.
 
     ```sh
     curl -F photo=@photo.jpg -F product=tea-1 -F picture=a.jpg http://127.0.0.1:8000/v1/explain
@@ -155,10 +157,10 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
     if is_form(request):
         form = dict(await form_of(request, service.settings))
         file = _file(form, "photo")
-        told: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
-        if isinstance(told.get("box"), str):
-            told["box"] = Box.parse(told["box"]).as_tuple()
-        body = ExplainBody.model_validate({"photo": "", **told})
+        fields: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
+        if isinstance(fields.get("box"), str):
+            fields["box"] = Box.parse(fields["box"]).as_tuple()
+        body = ExplainBody.model_validate({"photo": "", **fields})
     else:
         body = await read_json(request, ExplainBody)
         file = decode_base64(body.photo, "photo")
@@ -169,8 +171,8 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
             photo = service.photo(file)
         with trace.step("encode"):
             picture = picture_named(service.shop.get(body.product), body.picture)
-            found = service.shop.explain(photo, body.product, picture.name, box)
-        return reply(trace, ExplainReply, photo=found.photo.tolist(), picture=found.picture.tolist())
+            heat_maps = service.shop.explain(photo, body.product, picture.name, box)
+        return reply(trace, ExplainReply, photo=heat_maps.photo.tolist(), picture=heat_maps.picture.tolist())
 
     return await service.reading.run(trace, heat)
 
@@ -185,5 +187,5 @@ def _picture(side: bytes | str, service: Service) -> Image:
 def _file(form: dict[str, Part], name: str) -> bytes:
     file = form.get(name)
     if not isinstance(file, bytes):
-        raise BadRequest(f"the form has no file {name!r}; in curl write -F {name}=@photo.jpg", field=name)
+        raise BadRequest(f"the form has no file {name!r}; with curl use -F {name}=@photo.jpg", field=name)
     return file

@@ -1,4 +1,4 @@
-"""Importing in bulk: a table and its pictures are taken, checked and kept, and become products as a job."""
+"""Route for bulk imports: store an uploaded table and its pictures, and add them as a job."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ from snapfind.catalog.ingest.folders import is_of_system, is_picture
 from snapfind.catalog.ingest.tables import TABLES, table_suffix
 from snapfind.core.errors import BadRequest
 from snapfind.server.middleware.auth import needs
-from snapfind.server.routes.jobs import JobReply, job_shape
+from snapfind.server.routes.jobs import JobReply, job_schema
 from snapfind.server.schemas.forms import media_type, read_form
 from snapfind.server.schemas.responses import ERRORS, reply
 from snapfind.server.service import Now, Service, Serving
@@ -29,18 +29,18 @@ _FORM: dict[str, Any] = {
         "table": {
             "type": "string",
             "format": "binary",
-            "description": "CSV, TSV, JSON, JSONL (also .gz) or Parquet, by its file name",
+            "description": "CSV, TSV, JSON, JSONL (optionally .gz) or Parquet; the file name sets the format",
         },
         "pictures": {
             "type": "array",
             "items": {"type": "string", "format": "binary"},
-            "description": "zip files, or picture files by the names that the table uses",
+            "description": "zip files, or picture files named as in the table",
         },
-        "sync": {"type": "boolean", "description": "remove what the source no longer has"},
+        "sync": {"type": "boolean", "description": "delete products and pictures that the source no longer has"},
         "column": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "what a column is, where it has its own name: id=Handle; or its kind: size:text",
+            "description": "map a column to a field (id=Handle), or set its type (size:text)",
         },
     },
 }
@@ -56,29 +56,31 @@ async def start_import(
     request: Request,
     service: Serving,
     trace: Now,
-    idempotency_key: Annotated[str, Header(max_length=200, description="sent again, no second job is made")] = "",
+    idempotency_key: Annotated[
+        str, Header(max_length=200, description="a repeated request with the same key returns the existing job")
+    ] = "",
 ) -> JobReply:
-    """Add a table with its pictures, or pictures alone (a folder per product), as a job.
+    """Start a job that adds a table with its pictures, or pictures alone (one folder per product).
 
     ```sh
     curl -F table=@products.csv -F pictures=@pictures.zip -H 'Idempotency-Key: monday' http://127.0.0.1:8000/v1/imports
     ```
     """
     if media_type(request) != "multipart/form-data":
-        raise BadRequest("an import comes as multipart/form-data", code="media_type_wrong")
+        raise BadRequest("an import must be multipart/form-data", code="media_type_wrong")
     form = await read_form(request, files=10_000, fields=20)
     try:
         job = await asyncio.to_thread(_submit, service, form, idempotency_key)
     finally:
         await form.close()
-    return reply(trace, JobReply, job=job_shape(job, service))
+    return reply(trace, JobReply, job=job_schema(job, service))
 
 
 def _submit(service: Service, form: FormData, key: str) -> Any:
-    tables, pictures = (_chosen(form, name) for name in ("table", "pictures"))
+    tables, pictures = (_uploaded_files(form, name) for name in ("table", "pictures"))
     sync = str(form.get("sync") or "false").lower()
     if sync not in {"true", "false"}:
-        raise BadRequest("sync is true or false", field="sync")
+        raise BadRequest("sync must be true or false", field="sync")
     if len(tables) > 1 or not (tables or pictures):
         raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
     columns, kinds = parse_columns(text for each in form.getlist("column") if (text := str(each)).strip())
@@ -86,10 +88,10 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
     try:
         said = sorted({**columns, **{f"{name}:": kind for name, kind in kinds.items()}}.items())
         digest = hashlib.sha256(sync.encode() + repr(said).encode() * bool(said))
-        table = _keep_table(tables[0], place / "given", digest) if tables else ""
+        table = _store_table(tables[0], place / "given", digest) if tables else ""
         (place / "given" / "pictures").mkdir(parents=True)
         for number, file in enumerate(pictures):
-            _keep_picture(file, number, place / "given", digest)
+            _store_picture(file, number, place / "given", digest)
         spec = {"table": table, "sync": sync == "true", "columns": columns, "kinds": kinds}
         return service.jobs.submit(place, "import", spec, key=key, digest=digest.hexdigest())
     except BaseException:
@@ -97,40 +99,42 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
         raise
 
 
-def _chosen(form: FormData, name: str) -> list[UploadFile]:
-    """The files of a field; a browser sends one without a name and a byte where nobody chose any."""
+def _uploaded_files(form: FormData, name: str) -> list[UploadFile]:
+    """Return the files of a field. Browsers send an empty file without a name if none is chosen."""
     files = [file for file in form.getlist(name) if isinstance(file, UploadFile)]
     return [file for file in files if file.filename or file.size]
 
 
-def _keep_table(file: UploadFile, given: Path, digest: Any) -> str:
+def _store_table(file: UploadFile, given: Path, digest: Any) -> str:
     suffix = table_suffix(file.filename or "")
     if not suffix:
-        mend = "; save a spreadsheet as CSV UTF-8"
-        raise BadRequest(f"the table's file name must end in {', '.join(TABLES)}{mend}", field="table")
+        supported = ", ".join(TABLES)
+        raise BadRequest(
+            f"the table's file name must end in {supported}; save a spreadsheet as CSV UTF-8", field="table"
+        )
     given.mkdir(parents=True)
     _copy(file, given / f"table{suffix}", digest)
     return f"table{suffix}"
 
 
-def _keep_picture(file: UploadFile, number: int, given: Path, digest: Any) -> None:
+def _store_picture(file: UploadFile, number: int, given: Path, digest: Any) -> None:
     name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
     file.file.seek(0)
     head = file.file.read(32)
     if name.lower().endswith(".zip") or head.startswith(b"PK\3\4"):
         _copy(file, given / f"archive-{number:05}.zip", digest)
     elif is_of_system(name):
-        return  # a browser that sends a folder sends these too
+        return  # browsers that upload a folder include system files
     elif is_picture(name, head) and name.isprintable():
         digest.update(name.encode())
         _copy(file, given / "pictures" / name, digest)
     else:
-        raise BadRequest(f"{name[:80]!r} is neither a zip nor a picture file", field="pictures")
+        raise BadRequest(f"unsupported file: {name[:80]!r}; send zip or picture files", field="pictures")
 
 
 def _copy(file: UploadFile, target: Path, digest: Any) -> None:
     file.file.seek(0)
-    with target.open("wb") as kept:
+    with target.open("wb") as file_copy:
         while piece := file.file.read(1 << 20):
             digest.update(piece)
-            kept.write(piece)
+            file_copy.write(piece)

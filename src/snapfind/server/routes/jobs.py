@@ -1,4 +1,4 @@
-"""Jobs: how far they are, what came of them, their error file and what they made."""
+"""Routes for jobs: progress, result, error file and output file; snapshots and exports."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,18 +10,18 @@ from snapfind.catalog.storage.export import FORMATS
 from snapfind.server.jobs.handlers import ERROR_FILE
 from snapfind.server.jobs.queue import Job, State
 from snapfind.server.middleware.auth import needs
-from snapfind.server.schemas.products import Given
+from snapfind.server.schemas.products import RequestBody
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
-__all__ = ["JobReply", "job_shape", "router", "submit"]
+__all__ = ["JobReply", "job_schema", "router", "submit"]
 
 router = APIRouter(prefix="/v1", tags=["jobs"], responses=ERRORS)
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{18}$")]
 
 
-class JobShape(BaseModel):
-    """A piece of long work. `report` says what came of it, `error` why it failed."""
+class JobSchema(BaseModel):
+    """A long-running job. `report` is its result, `error` the reason of a failure."""
 
     id: str
     kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "turn"]
@@ -35,73 +35,73 @@ class JobShape(BaseModel):
 
 
 class JobReply(Reply):
-    """One job."""
+    """A job."""
 
-    job: JobShape
+    job: JobSchema
 
 
 class JobsReply(Reply):
     """The jobs, newest first."""
 
-    jobs: list[JobShape]
+    jobs: list[JobSchema]
 
 
-class ExportBody(Given):
-    """What to write out, and how."""
+class ExportBody(RequestBody):
+    """Format and filter of an export."""
 
     format: Literal["csv", "jsonl", "parquet"] = "jsonl"
     filter: str | None = None
-    vectors: bool = Field(False, description="with the vectors of every space")
+    vectors: bool = Field(False, description="include the embeddings of every space")
 
 
 assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 
-def job_shape(job: Job, service: Service) -> JobShape:
-    """A job as JSON shows it."""
-    shown = JobShape(**{name: getattr(job, name) for name in JobShape.model_fields})
-    shown.error = job.error and {name: service.private(text) for name, text in job.error.items()}
+def job_schema(job: Job, service: Service) -> JobSchema:
+    """Convert a job. Local folders are removed from its texts."""
+    shape = JobSchema(**{name: getattr(job, name) for name in JobSchema.model_fields})
+    shape.error = job.error and {name: service.private(text) for name, text in job.error.items()}
     notes = [service.private(str(note)) for note in job.report.get("notes", ())]
-    shown.report = job.report | ({"notes": notes} if notes else {})
-    return shown
+    shape.report = job.report | ({"notes": notes} if notes else {})
+    return shape
 
 
-def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobShape:
-    """Take a job that needs no files."""
-    return job_shape(service.jobs.submit(service.jobs.room(), kind, spec), service)
+def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobSchema:
+    """Submit a job that has no input files."""
+    return job_schema(service.jobs.submit(service.jobs.room(), kind, spec), service)
 
 
 @router.get("/jobs", response_model=JobsReply, dependencies=[needs("write")])
 async def list_jobs(service: Serving, trace: Now) -> JobsReply:
-    """All jobs that are kept, newest first.
+    """List all stored jobs, newest first.
 
     ```sh
     curl http://127.0.0.1:8000/v1/jobs
     ```
     """
-    return reply(trace, JobsReply, jobs=[job_shape(job, service) for job in service.jobs.all()])
+    return reply(trace, JobsReply, jobs=[job_schema(job, service) for job in service.jobs.all()])
 
 
 @router.get("/jobs/{job}", response_model=JobReply, dependencies=[needs("write")])
 async def get_job(job: Id, service: Serving, trace: Now) -> JobReply:
-    """How far a job is.
+    """Get the progress and the result of a job.
 
     ```sh
     curl http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.get(job), service))
+    return reply(trace, JobReply, job=job_schema(service.jobs.get(job), service))
 
 
 @router.delete("/jobs/{job}", response_model=JobReply, status_code=202, dependencies=[needs("write")])
 async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
-    """Let a job end at its next step; what it stored stays.
+    """Cancel a job. It stops at its next step. Stored results are kept.
 
     ```sh
     curl -X DELETE http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b
     ```
     """
-    return reply(trace, JobReply, job=job_shape(service.jobs.cancel(job), service))
+    return reply(trace, JobReply, job=job_schema(service.jobs.cancel(job), service))
 
 
 @router.get(
@@ -111,7 +111,7 @@ async def cancel_job(job: Id, service: Serving, trace: Now) -> JobReply:
     dependencies=[needs("write")],
 )
 async def job_errors(job: Id, service: Serving, trace: Now) -> FileResponse:
-    """What an import could not store: id, code, path, reason.
+    """Download the failures of an import as CSV: id, code, path, reason.
 
     ```sh
     curl -O http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b/errors
@@ -127,7 +127,7 @@ async def job_errors(job: Id, service: Serving, trace: Now) -> FileResponse:
     dependencies=[needs("admin")],
 )
 async def job_file(job: Id, service: Serving, trace: Now) -> FileResponse:
-    """The snapshot or the export that a job made.
+    """Download the snapshot or the export of a job.
 
     ```sh
     curl -O -J http://127.0.0.1:8000/v1/jobs/019a0b1c2d3e4f5a6b/file
@@ -140,7 +140,7 @@ async def job_file(job: Id, service: Serving, trace: Now) -> FileResponse:
 
 @router.post("/snapshots", response_model=JobReply, status_code=202, dependencies=[needs("admin")])
 async def start_snapshot(service: Serving, trace: Now) -> JobReply:
-    """Make an exact copy of the catalogue as one file with checksums; `snapfind restore` reads it.
+    """Start a job that writes a snapshot of the catalog with checksums, for `snapfind restore`.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/snapshots
@@ -151,7 +151,7 @@ async def start_snapshot(service: Serving, trace: Now) -> JobReply:
 
 @router.post("/exports", response_model=JobReply, status_code=202, dependencies=[needs("admin")])
 async def start_export(body: ExportBody, service: Serving, trace: Now) -> JobReply:
-    """Write the catalogue as a table that `snapfind add` reads, in any version.
+    """Start a job that exports the catalog as a table that `snapfind add` can read.
 
     ```sh
     curl --json '{"format": "parquet"}' http://127.0.0.1:8000/v1/exports

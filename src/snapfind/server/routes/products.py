@@ -1,4 +1,4 @@
-"""Products: list, get, put, change, delete. A write that was answered with 2xx is durable and visible."""
+"""Routes for products: list, get, upsert, update, delete. A write answered with 2xx is durable and visible."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import Given, Plain, ProductShape, product_shape
+from snapfind.server.schemas.products import Plain, ProductSchema, RequestBody, product_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
 
@@ -25,16 +25,16 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/products", tags=["products"], responses=ERRORS)
 
-Id = Annotated[str, Path(min_length=1, max_length=256, description="the product's id; it may hold slashes")]
+Id = Annotated[str, Path(min_length=1, max_length=256, description="product id; may contain slashes")]
 _Text = Annotated[str, Field(max_length=20_000)]
 
 
-class PictureBody(Given):
-    """A picture to add: its name within the product (a new content under an old name replaces it) and its file."""
+class PictureBody(RequestBody):
+    """A picture to add. A picture with the same name in the product is replaced."""
 
     name: str = Field(min_length=1, max_length=256)
-    content: str | None = Field(None, description="a picture file in base64")
-    url: str | None = Field(None, max_length=2048, description="address of a picture; only where the shop allows it")
+    content: str | None = Field(None, description="picture file, base64-encoded")
+    url: str | None = Field(None, max_length=2048, description="URL of a picture, if the setting `fetch` allows it")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -46,12 +46,12 @@ class PictureBody(Given):
     @classmethod
     def _printable(cls, name: str) -> str:
         if not name.isprintable():
-            raise ValueError("a name has printable characters only")
+            raise ValueError("a name must have printable characters only")
         return name
 
 
-class ProductBody(Given):
-    """A product. Without pictures it changes the fields of one that is there."""
+class ProductBody(RequestBody):
+    """A product. Without pictures, it updates the fields of an existing product."""
 
     id: str = Field(min_length=1, max_length=256)
     title: _Text = ""
@@ -63,14 +63,14 @@ class ProductBody(Given):
     pictures: list[PictureBody] = Field(default_factory=list)
 
 
-class ProductsBody(Given):
-    """One or many products to put."""
+class ProductsBody(RequestBody):
+    """Products to add or update."""
 
     products: list[ProductBody] = Field(min_length=1)
 
 
-class ChangeBody(Given):
-    """Fields to set anew; what is left out stays, null empties."""
+class ChangeBody(RequestBody):
+    """Fields to update. Omitted fields stay unchanged, null clears a field."""
 
     title: _Text | None = None
     price: float | None = Field(None, ge=0, allow_inf_nan=False)
@@ -80,8 +80,8 @@ class ChangeBody(Given):
     attributes: dict[str, Plain | None] = Field(default_factory=dict, max_length=200)
 
 
-class FailureShape(BaseModel):
-    """What could not be stored, and why."""
+class FailureSchema(BaseModel):
+    """A product or picture that was not stored, and the reason."""
 
     id: str
     code: str
@@ -90,31 +90,33 @@ class FailureShape(BaseModel):
 
 
 class PutReply(Reply):
-    """Pictures by what became of them; a product that failed is listed, the others are stored."""
+    """Counts of pictures by result. Failed products are listed, the others are stored."""
 
     added: int
     changed: int
-    updated: int = Field(description="pictures whose product has new fields")
+    updated: int = Field(description="pictures of products with updated fields")
     unchanged: int
-    failures: list[FailureShape]
-    notes: list[str] = Field(default=[], description="cells that did not fit their attribute and were left out")
+    failures: list[FailureSchema]
+    notes: list[str] = Field(
+        default=[], description="values that did not match the type of their attribute and were ignored"
+    )
 
 
 class ProductReply(Reply):
     """A product."""
 
-    product: ProductShape
+    product: ProductSchema
 
 
 class ProductsReply(Reply):
     """A page of products, in a stable order."""
 
-    products: list[ProductShape]
-    next: str | None = Field(description="cursor of the next page, null at the end")
+    products: list[ProductSchema]
+    next: str | None = Field(description="cursor of the next page; null on the last page")
 
 
 class GoneReply(Reply):
-    """How many pictures were deleted."""
+    """Number of deleted pictures."""
 
     deleted: int
 
@@ -127,7 +129,7 @@ async def list_products(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     cursor: Annotated[str | None, Query()] = None,
 ) -> ProductsReply:
-    """All products, or those that fit a filter.
+    """List products, optionally those that match a filter.
 
     ```sh
     curl 'http://127.0.0.1:8000/v1/products?filter=brand%20=%20%27Acme%27&limit=20'
@@ -136,9 +138,9 @@ async def list_products(
     after = place_of(cursor, filter or "", str) if cursor else None
 
     def page() -> ProductsReply:
-        products, then = service.shop.page(filter=filter or None, after=after, limit=limit)
-        shown = [product_shape(product, trace.root) for product in products]
-        return reply(trace, ProductsReply, products=shown, next=cursor_of(then, filter or "") if then else None)
+        products, last = service.shop.page(filter=filter or None, after=after, limit=limit)
+        shapes = [product_schema(product, trace.root) for product in products]
+        return reply(trace, ProductsReply, products=shapes, next=cursor_of(last, filter or "") if last else None)
 
     return await service.reading.run(trace, page)
 
@@ -157,7 +159,7 @@ async def list_products(
                         "type": "object",
                         "required": ["product"],
                         "properties": {
-                            "product": {"type": "string", "description": "the product as JSON, without pictures"},
+                            "product": {"type": "string", "description": "product as JSON, without pictures"},
                             "picture": {"type": "array", "items": {"type": "string", "format": "binary"}},
                         },
                     }
@@ -167,7 +169,7 @@ async def list_products(
     },
 )
 async def put_products(request: Request, service: Serving, trace: Now) -> PutReply:
-    """Put one or many products: new ones are added, known ones brought up to date; pictures that are there stay.
+    """Add or update products. Existing pictures are kept.
 
     ```sh
     curl -F 'product={"id": "tea-1", "title": "Red tea", "price": 4.5}' -F picture=@a.jpg http://127.0.0.1:8000/v1/products
@@ -175,11 +177,11 @@ async def put_products(request: Request, service: Serving, trace: Now) -> PutRep
     ```
     """
     with trace.step("read"):
-        given = await _read(request, service)
+        items = await _read(request, service)
 
     def put() -> AddReport:
         with trace.step("fetch"):
-            fetched, failures = _fetched(given, service)
+            fetched, failures = _fetch_pictures(items, service)
         report = service.catalogue.put(fetched)
         report.failures += failures
         return report
@@ -190,45 +192,47 @@ async def put_products(request: Request, service: Serving, trace: Now) -> PutRep
 
 @router.get("/{product:path}", response_model=ProductReply, dependencies=[needs("search")])
 async def get_product(product: Id, service: Serving, trace: Now) -> ProductReply:
-    """One product with all its pictures.
+    """Get a product with all its pictures.
 
     ```sh
     curl http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
-    found = await service.reading.run(trace, lambda: service.shop.get(product))
-    return reply(trace, ProductReply, product=product_shape(found, trace.root))
+    result = await service.reading.run(trace, lambda: service.shop.get(product))
+    return reply(trace, ProductReply, product=product_schema(result, trace.root))
 
 
 @router.patch("/{product:path}", response_model=ProductReply, dependencies=[needs("write")])
 async def change_product(product: Id, body: ChangeBody, service: Serving, trace: Now) -> ProductReply:
-    """Set some fields anew, without a picture.
+    """Update some fields of a product.
 
     ```sh
     curl -X PATCH --json '{"price": 3.9, "attributes": {"stock": 0}}' http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
-    if taken := RESERVED & body.attributes.keys():
-        raise BadRequest(f"{min(taken)!r} is a field of every product; give it beside `attributes`", field="attributes")
+    if reserved := RESERVED & body.attributes.keys():
+        raise BadRequest(
+            f"{min(reserved)!r} is a built-in field; put it beside `attributes`, not inside", field="attributes"
+        )
     changes: dict[str, Any] = {
         name: getattr(body, name) for name in body.model_fields_set if name != "attributes"
     } | body.attributes
-    found = await service.writing.run(trace, lambda: service.catalogue.update(product, changes))
-    return reply(trace, ProductReply, product=product_shape(found, trace.root))
+    result = await service.writing.run(trace, lambda: service.catalogue.update(product, changes))
+    return reply(trace, ProductReply, product=product_schema(result, trace.root))
 
 
 @router.delete("", response_model=GoneReply, dependencies=[needs("write")])
 async def delete_products(
     service: Serving, trace: Now, filter: Annotated[str, Query(min_length=1, examples=["stock = 0"])]
 ) -> GoneReply:
-    """Delete every product that fits a filter, with all its pictures.
+    """Delete all products that match a filter, with all their pictures.
 
     ```sh
     curl -X DELETE 'http://127.0.0.1:8000/v1/products?filter=stock%20=%200'
     ```
     """
-    gone = await service.writing.run(trace, lambda: service.catalogue.delete(filter=filter))
-    return reply(trace, GoneReply, deleted=gone)
+    deleted = await service.writing.run(trace, lambda: service.catalogue.delete(filter=filter))
+    return reply(trace, GoneReply, deleted=deleted)
 
 
 @router.delete("/{product:path}", response_model=GoneReply, dependencies=[needs("write")])
@@ -239,10 +243,10 @@ async def delete_product(product: Id, service: Serving, trace: Now) -> GoneReply
     curl -X DELETE http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
-    gone = await service.writing.run(trace, lambda: service.catalogue.delete([product]))
-    if not gone:
-        raise NotFound(f"no product {product!r} in this catalogue")
-    return reply(trace, GoneReply, deleted=gone)
+    deleted = await service.writing.run(trace, lambda: service.catalogue.delete([product]))
+    if not deleted:
+        raise NotFound(f"no product {product!r} in this catalog")
+    return reply(trace, GoneReply, deleted=deleted)
 
 
 async def _read(request: Request, service: Service) -> list[tuple[Product, dict[str, bytes | str]]]:
@@ -251,12 +255,12 @@ async def _read(request: Request, service: Service) -> list[tuple[Product, dict[
     body = await read_json(request, ProductsBody)
     most = service.settings.whole("max_products")
     if len(body.products) > most:
-        raise TooLarge(f"{len(body.products)} products in one write; the most is {most}", field="products")
-    return [_given(product, service) for product in body.products]
+        raise TooLarge(f"{len(body.products)} products in one request; the maximum is {most}", field="products")
+    return [_parse_product(product, service) for product in body.products]
 
 
-def _given(body: ProductBody, service: Service) -> tuple[Product, dict[str, bytes | str]]:
-    _few(len(body.pictures), service)
+def _parse_product(body: ProductBody, service: Service) -> tuple[Product, dict[str, bytes | str]]:
+    _check_picture_count(len(body.pictures), service)
     pictures: dict[str, bytes | str] = {
         picture.name: picture.url if picture.url is not None else decode_base64(picture.content or "", picture.name)
         for picture in body.pictures
@@ -264,17 +268,20 @@ def _given(body: ProductBody, service: Service) -> tuple[Product, dict[str, byte
     return _product(body), pictures
 
 
-def _fetched(
-    given: Sequence[tuple[Product, Mapping[str, bytes | str]]], service: Service
+def _fetch_pictures(
+    items: Sequence[tuple[Product, Mapping[str, bytes | str]]], service: Service
 ) -> tuple[list[tuple[Product, dict[str, bytes]]], list[Failure]]:
-    """The same with the bytes of pictures that were given by address, within the time of the request."""
+    """Replace the URLs of pictures by their bytes, within the time limit of the request."""
     end, failures, fetched = time.monotonic() + service.settings.number("timeout") / 2, [], []
-    for product, pictures in given:
+    for product, pictures in items:
         files: dict[str, bytes] = {}
         for name, file in pictures.items():
             try:
                 if isinstance(file, str) and time.monotonic() > end:
-                    raise BadPicture("there was no time left to fetch it; send fewer at once", code="picture_url")
+                    raise BadPicture(
+                        "the time limit was reached before it was fetched; send fewer pictures per request",
+                        code="picture_url",
+                    )
                 files[name] = fetch(file, service.fetching) if isinstance(file, str) else file
             except BadPicture as error:
                 failures.append(Failure(product.id, error.code, name, error.message))
@@ -285,22 +292,22 @@ def _fetched(
 
 async def _from_form(request: Request, service: Service) -> tuple[Product, dict[str, bytes | str]]:
     form = await form_of(request, service.settings)
-    told = [value for name, value in form if name == "product" and isinstance(value, str)]
-    if len(told) != 1:
+    products = [value for name, value in form if name == "product" and isinstance(value, str)]
+    if len(products) != 1:
         raise BadRequest("the form needs one field `product` with the product as JSON", field="product")
-    body = ProductBody.model_validate_json(told[0])
+    body = ProductBody.model_validate_json(products[0])
     if body.pictures:
-        raise BadRequest("in a form pictures come as files in the field `picture`", field="product")
+        raise BadRequest("in a form, send pictures as files in the field `picture`", field="product")
     files = [value for name, value in form if name == "picture" and isinstance(value, bytes)]
-    _few(len(files), service)
-    # a client's file names say too much (IMG_20261124_080512.jpg): pictures are counted instead
+    _check_picture_count(len(files), service)
+    # file names of clients may be private (IMG_20261124_080512.jpg), so pictures are numbered
     return _product(body), {f"picture-{number}": file for number, file in enumerate(files, 1)}
 
 
-def _few(count: int, service: Service) -> None:
+def _check_picture_count(count: int, service: Service) -> None:
     most = service.settings.whole("max_pictures")
     if count > most:
-        raise TooLarge(f"{count} pictures of one product; the most is {most}", field="pictures")
+        raise TooLarge(f"{count} pictures of one product; the maximum is {most}", field="pictures")
 
 
 def _product(body: ProductBody) -> Product:
@@ -310,7 +317,7 @@ def _product(body: ProductBody) -> Product:
 
 def _counts(report: AddReport) -> dict[str, Any]:
     failures = [
-        FailureShape(id=failure.id, code=failure.code, path=failure.path, reason=failure.reason)
+        FailureSchema(id=failure.id, code=failure.code, path=failure.path, reason=failure.reason)
         for failure in report.failures
     ]
     return {name: getattr(report, name) for name in ("added", "changed", "updated", "unchanged")} | {

@@ -1,4 +1,4 @@
-"""Quality: what the last look at the catalogue found, what shoppers did not find, and mends with a way back."""
+"""Routes for catalog quality: findings of the last check, fixes with undo, and zero-result queries."""
 
 from collections import Counter
 from dataclasses import replace
@@ -23,11 +23,11 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/quality", tags=["quality"], dependencies=[needs("admin")], responses=ERRORS)
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
-_PICTURES = 6  # shown of a finding
+_PICTURES = 6  # of a finding in a reply
 
 
 class FoundPicture(BaseModel):
-    """A picture that a finding speaks of; `changes`: the mend would hide it."""
+    """A picture of a finding. `changes` tells whether the fix hides it."""
 
     id: str
     product: str
@@ -36,21 +36,21 @@ class FoundPicture(BaseModel):
     changes: bool
 
 
-class FindingShape(BaseModel):
-    """One thing found. `mend` says what `apply` would do, null where only a person can."""
+class FindingSchema(BaseModel):
+    """A finding. `mend` describes the fix of `apply`, null if there is no automatic fix."""
 
     id: str
     kind: str = Field(description=f"one of: {', '.join(KINDS)}")
     said: str
-    pictures: list[FoundPicture] = Field(description="at most 6; first those that would change")
+    pictures: list[FoundPicture] = Field(description="at most 6, first those that the fix changes")
     mend: str | None
-    safe: bool = Field(description="the mend takes nothing out of the shop that it does not show elsewhere")
+    safe: bool = Field(description="safe to apply without review: hides only pictures that remain elsewhere")
     score: float = Field(ge=0, le=1)
-    applied: str | None = Field(description="when its mend was applied; null: it is not")
+    applied: str | None = Field(description="when the fix was applied; null: not applied")
 
 
-class LookShape(BaseModel):
-    """The last look at the catalogue: when, and at how much."""
+class LookSchema(BaseModel):
+    """Time and size of the last check of the catalog."""
 
     at: str
     products: int
@@ -59,54 +59,54 @@ class LookShape(BaseModel):
 
 
 class CountedText(BaseModel):
-    """Words that shoppers searched for without a match, and how often."""
+    """A query text without a match, and its number of searches."""
 
     text: str
     count: int
 
 
-class SwitchShape(BaseModel):
-    """How often shoppers switched from a category (empty: none) to another one."""
+class SwitchSchema(BaseModel):
+    """Number of switches from one category (empty: none) to another."""
 
     before: str
     after: str
     count: int
 
 
-class UnmetShape(BaseModel):
-    """What shoppers did not find."""
+class UnmetSchema(BaseModel):
+    """Statistics of zero-result queries."""
 
     days: int
     searches: int
     without_match: int
     texts: list[CountedText]
-    switches: list[SwitchShape]
+    switches: list[SwitchSchema]
 
 
 class QualityReply(Reply):
-    """The last look (null: there was none yet), its findings, what is applied, and what shoppers did not find."""
+    """The last check (null: none yet), its findings, applied fixes, and zero-result queries."""
 
-    look: LookShape | None
-    findings: list[FindingShape]
-    applied: list[FindingShape] = Field(description="mends that can be taken back, the last one first")
-    unmet: UnmetShape
+    look: LookSchema | None
+    findings: list[FindingSchema]
+    applied: list[FindingSchema] = Field(description="applied fixes, newest first; each can be undone")
+    unmet: UnmetSchema
 
 
 class FindingReply(Reply):
-    """What came of it, and the finding as it is now."""
+    """Result of the operation, and the current state of the finding."""
 
     said: str
-    finding: FindingShape
+    finding: FindingSchema
 
 
 @router.get("", response_model=QualityReply)
 async def get_quality(
     service: Serving,
     trace: Now,
-    limit: Annotated[int, Query(ge=1, le=1000, description="findings of each kind")] = 60,
-    days: Annotated[int, Query(ge=1, le=3650, description="of events")] = 30,
+    limit: Annotated[int, Query(ge=1, le=1000, description="maximum number of findings of each kind")] = 60,
+    days: Annotated[int, Query(ge=1, le=3650, description="days of events for zero-result queries")] = 30,
 ) -> QualityReply:
-    """What the last look found, and what shoppers did not find.
+    """Get the findings of the last check, and zero-result queries.
 
     ```sh
     curl http://127.0.0.1:8000/v1/quality
@@ -114,27 +114,27 @@ async def get_quality(
     """
     folder = service.shop.folder.path
 
-    def look() -> tuple[Findings | None, dict[str, Applied], Unmet]:
+    def load() -> tuple[Findings | None, dict[str, Applied], Unmet]:
         since = datetime.now(UTC) - timedelta(days=days)
-        last, gone = Findings.load(folder), journal.dismissed(folder)
-        last = replace(last, found=tuple(one for one in last.found if one.id not in gone)) if last else None
+        last, dismissed = Findings.load(folder), journal.dismissed(folder)
+        last = replace(last, found=tuple(one for one in last.found if one.id not in dismissed)) if last else None
         return last, journal.applied(folder), unmet(service.shop.events, since)
 
-    last, now, asked = await service.reading.run(trace, look)
-    shown = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
+    last, applied, zero_results = await service.reading.run(trace, load)
+    listed = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
     return reply(
         trace,
         QualityReply,
-        look=_look(last) if last else None,
-        findings=[_shape(one, now, trace.root) for one in shown if one.id not in now],
-        applied=[_shape(one.finding, now, trace.root) for one in reversed(now.values())][:limit],
-        unmet=_unmet(asked, days),
+        look=_look_shape(last) if last else None,
+        findings=[_shape(one, applied, trace.root) for one in listed if one.id not in applied],
+        applied=[_shape(one.finding, applied, trace.root) for one in reversed(applied.values())][:limit],
+        unmet=_unmet_shape(zero_results, days),
     )
 
 
 @router.post("/look", response_model=JobReply, status_code=202)
-async def look_again(service: Serving, trace: Now) -> JobReply:
-    """Look at the whole catalogue for duplicates, wrong labels and bad pictures: a job. It changes nothing.
+async def start_check(service: Serving, trace: Now) -> JobReply:
+    """Start a job that checks the whole catalog for duplicates, wrong labels and bad pictures. Changes nothing.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/quality/look
@@ -145,104 +145,107 @@ async def look_again(service: Serving, trace: Now) -> JobReply:
 
 @router.post("/{id}/apply", response_model=FindingReply)
 async def apply_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
-    """Do what a finding proposes: hide pictures, or set a category. Nothing is deleted.
+    """Apply the fix of a finding: hide pictures, or set a category. Nothing is deleted.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/quality/0a1b2c3d4e5f/apply
     ```
     """
 
-    def work() -> tuple[Outcome, Finding | None]:
+    def apply() -> tuple[Outcome, Finding | None]:
         last = Findings.load(service.catalogue.folder.path)
         known = next((one for one in last.found if one.id == id), None) if last else None
         return journal.apply(service.catalogue, [id])[0], known
 
-    outcome, known = await service.writing.run(trace, work)
-    return _told(service, trace, outcome, known)
+    outcome, known = await service.writing.run(trace, apply)
+    return _finding_reply(service, trace, outcome, known)
 
 
 @router.post("/{id}/undo", response_model=FindingReply)
 async def undo_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
-    """Take an applied finding back: show the pictures again, set the category back.
+    """Undo an applied fix: show the pictures again, or restore the category.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/quality/0a1b2c3d4e5f/undo
     ```
     """
 
-    def work() -> tuple[Outcome, Finding | None]:
+    def undo() -> tuple[Outcome, Finding | None]:
         one = journal.applied(service.catalogue.folder.path).get(id)
         return journal.undo(service.catalogue, [id])[0], one.finding if one else None
 
-    outcome, known = await service.writing.run(trace, work)
-    return _told(service, trace, outcome, known)
+    outcome, known = await service.writing.run(trace, undo)
+    return _finding_reply(service, trace, outcome, known)
 
 
 @router.post("/{id}/dismiss", response_model=FindingReply)
 async def dismiss_finding(
-    id: Id, service: Serving, trace: Now, restore: Annotated[bool, Query(description="show it again")] = False
+    id: Id,
+    service: Serving,
+    trace: Now,
+    restore: Annotated[bool, Query(description="restore a dismissed finding")] = False,
 ) -> FindingReply:
-    """Dismiss a finding, so that no look shows it again; with `restore`, show it again. The products stay as they are.
+    """Dismiss a finding, so that later checks do not report it. With `restore`, restore it. Products stay unchanged.
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/quality/0a1b2c3d4e5f/dismiss
     ```
     """
 
-    def work() -> tuple[Outcome, Finding | None]:
+    def dismiss() -> tuple[Outcome, Finding | None]:
         folder = service.catalogue.folder.path
         last, before = Findings.load(folder), journal.dismissed(folder)
         known = {one.id: one for one in last.found} if last else {}
         known |= {name: one.finding for name, one in before.items()}
         return journal.dismiss(service.catalogue, [id], restore=restore)[0], known.get(id)
 
-    outcome, known = await service.writing.run(trace, work)
-    return _told(service, trace, outcome, known)
+    outcome, known = await service.writing.run(trace, dismiss)
+    return _finding_reply(service, trace, outcome, known)
 
 
-def _told(service: Service, trace: Now, outcome: Outcome, known: Finding | None) -> FindingReply:
-    """Raises NotFound for an id that is not known, Conflict where it could not be done."""
+def _finding_reply(service: Service, trace: Now, outcome: Outcome, known: Finding | None) -> FindingReply:
+    """Build the reply. Raise NotFound for an unknown id, Conflict if the operation failed."""
     if known is None:
         raise NotFound(outcome.said, field="id")
     if not outcome.done:
         raise Conflict(outcome.said)
-    now = journal.applied(service.shop.folder.path)
-    return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, now, trace.root))
+    applied = journal.applied(service.shop.folder.path)
+    return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, applied, trace.root))
 
 
-def _look(last: Findings) -> LookShape:
+def _look_shape(last: Findings) -> LookSchema:
     counts = Counter(one.kind for one in last.found)
-    return LookShape(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
+    return LookSchema(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
 
 
-def _shape(one: Finding, now: dict[str, Applied], root: str) -> FindingShape:
-    changed = set(one.change.pictures) if one.change else set()
-    return FindingShape(
-        id=one.id,
-        kind=one.kind,
-        said=one.said,
+def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingSchema:
+    changed = set(finding.change.pictures) if finding.change else set()
+    return FindingSchema(
+        id=finding.id,
+        kind=finding.kind,
+        said=finding.said,
         pictures=[
             FoundPicture(
-                id=each.picture,
-                product=each.product,
-                name=served_name(each.name),
-                url=f"{root}/v1/pictures/{each.picture}.jpg",
-                changes=each.picture in changed,
+                id=sample.picture,
+                product=sample.product,
+                name=served_name(sample.name),
+                url=f"{root}/v1/pictures/{sample.picture}.jpg",
+                changes=sample.picture in changed,
             )
-            for each in one.shown[:_PICTURES]
+            for sample in finding.shown[:_PICTURES]
         ],
-        mend=one.change.said if one.change else None,
-        safe=one.safe,
-        score=one.score,
-        applied=now[one.id].at if one.id in now else None,
+        mend=finding.change.said if finding.change else None,
+        safe=finding.safe,
+        score=finding.score,
+        applied=applied[finding.id].at if finding.id in applied else None,
     )
 
 
-def _unmet(asked: Unmet, days: int) -> UnmetShape:
-    return UnmetShape(
+def _unmet_shape(statistics: Unmet, days: int) -> UnmetSchema:
+    return UnmetSchema(
         days=days,
-        searches=asked.searches,
-        without_match=asked.without_match,
-        texts=[CountedText(text=text, count=count) for text, count in asked.texts],
-        switches=[SwitchShape(before=one.before, after=one.after, count=one.count) for one in asked.switches],
+        searches=statistics.searches,
+        without_match=statistics.without_match,
+        texts=[CountedText(text=text, count=count) for text, count in statistics.texts],
+        switches=[SwitchSchema(before=one.before, after=one.after, count=one.count) for one in statistics.switches],
     )

@@ -1,4 +1,4 @@
-"""Search, and more like a product."""
+"""Routes for search and similar products."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from snapfind.search.candidates import DEPTH
 from snapfind.server.middleware.auth import needs
 from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
-from snapfind.server.schemas.products import BoxShape, HitShape, RegionShape, hit_shape, region_shape
+from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.schemas.search import Asked, LikeBody, SearchBody, read_search
 from snapfind.server.service import Now, Service, Serving
@@ -27,41 +27,43 @@ router = APIRouter(prefix="/v1", tags=["search"], dependencies=[needs("search")]
 
 
 class FacetCount(BaseModel):
-    """A value of a field and how many products have it."""
+    """A value of a field, and the number of products with it."""
 
     value: bool | int | float | str
     count: int
 
 
-class CategoryShape(BaseModel):
-    """A category of the shop and the probability that the query shows a product of it."""
+class CategorySchema(BaseModel):
+    """A predicted category of the query, and its probability."""
 
     category: str
     probability: float
 
 
-class GroupShape(BaseModel):
-    """The hits of one object in the photo."""
+class GroupSchema(BaseModel):
+    """The hits of one object in a photo."""
 
-    region: RegionShape
-    hits: list[HitShape]
+    region: RegionSchema
+    hits: list[HitSchema]
 
 
 class SearchReply(Reply):
-    """The hits, best first. `request_id` is the id of the search that events refer to."""
+    """The hits, best first. Events refer to the search by `request_id`."""
 
-    verdict: Verdict = Field(description="that of the best hit; `none`: no confident match")
-    hits: list[HitShape]
-    box: BoxShape | None = Field(description="what of the photo was searched; null: the whole, or no photo")
-    regions: list[RegionShape] = Field(description="candidate objects of the photo, the searched one first")
-    categories: list[CategoryShape] = Field(description="what the photo may show, best first")
-    groups: list[GroupShape] = Field(description="the hits of each object; only with `regions: all`")
-    next: str | None = Field(description="cursor of the next page, null at the end")
-    facets: dict[str, list[FacetCount]] = Field(description="only those that were asked for")
-    space: str = Field(description="the model that answered")
+    verdict: Verdict = Field(description="verdict of the best hit; `none`: no confident match")
+    hits: list[HitSchema]
+    box: BoxSchema | None = Field(
+        description="region of the photo that was searched; null: the whole photo, or no photo"
+    )
+    regions: list[RegionSchema] = Field(description="candidate objects in the photo, the searched one first")
+    categories: list[CategorySchema] = Field(description="predicted categories, best first")
+    groups: list[GroupSchema] = Field(description="hits of each object; only with `regions: all`")
+    next: str | None = Field(description="cursor of the next page; null on the last page")
+    facets: dict[str, list[FacetCount]] = Field(description="requested facets")
+    space: str = Field(description="the model used")
 
 
-_NOTED = 50  # products of an answer that its event keeps
+_LOGGED = 50  # hits of an answer that the search event stores
 
 
 _FORM: dict[str, Any] = {
@@ -72,16 +74,20 @@ _FORM: dict[str, Any] = {
         "product": {"type": "array", "items": {"type": "string"}},
         "regions": {"type": "string", "enum": ["subject", "whole", "all"]},
         "category": {"type": "string"},
-        "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the displayed picture"},
+        "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the upright picture"},
         "filter": {"type": "string"},
         "limit": {"type": "integer", "minimum": 1},
         "cursor": {"type": "string"},
         "threshold": {"type": "number", "minimum": 0, "maximum": 1},
         "facets": {"type": "array", "items": {"type": "string"}},
-        "right": {"type": "array", "items": {"type": "string"}, "description": "products marked right"},
-        "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked wrong"},
+        "right": {"type": "array", "items": {"type": "string"}, "description": "products marked relevant"},
+        "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked not relevant"},
         "order": {"type": "string", "enum": ["clicks", "likeness"]},
-        "recent": {"type": "array", "items": {"type": "string"}, "description": "opened before, for the ranker"},
+        "recent": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "products opened before, for the click ranker",
+        },
         "explain": {"type": "boolean"},
         "session": {"type": "string", "maxLength": 200},
     },
@@ -99,7 +105,7 @@ _BODY = {
 
 @router.post("/search", response_model=SearchReply, openapi_extra=_BODY)
 async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
-    """Find products by photos, texts, product ids, or any mix of them.
+    """Search by photos, texts, product ids, or a combination.
 
     ```sh
     curl -F photo=@photo.jpg -F 'filter=price < 50' http://127.0.0.1:8000/v1/search
@@ -121,7 +127,7 @@ async def similar(
     cursor: Annotated[str | None, Parameter()] = None,
     session: Annotated[str | None, Parameter(max_length=200)] = None,
 ) -> SearchReply:
-    """More like a product of the catalogue, without that product.
+    """Find products similar to a product of the catalog.
 
     ```sh
     curl 'http://127.0.0.1:8000/v1/similar?product=tea-1&limit=5'
@@ -139,32 +145,32 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
     trial, who = catalogue.trial, body.session or asked.digest
-    if trial is not None and _alone(query) and drawn(trial, who):
+    if trial is not None and _is_single_photo(query) and drawn(trial, who):
         answer, tried = catalogue.search_tried(query, who + asked.digest, limit=limit, offset=offset)
         if tried is not None:
             catalogue.trial_log.note(replace(tried, search=trace.request_id))
     else:
         answer = catalogue.search(query, limit=limit, offset=offset)
-    if _alone(query):
-        service.keep(trace.request_id, _searched(photos[0], query, answer))
+    if _is_single_photo(query):
+        service.keep(trace.request_id, _crop_searched(photos[0], query, answer))
     trace.add(answer.timings)
     with trace.step("facets"):
         facets = {name: catalogue.facets(name, filter=body.filter or None) for name in body.facets}
     hits = [hit for hit in answer if hit.score >= body.threshold]
     service.note(_event(service, trace, asked, answer, offset))
-    more = len(hits) == limit and offset + limit < _deepest(service, asked)
+    more = len(hits) == limit and offset + limit < _max_depth(service, asked)
     return reply(
         trace,
         SearchReply,
         verdict=answer.verdict if hits else "none",
-        hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in hits],
+        hits=[hit_schema(hit, explain=body.explain, root=trace.root) for hit in hits],
         box=answer.box.as_tuple() if answer.box else None,
-        regions=[region_shape(region) for region in answer.regions],
-        categories=[CategoryShape(category=one.category, probability=one.probability) for one in answer.categories],
+        regions=[region_schema(region) for region in answer.regions],
+        categories=[CategorySchema(category=one.category, probability=one.probability) for one in answer.categories],
         groups=[
-            GroupShape(
-                region=region_shape(group.region),
-                hits=[hit_shape(hit, explain=body.explain, root=trace.root) for hit in group.hits],
+            GroupSchema(
+                region=region_schema(group.region),
+                hits=[hit_schema(hit, explain=body.explain, root=trace.root) for hit in group.hits],
             )
             for group in answer.groups
         ],
@@ -176,13 +182,13 @@ def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
     )
 
 
-def _alone(query: Query) -> bool:
-    """A photo and nothing else, so that an answer speaks for the model alone."""
+def _is_single_photo(query: Query) -> bool:
+    """Tell whether the query is one photo and nothing else, so that its result depends on the image model only."""
     return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked and not query.category
 
 
-def _searched(photo: Image, query: Query, answer: Answer) -> Image:
-    """The part of a photo that was searched."""
+def _crop_searched(photo: Image, query: Query, answer: Answer) -> Image:
+    """Crop the photo to the region that was searched."""
     box = query.likes[0].box or answer.box
     return photo.crop(box.pixels(*photo.size)) if box else photo
 
@@ -202,25 +208,25 @@ def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset:
         text=" | ".join(like.text for like in likes if like.text),
         filter=asked.body.filter or "",
         photos=len(asked.files),
-        results=tuple(hit.product.id for hit in answer[:_NOTED]),
+        results=tuple(hit.product.id for hit in answer[:_LOGGED]),
         space=answer.space,
         version=service.version,
     )
 
 
 def _slice(service: Service, asked: Asked) -> tuple[int, int]:
-    """Limit and offset. Raises BadQuery beyond the depth, BadRequest for a wrong cursor."""
+    """Return limit and offset. Raise BadQuery beyond the maximum depth, BadRequest for an invalid cursor."""
     settings = service.settings
     limit = settings.whole("limit") if asked.body.limit is None else asked.body.limit
     offset = place_of(asked.body.cursor, asked.digest, int) if asked.body.cursor else 0
-    deepest = _deepest(service, asked)
-    if offset + limit > deepest and not asked.body.cursor:
-        raise BadQuery(f"this search may be paged down to {deepest:,} products; use a filter", field="limit")
-    return min(limit, deepest - offset), offset
+    depth = _max_depth(service, asked)
+    if offset + limit > depth and not asked.body.cursor:
+        raise BadQuery(f"this search can be paged to {depth:,} products at most; use a filter", field="limit")
+    return min(limit, depth - offset), offset
 
 
-def _deepest(service: Service, asked: Asked) -> int:
-    """How many products can be had of a query: with words as many as are fused."""
+def _max_depth(service: Service, asked: Asked) -> int:
+    """Return the maximum paging depth. With text it is limited by the candidates that are fused."""
     most = service.settings.whole("max_depth")
     if not any(like.text for like in asked.body.likes):
         return most

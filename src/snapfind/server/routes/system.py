@@ -1,4 +1,4 @@
-"""What the server says about itself: info, facets, health, readiness, metrics, codes of errors."""
+"""Routes for info, facets, health, readiness and error codes."""
 
 import inspect
 from typing import Annotated, Any
@@ -23,34 +23,34 @@ open_router = APIRouter(tags=["health"], responses={code: ERRORS[code] for code 
 
 
 class InfoReply(Reply):
-    """What the catalogue holds."""
+    """Information about the catalog."""
 
     products: int
     pictures: int
-    model: str = Field(description="the model that answers")
-    fields: dict[str, Kind] = Field(description="what filters and facets may name, with its kind")
+    model: str = Field(description="the active model")
+    fields: dict[str, Kind] = Field(description="fields for filters and facets, with their types")
     bytes: int
     created: str
     version: str
-    read_only: bool = Field(description="another process owns the catalogue; what changes it is refused here")
-    scopes: list[str] = Field(description="what the caller may do: search, write, admin")
-    limits: dict[str, float] = Field(description="the settings that bound requests")
+    read_only: bool = Field(description="this server is a read replica; writes are rejected")
+    scopes: list[str] = Field(description="scopes of the caller: search, write, admin")
+    limits: dict[str, float] = Field(description="settings that limit requests")
 
 
 class FacetReply(Reply):
-    """Values of a field, most frequent first."""
+    """Values of a field, the most frequent first."""
 
     values: list[FacetCount]
 
 
 class HealthReply(Reply):
-    """The process answers."""
+    """Health of the process."""
 
     status: str
 
 
 class ErrorCode(BaseModel):
-    """One of the errors of docs/reference/errors.md."""
+    """An error of docs/reference/errors.md."""
 
     name: str
     code: str
@@ -59,7 +59,7 @@ class ErrorCode(BaseModel):
 
 
 class ErrorCodesReply(Reply):
-    """The tree of errors."""
+    """All errors."""
 
     errors: list[ErrorCode]
 
@@ -70,14 +70,14 @@ _LIMITS += ["max_body", "max_import", "max_likes", "max_products", "max_pictures
 
 @router.get("/info", response_model=InfoReply)
 async def info(service: Serving, trace: Now) -> InfoReply:
-    """Counts, the model that answers, the fields with their kinds, the limits.
+    """Get counts, active model, fields with their types, and limits.
 
     ```sh
     curl http://127.0.0.1:8000/v1/info
     ```
     """
     found = await service.reading.run(trace, service.shop.info)
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
     }
     limits = {name: service.settings.number(name) for name in _LIMITS}
@@ -88,12 +88,12 @@ async def info(service: Serving, trace: Now) -> InfoReply:
         read_only=service.reads_only,
         scopes=_scopes(service, trace),
         limits=limits,
-        **known,
+        **fields,
     )
 
 
 def _scopes(service: Service, trace: Trace) -> list[str]:
-    """Those of the caller's key; all where no key is needed."""
+    """Return the scopes of the caller's key, or all scopes if no key is required."""
     key = service.keys.keys().get(trace.caller)
     return [scope for scope in SCOPES if trace.caller == "" or (key is not None and key.may(scope))]
 
@@ -106,7 +106,7 @@ async def facets(
     filter: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FacetReply:
-    """The values of a field and the number of products that have each, such as all categories.
+    """Count the products of each value of a field, such as all categories.
 
     ```sh
     curl http://127.0.0.1:8000/v1/facets/category
@@ -118,28 +118,28 @@ async def facets(
 
 @open_router.get("/healthz", response_model=HealthReply)
 async def healthz(trace: Now) -> HealthReply:
-    """The process is alive."""
+    """Check that the process is alive."""
     return reply(trace, HealthReply, status="alive")
 
 
 @open_router.get("/readyz", response_model=HealthReply)
 async def readyz(service: Serving, trace: Now) -> HealthReply:
-    """A real query has passed and the server takes requests; 503 before and while it stops."""
+    """Check that the server is ready: a test query has succeeded. 503 during startup and shutdown."""
     if service.stopping.is_set():
         raise NotReady("the server is stopping")
     if not service.ready.is_set():
-        raise NotReady("the server is starting: its first query has not passed yet")
+        raise NotReady("the server is starting; retry later")
     return reply(trace, HealthReply, status="ready")
 
 
 @open_router.get("/v1/errors", response_model=ErrorCodesReply)
 async def errors(trace: Now) -> ErrorCodesReply:
-    """Every error with its code, its status and when it comes."""
-    known = [getattr(tree, name) for name in tree.__all__]
-    told = [
+    """List all errors with code, HTTP status and meaning."""
+    classes = [getattr(tree, name) for name in tree.__all__]
+    codes = [
         ErrorCode(
             name=error.__name__, code=error.code, status=error.http_status, when=inspect.cleandoc(error.__doc__ or "")
         )
-        for error in known
+        for error in classes
     ]
-    return reply(trace, ErrorCodesReply, errors=told)
+    return reply(trace, ErrorCodesReply, errors=codes)

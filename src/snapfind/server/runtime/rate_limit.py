@@ -1,4 +1,4 @@
-"""How much one key may ask: so many requests in any minute, so many at a time."""
+"""Rate limit and concurrency limit per API key."""
 
 import math
 import threading
@@ -10,39 +10,43 @@ from dataclasses import dataclass, field
 
 from snapfind.core.errors import Busy
 
-__all__ = ["Meter"]
+__all__ = ["RateLimiter"]
 
-_MOST_KEYS = 100_000
+_MAX_KEYS = 100_000
 _MINUTE = 60.0
 
 
 @dataclass(slots=True)
-class _Use:
-    """When one key asked within the last minute, and how many of its requests run."""
+class _Usage:
+    """Times of the requests of a key within the last minute, and number of running ones."""
 
     times: deque[float] = field(default_factory=deque)
     inside: int = 0
 
 
-class Meter:
-    """A rate limit per key over a sliding window of a minute: exactly `rate` requests pass; 0 sets no limit.
+class RateLimiter:
+    """Rate limiter with a sliding window of one minute, and a concurrency limit.
 
     Args:
-        rate: Requests of one key in any minute.
-        concurrency: Requests of one key at a time.
-        clock: Seconds that only grow.
+        rate: Requests per key and minute. 0: no limit.
+        concurrency: Concurrent requests per key. 0: no limit.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(self, rate: int, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._concurrency, self._clock = rate, concurrency, clock
         self._lock = threading.Lock()
-        self._uses: dict[str, _Use] = {}
+        self._uses: dict[str, _Usage] = {}
 
     @contextmanager
     def one(self, key: str) -> Iterator[None]:
-        """One request of a key. Raises Busy with code `rate_limited`."""
+        """Count one request of a key for the duration of the block.
+
+        Raises:
+            Busy: A limit is exceeded (code `rate_limited`).
+        """
         with self._lock:
-            use = self._uses.setdefault(key, _Use())
+            use = self._uses.setdefault(key, _Usage())
             self._take(use, key)
             use.inside += 1
         try:
@@ -50,13 +54,13 @@ class Meter:
         finally:
             with self._lock:
                 use.inside -= 1
-                if not use.inside and len(self._uses) > _MOST_KEYS:
+                if not use.inside and len(self._uses) > _MAX_KEYS:
                     self._uses.pop(key, None)
 
-    def _take(self, use: _Use, key: str) -> None:
+    def _take(self, use: _Usage, key: str) -> None:
         if self._concurrency and use.inside >= self._concurrency:
-            said = f"key {key} has {use.inside} requests at a time; the most is {self._concurrency}"
-            raise Busy(said, code="rate_limited", retry_after=1)
+            message = f"key {key} has {use.inside} concurrent requests; the limit is {self._concurrency}"
+            raise Busy(message, code="rate_limited", retry_after=1)
         if not self._rate:
             return
         now = self._clock()
@@ -64,6 +68,6 @@ class Meter:
             use.times.popleft()
         if len(use.times) >= self._rate:
             wait = use.times[0] + _MINUTE - now
-            said = f"key {key} asked {self._rate} times within a minute, the most that is allowed"
-            raise Busy(f"{said}; ask again in {math.ceil(wait)} s", code="rate_limited", retry_after=wait)
+            message = f"key {key} reached the rate limit of {self._rate} requests per minute"
+            raise Busy(f"{message}; retry in {math.ceil(wait)} s", code="rate_limited", retry_after=wait)
         use.times.append(now)

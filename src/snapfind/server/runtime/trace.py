@@ -1,4 +1,4 @@
-"""What is known about one request while it runs: its id, who asks, and the milliseconds of each step."""
+"""Trace of a request: its id, caller, and milliseconds per step."""
 
 import re
 import secrets
@@ -14,17 +14,23 @@ __all__ = ["Trace", "new_id", "trace_of"]
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
-def new_id(given: str = "") -> str:
-    """The id that a proxy gave the request when it is a plain one, else 16 random hexadecimal digits."""
-    return given if _ID.fullmatch(given) else secrets.token_hex(8)
+def new_id(proposed: str = "") -> str:
+    """Return the id proposed by a proxy if it is valid, else 16 random hexadecimal digits."""
+    return proposed if _ID.fullmatch(proposed) else secrets.token_hex(8)
 
 
 @dataclass(slots=True)
 class Trace:
-    """Grows while the request runs; `caller` is the id of the key, "" without one.
+    """Trace of one request.
 
-    `root` is the path below which the server answers, to begin links with; `private` takes the folders of this machine
-    out of a text.
+    Attributes:
+        request_id: Id of the request.
+        begin: Start time of `time.perf_counter`.
+        steps: Milliseconds per step.
+        caller: Id of the API key, or an empty text.
+        route: Path template of the route.
+        root: Path prefix for links.
+        private: Removes local folders from a text.
     """
 
     request_id: str
@@ -37,7 +43,7 @@ class Trace:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Counts the time inside the block as that step."""
+        """Record the time of the block as a step."""
         begin = time.perf_counter()
         try:
             yield
@@ -45,21 +51,21 @@ class Trace:
             self.steps[name] = self.steps.get(name, 0.0) + (time.perf_counter() - begin) * 1000
 
     def add(self, steps: Mapping[str, float]) -> None:
-        """Steps that were timed elsewhere."""
+        """Add steps that were measured elsewhere, in milliseconds."""
         for name, spent in steps.items():
             self.steps[name] = self.steps.get(name, 0.0) + spent
 
     @property
     def total(self) -> float:
-        """Milliseconds since the request came."""
+        """Milliseconds since the start of the request."""
         return (time.perf_counter() - self.begin) * 1000
 
     def timings(self) -> dict[str, float]:
-        """Milliseconds per step and in all, to a hundredth."""
+        """Return milliseconds per step and in total, rounded to 0.01."""
         return {name: round(spent, 2) for name, spent in self.steps.items()} | {"total": round(self.total, 2)}
 
 
 def trace_of(request: Request) -> Trace:
-    """The trace that the outermost layer laid down."""
+    """Return the trace that the middleware created."""
     trace: Trace = request.scope["snapfind.trace"]
     return trace

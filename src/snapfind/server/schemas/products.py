@@ -1,4 +1,4 @@
-"""The values of the library as the API shows them: products, pictures, boxes, hits."""
+"""API schemas of products, pictures, boxes and hits, and conversion from the library's value types."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -11,65 +11,65 @@ from snapfind.core.types import Attribute, Box, Hit, Picture, Product, Region, c
 from snapfind.index.payload import point_id
 
 __all__ = [
-    "BoxShape",
-    "Given",
-    "HitShape",
-    "PictureShape",
+    "BoxSchema",
+    "HitSchema",
+    "PictureSchema",
     "Plain",
-    "ProductShape",
-    "RegionShape",
-    "hit_shape",
+    "ProductSchema",
+    "RegionSchema",
+    "RequestBody",
+    "hit_schema",
     "picture_named",
-    "product_shape",
-    "region_shape",
+    "product_schema",
+    "region_schema",
     "served_name",
 ]
 
 Side = Annotated[float, Field(ge=0, le=1)]
-BoxShape = Annotated[
+BoxSchema = Annotated[
     tuple[Side, Side, Side, Side],
-    Field(description="x0, y0, x1, y1 in 0..1 of the displayed picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
+    Field(description="x0, y0, x1, y1 in 0..1 of the upright picture", examples=[[0.1, 0.1, 0.9, 0.9]]),
 ]
 Plain = bool | int | float | str | list[str]
 _ABSOLUTE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|file:", re.IGNORECASE)
 _FOLDERS = re.compile(r".*[/\\](?=.)", re.DOTALL)
 
 
-class _Half(BadInput, ValueError):
-    """What pydantic wants raised, with the library's sentence."""
+class _InvalidText(BadInput, ValueError):
+    """BadInput as a ValueError, so that pydantic reports its message."""
 
 
-class Given(BaseModel):
-    """A body of a request: what is not known is refused, so that a misspelt field is not lost in silence."""
+class RequestBody(BaseModel):
+    """Base class of request bodies. Unknown fields are rejected, so that misspelled ones are noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="after")
-    def _whole_characters(self) -> Self:
-        """FastAPI reads JSON with Python's parser, which lets half a character through."""
+    def _check_texts(self) -> Self:
+        """Reject lone surrogates, which Python's JSON parser accepts."""
         for name in self.model_fields_set:
             value = getattr(self, name)
             texts = [*value, *value.values()] if isinstance(value, dict) else [value]
             for text in texts:
                 for one in text if isinstance(text, (list, tuple)) else [text]:
                     if isinstance(one, str):
-                        check_characters(one, name, _Half)
+                        check_characters(one, name, _InvalidText)
         return self
 
 
-class PictureShape(BaseModel):
-    """One image of a product. `url` is that of the kept copy: a JPEG without metadata."""
+class PictureSchema(BaseModel):
+    """A picture of a product. `url` is the address of the stored copy, a JPEG without metadata."""
 
     id: str = Field(examples=["8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e"])
     name: str
     width: int
     height: int
     url: str
-    box: BoxShape | None = None
+    box: BoxSchema | None = None
 
 
-class ProductShape(BaseModel):
-    """What the shop sells; its main picture comes first."""
+class ProductSchema(BaseModel):
+    """A product. The main picture is first."""
 
     id: str
     title: str
@@ -77,46 +77,50 @@ class ProductShape(BaseModel):
     brand: str
     category: str
     description: str
-    attributes: dict[str, Plain] = Field(description="the shop's own columns; dates as ISO texts")
-    pictures: list[PictureShape]
+    attributes: dict[str, Plain] = Field(description="the shop's own columns; dates in ISO 8601")
+    pictures: list[PictureSchema]
 
 
-class RegionShape(BaseModel):
-    """A candidate object in a photo and how much it stands out."""
+class RegionSchema(BaseModel):
+    """A candidate object in a photo, and its saliency score."""
 
-    box: BoxShape
+    box: BoxSchema
     score: float = Field(ge=0, le=1)
 
 
-class HitShape(BaseModel):
-    """A product that answers. `score` is the probability 0..1 that it is the one asked for."""
+class HitSchema(BaseModel):
+    """A product in the answer. `score` is the probability 0..1 that it is the product in the query."""
 
-    product: ProductShape
-    picture: PictureShape
-    box: BoxShape | None = None
+    product: ProductSchema
+    picture: PictureSchema
+    box: BoxSchema | None = None
     score: float = Field(ge=0, le=1)
     verdict: Literal["match", "similar", "none"]
-    parts: dict[str, float] = Field(description="raw signals; only with `explain`")
+    parts: dict[str, float] = Field(description="score of each signal; only with `explain`")
 
 
 def served_name(name: str) -> str:
-    """The name of a picture without the folders of this machine: older catalogues keep absolute paths."""
+    """Remove local folders from the name of a picture. Older catalogs have absolute paths as names."""
     return _FOLDERS.sub("", name) if _ABSOLUTE.match(name) else name
 
 
 def picture_named(product: Product, name: str) -> Picture:
-    """The picture of a product that is served under that name. Raises NotFound."""
-    for known in (lambda one: one.name, lambda one: served_name(one.name)):
+    """Find the picture of a product by the name that the API uses.
+
+    Raises:
+        NotFound: The product has no such picture.
+    """
+    for name_of in (lambda one: one.name, lambda one: served_name(one.name)):
         for picture in product.pictures:
-            if known(picture) == name:
+            if name_of(picture) == name:
                 return picture
     raise NotFound(f"no picture {name[:80]!r} of product {product.id!r}")
 
 
-def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
-    """A picture with the address of its kept copy; the address changes with the picture, so it may be kept for good."""
+def picture_schema(product: str, picture: Picture, root: str) -> PictureSchema:
+    """Convert a picture. Its URL has the hash of the content, so that clients may cache it indefinitely."""
     point = point_id(product, picture.name)
-    return PictureShape.model_construct(
+    return PictureSchema.model_construct(
         id=point,
         name=served_name(picture.name),
         width=picture.width,
@@ -126,9 +130,9 @@ def picture_shape(product: str, picture: Picture, root: str) -> PictureShape:
     )
 
 
-def product_shape(product: Product, root: str = "") -> ProductShape:
-    """A product as JSON shows it; links begin with `root`."""
-    return ProductShape.model_construct(
+def product_schema(product: Product, root: str = "") -> ProductSchema:
+    """Convert a product. `root` is the path prefix of URLs."""
+    return ProductSchema.model_construct(
         id=product.id,
         title=product.title,
         price=product.price,
@@ -136,15 +140,15 @@ def product_shape(product: Product, root: str = "") -> ProductShape:
         category=product.category,
         description=product.description,
         attributes={name: _plain(value) for name, value in product.attributes.items()},
-        pictures=[picture_shape(product.id, picture, root) for picture in product.pictures],
+        pictures=[picture_schema(product.id, picture, root) for picture in product.pictures],
     )
 
 
-def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
-    """A hit as JSON shows it; links begin with `root`."""
-    return HitShape.model_construct(
-        product=product_shape(hit.product, root),
-        picture=picture_shape(hit.product.id, hit.picture, root),
+def hit_schema(hit: Hit, *, explain: bool, root: str = "") -> HitSchema:
+    """Convert a hit. `root` is the path prefix of URLs. Scores of signals only with `explain`."""
+    return HitSchema.model_construct(
+        product=product_schema(hit.product, root),
+        picture=picture_schema(hit.product.id, hit.picture, root),
         box=_sides(hit.box),
         score=round(hit.score, 4),
         verdict=hit.verdict,
@@ -152,9 +156,9 @@ def hit_shape(hit: Hit, *, explain: bool, root: str = "") -> HitShape:
     )
 
 
-def region_shape(region: Region) -> RegionShape:
-    """A region as JSON shows it."""
-    return RegionShape.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
+def region_schema(region: Region) -> RegionSchema:
+    """Convert a region."""
+    return RegionSchema.model_construct(box=region.box.as_tuple(), score=round(region.score, 4))
 
 
 def _sides(box: Box | None) -> Any:

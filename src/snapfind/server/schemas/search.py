@@ -1,4 +1,4 @@
-"""The body of a search as a Query: JSON with photos in base64, or a form with photos as files."""
+"""Parse search requests: JSON with base64-encoded photos, or a form with photos as files."""
 
 import hashlib
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from snapfind.core.errors import BadQuery, BadRequest, TooLarge
 from snapfind.core.types import Box, Like, Order, Query, Regions
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.forms import form_of, is_form
-from snapfind.server.schemas.products import BoxShape, Given
+from snapfind.server.schemas.products import BoxSchema, RequestBody
 
 __all__ = ["LikeBody", "SearchBody", "read_search"]
 
@@ -19,15 +19,15 @@ __all__ = ["LikeBody", "SearchBody", "read_search"]
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class LikeBody(Given):
-    """One ingredient: exactly one of a photo, a text or a product id; a weight below 0 means less like this."""
+class LikeBody(RequestBody):
+    """A query term: exactly one of photo, url, text, product. A weight below 0 means less like this."""
 
-    photo: str | None = Field(None, description="a picture file in base64")
-    url: str | None = Field(None, max_length=2048, description="address of a picture; only where the shop allows it")
+    photo: str | None = Field(None, description="picture file, base64-encoded")
+    url: str | None = Field(None, max_length=2048, description="URL of a picture, if the setting `fetch` allows it")
     text: str | None = None
     product: str | None = None
     weight: float = Field(1.0, ge=-100, le=100)
-    box: BoxShape | None = Field(None, description="limits the photo to a region")
+    box: BoxSchema | None = Field(None, description="region of the photo to search")
 
     @model_validator(mode="after")
     def _one(self) -> "LikeBody":
@@ -36,41 +36,45 @@ class LikeBody(Given):
         return self
 
     @property
-    def seen(self) -> bool:
-        """Whether it is a photo."""
+    def is_photo(self) -> bool:
+        """Tell whether the term is a photo."""
         return self.photo is not None or self.url is not None
 
 
-class SearchBody(Given):
-    """What to look for, among what, and how much of the answer to give."""
+class SearchBody(RequestBody):
+    """A search: query terms, filter, options and paging."""
 
-    likes: list[LikeBody] = Field(default_factory=list, description="photos, texts and products, any mix")
-    photo: str | None = Field(None, description="short for one like: a picture file in base64")
-    text: str | None = Field(None, description="short for one like")
-    product: str | None = Field(None, description="short for one like: a product id")
-    box: BoxShape | None = Field(None, description="region of the only photo")
-    regions: Regions = Field("subject", description="what of a photo without a box is searched; `all`: each object")
-    category: str | None = Field(None, max_length=256, description="its products come first, the others stay")
+    likes: list[LikeBody] = Field(default_factory=list, description="query terms: photos, texts and products")
+    photo: str | None = Field(None, description="shorthand for one query term: picture file, base64-encoded")
+    text: str | None = Field(None, description="shorthand for one query term")
+    product: str | None = Field(None, description="shorthand for one query term: product id")
+    box: BoxSchema | None = Field(None, description="region of the photo, if there is exactly one")
+    regions: Regions = Field("subject", description="region to search in a photo without a box; `all`: each object")
+    category: str | None = Field(None, max_length=256, description="products of this category are ranked first")
     right: list[_Id] = Field(
-        default_factory=list, max_length=50, description="products marked right in an answer before"
+        default_factory=list,
+        max_length=50,
+        description="relevance feedback: products marked relevant in an earlier answer",
     )
     wrong: list[_Id] = Field(
-        default_factory=list, max_length=50, description="products marked wrong in an answer before"
+        default_factory=list,
+        max_length=50,
+        description="relevance feedback: products marked not relevant in an earlier answer",
     )
-    order: Order = Field("clicks", description="whether a click ranker, where the shop has one, orders the answer")
+    order: Order = Field("clicks", description="rank by the click ranker, if there is one, or by similarity only")
     recent: list[_Id] = Field(
-        default_factory=list, max_length=50, description="products that the shopper opened before, for the ranker"
+        default_factory=list, max_length=50, description="products that the shopper opened before, for the click ranker"
     )
     filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
     limit: int | None = Field(None, ge=1)
-    cursor: str | None = Field(None, description="`next` of the page before; send the same query again with it")
-    threshold: float = Field(0.0, ge=0, le=1, description="leave out hits below this score")
+    cursor: str | None = Field(None, description="`next` of the previous page; the query must be the same")
+    threshold: float = Field(0.0, ge=0, le=1, description="minimum score of hits")
     facets: list[str] = Field(
-        default_factory=list, max_length=16, description="fields to count among what the filter lets through"
+        default_factory=list, max_length=16, description="fields to count values of, within the filter"
     )
-    explain: bool = Field(False, description="with the raw signals of each hit")
+    explain: bool = Field(False, description="include the score of each signal")
     session: str | None = Field(
-        None, max_length=200, description="whose search it is, for the events; kept as a keyed hash"
+        None, max_length=200, description="session id for the event log; stored as a keyed hash"
     )
 
 
@@ -78,17 +82,26 @@ _PHOTOS: Any = {"__all__": {"photo"}}
 
 
 class Asked(BaseModel):
-    """A search that was read: the body and the files of its photos, in the order of the photo likes."""
+    """A parsed search request: the body, and the files of its photos in the order of the photo terms."""
 
     body: SearchBody
-    files: list[bytes | str]  # the bytes of a file, or its address
+    files: list[bytes | str]  # bytes of a file, or its URL
 
     def query(self, settings: Settings, photos: list[Any]) -> Query:
-        """The Query, with what `photos` were decoded to. Raises BadQuery, TooLarge."""
-        body, waiting = self.body, iter(photos)
+        """Build the Query.
+
+        Args:
+            settings: `max_likes` limits the number of terms.
+            photos: Decoded photos, in the order of the photo terms.
+
+        Raises:
+            BadQuery: The query is empty or contradictory.
+            TooLarge: The query has too many terms.
+        """
+        body, remaining = self.body, iter(photos)
         likes = [
             Like(
-                photo=next(waiting) if like.seen else None,
+                photo=next(remaining) if like.is_photo else None,
                 text=like.text,
                 product=like.product,
                 weight=like.weight,
@@ -98,7 +111,7 @@ class Asked(BaseModel):
         ]
         most = settings.whole("max_likes")
         if len(likes) > most:
-            raise TooLarge(f"{len(likes)} likes in one search; the most is {most}", field="likes")
+            raise TooLarge(f"{len(likes)} query terms in one search; the maximum is {most}", field="likes")
         marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
         return Query(
             tuple(likes),
@@ -112,29 +125,37 @@ class Asked(BaseModel):
 
     @property
     def boxes(self) -> list[Box | None]:
-        """The box of each photo, or None."""
-        return [Box(*like.box) if like.box else None for like in self.body.likes if like.seen]
+        """Box of each photo, or None."""
+        return [Box(*like.box) if like.box else None for like in self.body.likes if like.is_photo]
 
     @property
     def digest(self) -> str:
-        """The same for the same query, whatever page of it is asked for."""
-        told = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})
-        found = hashlib.sha256(told.encode())
+        """Hash of the query without paging, to validate cursors."""
+        query = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})
+        digest = hashlib.sha256(query.encode())
         for file in self.files:
-            found.update(hashlib.sha256(file if isinstance(file, bytes) else file.encode()).digest())
-        return found.hexdigest()[:16]
+            digest.update(hashlib.sha256(file if isinstance(file, bytes) else file.encode()).digest())
+        return digest.hexdigest()[:16]
 
 
 async def read_search(request: Request, settings: Settings) -> Asked:
-    """The search in a request's body. Raises BadRequest, BadPicture, BadQuery, TooLarge, pydantic's ValidationError."""
+    """Parse the body of a search request.
+
+    Raises:
+        BadRequest: The body is neither valid JSON nor a valid form.
+        BadPicture: A photo is not valid base64.
+        BadQuery: The query is empty or contradictory.
+        TooLarge: The body is too large.
+        ValidationError: A field is invalid (pydantic).
+    """
     if is_form(request):
         return _from_form(await form_of(request, settings))
     body = await read_json(request, SearchBody, empty=b"{}")
-    body = _spelt_out(body)
+    body = _expand(body)
     files = [
         like.url if like.url is not None else decode_base64(like.photo or "", "photo")
         for like in body.likes
-        if like.seen
+        if like.is_photo
     ]
     return Asked.model_construct(body=body, files=files)
 
@@ -156,23 +177,23 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
         elif name == "box":
             fields[name] = Box.parse(value).as_tuple()
         elif name == "photo":
-            raise BadRequest("photo must be a file; in curl write -F photo=@photo.jpg", field="photo")
+            raise BadRequest("photo must be a file; with curl use -F photo=@photo.jpg", field="photo")
         else:
             fields[name] = value
     body = SearchBody.model_validate({**fields, "likes": likes})
-    return Asked.model_construct(body=_spelt_out(body), files=files)
+    return Asked.model_construct(body=_expand(body), files=files)
 
 
-def _spelt_out(body: SearchBody) -> SearchBody:
-    """The short forms as likes, and the box on the only photo."""
-    given = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
-    # a page may send every field of its form; alone an empty one is said to be empty
-    short = {name: value for name, value in given.items() if value} or ({} if body.likes else given)
+def _expand(body: SearchBody) -> SearchBody:
+    """Convert shorthand fields to query terms, and assign the box to the only photo."""
+    shorthand = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
+    # forms send empty fields too: ignore them, unless the query has nothing else
+    short = {name: value for name, value in shorthand.items() if value} or ({} if body.likes else shorthand)
     likes = [*body.likes, *(LikeBody(**{name: value}) for name, value in short.items())]
     if not likes:
-        raise BadQuery("the query is empty: give a photo, a text or a product", field="likes")
+        raise BadQuery("the query is empty; give a photo, a text or a product", field="likes")
     if body.box is not None:
-        photos = [like for like in likes if like.seen]
+        photos = [like for like in likes if like.is_photo]
         if len(photos) != 1:
             raise BadQuery("`box` needs exactly one photo; in `likes` each photo may have its own", field="box")
         likes = [like.model_copy(update={"box": body.box}) if like is photos[0] else like for like in likes]
