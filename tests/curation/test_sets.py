@@ -70,7 +70,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learnt_from():
     pytest.importorskip("torch", reason="distillation needs PyTorch: pip install '.[learn]'")
     from snapfind.curation.datasets.distillation import distil
 
-    with pytest.raises(BadInput, match="the first at 7"):
+    with pytest.raises(BadInput, match="the first at row 7"):
         distil(vectors, labels, np.arange(0, len(labels), 8))
     with pytest.raises(BadInput, match="no row to begin as"):
         distil(vectors[8:], labels[8:], np.arange(0))

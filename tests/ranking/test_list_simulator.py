@@ -72,5 +72,5 @@ def test_lists_too_short_or_without_numbers_are_one_sentence():
     whole = simulate_lists(20, 0)
     with pytest.raises(BadInput, match="fewer than 8"):
         fit_lists(simulate_lists(20, 0, candidates=5), whole, None, QUICK)
-    with pytest.raises(BadInput, match="no number"):
+    with pytest.raises(BadInput, match="NaN or infinite"):
         fit_lists(whole, replace(whole, features=np.full_like(whole.features, np.nan)), None, QUICK)

@@ -136,7 +136,7 @@ def outside(folder):
 
 @pytest.mark.parametrize(
     ("made", "sentence"),
-    [(lambda folder: relu(), "takes or gives something else"), (outside, "cannot load the model")],
+    [(lambda folder: relu(), "has other inputs or outputs"), (outside, "cannot load the model")],
 )
 def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(tmp_path, made, sentence):
     folder = shutil.copytree(SHIPPED, tmp_path / "artifact")

@@ -82,7 +82,7 @@ def test_what_is_damaged_or_of_another_encoder_is_refused(maps, tmp_path, text):
     folder = tmp_path / "space"
     maps.save(folder)
     assert Maps.load(folder).identity == maps.identity
-    with pytest.raises(ModelBroken, match="this is other-1"):
+    with pytest.raises(ModelBroken, match="not on other-1"):
         Locked.load(folder, text, "other-1")
     told = json.loads((folder / "manifest.json").read_text())
     for change in ({"share": 0.9}, {"kind": "encoder"}):
