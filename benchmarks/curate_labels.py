@@ -17,7 +17,7 @@ from curate_data import Photos, grocery, half
 from snapfind.curation.detect.folds import contiguous
 from snapfind.curation.detect.label_errors import wrong_labels
 from snapfind.encoders.arrays import unit
-from snapfind.training.data.label_filter import pure
+from snapfind.training.data.label_filter import agrees_with_neighbors
 
 MARGINS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 PART = 0.1
@@ -77,7 +77,10 @@ def main() -> None:
         rows = []
         for seed in range(given.seeds):
             noisy = mislabelled(odd, seed, near=near)
-            wrong, told = noisy != odd.labels, ~pure(unit(odd.features - odd.features.mean(axis=0)), noisy)
+            wrong, told = (
+                noisy != odd.labels,
+                ~agrees_with_neighbors(unit(odd.features - odd.features.mean(axis=0)), noisy),
+            )
             rows.append(((wrong & told).sum() / wrong.sum(), (wrong & told).sum() / max(told.sum(), 1)))
         cells = " | ".join(spread([row[place] for row in rows]) for place in range(2))
         print(

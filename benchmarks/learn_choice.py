@@ -21,15 +21,15 @@ import torch
 from learn_data import Grocery, grocery
 
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.data.batches import batches
-from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
 from snapfind.training.export import SHIPPED
-from snapfind.training.initialization import begin, see
+from snapfind.training.initialization import encode_samples, initialize_heads
 from snapfind.training.loop import Plan, train
 from snapfind.training.methods.catalog_adaptation import LADDER, Step
-from snapfind.training.models.adaptation import Recogniser, Tail
+from snapfind.training.models.adaptation import ProductRecognizer, Tail
 from snapfind.training.models.efficientnet import read_network
-from snapfind.training.validation import Judge, features_of
+from snapfind.training.validation import RetrievalValidator, encode_view
 
 FOLDS = 5
 
@@ -45,16 +45,18 @@ def fold_of(features: np.ndarray, products: np.ndarray) -> np.ndarray:
     return folds
 
 
-def maps_of(data: Grocery, first: str, views: int, work: Path) -> Maps:
+def maps_of(data: Grocery, first: str, views: int, work: Path) -> FeatureCache:
     """Those that benchmarks/learn_catalogue.py makes, so that either may use the other's."""
-    front = front_of(SHIPPED / "model.onnx", first, torch.get_num_threads())
+    front = load_frozen_front(SHIPPED / "model.onnx", first, torch.get_num_threads())
     work.mkdir(parents=True, exist_ok=True)
     file = work / f"maps{first}.f16"
-    return make_maps([*data.train, *data.studio], front, Builtin.load().preprocessing, file, views=views, seed=0)
+    return build_feature_cache(
+        [*data.train, *data.studio], front, Builtin.load().preprocessing, file, views=views, seed=0
+    )
 
 
 def fine_at_1(
-    maps: Maps, held: np.ndarray, first: str, step: Step, changes: dict[str, float], epochs: int, seed: int
+    maps: FeatureCache, held: np.ndarray, first: str, step: Step, changes: dict[str, float], epochs: int, seed: int
 ) -> tuple[float, float]:
     """After every epoch; the last, and the best."""
     changes = dict(changes)
@@ -62,12 +64,12 @@ def fine_at_1(
     network = read_network(SHIPPED)
     tail = Tail(network, network.names.index(first))
     again, photos = np.zeros(len(held), bool), np.flatnonzero(~held & maps.queries)
-    judge = Judge(maps, held)
-    seen = see(tail, maps, again, photos)
-    learner = Recogniser(
-        tail, *begin(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.recipe, **changes)
+    judge = RetrievalValidator(maps, held)
+    seen = encode_samples(tail, maps, again, photos)
+    learner = ProductRecognizer(
+        tail, *initialize_heads(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.recipe, **changes)
     )
-    batch, steps = batches(maps, again, photos, size=step.batch, seed=seed)
+    batch, steps = make_batches(maps, again, photos, size=step.batch, seed=seed)
     plan = Plan(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
     outcome = train(learner, batch, steps, plan, score=judge.score)
     scores = [told.score or 0.0 for told in outcome.history]
@@ -92,7 +94,7 @@ def main() -> None:
     maps = maps_of(data, given.first, step.views, given.work)
     folds, photos = np.full(len(maps.products), -1), np.flatnonzero(maps.queries)
     network = read_network(SHIPPED)
-    raw = features_of(Tail(network, network.names.index(given.first)), maps, photos, 0)
+    raw = encode_view(Tail(network, network.names.index(given.first)), maps, photos, 0)
     folds[photos] = fold_of(raw, maps.products[photos])
     print("| recipe | fold | fine@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
     for recipe in given.recipes:

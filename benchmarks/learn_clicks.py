@@ -127,7 +127,7 @@ def market(work: Path, choose: bool) -> Market:
     data = grocery()
     sets = [frozen(data.train, work, "train", 2), frozen(data.val, work, "val"), frozen(data.studio, work, "studio", 2)]
     (rows, val, studio), (own, judged, products) = (
-        [unit(np.asarray(one.kept[:, 0], np.float32)) for one in sets],
+        [unit(np.asarray(one.features[:, 0], np.float32)) for one in sets],
         [one.products for one in sets],
     )
     if choose:

@@ -15,7 +15,7 @@ from PIL import Image
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.preprocess import Preprocessing
 from snapfind.training.data.augmentation import Shown
-from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
 from snapfind.training.export import SHIPPED
 
 _DRAWS = 2000
@@ -86,9 +86,9 @@ def spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
-def frozen(shown: Sequence[Shown], work: Path, name: str, views: int = 1) -> Maps:
+def frozen(shown: Sequence[Shown], work: Path, name: str, views: int = 1) -> FeatureCache:
     """(n, views, 1280) features of the shipped encoder, kept in `work`."""
     work.mkdir(parents=True, exist_ok=True)
-    front = front_of(SHIPPED / "model.onnx", "", torch.get_num_threads())
+    front = load_frozen_front(SHIPPED / "model.onnx", "", torch.get_num_threads())
     preprocessing = Preprocessing(224)
-    return make_maps(shown, front, preprocessing, work / f"{name}.f16", views=views, seed=0)
+    return build_feature_cache(shown, front, preprocessing, work / f"{name}.f16", views=views, seed=0)

@@ -25,13 +25,13 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.data.augmentation import Shown
-from snapfind.training.data.batches import batches
-from snapfind.training.data.feature_cache import Maps, make_maps
-from snapfind.training.initialization import begin, believed, see
+from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache
+from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import train
 from snapfind.training.methods.catalog_adaptation import LADDER
 from snapfind.training.methods.distillation import STEPS, Pull, Pupil, projected, teach, teacher_front
-from snapfind.training.models.adaptation import Recogniser
+from snapfind.training.models.adaptation import ProductRecognizer
 from snapfind.training.models.heads import Heads
 
 PULLS = {
@@ -41,17 +41,17 @@ PULLS = {
 }
 
 
-def first(maps: Maps) -> Maps:
+def first(maps: FeatureCache) -> FeatureCache:
     """The pictures themselves, without the views drawn of them."""
-    return Maps(np.asarray(maps.kept)[:, :1], maps.products, maps.queries)
+    return FeatureCache(np.asarray(maps.features)[:, :1], maps.products, maps.queries)
 
 
-def joined(train: Maps, studio: Maps) -> Maps:
+def joined(train: FeatureCache, studio: FeatureCache) -> FeatureCache:
     """Photos, then studio pictures."""
     products, queries = (
         np.concatenate([getattr(own, name) for own in (train, studio)]) for name in ("products", "queries")
     )
-    return Maps(np.concatenate([np.asarray(train.kept), np.asarray(studio.kept)]), products, queries)
+    return FeatureCache(np.concatenate([np.asarray(train.features), np.asarray(studio.features)]), products, queries)
 
 
 class Bench:
@@ -68,19 +68,23 @@ class Bench:
         )
         self.taught, self.taught_val = joined(*seen), self._by_teacher(data.val, work / f"{name}-val.f16", 1)
 
-    def _by_teacher(self, shown: list[Shown], file: Path, views: int) -> Maps:
+    def _by_teacher(self, shown: list[Shown], file: Path, views: int) -> FeatureCache:
         front, preprocessing = teacher_front(self.teacher), self.teacher.preprocessing
-        return make_maps(shown, front, preprocessing, file, views=views, seed=0, threads=torch.get_num_threads())
+        return build_feature_cache(
+            shown, front, preprocessing, file, views=views, seed=0, threads=torch.get_num_threads()
+        )
 
     def right(self, photos: Vectors, studio: Vectors) -> NDArray[np.bool_]:
         """Of each photo of `val` whether its nearest studio picture is of its product."""
         return (photos @ studio.T).argmax(1) == self.labels
 
-    def rows(self, learnt: Maps, asked: Maps) -> tuple[Vectors, Vectors]:
+    def rows(self, learnt: FeatureCache, asked: FeatureCache) -> tuple[Vectors, Vectors]:
         """Pooled features of `val` and of the studio pictures."""
-        return np.asarray(asked.kept[:, 0], np.float32), np.asarray(learnt.kept[~learnt.queries, 0], np.float32)
+        return np.asarray(asked.features[:, 0], np.float32), np.asarray(learnt.features[~learnt.queries, 0], np.float32)
 
-    def of_module(self, module: Pupil | Recogniser, learnt: Maps, asked: Maps) -> NDArray[np.bool_]:
+    def of_module(
+        self, module: Pupil | ProductRecognizer, learnt: FeatureCache, asked: FeatureCache
+    ) -> NDArray[np.bool_]:
         """`right`, of what was learnt."""
         sides = zip(self.rows(learnt, asked), (True, False))
         return self.right(*(module.vectors(torch.from_numpy(rows), query=query).numpy() for rows, query in sides))
@@ -92,14 +96,14 @@ class Bench:
         return self.right(encoder.project(photos, "query"), encoder.project(studio, "catalogue"))
 
 
-def by_labels(source: Maps, seed: int) -> Recogniser:
+def by_labels(source: FeatureCache, seed: int) -> ProductRecognizer:
     """Heads that learn from the labels of `train`."""
     step, again = LADDER["heads"], np.zeros(len(source.products), bool)
-    seen = believed(see(nn.Identity(), source, again, np.flatnonzero(source.queries)))
-    learner = Recogniser(nn.Identity(), *begin(seen, 81, step.dim, seed), step.recipe)
-    batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
+    seen = drop_suspect_labels(encode_samples(nn.Identity(), source, again, np.flatnonzero(source.queries)))
+    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.recipe)
+    batch, steps = make_batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
     found = train(learner, batch, steps, replace(step.plan, epochs=15, seed=seed)).module
-    assert isinstance(found, Recogniser)
+    assert isinstance(found, ProductRecognizer)
     return found
 
 

@@ -21,26 +21,26 @@ from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.data.batches import batches
-from snapfind.training.data.feature_cache import Maps
-from snapfind.training.initialization import begin, believed, see
+from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache
+from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import train
 from snapfind.training.methods.catalog_adaptation import LADDER
-from snapfind.training.models.adaptation import Recogniser
-from snapfind.training.weight_interpolation import steadied
+from snapfind.training.models.adaptation import ProductRecognizer
+from snapfind.training.weight_interpolation import append_closed_form
 
 
-def learnt(source: Maps, photos: NDArray[np.int64], seed: int, *, purify: bool) -> Recogniser:
+def learnt(source: FeatureCache, photos: NDArray[np.int64], seed: int, *, purify: bool) -> ProductRecognizer:
     """Heads."""
     step = LADDER["heads"]
-    seen = see(nn.Identity(), source, np.zeros(len(source.products), bool), photos)
-    seen = believed(seen) if purify else seen
-    learner = Recogniser(nn.Identity(), *begin(seen, 81, step.dim, seed), step.recipe)
+    seen = encode_samples(nn.Identity(), source, np.zeros(len(source.products), bool), photos)
+    seen = drop_suspect_labels(seen) if purify else seen
+    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.recipe)
     none, rows = np.zeros(len(source.products), bool), seen.rows[seen.queries]
-    batch, steps = batches(source, none, rows, size=step.batch, seed=seed)
+    batch, steps = make_batches(source, none, rows, size=step.batch, seed=seed)
     found = train(learner, batch, steps, replace(step.plan, seed=seed)).module
-    assert isinstance(found, Recogniser)
-    found.heads = steadied(found.heads, seen)
+    assert isinstance(found, ProductRecognizer)
+    found.heads = append_closed_form(found.heads, seen)
     return found
 
 
@@ -53,13 +53,13 @@ def main() -> None:
     data = grocery()
     train_maps, val = frozen(data.train, given.work, "train", 2), frozen(data.val, given.work, "val")
     studio, labels = frozen(data.studio, given.work, "studio", 2), labels_of(data.train)
-    kept = np.concatenate([np.asarray(train_maps.kept), np.asarray(studio.kept)])
-    asked, there = (np.asarray(side.kept[:, 0], np.float32) for side in (val, studio))
+    kept = np.concatenate([np.asarray(train_maps.features), np.asarray(studio.features)])
+    asked, there = (np.asarray(side.features[:, 0], np.float32) for side in (val, studio))
 
     def right(photos: Vectors, pictures: Vectors) -> float:
         return float(((photos @ pictures.T).argmax(1) == val.products).mean())
 
-    def found(learner: Recogniser) -> float:
+    def found(learner: ProductRecognizer) -> float:
         sides = (learner.vectors(torch.from_numpy(s), query=q).numpy() for s, q in ((asked, True), (there, False)))
         return right(*sides)
 
@@ -77,7 +77,7 @@ def main() -> None:
             rng = np.random.default_rng([7, seed])
             wrong = (labels + rng.integers(1, 81, len(labels))) % 81
             noisy = np.concatenate([np.where(rng.random(len(labels)) < part, wrong, labels), studio.products])
-            source = Maps(kept, noisy, np.arange(len(kept)) < len(labels))
+            source = FeatureCache(kept, noisy, np.arange(len(kept)) < len(labels))
             values.append(found(learnt(source, places, seed, purify=purify)))
         name = f"{part:.0%} wrong labels, purity filter {'on' if purify else 'off'}"
         print(f"| heads | {name} | {spread(values)} |", flush=True)

@@ -19,26 +19,26 @@ from numpy.typing import NDArray
 from torch import nn
 
 from snapfind.encoders.arrays import unit
-from snapfind.training.data.feature_cache import Maps
-from snapfind.training.initialization import see
+from snapfind.training.data.feature_cache import FeatureCache
+from snapfind.training.initialization import encode_samples
 from snapfind.training.loop import Plan
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
 from snapfind.training.models.heads import Heads, first_matrix
-from snapfind.training.weight_interpolation import steadied
+from snapfind.training.weight_interpolation import append_closed_form
 
 DIM = 256
 
 
-def joined(train: Maps, studio: Maps, labels: NDArray[np.int64]) -> Maps:
+def joined(train: FeatureCache, studio: FeatureCache, labels: NDArray[np.int64]) -> FeatureCache:
     """Photos with these labels, then studio pictures."""
-    kept = np.concatenate([np.asarray(train.kept), np.asarray(studio.kept)])
+    kept = np.concatenate([np.asarray(train.features), np.asarray(studio.features)])
     queries = np.arange(len(kept)) < len(labels)
-    return Maps(kept, np.concatenate([labels, studio.products]), queries)
+    return FeatureCache(kept, np.concatenate([labels, studio.products]), queries)
 
 
-def heads(source: Maps) -> Heads:
+def heads(source: FeatureCache) -> Heads:
     """As catalogue adaptation begins."""
-    rows = unit(np.asarray(source.kept[:, 0], np.float32))
+    rows = unit(np.asarray(source.features[:, 0], np.float32))
     matrix = first_matrix(rows, source.products, DIM)
     return Heads(matrix, rows[source.queries].mean(0), rows[~source.queries].mean(0))
 
@@ -50,10 +50,10 @@ def stages(seed: int, **changes: object) -> Stages:
     return replace(base, **plans)  # type: ignore[arg-type]
 
 
-def right(learner: Identity, val: Maps, studio: Maps, first: int = 1) -> float:
+def right(learner: Identity, val: FeatureCache, studio: FeatureCache, first: int = 1) -> float:
     """fine@1, or @`first`."""
     photos, pictures = (
-        learner.vectors(torch.from_numpy(np.asarray(side.kept[:, 0], np.float32)), query=query).numpy()
+        learner.vectors(torch.from_numpy(np.asarray(side.features[:, 0], np.float32)), query=query).numpy()
         for side, query in ((val, True), (studio, False))
     )
     order = np.argsort(-(photos @ pictures.T), axis=1, kind="stable")[:, :first]
@@ -75,13 +75,15 @@ VARIANTS: dict[str, Callable[[int], Stages]] = {
 NOISY = ("InfoNCE only, 16 epochs", "three stages, 4 + 2 + 10 epochs", "three stages, purity filter")
 
 
-def shipped(train: Maps, val: Maps, studio: Maps, labels: NDArray[np.int64], seeds: int) -> None:
+def shipped(
+    train: FeatureCache, val: FeatureCache, studio: FeatureCache, labels: NDArray[np.int64], seeds: int
+) -> None:
     """The row of the verb."""
     found, source, photos = [], joined(train, studio, labels), np.arange(len(labels))
     nothing = np.zeros(len(source.products), bool)
     for seed in range(seeds):
         learner, used = learn_identity(nn.Identity(), heads(source), source, photos, 81, stages(seed))
-        learner.heads = steadied(learner.heads, see(learner.body, source, nothing, used))
+        learner.heads = append_closed_form(learner.heads, encode_samples(learner.body, source, nothing, used))
         found.append([right(learner, val, studio), right(learner, val, studio, 5)])
     cells = " | ".join(spread(own) for own in zip(*found))
     print(f"| encoder | fine@1 | fine@5 |\n|---|---|---|\n| `learn identity` | {cells} |")

@@ -64,7 +64,7 @@ def posterior(pooled: Vectors) -> Vectors:
 def trained(work: Path) -> Seen:
     """Grocery, and every third photo of clothing."""
     food, wear = grocery().train, clothing("train")[::3]
-    rows = (frozen(food, work, "train", 2).kept[:, 0], frozen(wear, work, "clothing-train").kept[:, 0])
+    rows = (frozen(food, work, "train", 2).features[:, 0], frozen(wear, work, "clothing-train").features[:, 0])
     pooled = np.concatenate([np.asarray(own, np.float32) for own in rows])
     return Seen(Features(pooled, posterior(pooled)), np.concatenate([labels_of(food), GROCERY + labels_of(wear)]))
 

@@ -55,7 +55,7 @@ def main() -> None:
     data = grocery()
     sides = [frozen(data.train, given.work, "train", 2), frozen(data.val, given.work, "val")]
     train, val, studio = (
-        np.asarray(one.kept[:, 0], np.float32) for one in (*sides, frozen(data.studio, given.work, "studio", 2))
+        np.asarray(one.features[:, 0], np.float32) for one in (*sides, frozen(data.studio, given.work, "studio", 2))
     )
     shown = [*data.studio, *(replace(one, how="rephotographed") for one in data.studio)]
     truth = Truth(labels_of(data.train), np.arange(81), data.coarse)

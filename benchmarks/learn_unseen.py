@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.training.adaptation_run import Depth, first_block
-from snapfind.training.data.batches import batches
-from snapfind.training.data.feature_cache import Maps, front_of, make_maps
+from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
 from snapfind.training.export import SHIPPED
-from snapfind.training.initialization import begin, believed, see
+from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import train
 from snapfind.training.methods.catalog_adaptation import LADDER
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
-from snapfind.training.models.adaptation import Recogniser, Tail
+from snapfind.training.models.adaptation import ProductRecognizer, Tail
 from snapfind.training.models.efficientnet import read_network
-from snapfind.training.validation import features_of
-from snapfind.training.weight_interpolation import between, steadied
+from snapfind.training.validation import encode_view
+from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
 SHARES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LEFT_OUT = 27
@@ -52,18 +52,18 @@ class Bench:
         data, step, self.identity = grocery(), LADDER[depth], identity
         self.step = replace(step, views=min(step.views, 4)) if identity else step
         self.first = first_block(depth, read_network(SHIPPED))
-        front = front_of(SHIPPED / "model.onnx", self.first, torch.get_num_threads())
+        front = load_frozen_front(SHIPPED / "model.onnx", self.first, torch.get_num_threads())
         asks = [] if choose else data.val
         file = work / f"unseen-{depth}-{self.step.views}{'-choose' if choose else ''}.f16"
         work.mkdir(parents=True, exist_ok=True)
         shown = [*data.train, *asks, *data.studio]
-        self.maps = make_maps(shown, front, Builtin.load().preprocessing, file, views=self.step.views, seed=0)
+        self.maps = build_feature_cache(shown, front, Builtin.load().preprocessing, file, views=self.step.views, seed=0)
         self.products, self.studio = self.maps.products, np.flatnonzero(~self.maps.queries)
         places = np.arange(len(shown))
         train_photos = places[: len(data.train)]
         self.asks = places[len(data.train) : len(data.train) + len(asks)]
         if choose:
-            features = unit(np.asarray(frozen(data.train, work, "train", 2).kept[:, 0], np.float32))
+            features = unit(np.asarray(frozen(data.train, work, "train", 2).features[:, 0], np.float32))
             last = fold_of(features, labels_of(data.train)) == FOLDS - 1
             self.asks, train_photos = train_photos[last], train_photos[~last]
         self.train = train_photos
@@ -73,7 +73,7 @@ class Bench:
         network = read_network(SHIPPED)
         return Tail(network, network.names.index(self.first)) if self.first else torch.nn.Identity()
 
-    def right(self, learner: Recogniser | Identity) -> NDArray[np.bool_]:
+    def right(self, learner: ProductRecognizer | Identity) -> NDArray[np.bool_]:
         """Which of the photos that ask are answered by their product first."""
         sides = []
         for rows, query in ((self.asks, True), (self.studio, False)):
@@ -84,7 +84,7 @@ class Bench:
     def raw(self) -> NDArray[np.bool_]:
         """The same by the encoder as it is shipped."""
         body = self.body()
-        photos, pictures = (features_of(body, self.maps, rows, 0) for rows in (self.asks, self.studio))
+        photos, pictures = (encode_view(body, self.maps, rows, 0) for rows in (self.asks, self.studio))
         return (photos @ pictures.T).argmax(1) == self.products[self.asks]
 
     def learnt(
@@ -99,30 +99,32 @@ class Bench:
         found = {}
         for part in parts:
             mixed = copy.deepcopy(best)
-            between(before, mixed, part)
-            heads, now = mixed.heads, see(mixed.body, source, np.zeros(len(used), bool), kept)
+            interpolate_weights(before, mixed, part)
+            heads, now = mixed.heads, encode_samples(mixed.body, source, np.zeros(len(used), bool), kept)
             for share in SHARES:
-                mixed.heads = steadied(heads, now, share)
+                mixed.heads = append_closed_form(heads, now, share)
                 found[part, share] = self.right(mixed)
         return found
 
-    def _adapted(self, source: Maps, places: Rows, seed: int, epochs: int) -> tuple[Weights, Recogniser, Rows]:
+    def _adapted(
+        self, source: FeatureCache, places: Rows, seed: int, epochs: int
+    ) -> tuple[Weights, ProductRecognizer, Rows]:
         """Weights before, what catalogue adaptation learnt, and the photos that it believed."""
         body, again = self.body(), np.zeros(len(source.products), bool)
-        seen = believed(see(body, source, again, places))
+        seen = drop_suspect_labels(encode_samples(body, source, again, places))
         step = self.step
-        learner = Recogniser(body, *begin(seen, len(self.studio), step.dim, seed), step.recipe)
+        learner = ProductRecognizer(body, *initialize_heads(seen, len(self.studio), step.dim, seed), step.recipe)
         before = copy.deepcopy(learner.state_dict())
-        batch, steps = batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
+        batch, steps = make_batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
         plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
         best = train(learner, batch, steps, plan).module
-        assert isinstance(best, Recogniser)
+        assert isinstance(best, ProductRecognizer)
         return before, best, seen.rows[seen.queries]
 
-    def _identity(self, source: Maps, places: Rows, seed: int, epochs: int) -> tuple[Weights, Identity, Rows]:
+    def _identity(self, source: FeatureCache, places: Rows, seed: int, epochs: int) -> tuple[Weights, Identity, Rows]:
         """The same of the three stages; `epochs` shortens the last."""
         body, again, stages = self.body(), np.zeros(len(source.products), bool), Stages()
-        heads, _ = begin(see(body, source, again, places), len(self.studio), self.step.dim, seed)
+        heads, _ = initialize_heads(encode_samples(body, source, again, places), len(self.studio), self.step.dim, seed)
         plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
         plans["angles"] = replace(plans["angles"], epochs=epochs or stages.angles.epochs)
         start = {"body": body.state_dict(), "heads": heads.state_dict()}
@@ -132,11 +134,11 @@ class Bench:
         return before, best, kept
 
 
-class _Some(Maps):
+class _Some(FeatureCache):
     """Some rows of maps that stay on disk."""
 
-    def __init__(self, maps: Maps, rows: Rows) -> None:
-        super().__init__(maps.kept, maps.products[rows], maps.queries[rows])
+    def __init__(self, maps: FeatureCache, rows: Rows) -> None:
+        super().__init__(maps.features, maps.products[rows], maps.queries[rows])
         object.__setattr__(self, "_rows", rows)
 
     def batch(self, rows: Rows, views: Rows) -> torch.Tensor:

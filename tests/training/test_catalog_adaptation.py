@@ -170,8 +170,8 @@ def test_photos_of_unknown_products_and_broken_ones_are_left_out(shop, tmp_path)
     ("chosen", "sentence"),
     [
         (lambda all_: [one for one in all_ if one.product == 0], "1 product"),
-        (lambda all_: [one for one in all_ if one.how == "photo" or one.product], "no catalogue picture"),
-        (lambda all_: [one for one in all_ if one.how == "studio"], "nothing but studio"),
+        (lambda all_: [one for one in all_ if one.how == "photo" or one.product], "no catalog image"),
+        (lambda all_: [one for one in all_ if one.how == "studio"], "All samples are studio images"),
         (lambda all_: [one for one in all_ if one.how == "studio"] + all_[:4], "4 photo.* too few"),
     ],
 )

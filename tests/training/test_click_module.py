@@ -178,7 +178,7 @@ def test_the_loss_of_categories_is_the_sum_over_leaves():
 
 
 def test_a_click_on_what_was_not_shown_is_one_sentence():
-    with pytest.raises(BadInput, match=r"photo 3 clicked \{7\}, which was not shown"):
+    with pytest.raises(BadInput, match=r"Photo 3 has clicks on \{7\}, which were not in its results"):
         Search(3, (1, 2), (2, 7))
 
 

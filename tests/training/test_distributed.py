@@ -99,7 +99,7 @@ class Square(torch.nn.Linear):
         return super().forward(rows).square().mean()
 
 def learn(epochs):
-    train(Square(2, 1), lambda epoch, step: (torch.ones(2, 2),), 1, Plan(epochs), kept=kept)
+    train(Square(2, 1), lambda epoch, step: (torch.ones(2, 2),), 1, Plan(epochs), checkpoint_folder=kept)
 
 try:
     with ranks("cpu") as place:
@@ -123,7 +123,7 @@ def test_checkpoints_that_differ_are_refused_and_an_error_on_one_rank_ends_all_w
     (tmp_path / "failing.py").write_text(FAILING)
     first, second = started(tmp_path / "failing.py", tmp_path)
     for code, told, _ in (first, second):
-        assert code == 2 and told.startswith("some ranks found a checkpoint of epoch 1, others of 0")
+        assert code == 2 and told.startswith("Some ranks found a checkpoint of epoch 1, others of epoch 0")
     assert second[2].strip() == "error: the shards of rank 1 are gone" and first[2] == ""
 
 

@@ -17,7 +17,7 @@ from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.encoders.golden import golden_pictures  # noqa: E402
 from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
 from snapfind.encoders.image.preprocess import to_tensor  # noqa: E402
-from snapfind.training.data.feature_cache import front_of  # noqa: E402
+from snapfind.training.data.feature_cache import load_frozen_front  # noqa: E402
 from snapfind.training.export import SHIPPED, write_artifact, write_heads  # noqa: E402
 from snapfind.training.models.adaptation import Tail  # noqa: E402
 from snapfind.training.models.efficientnet import read_network  # noqa: E402
@@ -56,7 +56,7 @@ def test_pytorch_and_onnx_runtime_agree_on_every_number(shipped, network, pictur
 
 def test_front_and_tail_together_are_the_network(shipped, network, pictures):
     first = network.names.index(network.last_stage)
-    cells = front_of(SHIPPED / "model.onnx", network.last_stage, 1)(pictures)
+    cells = load_frozen_front(SHIPPED / "model.onnx", network.last_stage, 1)(pictures)
     assert cells.shape == (2, 112, 14, 14)
     with torch.inference_mode():
         pooled = Tail(network, first)(torch.from_numpy(cells)).numpy()

@@ -12,8 +12,8 @@ pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 from torch import nn  # noqa: E402
 
 from snapfind.encoders.arrays import unit  # noqa: E402
-from snapfind.training.data.feature_cache import Maps  # noqa: E402
-from snapfind.training.data.label_filter import pure  # noqa: E402
+from snapfind.training.data.feature_cache import FeatureCache  # noqa: E402
+from snapfind.training.data.label_filter import agrees_with_neighbors  # noqa: E402
 from snapfind.training.export import SHIPPED  # noqa: E402
 from snapfind.training.loop import Plan  # noqa: E402
 from snapfind.training.losses.margin import Prototypes  # noqa: E402
@@ -44,13 +44,13 @@ def wrong(labels, part, seed=0):
 def test_the_purity_filter_keeps_right_labels_and_drops_wrong_ones():
     rows, labels = things(0, spread=0.5)
     noisy = wrong(labels, 0.2)
-    kept = pure(unit(rows[:, WIDTH // 2 :]), noisy, neighbours=10, least=3)
+    kept = agrees_with_neighbors(unit(rows[:, WIDTH // 2 :]), noisy, neighbors=10, least=3)
     assert kept[noisy == labels].mean() > 0.95 and kept[noisy != labels].mean() < 0.2
 
 
 def test_a_label_is_never_emptied():
     rows = unit(np.random.default_rng(0).normal(size=(30, 4)))
-    assert pure(rows, np.arange(30)).all()
+    assert agrees_with_neighbors(rows, np.arange(30)).all()
 
 
 def learnt(noise, purify, seed=0, batch=64, **how):
@@ -58,7 +58,7 @@ def learnt(noise, purify, seed=0, batch=64, **how):
     studio = np.stack([things(9)[0][things(9)[1] == own].mean(0) for own in range(CLASSES)])
     kept = np.concatenate([photos, studio])[:, None].astype(np.float16)
     products = np.concatenate([wrong(labels, noise, seed), np.arange(CLASSES)])
-    source = Maps(kept, products, np.arange(len(kept)) < len(photos))
+    source = FeatureCache(kept, products, np.arange(len(kept)) < len(photos))
     rows = unit(kept[:, 0])
     matrix = first_matrix(rows, products, 16)
     heads = Heads(matrix, rows[: len(photos)].mean(0), rows[len(photos) :].mean(0))

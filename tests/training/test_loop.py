@@ -42,7 +42,7 @@ def error(module):
 
 def test_it_learns_and_tells_every_epoch():
     told = []
-    outcome = train(Line(), batch, 20, PLAN, score=error, told=told.append)
+    outcome = train(Line(), batch, 20, PLAN, score=error, on_epoch=told.append)
     assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] == [one.epoch for one in outcome.history]
     assert told[-1].loss < told[0].loss / 3 and told[-1].speed > 0
     assert outcome.epoch == max(outcome.history, key=lambda one: one.score).epoch
@@ -56,9 +56,9 @@ def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(Line(), batch, 5, PLAN, kept=tmp_path, told=stop)
+        train(Line(), batch, 5, PLAN, checkpoint_folder=tmp_path, on_epoch=stop)
     rest = []
-    again = train(Line(), batch, 5, PLAN, kept=tmp_path, told=rest.append)
+    again = train(Line(), batch, 5, PLAN, checkpoint_folder=tmp_path, on_epoch=rest.append)
     assert [one.epoch for one in rest] == [4, 5, 6]
     for name, value in whole.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], value), name
@@ -76,7 +76,10 @@ def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
     plan = Plan(epochs=5, rate=1e-3)
     for judged, epoch in ((0, 2), (10_000, 2), (100, 4)):  # of 100 photos at .9 the standard error is .03
         scores = iter([0.5, 0.9, 0.86, 0.88, 0.85])
-        assert train(Line(), batch, 1, plan, score=lambda _, found=scores: next(found), judged=judged).epoch == epoch
+        assert (
+            train(Line(), batch, 1, plan, score=lambda _, found=scores: next(found), validation_count=judged).epoch
+            == epoch
+        )
 
 
 def test_minutes_shorten_the_plan():
@@ -105,7 +108,7 @@ def stop(told):
 def interrupted(tmp_path):
     """The folder of a run that was stopped in its third epoch."""
     with pytest.raises(KeyboardInterrupt):
-        train(Line(), batch, 2, PLAN, kept=tmp_path, of="mugs", told=stop)
+        train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=stop)
     return tmp_path
 
 
@@ -126,18 +129,21 @@ def test_an_unfinished_checkpoint_of_something_else_is_refused_and_left_alone(in
         (Other(), PLAN, "mugs"),
         (Wider(), PLAN, "mugs"),
     ):
-        with pytest.raises(BadInput, match="another plan, other pictures or another method, and not finished"):
-            train(module, batch, 2, plan, kept=interrupted, of=of)
+        with pytest.raises(BadInput, match="unfinished run with another configuration, other images or another method"):
+            train(module, batch, 2, plan, checkpoint_folder=interrupted, data_fingerprint=of)
     assert (interrupted / "checkpoint.safetensors").read_bytes() == before
-    assert train(Line(), batch, 2, PLAN, kept=interrupted, of="mugs").history[-1].epoch == 6
+    assert train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs").history[-1].epoch == 6
 
 
 def test_a_finished_run_is_found_again_and_one_of_other_data_begins_anew(tmp_path):
-    whole = train(Line(), batch, 2, PLAN, kept=tmp_path, of="mugs")
+    whole = train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs")
     told = []
-    assert train(Line(), batch, 2, PLAN, kept=tmp_path, of="mugs", told=told.append).history == whole.history
+    assert (
+        train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=told.append).history
+        == whole.history
+    )
     assert not told, "nothing is learnt twice"
-    again = train(Line(), batch, 2, PLAN, kept=tmp_path, of="cups", told=told.append)
+    again = train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="cups", on_epoch=told.append)
     assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] and again.history[0].loss == whole.history[0].loss
 
 
@@ -148,14 +154,14 @@ def test_a_checkpoint_of_another_version_damaged_or_with_a_pickle_in_it_is_one_s
         told = json.loads(opened.metadata()["told"])
     save_file(load_file(file), file, {"told": json.dumps(told | {"format": 99})})
     with pytest.raises(BadInput, match="format 99"):
-        train(Line(), batch, 2, PLAN, kept=interrupted, of="mugs")
+        train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
     for damaged in (b"", b"broken", whole[:-1], whole[: len(whole) // 2], pickle.dumps({"done": 3})):
         file.write_bytes(damaged)
-        with pytest.raises(BadInput, match=r"is no checkpoint .*; remove it to begin anew"):
-            train(Line(), batch, 2, PLAN, kept=interrupted, of="mugs")
+        with pytest.raises(BadInput, match=r"is not a checkpoint .*\. Remove it to start a new run"):
+            train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
     torch.save(Line().state_dict(), file)
-    with pytest.raises(BadInput, match="is no checkpoint"):
-        train(Line(), batch, 2, PLAN, kept=interrupted, of="mugs")
+    with pytest.raises(BadInput, match="is not a checkpoint"):
+        train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(interrupted):
@@ -164,8 +170,8 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(interrupted
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        with pytest.raises(NoRoom, match="free some space"):
-            train(Line(), batch, 2, PLAN, kept=interrupted, of="mugs")
+        with pytest.raises(NoRoom, match="Free disk space"):
+            train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (interrupted / "checkpoint.safetensors").read_bytes() == before
@@ -177,8 +183,8 @@ def test_more_minutes_go_on_where_fewer_ended(tmp_path):
         time.sleep(0.02)
         return batch(epoch, step)
 
-    first = train(Line(), slow, 1, Plan(epochs=40, minutes=0.001), kept=tmp_path)
-    rest = train(Line(), slow, 1, Plan(epochs=40, minutes=1), kept=tmp_path)
+    first = train(Line(), slow, 1, Plan(epochs=40, minutes=0.001), checkpoint_folder=tmp_path)
+    rest = train(Line(), slow, 1, Plan(epochs=40, minutes=1), checkpoint_folder=tmp_path)
     assert len(first.history) < 40 == len(rest.history) and rest.history[: len(first.history)] == first.history
 
 
@@ -219,5 +225,5 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence():
         def forward(self, x, y):
             return super().forward(x, y) * float("nan")
 
-    with pytest.raises(BadInput, match="no number"):
+    with pytest.raises(BadInput, match="NaN or infinite"):
         train(Bad(), batch, 2, PLAN)

@@ -143,7 +143,7 @@ def test_a_run_that_was_stopped_goes_on_bit_by_bit(shards, tmp_path, loss):
 
     with pytest.raises(KeyboardInterrupt):
         pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept", told=stop)
-    with pytest.raises(BadInput, match="another plan"):
+    with pytest.raises(BadInput, match="another configuration"):
         pretrain(towers(loss), feed(shards, recipe), replace(recipe, steps=5), kept=tmp_path / "kept")
     again = pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept")
     for name, value in whole.module.state_dict().items():

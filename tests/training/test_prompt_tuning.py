@@ -146,8 +146,8 @@ def test_a_run_that_was_stopped_goes_on_bit_by_bit(clip, tmp_path):
     for method in ("prompts", "linear"):
         whole = train(learner(clip, method), batch, 3, plan)
         with pytest.raises(KeyboardInterrupt):
-            train(learner(clip, method), batch, 3, plan, kept=tmp_path / method, told=stop)
-        again = train(learner(clip, method), batch, 3, plan, kept=tmp_path / method)
+            train(learner(clip, method), batch, 3, plan, checkpoint_folder=tmp_path / method, on_epoch=stop)
+        again = train(learner(clip, method), batch, 3, plan, checkpoint_folder=tmp_path / method)
         for name, value in whole.module.state_dict().items():
             assert torch.equal(again.module.state_dict()[name], value), name
     assert load_file(tmp_path / "linear" / "checkpoint.safetensors"), "no pickle"

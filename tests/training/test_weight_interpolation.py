@@ -6,9 +6,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 
 from snapfind.encoders.arrays import unit  # noqa: E402
-from snapfind.training.initialization import Seen  # noqa: E402
+from snapfind.training.initialization import EncodedSamples  # noqa: E402
 from snapfind.training.models.heads import Heads, first_matrix  # noqa: E402
-from snapfind.training.weight_interpolation import between, steadied  # noqa: E402
+from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights  # noqa: E402
 
 WIDTH, KNOWN, NEW, PHOTOS = 48, 6, 6, 8
 
@@ -27,7 +27,7 @@ def seen(photos, studio, labels):
     known = labels < KNOWN
     rows = np.concatenate([photos[known], studio[:KNOWN]])
     queries = np.arange(len(rows)) < known.sum()
-    return Seen(np.arange(len(rows)), rows, np.concatenate([labels[known], np.arange(KNOWN)]), queries)
+    return EncodedSamples(np.arange(len(rows)), rows, np.concatenate([labels[known], np.arange(KNOWN)]), queries)
 
 
 def narrow(own):
@@ -51,7 +51,7 @@ def test_without_a_share_the_ranking_is_that_of_the_heads():
     own = seen(photos, studio, labels)
     heads = narrow(own)
     np.testing.assert_allclose(
-        cosines(steadied(heads, own, 0.0), photos, studio), cosines(heads, photos, studio), atol=1e-5
+        cosines(append_closed_form(heads, own, 0.0), photos, studio), cosines(heads, photos, studio), atol=1e-5
     )
 
 
@@ -63,7 +63,7 @@ def test_with_the_whole_share_the_ranking_is_that_of_the_closed_form():
         first_matrix(own.features, own.products, KNOWN), *(own.features[s].mean(0) for s in (own.queries, ~own.queries))
     )
     np.testing.assert_allclose(
-        cosines(steadied(heads, own, 1.0), photos, studio), cosines(closed, photos, studio), atol=1e-5
+        cosines(append_closed_form(heads, own, 1.0), photos, studio), cosines(closed, photos, studio), atol=1e-5
     )
 
 
@@ -73,7 +73,7 @@ def test_products_never_seen_are_found_more_often_than_by_the_heads_alone():
         own = seen(photos, studio, labels)
         heads, new = narrow(own), labels >= KNOWN
         alone = (cosines(heads, photos, studio).argmax(1) == labels)[new].mean()
-        steady = (cosines(steadied(heads, own), photos, studio).argmax(1) == labels)[new].mean()
+        steady = (cosines(append_closed_form(heads, own), photos, studio).argmax(1) == labels)[new].mean()
         assert steady >= alone
     assert steady > alone
 
@@ -84,7 +84,7 @@ def test_the_catalogue_side_keeps_its_own_matrix_and_mean():
     heads = narrow(own)
     with torch.no_grad():
         heads.catalogue.mul_(2.0)
-    joined = steadied(heads, own)
+    joined = append_closed_form(heads, own)
     assert not torch.allclose(joined.query[:, :KNOWN], joined.catalogue[:, :KNOWN])
     assert torch.equal(joined.catalogue_mean, heads.catalogue_mean)
 
@@ -95,6 +95,6 @@ def test_weights_stop_a_part_of_the_way(part, wanted):
     torch.nn.init.constant_(layer.weight, 1.0)
     before = {name: value.clone() for name, value in layer.state_dict().items()}
     torch.nn.init.constant_(layer.weight, 3.0)
-    between(before, layer, part)
+    interpolate_weights(before, layer, part)
     assert torch.allclose(layer.weight, torch.full((2, 2), wanted))
     assert torch.equal(layer.bias, before["bias"])

@@ -133,7 +133,7 @@ def _trained(
         assert isinstance(module, ClickNetwork)
         return auroc(_logits(module, chosen_by).tolist(), clicked)
 
-    best = train(network, batch, recipe.steps, plan, score=score, told=told).module
+    best = train(network, batch, recipe.steps, plan, score=score, on_epoch=told).module
     assert isinstance(best, ClickNetwork)
     return best.requires_grad_(True)
 

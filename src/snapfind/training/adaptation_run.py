@@ -1,7 +1,7 @@
-"""A course: what every method that adapts the encoder does before its own loss, and after.
+"""Adaptation runs: the steps that all methods which adapt the encoder share.
 
-Before: pictures are checked and looked at, one photo in ten is held out, a judge is appointed. After: the scores are
-calibrated on what was held out, and the artifact is written with what it was learnt from.
+Before training, the samples are checked, views are encoded by the frozen layers, and one photo in ten is held out for
+validation. After training, the scores are calibrated on the held-out photos, and the artifact is written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,50 +19,65 @@ from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.preprocess import Preprocessing
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
-from snapfind.training.data.feature_cache import Live, Maps, front_of, make_maps, print_of
+from snapfind.training.data.feature_cache import (
+    FeatureCache,
+    LiveViews,
+    build_feature_cache,
+    fingerprint_samples,
+    load_frozen_front,
+)
 from snapfind.training.export import SHIPPED, write_artifact, write_heads
 from snapfind.training.loop import Outcome
 from snapfind.training.models.adaptation import Tail
 from snapfind.training.models.efficientnet import Network, read_network
 from snapfind.training.models.heads import Heads
-from snapfind.training.validation import Judge, Sided, held_out
+from snapfind.training.validation import RetrievalValidator, RoleEncoder, select_held_out
 
-__all__ = ["Adapted", "Course", "Depth", "close_course", "first_block", "open_course"]
+__all__ = ["AdaptationRun", "Adapted", "Depth", "finish_run", "first_block", "prepare_run"]
 
 Progress = Callable[[int, int], None]
 Depth = Literal["heads", "layer", "blocks", "network"]
 
 
 @dataclass(frozen=True)
-class Course:
-    """What a method learns with: `source` of views, `body` that makes features of them, the `judge`.
+class AdaptationRun:
+    """Inputs of a method.
 
-    `held` and `again` (n,) bool: pictures held out, and those that are photographed again. `products` are counted.
-    `data` is the sha256 of what is learnt from, `sign` that of this beside everything else that the course was opened
-    with.
+    Attributes:
+        samples: The n samples.
+        parent: Artifact folder of the encoder that is adapted.
+        source: Views of the samples.
+        body: Maps views to features, contains the trainable layers.
+        validator: Measures recall@1.
+        held_out: (n,) bool, photos held out for validation.
+        synthetic: (n,) bool, studio images that are used as synthetic photos.
+        products: Number of products.
+        parent_recall: recall@1 of the parent's features.
+        data: sha256 of the samples.
+        fingerprint: Hash of the samples, the parent, the depth, the views and the seed.
     """
 
-    shown: Sequence[Shown]
+    samples: Sequence[Shown]
     parent: Path
-    source: Maps | Live
+    source: FeatureCache | LiveViews
     body: nn.Module
-    judge: Judge
-    held: NDArray[np.bool_]
-    again: NDArray[np.bool_]
+    validator: RetrievalValidator
+    held_out: NDArray[np.bool_]
+    synthetic: NDArray[np.bool_]
     products: int
-    before: float
+    parent_recall: float
     data: str
-    sign: str
+    fingerprint: str
 
     @property
     def photos(self) -> NDArray[np.int64]:
-        """Places of the photos that may be learnt from."""
-        return np.flatnonzero(~self.held & self.source.queries)
+        """Indices of the photos used for training."""
+        return np.flatnonzero(~self.held_out & self.source.queries)
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """The artifact's folder, the encoder it holds, fine@1 on the photos held out before and after, their places."""
+    """Result of an adaptation: folder and encoder, recall@1 on held-out photos before and after, their indices."""
 
     folder: Path
     encoder: Builtin
@@ -72,8 +87,8 @@ class Adapted:
     outcome: Outcome | None
 
 
-def open_course(
-    shown: Sequence[Shown],
+def prepare_run(
+    samples: Sequence[Shown],
     work: Path,
     *,
     depth: Depth,
@@ -81,75 +96,114 @@ def open_course(
     seed: int,
     parent: Path = SHIPPED,
     progress: Progress | None = None,
-) -> Course:
-    """Looks at `views` views of every picture with what does not learn at that depth; `work` keeps the maps.
+) -> AdaptationRun:
+    """Check the samples and encode their views with the layers that are frozen at `depth`.
 
-    Raises BadInput on fewer than two products, products without a studio picture, nothing but studio pictures, or
-    fewer than five photos where nothing is photographed again.
+    Args:
+        samples: Photos, studio images and studio images used as synthetic photos.
+        work: Folder of the feature cache.
+        depth: Which layers are trained.
+        views: Views per sample.
+        seed: Random seed.
+        parent: Artifact folder of the encoder to adapt.
+        progress: Called with (samples done, samples in all).
+
+    Returns:
+        The inputs of the method.
+
+    Raises:
+        BadInput: There are fewer than two products, a product has no studio image, all samples are studio images, or
+            there are fewer than five photos and no synthetic ones.
     """
-    products, network, encoder = _products(shown), read_network(parent), Builtin.load(str(parent))
-    again, held = np.array([one.how == "rephotographed" for one in shown]), held_out(shown)
-    if not held.any() and not again.any():
-        photos = sum(one.how == "photo" for one in shown)
-        raise BadInput(f"{photos} photo(s) are too few to learn from and to judge by; give five at the least")
+    products, network, encoder = _count_products(samples), read_network(parent), Builtin.load(str(parent))
+    synthetic = np.array([sample.how == "rephotographed" for sample in samples])
+    held_out = select_held_out(samples)
+    if not held_out.any() and not synthetic.any():
+        photos = sum(sample.how == "photo" for sample in samples)
+        raise BadInput(f"{photos} photo(s) are too few for training and validation. Give at least five.")
     work.mkdir(parents=True, exist_ok=True)
-    data = print_of(shown, torch.get_num_threads())
-    sign = fingerprint(data, encoder.raw_id, depth, views, seed)
+    data = fingerprint_samples(samples, torch.get_num_threads())
+    run_fingerprint = fingerprint(data, encoder.raw_id, depth, views, seed)
     first = first_block(depth, network)
-    source = _source(shown, data, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
-    judge = Judge(source, held if held.any() else again)
+    source = _make_source(samples, data, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
+    validator = RetrievalValidator(source, held_out if held_out.any() else synthetic)
     body = Tail(network, network.names.index(first)) if first else nn.Identity()
-    return Course(shown, parent, source, body, judge, held, again, products, judge.raw(body), data, sign)
+    return AdaptationRun(
+        samples=samples,
+        parent=parent,
+        source=source,
+        body=body,
+        validator=validator,
+        held_out=held_out,
+        synthetic=synthetic,
+        products=products,
+        parent_recall=validator.score_features(body),
+        data=data,
+        fingerprint=run_fingerprint,
+    )
 
 
 def first_block(depth: Depth, network: Network) -> str:
-    """Name of the first block that learns: none ("") for heads, the last, that of the last stage, the stem."""
+    """Return the name of the first trainable block at `depth`, or "" if only the heads are trained."""
     return {"heads": "", "layer": network.names[-1], "blocks": network.last_stage, "network": network.names[0]}[depth]
 
 
-def close_course(
-    course: Course,
-    learner: Sided,
+def finish_run(
+    run: AdaptationRun,
+    learner: RoleEncoder,
     heads: Heads,
     body: nn.Module,
     outcome: Outcome | None,
     folder: Path,
     facts: Mapping[str, object],
 ) -> Adapted:
-    """Judges, calibrates and writes the artifact into `folder`; `facts` go into its manifest."""
-    after = course.judge.score(learner)
-    told: dict[str, object] = {
+    """Validate and calibrate the trained encoder, and write its artifact.
+
+    Args:
+        run: The run from `prepare_run`.
+        learner: The trained encoder.
+        heads: Its heads.
+        body: Its body. A `Tail` is written as ONNX, any other body means that only the heads were trained.
+        outcome: Result of the training loop, None if there were several.
+        folder: Folder of the new artifact.
+        facts: Entries of the manifest: command, seed, configuration.
+
+    Returns:
+        The written encoder and its recall@1.
+    """
+    after = run.validator.score(learner)
+    metadata: dict[str, object] = {
         **facts,
-        "data_sha256": course.data,
+        "data_sha256": run.data,
         "metrics": {
-            "judged_on": len(course.judge.photos),
-            "fine_at_1_raw": course.before,
+            "judged_on": len(run.validator.photos),
+            "fine_at_1_raw": run.parent_recall,
             "fine_at_1_learnt": after,
         },
-        "calibration": course.judge.calibration(learner),
+        "calibration": run.validator.calibrate(learner),
     }
     if isinstance(body, Tail):
-        written = write_artifact(folder, body.network, heads, told, parent=course.parent)
+        written = write_artifact(folder, body.network, heads, metadata, parent=run.parent)
     else:
-        written = write_heads(folder, heads, told, parent=course.parent)
-    return Adapted(folder, written, course.before, after, tuple(np.flatnonzero(course.held).tolist()), outcome)
+        written = write_heads(folder, heads, metadata, parent=run.parent)
+    return Adapted(folder, written, run.parent_recall, after, tuple(np.flatnonzero(run.held_out).tolist()), outcome)
 
 
-def _products(shown: Sequence[Shown]) -> int:
-    """One more than the largest number of a product. Raises BadInput where there is nothing to tell apart."""
-    studio = {one.product for one in shown if one.how == "studio"}
+def _count_products(samples: Sequence[Shown]) -> int:
+    """Check the samples and return the number of products. Raise BadInput if training is impossible."""
+    studio = {sample.product for sample in samples if sample.how == "studio"}
     if len(studio) < 2:
-        raise BadInput(f"there are pictures of {len(studio)} product(s); learning needs two at the least")
-    strange = {one.product for one in shown} - studio
-    if strange:
-        raise BadInput(f"{len(strange)} product(s) of the photos have no catalogue picture; add these first")
-    if all(one.how == "studio" for one in shown):
-        raise BadInput("there is nothing but studio pictures; give photos, or have the pictures photographed again")
+        raise BadInput(f"There are studio images of {len(studio)} product(s). Training needs at least two products.")
+    unknown = {sample.product for sample in samples} - studio
+    if unknown:
+        raise BadInput(f"{len(unknown)} product(s) of the photos have no catalog image. Add their images first.")
+    if all(sample.how == "studio" for sample in samples):
+        raise BadInput("All samples are studio images. Add photos, or use studio images as synthetic photos.")
     return max(studio) + 1
 
 
-def _source(
-    shown: Sequence[Shown],
+def _make_source(
+    samples: Sequence[Shown],
     data: str,
     depth: Depth,
     first: str,
@@ -159,11 +213,11 @@ def _source(
     preprocessing: Preprocessing,
     work: Path,
     progress: Progress | None,
-) -> Maps | Live:
+) -> FeatureCache | LiveViews:
     if depth == "network":
-        return Live(shown, preprocessing, seed)
+        return LiveViews(samples, preprocessing, seed)
     threads = torch.get_num_threads()
-    front = front_of(parent / "model.onnx", first, threads)
+    front = load_frozen_front(parent / "model.onnx", first, threads)
     file = work / f"maps{first or '-pooled'}.f16"
-    how = {"views": views, "seed": seed, "threads": threads}
-    return make_maps(shown, front, preprocessing, file, of=data, progress=progress, **how)
+    config = {"views": views, "seed": seed, "threads": threads}
+    return build_feature_cache(samples, front, preprocessing, file, data_hash=data, progress=progress, **config)

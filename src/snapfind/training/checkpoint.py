@@ -1,6 +1,6 @@
-"""A checkpoint: tensors and numbers in one safetensors file, replaced whole, that says of which run it is.
+"""Checkpoints: tensors, counters and the identity of the run in one safetensors file, replaced atomically.
 
-There is nothing in it to execute: tensors in safetensors, everything else as JSON in its header.
+The file contains nothing executable: tensors are safetensors, everything else is JSON in the header.
 """
 
 import hashlib
@@ -15,52 +15,68 @@ from torch import Tensor
 
 from snapfind.core.errors import BadInput, NoRoom
 
-__all__ = ["file_in", "fingerprint", "read", "write"]
+__all__ = ["checkpoint_path", "fingerprint", "read", "write"]
 
-FORMAT = 2  # 1 did not say of which data and of which module it was
+FORMAT = 2  # format 1 did not identify the data and the module
 
 
-def file_in(folder: Path) -> Path:
-    """Where the checkpoint of a folder lies."""
+def checkpoint_path(folder: Path) -> Path:
+    """Return the path of the checkpoint in `folder`."""
     return folder / "checkpoint.safetensors"
 
 
-def fingerprint(*told: object) -> str:
-    """16 hexadecimal digits of bytes (of arrays: `tobytes`), and of whatever has a `repr` that says all of it: numbers,
-    texts, plain data classes of them."""
+def fingerprint(*parts: object) -> str:
+    """Hash values into 16 hexadecimal digits.
+
+    Args:
+        parts: Bytes (for arrays: `tobytes()`), or objects whose `repr` is complete: numbers, strings, and plain data
+            classes of them.
+    """
     digest = hashlib.sha256()
-    for part in told:
-        own = part if isinstance(part, bytes) else repr(part).encode()
-        digest.update(len(own).to_bytes(8))
-        digest.update(own)
+    for part in parts:
+        content = part if isinstance(part, bytes) else repr(part).encode()
+        digest.update(len(content).to_bytes(8))
+        digest.update(content)
     return digest.hexdigest()[:16]
 
 
-def write(folder: Path, tensors: Mapping[str, Tensor], told: Mapping[str, object]) -> None:
-    """Raises NoRoom where the disk is full; the checkpoint that was there before is then still there."""
+def write(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
+    """Write the checkpoint of `folder`, replacing the previous one atomically.
+
+    Raises:
+        NoRoom: The file cannot be written, for example because the disk is full. The previous checkpoint remains.
+    """
     draft = folder / "checkpoint.new"
-    header = {"told": json.dumps({"format": FORMAT, **told})}
+    header = {"told": json.dumps({"format": FORMAT, **metadata})}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in tensors.items()}, draft, header)
-        draft.replace(file_in(folder))
+        draft.replace(checkpoint_path(folder))
     except (OSError, SafetensorError) as problem:
         draft.unlink(missing_ok=True)
         raise NoRoom(
-            f"{file_in(folder)} cannot be written ({problem}); free some space and start again: it goes on from the"
-            " epoch before"
+            f"{checkpoint_path(folder)} cannot be written ({problem}). Free disk space and start again."
+            " The run resumes from the previous epoch."
         ) from problem
 
 
 def read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What was told, and the tensors, on the CPU. Raises BadInput for whatever is no checkpoint of this format."""
+    """Read a checkpoint.
+
+    Returns:
+        The metadata passed to `write`, and the tensors on the CPU.
+
+    Raises:
+        BadInput: The file is not a checkpoint of this format.
+    """
     try:
         with safe_open(file, "pt") as opened:
-            told = json.loads(opened.metadata()["told"])
-        if told["format"] != FORMAT:
+            metadata = json.loads(opened.metadata()["told"])
+        if metadata["format"] != FORMAT:
             raise BadInput(
-                f"{file} is a checkpoint of format {told['format']}, this snapfind reads {FORMAT}; remove it"
+                f"{file} is a checkpoint of format {metadata['format']}, but this version reads format {FORMAT}."
+                " Remove it."
             )
-        return told, load_file(file)
+        return metadata, load_file(file)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as problem:
-        raise BadInput(f"{file} is no checkpoint ({problem}); remove it to begin anew") from problem
+        raise BadInput(f"{file} is not a checkpoint ({problem}). Remove it to start a new run.") from problem

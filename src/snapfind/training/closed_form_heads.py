@@ -1,7 +1,7 @@
-"""Heads of a shop that has no photo of its products: the closed form of `snapfind model fit` on the learnt features.
+"""Heads for shops without photos: the closed form of `snapfind model fit` on the trained features.
 
-Heads that learn from photographs made of studio pictures learn how these were made; a whitening and a regression with
-few degrees of freedom carry over to real photos better (benchmarks/results/learn.md).
+Heads trained on synthetic photos overfit to how these are made. A whitening and a regression with few degrees of
+freedom transfer better to real photos (benchmarks/results/learn.md).
 """
 
 import numpy as np
@@ -10,27 +10,35 @@ from numpy.typing import NDArray
 from torch import nn
 
 from snapfind.encoders.adapters.closed_form import solve
-from snapfind.training.data.feature_cache import Live, Maps
+from snapfind.training.data.feature_cache import FeatureCache, LiveViews
 from snapfind.training.models.heads import Heads
-from snapfind.training.validation import features_of
+from snapfind.training.validation import encode_view
 
-__all__ = ["refitted"]
+__all__ = ["fit_closed_form_heads"]
 
-_PICTURES, _VIEWS = 512, 32  # at most, one picture a product: the closed form needs no more
+_IMAGES, _VIEWS = 512, 32  # limits, with one image per product: the closed form needs no more
 
 
-def refitted(body: nn.Module, source: Maps | Live, again: NDArray[np.bool_]) -> Heads:
-    """Heads from pictures (`again`) that are photographed again, and the studio pictures of the same products.
+def fit_closed_form_heads(body: nn.Module, source: FeatureCache | LiveViews, synthetic: NDArray[np.bool_]) -> Heads:
+    """Fit heads to synthetic photos and the studio images of the same products.
 
-    `body` makes features (n, width) of what `source` gives; the heads keep that width. View 0 is for judging.
+    View 0 of synthetic photos is reserved for validation and not used.
+
+    Args:
+        body: Maps views to (n, width) features.
+        source: Views of all samples.
+        synthetic: (n,) bool, samples used as synthetic photos.
+
+    Returns:
+        Heads with output dimension `width`.
     """
-    photos, studio = np.flatnonzero(again), np.flatnonzero(~source.queries)
-    _, first, own = np.intersect1d(source.products[photos], source.products[studio], return_indices=True)
-    chosen = np.unique(np.linspace(0, len(own) - 1, min(len(own), _PICTURES)).astype(np.int64))
-    photos, studio = photos[first[chosen]], studio[own[chosen]]
+    photos, studio = np.flatnonzero(synthetic), np.flatnonzero(~source.queries)
+    _, photo_index, studio_index = np.intersect1d(source.products[photos], source.products[studio], return_indices=True)
+    chosen = np.unique(np.linspace(0, len(studio_index) - 1, min(len(studio_index), _IMAGES)).astype(np.int64))
+    photos, studio = photos[photo_index[chosen]], studio[studio_index[chosen]]
     with torch.no_grad():
-        seen = [features_of(body, source, photos, view) for view in range(1, min(source.views, _VIEWS))]
-        weights = solve(features_of(body, source, studio, 0), np.stack(seen, axis=1))
+        views = [encode_view(body, source, photos, view) for view in range(1, min(source.views, _VIEWS))]
+        weights = solve(encode_view(body, source, studio, 0), np.stack(views, axis=1))
     heads = Heads(weights["query_matrix"], weights["query_mean"], weights["catalogue_mean"])
     heads.catalogue.data.copy_(heads.catalogue.new_tensor(weights["catalogue_matrix"]))
     return heads

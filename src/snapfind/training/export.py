@@ -1,12 +1,12 @@
-"""A learnt encoder as the shop floor loads it: ONNX in the shipped form, two heads, golden vectors, manifest.
+"""Write a trained encoder as the artifact that serving loads: an ONNX model, two heads, golden vectors, a manifest.
 
     NAME/
-      model.onnx            the shipped graph with the learnt weights, without ImageNet's classes
-      golden.safetensors    what it answers to drawn pictures
-      heads/                an Adapter: one affine map for photos, one for catalogue pictures
+      model.onnx            graph of the parent with the trained weights, without the ImageNet classifier
+      golden.safetensors    output vectors for synthetic test images
+      heads/                an Adapter: one affine map for photos, one for catalog images
       manifest.json         parent, data hash, seed, metrics, command; written last
 
-What only has new heads is written as the Adapter alone.
+An encoder that differs from its parent only in the heads is written as an Adapter alone.
 """
 
 import hashlib
@@ -33,38 +33,46 @@ from snapfind.training.models.heads import Heads
 
 __all__ = ["SHIPPED", "write_artifact", "write_heads", "write_onnx"]
 
-_SAME = 0.999  # least cosine between what was learnt and what is stored
+_MIN_COSINE = 0.999  # lowest accepted cosine between vectors of the trained and of the stored weights
 SHIPPED = Path(__file__).parent.parent / "encoders" / "weights" / "lite0"
 
 
 def write_onnx(network: Network, parent: Path) -> bytes:
-    """The parent's graph up to `map` and `pooled` with the learnt weights; those held as float16 stay float16."""
+    """Serialize the trained network as ONNX.
+
+    Args:
+        network: The trained network.
+        parent: Artifact folder of the parent, whose graph is reused. Weights stored there as float16 stay float16.
+
+    Returns:
+        The ONNX model with the outputs `map` and `pooled`.
+    """
     proto = onnx.load(parent / "model.onnx")
     graph = proto.graph
-    learnt = {
-        f"{own.name}.{part}": getattr(own, part).detach().cpu().numpy()
-        for own in network.modules()
-        if isinstance(own, Convolution)
-        for part in ("weight", "bias")
+    trained = {
+        f"{module.name}.{attribute}": getattr(module, attribute).detach().cpu().numpy()
+        for module in network.modules()
+        if isinstance(module, Convolution)
+        for attribute in ("weight", "bias")
     }
-    for held in graph.initializer:
-        value = learnt.get(held.name.removesuffix("_half"))
+    for tensor in graph.initializer:
+        value = trained.get(tensor.name.removesuffix("_half"))
         if value is not None:
-            dtype = numpy_helper.to_array(held).dtype
-            held.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value, dtype), held.name))
-    return _pruned(proto, {"map", "pooled"}).SerializeToString()
+            dtype = numpy_helper.to_array(tensor).dtype
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value, dtype), tensor.name))
+    return _prune(proto, {"map", "pooled"}).SerializeToString()
 
 
-def _pruned(proto: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
-    """The model with these outputs only, and nothing that they do not need."""
-    graph, wanted = proto.graph, set(kept)
+def _prune(proto: onnx.ModelProto, output_names: set[str]) -> onnx.ModelProto:
+    """Return the model with these outputs only, without nodes and constants that they do not need."""
+    graph, required = proto.graph, set(output_names)
     nodes = []
     for node in reversed(graph.node):
-        if wanted & set(node.output):
+        if required & set(node.output):
             nodes.append(node)
-            wanted |= set(node.input)
-    outputs = [own for own in graph.output if own.name in kept]
-    constants = [own for own in graph.initializer if own.name in wanted]
+            required |= set(node.input)
+    outputs = [output for output in graph.output if output.name in output_names]
+    constants = [tensor for tensor in graph.initializer if tensor.name in required]
     body = onnx.helper.make_graph(nodes[::-1], graph.name, graph.input, outputs, constants)
     model = onnx.helper.make_model(body, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     onnx.checker.check_model(model, full_check=True)
@@ -72,33 +80,44 @@ def _pruned(proto: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
 
 
 def write_artifact(
-    folder: Path, network: Network, heads: Heads, told: Mapping[str, object], *, parent: Path = SHIPPED
+    folder: Path, network: Network, heads: Heads, metadata: Mapping[str, object], *, parent: Path = SHIPPED
 ) -> Builtin:
-    """Writes the artifact into `folder`, whole or not at all, and opens it as the shop floor will.
+    """Write the artifact atomically and load it as serving does.
 
-    `told` goes into the manifest: data hash, seed, metrics, command. Raises ModelBroken when ONNX Runtime and PyTorch
-    do not agree on the golden pictures, NoRoom.
+    Args:
+        folder: Folder of the new artifact.
+        network: The trained network.
+        heads: The trained heads.
+        metadata: Additional entries of the manifest: data hash, seed, metrics, command.
+        parent: Artifact folder of the parent.
+
+    Returns:
+        The encoder, loaded from `folder`.
+
+    Raises:
+        ModelBroken: ONNX Runtime and PyTorch disagree on the golden images, or float16 changes the vectors.
+        NoRoom: The disk is full.
     """
     with whole(folder) as draft:
-        _fill(draft, network, heads, told, parent, str(folder))
+        _fill(draft, network, heads, metadata, parent, str(folder))
     return Builtin.load(str(folder))
 
 
-def _fill(draft: Path, network: Network, heads: Heads, told: Mapping[str, object], parent: Path, name: str) -> None:
-    """Everything that makes the artifact `name`."""
-    model, before = write_onnx(network, parent), json.loads((parent / "manifest.json").read_text())
+def _fill(draft: Path, network: Network, heads: Heads, metadata: Mapping[str, object], parent: Path, name: str) -> None:
+    """Write all files of the artifact `name` into `draft`."""
+    model, base = write_onnx(network, parent), json.loads((parent / "manifest.json").read_text())
     (draft / "model.onnx").write_bytes(model)
-    pictures = to_tensor(golden_pictures(), Preprocessing.parse(before["preprocessing"]))
-    golden = _answers(read_network(draft), pictures)
-    _check_rounding(_answers(network, pictures), golden, name)
+    pictures = to_tensor(golden_pictures(), Preprocessing.parse(base["preprocessing"]))
+    golden = _encode(read_network(draft), pictures)
+    _check_rounding(_encode(network, pictures), golden, name)
     (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
-    kept = {name: before[name] for name in ("preprocessing", "normalised_in", "pooling", "licence", "source")}
+    inherited = {name: base[name] for name in ("preprocessing", "normalised_in", "pooling", "licence", "source")}
     manifest = {
-        "name": f"{before['name']}-learnt",
+        "name": f"{base['name']}-learnt",
         "kind": "encoder",
-        "parent": before["name"],
-        **kept,
-        **told,
+        "parent": base["name"],
+        **inherited,
+        **metadata,
         "model_sha256": hashlib.sha256(model).hexdigest(),
     }
     (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -107,22 +126,37 @@ def _fill(draft: Path, network: Network, heads: Heads, told: Mapping[str, object
     heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")
 
 
-def _answers(network: Network, pictures: NDArray[np.uint8]) -> Vectors:
-    """(n, width) unit rows by PyTorch."""
+def _encode(network: Network, pictures: NDArray[np.uint8]) -> Vectors:
+    """Return (n, width) unit rows computed with PyTorch."""
     with torch.inference_mode():
         return unit(network(torch.from_numpy(pictures).to(next(network.parameters()).device)).cpu().numpy())
 
 
-def _check_rounding(learnt: Vectors, stored: Vectors, name: str) -> None:
-    """Weights are stored as float16: that must not turn a vector. Raises ModelBroken."""
-    least = float((learnt * stored).sum(axis=1).min())
-    if not least > _SAME:
-        raise ModelBroken(f"{name}: float16 turns its vectors (cosine {least:.4f}); learn it anew with a smaller rate")
+def _check_rounding(trained: Vectors, stored: Vectors, name: str) -> None:
+    """Raise ModelBroken if rounding the weights to float16 changes a vector."""
+    lowest = float((trained * stored).sum(axis=1).min())
+    if not lowest > _MIN_COSINE:
+        raise ModelBroken(
+            f"{name}: rounding to float16 changes the vectors (cosine {lowest:.4f}). Train again with a lower rate."
+        )
 
 
-def write_heads(folder: Path, heads: Heads, told: Mapping[str, object], *, parent: Path = SHIPPED) -> Builtin:
-    """New heads on the parent's frozen features: an Adapter in `folder`, whole or not at all. Raises NoRoom."""
+def write_heads(folder: Path, heads: Heads, metadata: Mapping[str, object], *, parent: Path = SHIPPED) -> Builtin:
+    """Write heads on the frozen features of the parent atomically, as an Adapter.
+
+    Args:
+        folder: Folder of the new adapter.
+        heads: The trained heads.
+        metadata: Entries of the manifest.
+        parent: Artifact folder of the encoder that makes the features.
+
+    Returns:
+        The parent encoder with the new adapter.
+
+    Raises:
+        NoRoom: The disk is full.
+    """
     raw = Builtin.load(str(parent))
     with whole(folder) as draft:
-        heads.adapter(raw.raw_id, dict(told)).save(draft)
+        heads.adapter(raw.raw_id, dict(metadata)).save(draft)
     return Builtin.load(str(parent), adapter=folder)

@@ -1,12 +1,13 @@
-"""The loop that every method shares: AdamW, warm-up and cosine, averaged weights, early stopping, checkpoints.
+"""Training loop shared by all methods: AdamW, warm-up and cosine decay, averaged weights, early stopping, checkpoints.
 
-A method hands over a module whose `forward(*batch)` is a loss, a function that gives batch number `step` of an epoch,
-and how good the averaged weights are now. Runs on any device, in float32 or bfloat16, and on several processes where
-torch.distributed was begun before: `batch` then gives each rank its own rows, and the first says when to stop. A run
-that goes on from a checkpoint (training/checkpoint.py) gives the numbers of a run that was never interrupted.
+A method passes a module whose `forward(*batch)` returns a loss, a function that returns one batch of an epoch, and
+optionally a function that scores the averaged weights. The loop runs on any device, in float32 or bfloat16. It also
+runs on several processes if torch.distributed is initialized: then `batch` returns the rows of its own rank, and the
+time and score of rank 0 decide when all ranks stop. A run that resumes from a checkpoint (training/checkpoint.py)
+produces the same numbers as a run without interruption.
 
-Decay is for weights that multiply: biases, gains, means and scales, whatever has one axis or none, are left where they
-are, as in the training code of CLIP (Radford et al., arXiv 2103.00020, section 2.5).
+Weight decay applies only to parameters with two axes or more. Biases, gains and scales are excluded, as in CLIP
+(Radford et al., arXiv 2103.00020, section 2.5).
 """
 
 import copy
@@ -31,17 +32,20 @@ Batch = Callable[[int, int], tuple[Tensor, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. `rates` maps the beginning of a parameter's name to its peak learning rate; others get `rate`."""
+    """Training configuration.
+
+    `rates` maps prefixes of parameter names to peak learning rates. All other parameters use `rate`.
+    """
 
     epochs: int = 12
     rate: float = 1e-3
     rates: Mapping[str, float] = field(default_factory=dict)
-    decay: float = 1e-4  # of parameters with two axes or more
-    warm: float = 0.05  # part of the steps over which the rates rise
-    average: float = 0.99  # decay of the averaged weights, a step
-    patience: int = 0  # epochs without a better score before it ends; 0 never
-    minutes: float = 0.0  # so many epochs are done as fit in; 0 sets no limit
-    clip: float = 5.0  # longest gradient
+    decay: float = 1e-4  # weight decay of parameters with two axes or more
+    warm: float = 0.05  # fraction of the steps used for warm-up
+    average: float = 0.99  # decay per step of the averaged weights
+    patience: int = 0  # epochs without a better score before early stopping, 0 disables it
+    minutes: float = 0.0  # time limit: the number of epochs is reduced to fit, 0 sets no limit
+    clip: float = 5.0  # largest gradient norm
     seed: int = 0
     device: str = "cpu"
     bfloat16: bool = False
@@ -49,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An epoch, counted from 1: mean loss, rows (of all processes) a second, and the score where there is one."""
+    """Metrics of one epoch (1-based): mean loss, rows per second over all processes, and the score if there is one."""
 
     epoch: int
     epochs: int
@@ -60,7 +64,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`module` holds the averaged weights of the best epoch (of the last one where nothing was scored), on the CPU."""
+    """Result of a training run.
+
+    `module` holds the averaged weights of the best epoch on the CPU. Without scores this is the last epoch. `epoch` is
+    the number of that epoch, and `seconds` is the training time.
+    """
 
     module: nn.Module
     history: tuple[Told, ...]
@@ -75,49 +83,73 @@ def train(
     plan: Plan,
     *,
     score: Callable[[nn.Module], float] | None = None,
-    judged: int = 0,
-    kept: Path | None = None,
-    of: str = "",
-    told: Callable[[Told], None] | None = None,
+    validation_count: int = 0,
+    checkpoint_folder: Path | None = None,
+    data_fingerprint: str = "",
+    on_epoch: Callable[[Told], None] | None = None,
 ) -> Outcome:
-    """Trains `module` in place, `steps` batches an epoch.
+    """Train `module` in place.
 
-    `batch(epoch, step)` depends on nothing else. Where the score is a part of so many photos (`judged`), the latest
-    epoch within one standard error of the best is kept (Breiman et al., Classification and Regression Trees, 1984),
-    else the best one. `kept` is a folder for checkpoints; what is there is gone on from. `of` says what is learnt from
-    and how, as far as the plan does not (`checkpoint.fingerprint`). A finished run of something else is begun anew.
-    Raises BadInput on an unfinished one, a checkpoint of another version, or that not every process sees, and when a
-    loss is no longer a number; NoRoom where a checkpoint cannot be written.
+    Args:
+        module: `forward(*batch)` returns a scalar loss.
+        batch: Called with (epoch, step), both 0-based. The result must depend on these two numbers only.
+        steps: Batches per epoch.
+        plan: Training configuration.
+        score: Scores the averaged weights after each epoch, higher is better.
+        validation_count: Number of photos that the score (a fraction of them) is measured on. If it is positive, the
+            latest epoch within one standard error of the best is selected (Breiman et al., Classification and
+            Regression Trees, 1984). Otherwise the best epoch is selected.
+        checkpoint_folder: Folder of the checkpoint. A run resumes from a checkpoint of the same run. A checkpoint of a
+            finished, different run is replaced.
+        data_fingerprint: Identifies the data and the method, as far as `plan` does not (`checkpoint.fingerprint`).
+        on_epoch: Called on rank 0 with the metrics of each epoch.
+
+    Returns:
+        The averaged weights of the selected epoch and the history.
+
+    Raises:
+        BadInput: The checkpoint belongs to a different, unfinished run or has another format, the ranks do not see the
+            same checkpoint, or the loss is NaN or infinite.
+        NoRoom: The checkpoint cannot be written.
     """
-    run = _Run(module, steps, plan, judged, kept, of)
-    while run.goes_on():
-        begin = time.monotonic()
-        loss, rows = run.epoch(batch)
-        found = None if score is None else score(run.averaged)
-        loss, rows, seconds, found = _together(loss, rows, time.monotonic() - begin, found, run.device)
-        run.note(Told(run.done, run.epochs, loss, rows / seconds, found), seconds)
-        if told is not None and _rank() == 0:
-            told(run.history[-1])
+    run = _Run(module, steps, plan, validation_count, checkpoint_folder, data_fingerprint)
+    while run.has_next_epoch():
+        start = time.monotonic()
+        loss, rows = run.train_epoch(batch)
+        value = None if score is None else score(run.averaged)
+        loss, rows, seconds, value = _synchronize(loss, rows, time.monotonic() - start, value, run.device)
+        run.record(Told(run.done, run.epochs, loss, rows / seconds, value), seconds)
+        if on_epoch is not None and _rank() == 0:
+            on_epoch(run.history[-1])
     return Outcome(run.best.cpu(), tuple(run.history), run.best_epoch, run.seconds)
 
 
 class _Run:
-    """Module, averaged and best weights, optimiser and counts: together in memory and in the checkpoint."""
+    """State of a run, as in the checkpoint: module, averaged weights, best weights, optimizer and counters."""
 
-    def __init__(self, module: nn.Module, steps: int, plan: Plan, judged: int, kept: Path | None, of: str) -> None:
-        self.plan, self.steps, self.judged, self.kept, self.of = plan, steps, judged, kept, of
+    def __init__(
+        self,
+        module: nn.Module,
+        steps: int,
+        plan: Plan,
+        validation_count: int,
+        checkpoint_folder: Path | None,
+        data_fingerprint: str,
+    ) -> None:
+        self.plan, self.steps, self.validation_count = plan, steps, validation_count
+        self.checkpoint_folder, self.data_fingerprint = checkpoint_folder, data_fingerprint
         self.done, self.epochs, self.best_epoch, self.seconds = 0, plan.epochs, 0, 0.0
         self.history: list[Told] = []
         self.device = torch.device(plan.device)
         self.module = module.to(self.device)
         self.averaged = copy.deepcopy(self.module).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.averaged)
-        self.optimiser = torch.optim.AdamW(self._groups(), weight_decay=plan.decay)
+        self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=plan.decay)
         parallel = distributed.is_available() and distributed.is_initialized()
         self.outer: nn.Module = DistributedDataParallel(self.module) if parallel else self.module
         self._load()
         if parallel:
-            _agree(self.done, self.device)
+            _check_same_epoch(self.done, self.device)
 
     def _groups(self) -> list[dict[str, object]]:
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -127,16 +159,17 @@ class _Run:
                 decay = self.plan.decay if parameter.ndim > 1 else 0.0
                 groups.setdefault((next(rates, self.plan.rate), decay), []).append(parameter)
         return [
-            {"params": own, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), own in groups.items()
+            {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
         ]
 
-    def goes_on(self) -> bool:
-        """Whether there is an epoch left, in the plan, in its minutes and in its patience."""
+    def has_next_epoch(self) -> bool:
+        """Return whether the epochs, the time limit and the patience allow another epoch."""
         waited = self.done - self.best_epoch
         return self.done < self.epochs and not (0 < self.plan.patience <= waited and self.history[-1].score is not None)
 
-    def epoch(self, batch: Batch) -> tuple[float, int]:
-        """The mean loss, and how many rows were seen, by this process."""
+    def train_epoch(self, batch: Batch) -> tuple[float, int]:
+        """Train one epoch and return the mean loss and the number of rows of this process."""
         torch.manual_seed(1_000_003 * self.plan.seed + 1_009 * self.done + _rank())
         self.module.train()
         total, rows = 0.0, 0
@@ -145,43 +178,45 @@ class _Run:
             total += self._step(parts, self.done * self.steps + step)
             rows += len(parts[0])
         self.done += 1
-        for mean, now in zip(self.averaged.buffers(), self.module.buffers()):
-            mean.copy_(now)  # statistics of a batch norm are a mean already
+        for mean, current in zip(self.averaged.buffers(), self.module.buffers()):
+            mean.copy_(current)  # batch norm statistics are running means already
         return total / self.steps, rows
 
     def _step(self, parts: tuple[Tensor, ...], step: int) -> float:
         factor = _warm_cosine(step, self.steps * self.epochs, self.plan.warm)
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16):
             loss: Tensor = self.outer(*parts)
         if not torch.isfinite(loss):
-            raise BadInput(f"the loss is no number after {step} steps; give a smaller --rate")
-        self.optimiser.zero_grad(set_to_none=True)
+            raise BadInput(f"Loss is NaN or infinite at step {step}. Lower --rate.")
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.module.parameters(), self.plan.clip)
-        self.optimiser.step()
-        decay = min(self.plan.average, (step + 1) / (step + 10))  # the first steps count for little
+        self.optimizer.step()
+        decay = min(
+            self.plan.average, (step + 1) / (step + 10)
+        )  # small at first, so that the initial weights fade quickly
         with torch.no_grad():
-            for mean, now in zip(self.averaged.parameters(), self.module.parameters()):
-                if now.requires_grad:
-                    mean.lerp_(now, 1 - decay)
+            for mean, current in zip(self.averaged.parameters(), self.module.parameters()):
+                if current.requires_grad:
+                    mean.lerp_(current, 1 - decay)
         return float(loss.detach())
 
-    def note(self, told: Told, seconds: float) -> None:
-        """Keeps the epoch: history, best weights, the number of epochs that fit in, the checkpoint."""
-        better = self._is_better(told.score)
-        self.history.append(told)
+    def record(self, metrics: Told, seconds: float) -> None:
+        """Record an epoch: update the history, the best weights, the number of epochs and the checkpoint."""
+        better = self._is_better(metrics.score)
+        self.history.append(metrics)
         self.seconds += seconds
         if better:
             self.best.load_state_dict(self.averaged.state_dict())
             self.best_epoch = self.done
-        self._fit_in()
-        if self.kept is not None and _rank() == 0:
-            self._save(self.kept)
+        self._limit_epochs()
+        if self.checkpoint_folder is not None and _rank() == 0:
+            self._save(self.checkpoint_folder)
 
-    def _fit_in(self) -> None:
-        """As many epochs as the minutes leave room for."""
+    def _limit_epochs(self) -> None:
+        """Reduce the number of epochs to what fits into the time limit."""
         if self.plan.minutes and self.done:
             left = max(0.0, self.plan.minutes * 60 - self.seconds)
             self.epochs = min(self.plan.epochs, self.done + int(left * self.done / self.seconds))
@@ -190,17 +225,19 @@ class _Run:
         scores = [old.score for old in self.history if old.score is not None]
         if score is None or not scores or score > max(scores):
             return True
-        error = math.sqrt(max(scores) * (1 - max(scores)) / self.judged) if self.judged else 0.0
-        return self.judged > 0 and score >= max(scores) - error
+        error = math.sqrt(max(scores) * (1 - max(scores)) / self.validation_count) if self.validation_count else 0.0
+        return self.validation_count > 0 and score >= max(scores) - error
 
     def _save(self, folder: Path) -> None:
-        """One file replaced whole holds everything that must agree."""
-        tensors = {f"{kind}.{name}": value for kind, own in self._modules() for name, value in own.state_dict().items()}
-        state = self.optimiser.state_dict()["state"]
-        tensors |= {f"optimiser.{at}.{key}": value for at, own in state.items() for key, value in own.items()}
+        """Write the whole state to one file, so that its parts always match."""
+        tensors = {
+            f"{kind}.{name}": value for kind, part in self._modules() for name, value in part.state_dict().items()
+        }
+        state = self.optimizer.state_dict()["state"]
+        tensors |= {f"optimiser.{at}.{key}": value for at, slots in state.items() for key, value in slots.items()}
         counts = {
-            "run": self._self(),
-            "finished": not self.goes_on(),
+            "run": self._identity(),
+            "finished": not self.has_next_epoch(),
             "done": self.done,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
@@ -210,74 +247,80 @@ class _Run:
         checkpoint.write(folder, tensors, counts)
 
     def _load(self) -> None:
-        file = None if self.kept is None else checkpoint.file_in(self.kept)
+        file = None if self.checkpoint_folder is None else checkpoint.checkpoint_path(self.checkpoint_folder)
         if file is None or not file.exists():
             return
-        told, tensors = checkpoint.read(file)
-        if told["run"] != self._self():
-            if told["finished"]:  # what it led to is written: a shop that learns once more begins anew
+        counts, tensors = checkpoint.read(file)
+        if counts["run"] != self._identity():
+            if counts["finished"]:  # its artifact is written, so a new run may replace it
                 return
             raise BadInput(
-                f"{file} is of another plan, other pictures or another method, and not finished; remove it to begin"
-                " anew, or go on with what it was begun with"
+                f"{file} belongs to an unfinished run with another configuration, other images or another method."
+                " Repeat that run to finish it, or remove the file to start a new run."
             )
-        for kind, own in self._modules():
-            start = kind + "."
-            own.load_state_dict({name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)})
-        held: dict[int, dict[str, Tensor]] = {}
+        for kind, part in self._modules():
+            prefix = kind + "."
+            part.load_state_dict(
+                {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            )
+        slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimiser."):
                 _, at, key = name.split(".")
-                held.setdefault(int(at), {})[key] = value
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": held})
-        self.done, self.epochs, self.best_epoch = told["done"], told["epochs"], told["best_epoch"]
-        self.seconds, self.history = told["seconds"], [Told(**old) for old in told["history"]]
-        self._fit_in()
+                slots.setdefault(int(at), {})[key] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": slots})
+        self.done, self.epochs, self.best_epoch = counts["done"], counts["epochs"], counts["best_epoch"]
+        self.seconds, self.history = counts["seconds"], [Told(**old) for old in counts["history"]]
+        self._limit_epochs()
 
-    def _self(self) -> dict[str, object]:
-        """What must be the same for a run to go on; how long it may take, and on what, may change."""
+    def _identity(self) -> dict[str, object]:
+        """Return what must match for a run to resume. The time limit and the device may differ."""
         plan = asdict(self.plan) | {"minutes": 0, "device": ""}
         shapes = [(name, tuple(value.shape)) for name, value in self.module.state_dict().items()]
         module = checkpoint.fingerprint(type(self.module).__name__, shapes)
-        told: dict[str, object] = json.loads(
-            json.dumps({"plan": plan, "steps": self.steps, "of": self.of, "module": module})
+        identity: dict[str, object] = json.loads(
+            json.dumps({"plan": plan, "steps": self.steps, "of": self.data_fingerprint, "module": module})
         )
-        return told
+        return identity
 
     def _modules(self) -> tuple[tuple[str, nn.Module], ...]:
         return ("module", self.module), ("averaged", self.averaged), ("best", self.best)
 
 
 def _warm_cosine(step: int, steps: int, warm: float) -> float:
-    """Factor 0..1 of the peak rate: rises over the first `warm` part, falls to a hundredth as a half cosine."""
+    """Return the factor 0..1 of the peak rate: linear warm-up over the fraction `warm`, then cosine decay to 0.01."""
     rise = max(1, round(warm * steps))
     if step < rise:
         return (step + 1) / rise
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
 
-def _together(
+def _synchronize(
     loss: float, rows: int, seconds: float, score: float | None, device: torch.device
 ) -> tuple[float, int, float, float | None]:
-    """What every rank goes by, so that all end after the same epoch: the mean loss and the sum of the rows of all,
-    seconds and score of the first."""
+    """Average the loss and add the rows over all ranks, and broadcast the seconds and the score of rank 0.
+
+    All ranks then stop after the same epoch.
+    """
     if not (distributed.is_available() and distributed.is_initialized()):
         return loss, rows, seconds, score
-    summed = torch.tensor([loss, rows], dtype=torch.float64, device=device)
+    totals = torch.tensor([loss, rows], dtype=torch.float64, device=device)
     first = torch.tensor([seconds, score or 0.0], dtype=torch.float64, device=device)
-    distributed.all_reduce(summed)
+    distributed.all_reduce(totals)
     distributed.broadcast(first, 0)
-    mean = float(summed[0]) / distributed.get_world_size()
-    return mean, int(summed[1]), float(first[0]), None if score is None else float(first[1])
+    mean = float(totals[0]) / distributed.get_world_size()
+    return mean, int(totals[1]), float(first[0]), None if score is None else float(first[1])
 
 
-def _agree(done: int, device: torch.device) -> None:
-    """Raises BadInput where the ranks would go on from different epochs."""
+def _check_same_epoch(done: int, device: torch.device) -> None:
+    """Raise BadInput if the ranks would resume from different epochs."""
     ends = torch.tensor([done, -done], device=device)
     distributed.all_reduce(ends, distributed.ReduceOp.MAX)
     most, least = int(ends[0]), -int(ends[1])
     if most != least:
-        raise BadInput(f"some ranks found a checkpoint of epoch {most}, others of {least}; all must see one folder")
+        raise BadInput(
+            f"Some ranks found a checkpoint of epoch {most}, others of epoch {least}. Give all ranks the same folder."
+        )
 
 
 def _rank() -> int:

@@ -1,12 +1,13 @@
-"""What keeps products findable that were not there to learn from: weights half way back, and a closed form beside.
+"""Weight interpolation (WiSE-FT) and closed-form heads, so that products added after training are found too.
 
-Weights between those before and after fine-tuning see what is new better than those after, and what is known as well
-(Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv 2109.01903, eq. 1, there for CLIP).
+Interpolated weights are better on new products than fine-tuned weights, and as good on known ones (Wortsman et al.,
+"Robust fine-tuning of zero-shot models", arXiv 2109.01903, eq. 1, there for CLIP).
 
-A softmax over the shop's products uses up the directions that tell these apart; what is new lies in the others and is
-drawn to the known. The closed form (`first_matrix`) keeps whatever differs between things and not within one. The two
-stand side by side in one affine map, weighted by their mean length: a photo of nothing known is short in the learnt
-half, so that there the other half decides. `SHARE` was chosen inside grocery's `train` (benchmarks/learn_unseen.py).
+A softmax over the products of a shop keeps only the directions that separate these products, so new products look like
+known ones. The closed form (`first_matrix`) keeps all directions that vary between products and not within one. The
+outputs of both are concatenated in one affine map and weighted by their root mean square length. A photo of a new
+product has a short trained half, so the closed form decides there. `SHARE` was chosen on the `train` split of the
+grocery data (benchmarks/learn_unseen.py).
 """
 
 from collections.abc import Mapping
@@ -16,40 +17,52 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snapfind.training.initialization import Seen
+from snapfind.training.initialization import EncodedSamples
 from snapfind.training.models.heads import Heads, first_matrix
 
-__all__ = ["SHARE", "between", "steadied"]
+__all__ = ["SHARE", "append_closed_form", "interpolate_weights"]
 
-SHARE = 0.7  # of the closed form in a cosine
+SHARE = 0.7  # weight of the closed form in a cosine
 
 
 @torch.no_grad()
-def between(before: Mapping[str, Tensor], learnt: nn.Module, part: float) -> None:
-    """Sets `learnt` to `part` 0..1 of the way from the weights `before` to its own; 1 changes nothing."""
-    for name, weight in learnt.state_dict().items():
-        if weight.is_floating_point():
-            weight.lerp_(before[name].to(weight), 1 - part)
+def interpolate_weights(initial: Mapping[str, Tensor], module: nn.Module, alpha: float) -> None:
+    """Set the weights of `module` to (1 - alpha) * initial + alpha * trained (arXiv 2109.01903, eq. 1).
 
-
-def steadied(heads: Heads, seen: Seen, share: float = SHARE) -> Heads:
-    """Heads of up to twice the width. `seen` holds what they learnt from, features as their body makes them now.
-
-    `share` 0..1 of the closed form; with 0 products rank as by `heads` alone.
+    Args:
+        initial: State dict before training.
+        module: The trained module, changed in place.
+        alpha: 0..1. 1 changes nothing.
     """
-    learnt = heads.adapter("", {}).weights
-    dim = learnt["query_matrix"].shape[1]
-    closed = first_matrix(seen.features, seen.products, min(dim, seen.features.shape[1]))
-    sides = {}
-    for role, rows in (("query", seen.features[seen.queries]), ("catalogue", seen.features[~seen.queries])):
-        centred = rows - learnt[f"{role}_mean"]
-        halves = ((1 - share, learnt[f"{role}_matrix"]), (share, closed))
-        sides[role] = np.hstack([part**0.5 / _length(centred @ matrix) * matrix for part, matrix in halves])
-    joined = Heads(sides["query"], learnt["query_mean"], learnt["catalogue_mean"])
-    joined.catalogue.data.copy_(joined.catalogue.new_tensor(sides["catalogue"]))
+    for name, weight in module.state_dict().items():
+        if weight.is_floating_point():
+            weight.lerp_(initial[name].to(weight), 1 - alpha)
+
+
+def append_closed_form(heads: Heads, samples: EncodedSamples, share: float = SHARE) -> Heads:
+    """Concatenate the closed form to trained heads.
+
+    Args:
+        heads: The trained heads.
+        samples: The training samples, with features of the trained body.
+        share: Weight 0..1 of the closed form in a cosine. With 0 the ranking is that of `heads`.
+
+    Returns:
+        Heads of up to twice the dimension.
+    """
+    trained = heads.adapter("", {}).weights
+    dim = trained["query_matrix"].shape[1]
+    closed = first_matrix(samples.features, samples.products, min(dim, samples.features.shape[1]))
+    matrices = {}
+    for role, rows in (("query", samples.features[samples.queries]), ("catalogue", samples.features[~samples.queries])):
+        centered = rows - trained[f"{role}_mean"]
+        halves = ((1 - share, trained[f"{role}_matrix"]), (share, closed))
+        matrices[role] = np.hstack([weight**0.5 / _rms_length(centered @ matrix) * matrix for weight, matrix in halves])
+    joined = Heads(matrices["query"], trained["query_mean"], trained["catalogue_mean"])
+    joined.catalogue.data.copy_(joined.catalogue.new_tensor(matrices["catalogue"]))
     return joined
 
 
-def _length(rows: NDArray[np.floating]) -> float:
-    """Root mean square over the rows."""
+def _rms_length(rows: NDArray[np.floating]) -> float:
+    """Return the root mean square length of the rows."""
     return max(float(np.sqrt((rows**2).sum(axis=1).mean())), 1e-9)

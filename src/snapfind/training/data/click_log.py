@@ -1,4 +1,4 @@
-"""A search of the log as learning from clicks reads it."""
+"""One search of the click log, as training on clicks uses it."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,17 @@ __all__ = ["Search"]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The photo's number, the items shown in order, and which were clicked, in order.
+    """A search with its results and clicks.
 
-    `tab` is the category that was shown at first and `switched` the one that the shopper changed it to by hand, by
-    number; -1 where there was none. Raises BadInput for a click on what was not shown.
+    Attributes:
+        photo: Number of the query photo.
+        shown: Items of the result list, in order.
+        clicked: Clicked items, in order.
+        tab: Number of the category that the results were limited to at first, -1 for none.
+        switched: Number of the category that the shopper changed to, -1 for none.
+
+    Raises:
+        BadInput: A clicked item was not in the result list.
     """
 
     photo: int
@@ -24,5 +31,6 @@ class Search:
     def __post_init__(self) -> None:
         if not set(self.clicked) <= set(self.shown):
             raise BadInput(
-                f"photo {self.photo} clicked {set(self.clicked) - set(self.shown)}, which was not shown to it"
+                f"Photo {self.photo} has clicks on {set(self.clicked) - set(self.shown)},"
+                " which were not in its results."
             )

@@ -1,7 +1,7 @@
-"""Maps: what the frozen front of the network makes of every view, computed once by ONNX Runtime and kept as float16.
+"""Feature cache: outputs of the frozen layers for every view, computed once by ONNX Runtime, stored as float16.
 
-Training the last blocks then costs only the last blocks. The file is filled in order and its length on disk is what is
-done, so an interrupted run goes on where it stopped. `Live` draws the views anew instead: for the whole network.
+Training then computes only the remaining layers. The file is written in order, and its length tells how much is done,
+so an interrupted run resumes where it stopped. `LiveViews` draws views on demand instead, to train the whole network.
 """
 
 import hashlib
@@ -23,60 +23,81 @@ from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.media.image.background import cutout
 from snapfind.training.data.augmentation import Shown, view_of
 
-__all__ = ["Front", "Live", "Maps", "front_of", "make_maps", "print_of"]
+__all__ = ["FeatureCache", "Front", "LiveViews", "build_feature_cache", "fingerprint_samples", "load_frozen_front"]
 
 Front = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 Progress = Callable[[int, int], None]
 _BATCH = 16
-_BEHIND = 24  # pictures whose cut-outs stand behind rephotographed ones
+_BACKGROUNDS = 24  # cutouts that serve as background of synthetic photos
 
 
 @dataclass(frozen=True)
-class Maps:
-    """`kept` (n, views, h, w, c) or (n, views, width) float16 on disk; `products` (n,); `queries` (n,) bool, True for
-    photos."""
+class FeatureCache:
+    """Features of all views of n samples.
 
-    kept: NDArray[np.float16]
+    Attributes:
+        features: (n, views, h, w, c) or (n, views, width) float16, memory-mapped.
+        products: (n,) int64 labels.
+        queries: (n,) bool, True for photos.
+    """
+
+    features: NDArray[np.float16]
     products: NDArray[np.int64]
     queries: NDArray[np.bool_]
 
     @property
     def views(self) -> int:
-        """How many there are of each picture."""
-        return int(self.kept.shape[1])
+        """Number of views per sample."""
+        return int(self.features.shape[1])
 
     def batch(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> Tensor:
-        """(b, c, h, w) float32, channels last in memory, or (b, width)."""
-        cells = torch.from_numpy(self.kept[rows, views].astype(np.float32))
+        """Return the features of b views as float32.
+
+        Args:
+            rows: (b,) indices of the samples.
+            views: (b,) numbers of the views.
+
+        Returns:
+            (b, c, h, w) in channels-last memory format, or (b, width).
+        """
+        cells = torch.from_numpy(self.features[rows, views].astype(np.float32))
         return cells.permute(0, 3, 1, 2) if cells.ndim == 4 else cells
 
 
-class Live:
-    """The same face as Maps for views that are drawn when they are asked for: (b, side, side, 3) uint8."""
+class LiveViews:
+    """Views drawn on demand, with the interface of `FeatureCache`. Batches are (b, side, side, 3) uint8 images."""
 
     views = 2**31
 
-    def __init__(self, shown: Sequence[Shown], preprocessing: Preprocessing, seed: int) -> None:
-        self._shown, self._preprocessing, self._seed = shown, preprocessing, seed
-        self._others = _behind(shown)
-        self.products = np.array([one.product for one in shown])
-        self.queries = np.array([one.role == "query" for one in shown])
+    def __init__(self, samples: Sequence[Shown], preprocessing: Preprocessing, seed: int) -> None:
+        self._samples, self._preprocessing, self._seed = samples, preprocessing, seed
+        self._backgrounds = _make_backgrounds(samples)
+        self.products = np.array([sample.product for sample in samples])
+        self.queries = np.array([sample.role == "query" for sample in samples])
 
     def batch(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> Tensor:
-        """Pictures for the network's first block."""
+        """Return (b, side, side, 3) uint8 images of views number `views` of the samples `rows`."""
         with ThreadPoolExecutor() as pool:
             return torch.from_numpy(np.concatenate(list(pool.map(self._draw, rows.tolist(), views.tolist()))))
 
     def _draw(self, row: int, view: int) -> NDArray[np.uint8]:
-        one = self._shown[row]
-        return to_tensor([view_of(one.load(), one.how, row, view, self._seed, self._others)], self._preprocessing)
+        sample = self._samples[row]
+        image = view_of(sample.load(), sample.how, row, view, self._seed, self._backgrounds)
+        return to_tensor([image], self._preprocessing)
 
 
-def front_of(model: Path, block: str, threads: int) -> Front:
-    """The file's network up to the input of `block`: (n, side, side, 3) uint8 -> (n, c, h, w) float32.
+def load_frozen_front(model: Path, block: str, threads: int) -> Front:
+    """Load the layers of an ONNX model that come before a block.
 
-    Without a block, all of it: -> (n, width), pooled.
+    Args:
+        model: ONNX file.
+        block: Name of the first block that is left out, "" for none.
+        threads: Threads of ONNX Runtime.
+
+    Returns:
+        A function from (n, side, side, 3) uint8 images to (n, c, h, w) float32 feature maps, or to (n, width) pooled
+        features if `block` is "".
     """
     from onnxruntime import InferenceSession, SessionOptions
 
@@ -84,21 +105,21 @@ def front_of(model: Path, block: str, threads: int) -> Front:
     convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
     first = [node.input[0] for node in convolutions if node.input[1].startswith(block + ".")]
     del proto.graph.output[:]
-    wanted = first[0] if block else "pooled"
-    proto.graph.output.append(onnx.helper.make_tensor_value_info(wanted, onnx.TensorProto.FLOAT, None))
+    output = first[0] if block else "pooled"
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
     options = SessionOptions()
     options.intra_op_num_threads = threads
     session = InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
-    def front(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {"pictures": pictures})[0]
-        return found
+    def front(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = session.run(None, {"pictures": images})[0]
+        return features
 
     return front
 
 
-def make_maps(
-    shown: Sequence[Shown],
+def build_feature_cache(
+    samples: Sequence[Shown],
     front: Front,
     preprocessing: Preprocessing,
     file: Path,
@@ -106,74 +127,100 @@ def make_maps(
     views: int,
     seed: int,
     threads: int = 2,
-    of: str = "",
+    data_hash: str = "",
     progress: Progress | None = None,
-) -> Maps:
-    """The maps of `views` views of every picture, in `file` (and `file`.json, which says of what they are).
+) -> FeatureCache:
+    """Encode views of all samples into a file.
 
-    A file of other pictures, views or seed is written anew; `of` is their `print_of`, where it is known already.
-    Raises NoRoom; what was written before is gone on from.
+    A JSON file next to it identifies the samples, the views, the seed and the frozen layers. If it matches, the work is
+    resumed. Otherwise the file is replaced.
+
+    Args:
+        samples: The samples.
+        front: Maps images to features.
+        preprocessing: Preprocessing of the encoder.
+        file: The cache file.
+        views: Views per sample.
+        seed: Random seed of the views.
+        threads: Threads that load and draw images.
+        data_hash: `fingerprint_samples(samples)`, if it is known already.
+        progress: Called with (samples done, samples in all).
+
+    Returns:
+        The features, memory-mapped.
+
+    Raises:
+        NoRoom: The disk is full. What was written remains.
     """
-    told = {
-        "of": of or print_of(shown, threads),
+    identity = {
+        "of": data_hash or fingerprint_samples(samples, threads),
         "views": views,
         "seed": seed,
-        "front": _print_of(front, preprocessing),
+        "front": _fingerprint_front(front, preprocessing),
     }
-    note = file.with_suffix(".json")
-    if not note.exists() or json.loads(note.read_text()) != told:
+    identity_file = file.with_suffix(".json")
+    if not identity_file.exists() or json.loads(identity_file.read_text()) != identity:
         file.unlink(missing_ok=True)
-        note.write_text(json.dumps(told))
-    shape = _last(front(np.zeros((1, preprocessing.side, preprocessing.side, 3), np.uint8))).shape[1:]
+        identity_file.write_text(json.dumps(identity))
+    shape = _channels_last(front(np.zeros((1, preprocessing.side, preprocessing.side, 3), np.uint8))).shape[1:]
     size = 2 * views * int(np.prod(shape))
     done = file.stat().st_size // size if file.exists() else 0
-    others = _behind(shown)
+    backgrounds = _make_backgrounds(samples)
 
-    def drawn(number: int) -> NDArray[np.uint8]:
-        one, image = shown[number], shown[number].load()
-        return to_tensor([view_of(image, one.how, number, view, seed, others) for view in range(views)], preprocessing)
+    def draw(number: int) -> NDArray[np.uint8]:
+        sample, image = samples[number], samples[number].load()
+        drawn_views = [view_of(image, sample.how, number, view, seed, backgrounds) for view in range(views)]
+        return to_tensor(drawn_views, preprocessing)
 
-    with room_for(file), file.open("ab") as kept, ThreadPoolExecutor(threads) as pool:
-        kept.truncate(done * size)
-        for start in range(done, len(shown), _BATCH):
-            for pictures in pool.map(drawn, range(start, min(start + _BATCH, len(shown)))):
-                kept.write(_last(front(pictures)).astype(np.float16).tobytes())
+    with room_for(file), file.open("ab") as output, ThreadPoolExecutor(threads) as pool:
+        output.truncate(done * size)
+        for start in range(done, len(samples), _BATCH):
+            for images in pool.map(draw, range(start, min(start + _BATCH, len(samples)))):
+                output.write(_channels_last(front(images)).astype(np.float16).tobytes())
             if progress is not None:
-                progress(min(start + _BATCH, len(shown)), len(shown))
-    cells = np.memmap(file, np.float16, "r", shape=(len(shown), views, *shape))
-    products = np.array([one.product for one in shown])
-    return Maps(cells, products, np.array([one.role == "query" for one in shown]))
+                progress(min(start + _BATCH, len(samples)), len(samples))
+    cells = np.memmap(file, np.float16, "r", shape=(len(samples), views, *shape))
+    products = np.array([sample.product for sample in samples])
+    return FeatureCache(cells, products, np.array([sample.role == "query" for sample in samples]))
 
 
-def _last(cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Channels last, as the kernels for a CPU like them."""
+def _channels_last(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move channels last, the faster memory format on a CPU."""
     return cells.transpose(0, 2, 3, 1) if cells.ndim == 4 else cells
 
 
-def _behind(shown: Sequence[Shown]) -> list[Image]:
-    """Cut-outs of some studio pictures; none are needed where nothing is photographed again."""
-    if not any(one.how == "rephotographed" for one in shown):
+def _make_backgrounds(samples: Sequence[Shown]) -> list[Image]:
+    """Return cutouts of some studio images as backgrounds of synthetic photos, none if there are no such photos."""
+    if not any(sample.how == "rephotographed" for sample in samples):
         return []
-    studio = [one for one in shown if one.how == "studio"]
-    return [cutout(one.load()) for one in studio[:: max(1, len(studio) // _BEHIND)]]
+    studio = [sample for sample in samples if sample.how == "studio"]
+    return [cutout(sample.load()) for sample in studio[:: max(1, len(studio) // _BACKGROUNDS)]]
 
 
-def _print_of(front: Front, preprocessing: Preprocessing) -> str:
-    """What the front makes of one picture, as a fingerprint of its weights."""
+def _fingerprint_front(front: Front, preprocessing: Preprocessing) -> str:
+    """Hash the features of one fixed image, as a fingerprint of the weights."""
     side = preprocessing.side
     pictures = (np.arange(side * side * 3, dtype=np.int64) * 31 % 251).astype(np.uint8).reshape(1, side, side, 3)
     return hashlib.sha256(front(pictures).astype(np.float16).tobytes() + repr(preprocessing).encode()).hexdigest()
 
 
-def print_of(shown: Sequence[Shown], threads: int = 2) -> str:
-    """sha256 of what there is to learn from: pixels, product and kind of each picture, in their order."""
+def fingerprint_samples(samples: Sequence[Shown], threads: int = 2) -> str:
+    """Hash pixels, product and kind of all samples in order.
 
-    def pixels(one: Shown) -> bytes:
-        image = one.load()
+    Args:
+        samples: The samples.
+        threads: Threads that load images.
+
+    Returns:
+        sha256 as 64 hexadecimal digits.
+    """
+
+    def hash_pixels(sample: Shown) -> bytes:
+        image = sample.load()
         return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 
-    digest = hashlib.sha256(repr([(one.product, one.how) for one in shown]).encode())
+    digest = hashlib.sha256(repr([(sample.product, sample.how) for sample in samples]).encode())
     with ThreadPoolExecutor(threads) as pool:
-        for own in pool.map(pixels, shown):
-            digest.update(own)
+        for pixel_hash in pool.map(hash_pixels, samples):
+            digest.update(pixel_hash)
     return digest.hexdigest()

@@ -1,8 +1,9 @@
-"""Which labels can be believed: a photo stays when some of its nearest neighbours carry its label.
+"""Label filter: a photo is kept if enough of its nearest neighbors have the same label.
 
-Pailitao-VL (arXiv 2602.13704) cleans identities before they become prototypes, since an impure prototype freezes its
-noise; its agents are not public. This rule is ours, after Wilson's editing (IEEE Trans. SMC 2, 1972): with w wrong
-labels spread over K products a wrong photo keeps a like-labelled neighbour with chance k * w / K only.
+Pailitao-VL (arXiv 2602.13704) cleans identities before it computes prototypes, because a prototype of wrongly labeled
+photos keeps the noise. Its method is not public. This filter is a variant of Wilson's editing (IEEE Trans. SMC 2,
+1972): with a fraction w of wrong labels spread over K products, a photo with a wrong label has a neighbor with the same
+label only with probability k * w / K.
 """
 
 import numpy as np
@@ -10,23 +11,34 @@ from numpy.typing import NDArray
 
 from snapfind.encoders.base import Vectors
 
-__all__ = ["pure"]
+__all__ = ["agrees_with_neighbors"]
 
 _ROWS = 1024
 
 
-def pure(vectors: Vectors, labels: NDArray[np.int64], *, neighbours: int = 10, least: int = 2) -> NDArray[np.bool_]:
-    """(n, d) unit rows and (n,) labels -> (n,) True where `least` of the `neighbours` nearest others have the label.
+def agrees_with_neighbors(
+    vectors: Vectors, labels: NDArray[np.int64], *, neighbors: int = 10, least: int = 2
+) -> NDArray[np.bool_]:
+    """Select samples whose label is shared by their nearest neighbors.
 
-    A label that would lose all its photos keeps them: there is nothing better to learn it from.
+    If a label would lose all its samples, it keeps all of them.
+
+    Args:
+        vectors: (n, d) unit rows.
+        labels: (n,) int64 labels.
+        neighbors: Number of nearest neighbors.
+        least: Number of neighbors that must have the same label.
+
+    Returns:
+        (n,) bool mask of the samples to keep.
     """
-    kept = np.empty(len(labels), bool)
-    k = min(neighbours, len(labels) - 1)
+    mask = np.empty(len(labels), bool)
+    k = min(neighbors, len(labels) - 1)
     for start in range(0, len(labels), _ROWS):
         rows = np.arange(start, min(start + _ROWS, len(labels)))
-        near = vectors[rows] @ vectors.T
-        near[np.arange(len(rows)), rows] = -np.inf
-        found = np.argpartition(-near, k - 1, axis=1)[:, :k]
-        kept[rows] = (labels[found] == labels[rows, None]).sum(axis=1) >= min(least, k)
-    lost = np.setdiff1d(labels, labels[kept])
-    return kept | np.isin(labels, lost)
+        similarities = vectors[rows] @ vectors.T
+        similarities[np.arange(len(rows)), rows] = -np.inf
+        nearest = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+        mask[rows] = (labels[nearest] == labels[rows, None]).sum(axis=1) >= min(least, k)
+    lost = np.setdiff1d(labels, labels[mask])
+    return mask | np.isin(labels, lost)

@@ -1,4 +1,4 @@
-"""What a shop has to learn from: its catalogue's pictures, and photos whose products are known."""
+"""Training samples of a shop: catalog images and labeled photos."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -13,42 +13,54 @@ from snapfind.training.data.augmentation import Shown
 
 __all__ = ["gather"]
 
-_SIDE = 384  # pixels of the longest side that views are cut from
+_SIDE = 384  # longest side in pixels of the images that views are drawn from
 
 
 def gather(catalogue: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[Shown], list[str], list[Path]]:
-    """Pictures to learn from, product ids by their numbers, and the photo of each Shown that is one.
+    """Collect the training samples of a catalog.
 
-    `photos` are files and the id of the product they show; those of unknown products and those that cannot be read are
-    left out. A product without photos has its pictures photographed again. Raises BadInput with fewer than two
-    products that have a picture.
+    Products without photos also get their catalog images as synthetic photos.
+
+    Args:
+        catalogue: The catalog.
+        photos: Files and the id of the product they show. Unknown products and unreadable files are left out.
+
+    Returns:
+        The samples (photos first), the product ids by number, and the files of the photos.
+
+    Raises:
+        BadInput: Fewer than two products have an image.
     """
     limits = Limits.of(catalogue.settings)
-    pictures: dict[str, list[Path]] = {}
+    images: dict[str, list[Path]] = {}
     for point in catalogue.points():
         copy = catalogue.folder.copy_of(point.id)
         if copy.exists():
-            pictures.setdefault(str(point.payload["_product"]), []).append(copy)
-    if len(pictures) < 2:
-        raise BadInput(f"{catalogue.folder.path} has {len(pictures)} product(s) with a picture; learning needs two")
-    numbers = {product: number for number, product in enumerate(sorted(pictures))}
-    known = [(file, product) for file, product in photos if product in numbers and _readable(file, limits)]
-    photographed = {product for _, product in known}
-    shown = [Shown(partial(_picture, file, limits), numbers[product], "photo") for file, product in known]
-    for product, copies in pictures.items():
-        shown += [Shown(partial(_picture, copy, limits), numbers[product], "studio") for copy in copies]
+            images.setdefault(str(point.payload["_product"]), []).append(copy)
+    if len(images) < 2:
+        raise BadInput(
+            f"{catalogue.folder.path} has {len(images)} product(s) with an image. Training needs at least two."
+        )
+    numbers = {product: number for number, product in enumerate(sorted(images))}
+    labeled = [(file, product) for file, product in photos if product in numbers and _is_readable(file, limits)]
+    photographed = {product for _, product in labeled}
+    samples = [Shown(partial(_load_image, file, limits), numbers[product], "photo") for file, product in labeled]
+    for product, copies in images.items():
+        samples += [Shown(partial(_load_image, copy, limits), numbers[product], "studio") for copy in copies]
         if product not in photographed:
-            shown += [Shown(partial(_picture, copy, limits), numbers[product], "rephotographed") for copy in copies]
-    return shown, sorted(pictures), [file for file, _ in known]
+            samples += [
+                Shown(partial(_load_image, copy, limits), numbers[product], "rephotographed") for copy in copies
+            ]
+    return samples, sorted(images), [file for file, _ in labeled]
 
 
-def _picture(file: Path, limits: Limits) -> Image:
+def _load_image(file: Path, limits: Limits) -> Image:
     return load(file, limits, side=_SIDE)
 
 
-def _readable(file: Path, limits: Limits) -> bool:
+def _is_readable(file: Path, limits: Limits) -> bool:
     try:
-        _picture(file, limits)
+        _load_image(file, limits)
     except BadInput:
         return False
     return True

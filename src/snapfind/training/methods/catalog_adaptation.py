@@ -1,12 +1,12 @@
-"""Catalogue adaptation: from whatever pictures a shop has to an encoder that knows its products.
+"""Catalog adaptation: train an encoder on the images of a shop.
 
-The ladder: `heads` learns the two heads on frozen features (a minute), `blocks` the last five blocks too, on maps that
-the front of the network made once, `network` everything. Products with photos learn from these; a product without any
-has its studio picture photographed again; photos whose label no neighbour shares are left out. One photo in ten is held
-out: it says which epoch was best, judges against the raw encoder, and calibrates the scores. So that products stay
-findable which were not there to learn from, the weights go a part of the way only, and what was learnt stands beside a
-closed form (training/weight_interpolation.py). Where there is no photo at all the closed form of `model fit` takes the
-place of the learnt heads (training/closed_form_heads.py).
+The depth selects what is trained: `heads` trains the two heads on frozen features (about a minute), `blocks` also the
+last five blocks, on features that the frozen blocks computed once, and `network` everything. Products with photos are
+trained on these photos. Products without photos are trained on synthetic photos made of their studio images. Photos
+whose label no neighbor shares are left out. One photo in ten is held out: these photos select the best epoch, compare
+the encoder with its parent, and calibrate the scores. So that new products are found too, the weights are interpolated
+with those of the parent and the heads are combined with a closed form (training/weight_interpolation.py). Without any
+photo, the closed form of `model fit` replaces the trained heads (training/closed_form_heads.py).
 """
 
 import copy
@@ -15,69 +15,87 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from snapfind.training.adaptation_run import Adapted, Depth, close_course, open_course
+from snapfind.training.adaptation_run import Adapted, Depth, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.closed_form_heads import refitted
+from snapfind.training.closed_form_heads import fit_closed_form_heads
 from snapfind.training.data.augmentation import Shown
-from snapfind.training.data.batches import batches
+from snapfind.training.data.batches import make_batches
 from snapfind.training.export import SHIPPED
-from snapfind.training.initialization import begin, believed, see
+from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import Plan, Told, train
-from snapfind.training.models.adaptation import Recipe, Recogniser
-from snapfind.training.weight_interpolation import between, steadied
+from snapfind.training.models.adaptation import LossConfig, ProductRecognizer
+from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
 __all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "within"]
 
 Progress = Callable[[int, int], None]
-_LOOKS = 60  # views a second that the front makes on two cores
-_STEPS = 200  # batches at the least, where there are photos
-_AGAIN = 32  # views of a picture that is photographed again: these differ more than crops of a photo
-_VIEWS = 12_000  # of all pictures; 44 kB each with blocks
+_VIEWS_PER_SECOND = 60  # measured for the frozen layers on two cores
+_MIN_BATCHES = 200  # of a whole run, if there are photos
+_SYNTHETIC_VIEWS = 32  # per sample without photos: synthetic photos differ more than crops of a photo
+_MAX_VIEWS = 12_000  # of all samples, 44 kB each at depth "blocks"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the ladder: views kept of each picture, how to train, the loss, and which `part` 0..1 of the way from
-    the weights before to those learnt is kept: less finds new products better and known ones worse."""
+    """Configuration of one depth.
+
+    Attributes:
+        views: Views per sample.
+        plan: Training configuration.
+        recipe: Loss configuration.
+        batch: Photos per batch.
+        dim: Dimension of the output vectors.
+        part: Interpolation 0..1 between the parent's weights (0) and the trained weights (1). Lower values find new
+            products better and known products worse.
+    """
 
     views: int
     plan: Plan
-    recipe: Recipe
+    recipe: LossConfig
     batch: int = 64
     dim: int = 256
     part: float = 1.0
 
 
 LADDER: dict[Depth, Step] = {
-    "heads": Step(2, Plan(epochs=15, rate=2e-3), Recipe(mixed=0.0)),
-    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), Recipe(), part=0.6),
-    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), Recipe(), part=0.6),
+    "heads": Step(2, Plan(epochs=15, rate=2e-3), LossConfig(mixed=0.0)),
+    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), LossConfig(), part=0.6),
+    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), LossConfig(), part=0.6),
 }
 
 
-def within(depth: Depth, minutes: float, shown: Sequence[Shown], seed: int) -> Step:
-    """The step of the ladder that fits these pictures, and into so many minutes; 0 minutes set no limit.
+def within(depth: Depth, minutes: float, samples: Sequence[Shown], seed: int) -> Step:
+    """Choose the configuration of a depth for these samples and a time limit.
 
-    Few photos get more epochs, studio pictures photographed again more views; where there are no others heads do not
-    learn, since a closed form takes their place. Two fifths of the minutes may go into looking at views, at 60 a
-    second.
+    With few photos the number of epochs is raised. Without photos the number of views is raised, and heads are not
+    trained because a closed form replaces them. At most 40 % of the time limit is planned for encoding views, at 60
+    views per second.
+
+    Args:
+        depth: What is trained.
+        minutes: Time limit, 0 sets none.
+        samples: The samples.
+        seed: Random seed.
+
+    Returns:
+        The configuration.
     """
-    step, count = LADDER[depth], max(1, len(shown))
-    photos = sum(one.how == "photo" for one in shown)
+    step, count = LADDER[depth], max(1, len(samples))
+    photos = sum(sample.how == "photo" for sample in samples)
     epochs, views = step.plan.epochs, step.views
     if photos:
-        made = sum(one.how == "rephotographed" for one in shown)
-        epochs = max(epochs, _STEPS // -(-(photos + made) // step.batch))
+        synthetic = sum(sample.how == "rephotographed" for sample in samples)
+        epochs = max(epochs, _MIN_BATCHES // -(-(photos + synthetic) // step.batch))
     else:
         epochs = 0 if depth == "heads" else epochs
-        views = max(views, min(_AGAIN, _VIEWS // count)) if views else views
+        views = max(views, min(_SYNTHETIC_VIEWS, _MAX_VIEWS // count)) if views else views
     if minutes:
-        views = max(2, min(views, round(0.4 * 60 * minutes * _LOOKS / count)))
+        views = max(2, min(views, round(0.4 * 60 * minutes * _VIEWS_PER_SECOND / count)))
     return replace(step, plan=replace(step.plan, epochs=epochs, minutes=minutes, seed=seed), views=views)
 
 
 def adapt(
-    shown: Sequence[Shown],
+    samples: Sequence[Shown],
     folder: Path,
     work: Path,
     *,
@@ -88,41 +106,60 @@ def adapt(
     progress: Progress | None = None,
     told: Callable[[Told], None] | None = None,
 ) -> Adapted:
-    """Learns from `shown` and writes the artifact into `folder`; `work` keeps maps and checkpoints.
+    """Train an encoder on samples and write its artifact.
 
-    Every product needs a studio picture; photos are best. Raises BadInput on fewer than two products.
+    Args:
+        samples: Photos and studio images. Every product needs a studio image.
+        folder: Folder of the new artifact.
+        work: Folder of the feature cache and the checkpoints.
+        depth: What is trained.
+        step: Configuration, `within(depth, 0, samples, 0)` by default.
+        parent: Artifact folder of the encoder to adapt.
+        command: Command line, stored in the manifest.
+        progress: Called with (samples done, samples in all) while views are encoded.
+        told: Called with the metrics of each epoch.
+
+    Returns:
+        The written encoder and its recall@1 on the held-out photos.
+
+    Raises:
+        BadInput: As `prepare_run` and `train`.
+        ModelBroken: The written model does not reproduce the trained one.
+        NoRoom: The disk is full.
     """
-    started, step = time.monotonic(), step or within(depth, 0, shown, 0)
+    started, step = time.monotonic(), step or within(depth, 0, samples, 0)
     seed = step.plan.seed
-    course = open_course(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
-    source, body = course.source, course.body
-    seen = believed(see(body, source, course.again, course.photos))
-    photos = seen.rows[seen.queries]
-    learner = Recogniser(body, *begin(seen, course.products, step.dim, seed), step.recipe)
+    run = prepare_run(samples, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
+    source, body = run.source, run.body
+    encoded = drop_suspect_labels(encode_samples(body, source, run.synthetic, run.photos))
+    photos = encoded.rows[encoded.queries]
+    learner = ProductRecognizer(body, *initialize_heads(encoded, run.products, step.dim, seed), step.recipe)
     before = copy.deepcopy(learner.state_dict())
-    batch, steps = batches(source, course.again, photos, size=step.batch, seed=seed)
-    left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
-    plan = replace(step.plan, minutes=left)
-    judge, of = course.judge, fingerprint(course.sign, step.recipe, step.batch, step.dim)
+    batch, steps = make_batches(source, run.synthetic, photos, size=step.batch, seed=seed)
+    minutes_left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
+    plan = replace(step.plan, minutes=minutes_left)
     outcome = train(
-        *(learner, batch, steps, plan),
-        score=judge.score,
-        judged=len(judge.photos),
-        kept=work / f"checkpoint-{depth}",
-        of=of,
-        told=told,
+        learner,
+        batch,
+        steps,
+        plan,
+        score=run.validator.score,
+        validation_count=len(run.validator.photos),
+        checkpoint_folder=work / f"checkpoint-{depth}",
+        data_fingerprint=fingerprint(run.fingerprint, step.recipe, step.batch, step.dim),
+        on_epoch=told,
     )
     best = outcome.module
-    assert isinstance(best, Recogniser)
-    between(before, best, step.part)
-    if course.again[source.queries].all():
-        best.heads = refitted(best.body, source, course.again)
+    assert isinstance(best, ProductRecognizer)
+    interpolate_weights(before, best, step.part)
+    if run.synthetic[source.queries].all():
+        best.heads = fit_closed_form_heads(best.body, source, run.synthetic)
     else:
-        best.heads = steadied(best.heads, see(best.body, source, course.again, photos))
+        best.heads = append_closed_form(best.heads, encode_samples(best.body, source, run.synthetic, photos))
     facts: dict[str, object] = {
         "command": command,
         "seed": seed,
         "recipe": {"depth": depth, **asdict(step)},
-        "photos": {"held_out": int(course.held.sum()), "not_believed": len(course.photos) - len(photos)},
+        "photos": {"held_out": int(run.held_out.sum()), "not_believed": len(run.photos) - len(photos)},
     }
-    return close_course(course, best, best.heads, best.body, outcome, folder, facts)
+    return finish_run(run, best, best.heads, best.body, outcome, folder, facts)

@@ -19,7 +19,7 @@ from torch import Tensor
 from snapfind.core.atomic import whole
 from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Encoder
-from snapfind.training.adaptation_run import Course, open_course
+from snapfind.training.adaptation_run import AdaptationRun, prepare_run
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
 from snapfind.training.export import SHIPPED
@@ -54,17 +54,17 @@ def by_titles(
     progress: Callable[[int, int], None] | None = None,
     told: Callable[[Told], None] | None = None,
 ) -> Titled:
-    """`titles` of the products by number. Raises BadInput where no product has one, and as `open_course` does."""
+    """`titles` of the products by number. Raises BadInput where no product has one, and as `prepare_run` does."""
     if not any(title.strip() for title in titles):
         raise BadInput("no product has a title; learning from titles needs some")
-    course = open_course(shown, work, depth="layer", views=_VIEWS, seed=plan.seed, parent=parent, progress=progress)
+    run = prepare_run(shown, work, depth="layer", views=_VIEWS, seed=plan.seed, parent=parent, progress=progress)
     concepts, there = concepts_of(titles, text)
     found, best = {}, None
     for name, words in (("pictures", torch.zeros_like(there)), ("titles", there)):
-        best = _learnt(course, concepts, words, plan, work / f"checkpoint-{name}", told)
-        found[name] = _recall(course, best, concepts, words)
+        best = _learnt(run, concepts, words, plan, work / f"checkpoint-{name}", told)
+        found[name] = _recall(run, best, concepts, words)
     assert best is not None
-    done = Titled(len(course.judge.photos), course.before, found["pictures"], found["titles"])
+    done = Titled(len(run.validator.photos), run.parent_recall, found["pictures"], found["titles"])
     _save(folder, best, {"seed": plan.seed, "recipe": asdict(plan), "metrics": asdict(done)})
     return done
 
@@ -82,11 +82,11 @@ def concepts_of(titles: Sequence[str], text: Encoder) -> tuple[Tensor, Tensor]:
 
 
 def _learnt(
-    course: Course, concepts: Tensor, there: Tensor, plan: Plan, kept: Path, told: Callable[[Told], None] | None
+    run: AdaptationRun, concepts: Tensor, there: Tensor, plan: Plan, kept: Path, told: Callable[[Told], None] | None
 ) -> PhotoToProduct:
-    photos, source, studio = course.photos, course.source, course.judge.studio
+    photos, source, studio = run.photos, run.source, run.validator.studio
     torch.manual_seed(plan.seed)
-    model = PhotoToProduct(_patches(course, photos[:1], 0).shape[2], concepts.shape[2], _DIM, course.products)
+    model = PhotoToProduct(_patches(run, photos[:1], 0).shape[2], concepts.shape[2], _DIM, run.products)
     size = min(_BATCH, len(photos))
 
     def batch(epoch: int, step: int) -> tuple[Tensor, ...]:
@@ -94,28 +94,30 @@ def _learnt(
         rng = np.random.default_rng([plan.seed, epoch, step])
         own = source.products[order]
         pictures = np.array([rng.choice(studio[source.products[studio] == product]) for product in own])
-        seen = _patches(course, order, 1), _patches(course, pictures, int(rng.integers(source.views)))
+        seen = _patches(run, order, 1), _patches(run, pictures, int(rng.integers(source.views)))
         return *seen, concepts[own], there[own], torch.from_numpy(own)
 
-    of = fingerprint(course.sign, concepts.numpy().tobytes(), there.numpy().tobytes())
-    best = train(model, batch, max(1, len(photos) // size), plan, kept=kept, of=of, told=told).module
+    of = fingerprint(run.fingerprint, concepts.numpy().tobytes(), there.numpy().tobytes())
+    best = train(
+        model, batch, max(1, len(photos) // size), plan, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+    ).module
     assert isinstance(best, PhotoToProduct)
     return best
 
 
-def _patches(course: Course, rows: NDArray[np.int64], view: int) -> Tensor:
+def _patches(run: AdaptationRun, rows: NDArray[np.int64], view: int) -> Tensor:
     """(b, 49, channels) cells of that view, unit length each on average."""
-    cells = course.source.batch(rows, np.full_like(rows, view)).flatten(2).transpose(1, 2)
+    cells = run.source.batch(rows, np.full_like(rows, view)).flatten(2).transpose(1, 2)
     return cells / cells.norm(dim=2, keepdim=True).mean(1, keepdim=True).clamp(min=1e-6)
 
 
 @torch.no_grad()
-def _recall(course: Course, model: PhotoToProduct, concepts: Tensor, there: Tensor) -> float:
+def _recall(run: AdaptationRun, model: PhotoToProduct, concepts: Tensor, there: Tensor) -> float:
     """Part of the photos held out whose nearest product is theirs; a product is its first picture."""
-    products, first = np.unique(course.source.products[course.judge.studio], return_index=True)
-    document = Document(_patches(course, course.judge.studio[first], 0), concepts[products], there[products])
-    found = model.photos(_patches(course, course.judge.photos, 0)) @ model.products(document).T
-    right = products[found.argmax(1).numpy()] == course.source.products[course.judge.photos]
+    products, first = np.unique(run.source.products[run.validator.studio], return_index=True)
+    document = Document(_patches(run, run.validator.studio[first], 0), concepts[products], there[products])
+    found = model.photos(_patches(run, run.validator.photos, 0)) @ model.products(document).T
+    right = products[found.argmax(1).numpy()] == run.source.products[run.validator.photos]
     return round(float(right.mean()), 4)
 
 

@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import unit
 from snapfind.events.event import Event
-from snapfind.training.adaptation_run import Adapted, Course, close_course, open_course
+from snapfind.training.adaptation_run import AdaptationRun, Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
 from snapfind.training.data.click_log import Search
 from snapfind.training.export import SHIPPED
-from snapfind.training.initialization import begin, see
+from snapfind.training.initialization import encode_samples, initialize_heads
 from snapfind.training.loop import Plan, Told, train
 from snapfind.training.losses.margin import Prototypes
 from snapfind.training.losses.triplets import cleaned, mined
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches
 from snapfind.training.methods.virtual_ids import virtual_ids
-from snapfind.training.validation import features_of
-from snapfind.training.weight_interpolation import steadied
+from snapfind.training.validation import encode_view
+from snapfind.training.weight_interpolation import append_closed_form
 
 __all__ = ["PLAN", "from_log", "searches_of"]
 
@@ -76,48 +76,50 @@ def from_log(
 ) -> Adapted:
     """Heads from clicks: `count` Virtual IDs (0: one for every three products clicked), triplets and lists.
 
-    Raises BadInput on fewer than 20 searches with a click, and as `open_course` does.
+    Raises BadInput on fewer than 20 searches with a click, and as `prepare_run` does.
     """
     if len(searches) < _LEAST:
         raise BadInput(f"the log has {len(searches)} search(es) with a click; learning from clicks needs {_LEAST}")
-    course = open_course(shown, work, depth="heads", views=views, seed=plan.seed, parent=parent, progress=progress)
-    photos, items = _features(course, searches, plan.seed)
+    run = prepare_run(shown, work, depth="heads", views=views, seed=plan.seed, parent=parent, progress=progress)
+    photos, items = _features(run, searches, plan.seed)
     count = count or max(2, len({item for search in searches for item in search.clicked}) // 3)
-    ids = virtual_ids(searches, len(searches), course.products, count, seed=plan.seed)
+    ids = virtual_ids(searches, len(searches), run.products, count, seed=plan.seed)
     triplets = cleaned(mined(searches), photos, items, ids[0])
     batch, steps = click_batches(Clicked(searches, photos, items, *ids, triplets), size=_BATCH, seed=plan.seed)
-    seen = see(course.body, course.source, course.again, course.photos)
-    heads, _ = begin(seen, course.products, dim, plan.seed)
+    seen = encode_samples(run.body, run.source, run.synthetic, run.photos)
+    heads, _ = initialize_heads(seen, run.products, dim, plan.seed)
     torch.manual_seed(plan.seed)
     prototypes = Prototypes(torch.randn(count, heads.query.shape[1]))
     learner = ClickLearner(heads, prototypes, weights or Weights())
     outcome = train(
         *(learner, batch, min(steps, _STEPS), plan),
-        score=course.judge.score,
-        kept=work / "checkpoint-clicks",
-        of=fingerprint(course.sign, learner.weights, count, searches),
-        told=told,
+        score=run.validator.score,
+        checkpoint_folder=work / "checkpoint-clicks",
+        data_fingerprint=fingerprint(run.fingerprint, learner.weights, count, searches),
+        on_epoch=told,
     )
     best = outcome.module
     assert isinstance(best, ClickLearner)
-    best.heads = steadied(best.heads, seen)
+    best.heads = append_closed_form(best.heads, seen)
     facts = {
         "command": command,
         "seed": plan.seed,
         "recipe": {"plan": asdict(plan), "weights": asdict(best.weights)},
         "log": {"searches": len(searches), "virtual_ids": count, "triplets": len(triplets)},
     }
-    return close_course(course, best, best.heads, course.body, outcome, folder, facts)
+    return finish_run(run, best, best.heads, run.body, outcome, folder, facts)
 
 
-def _features(course: Course, searches: Sequence[Search], seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _features(
+    run: AdaptationRun, searches: Sequence[Search], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(searches, width) of what stands in for their photos, (products, width) the mean of each product's pictures."""
-    rng, studio, source = np.random.default_rng([seed, 4]), course.judge.studio, course.source
-    rows = features_of(course.body, source, studio, 0)
-    items = np.zeros((course.products, rows.shape[1]), np.float32)
+    rng, studio, source = np.random.default_rng([seed, 4]), run.validator.studio, run.source
+    rows = encode_view(run.body, source, studio, 0)
+    items = np.zeros((run.products, rows.shape[1]), np.float32)
     np.add.at(items, source.products[studio], rows)
-    standing = {product: np.flatnonzero(source.products[course.photos] == product) for product in range(len(items))}
-    views = [features_of(course.body, source, course.photos, view) for view in range(1, min(source.views, _VIEWS))]
+    standing = {product: np.flatnonzero(source.products[run.photos] == product) for product in range(len(items))}
+    views = [encode_view(run.body, source, run.photos, view) for view in range(1, min(source.views, _VIEWS))]
     photos = np.empty((len(searches), rows.shape[1]), np.float32)
     for row, search in zip(photos, searches):
         own = standing[search.clicked[0]]

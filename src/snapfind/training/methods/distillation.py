@@ -23,15 +23,15 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin, Features
-from snapfind.training.adaptation_run import Adapted, Course, close_course, open_course
+from snapfind.training.adaptation_run import AdaptationRun, Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
-from snapfind.training.data.batches import drawn
-from snapfind.training.data.feature_cache import Front, Live, Maps, make_maps
+from snapfind.training.data.batches import make_index_batches
+from snapfind.training.data.feature_cache import FeatureCache, Front, LiveViews, build_feature_cache
 from snapfind.training.export import SHIPPED
 from snapfind.training.loop import Outcome, Plan, Told, train
 from snapfind.training.models.heads import Heads
-from snapfind.training.validation import features_of
+from snapfind.training.validation import encode_view
 
 __all__ = ["STEPS", "Lesson", "Pull", "Pupil", "distill", "projected", "relations", "teach", "teacher_front", "within"]
 
@@ -112,7 +112,7 @@ def distill(
 ) -> Adapted:
     """Teaches the encoder of `parent` on `shown`, whose labels only judge; writes the artifact into `folder`.
 
-    Raises BadInput where the teacher is the pupil, and what `open_course` raises.
+    Raises BadInput where the teacher is the pupil, and what `prepare_run` raises.
     """
     step = step or STEPS[depth]
     if teacher.space.id == Builtin.load(str(parent)).space.id:
@@ -120,41 +120,41 @@ def distill(
             f"the teacher {teacher.name} is the encoder that shall learn; give a larger one: --teacher lite2"
         )
     seed = step.plan.seed
-    course = open_course(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
-    wanted = _wanted(course, teacher, step, work, progress)
+    run = prepare_run(shown, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
+    wanted = _wanted(run, teacher, step, work, progress)
     outcome = teach(
-        *(course.body, course.source, course.again, course.photos, wanted, step),
-        score=course.judge.score,
+        *(run.body, run.source, run.synthetic, run.photos, wanted, step),
+        score=run.validator.score,
         kept=work / f"checkpoint-distill-{depth}",
-        of=fingerprint(course.sign, teacher.space.id, step.pull, step.batch, step.dim),
+        of=fingerprint(run.fingerprint, teacher.space.id, step.pull, step.batch, step.dim),
         told=told,
     )
     best = outcome.module
     assert isinstance(best, Pupil)
-    taught = course.judge.right(wanted[course.judge.photos, 0], wanted[course.judge.studio, 0])
+    taught = run.validator.recall_at_1(wanted[run.validator.photos, 0], wanted[run.validator.studio, 0])
     facts = {
         "command": command,
         "seed": seed,
         "recipe": asdict(step),
         "teacher": {"space": teacher.space.id, "fine_at_1": taught},
     }
-    return close_course(course, best, best.heads, best.body, outcome, folder, facts)
+    return finish_run(run, best, best.heads, best.body, outcome, folder, facts)
 
 
 def _wanted(
-    course: Course, teacher: Builtin, step: Lesson, work: Path, progress: Callable[[int, int], None] | None
+    run: AdaptationRun, teacher: Builtin, step: Lesson, work: Path, progress: Callable[[int, int], None] | None
 ) -> Vectors:
     """(n, views, dim) unit rows: what the teacher makes of the same views, each in its role."""
 
     name = f"maps-teacher-{teacher.raw_id}.f16"
-    kept = make_maps(
-        course.shown,
+    kept = build_feature_cache(
+        run.samples,
         teacher_front(teacher),
         teacher.preprocessing,
         work / name,
         views=step.views,
         seed=step.plan.seed,
-        of=course.data,
+        data_hash=run.data,
         progress=progress,
     )
     return projected(kept, teacher, step.dim)
@@ -165,13 +165,13 @@ def teacher_front(teacher: Builtin) -> Front:
     return lambda pictures: teacher.extract_features([Image.fromarray(picture) for picture in pictures]).pooled
 
 
-def projected(kept: Maps, teacher: Builtin, dim: int) -> Vectors:
+def projected(kept: FeatureCache, teacher: Builtin, dim: int) -> Vectors:
     """(n, views, dim) unit rows of the teacher's space, turned so that few numbers hold their cosines."""
-    count, views = kept.kept.shape[:2]
+    count, views = kept.features.shape[:2]
     rows = np.empty((count, views, teacher.space.dim), np.float32)
     none = np.empty((0, 0), np.float32)
     for role, chosen in (("query", kept.queries), ("catalogue", ~kept.queries)):
-        seen = kept.kept[chosen].astype(np.float32).reshape(int(chosen.sum()) * views, -1)
+        seen = kept.features[chosen].astype(np.float32).reshape(int(chosen.sum()) * views, -1)
         rows[chosen] = teacher.project(Features(seen, none), role).reshape(-1, views, rows.shape[2])  # type: ignore[arg-type]
     flat = rows.reshape(count * views, -1)
     dim = min(dim, flat.shape[1])
@@ -181,7 +181,7 @@ def projected(kept: Maps, teacher: Builtin, dim: int) -> Vectors:
 
 def teach(
     body: nn.Module,
-    source: Maps | Live,
+    source: FeatureCache | LiveViews,
     again: NDArray[np.bool_],
     photos: NDArray[np.int64],
     wanted: Vectors,
@@ -198,24 +198,30 @@ def teach(
     """
     torch.manual_seed(step.plan.seed)
     learner = Pupil(body, _begin(body, source, again, photos, wanted), step.pull)
-    places, steps = drawn(source, again, photos, size=step.batch, seed=step.plan.seed)
+    places, steps = make_index_batches(source, again, photos, size=step.batch, seed=step.plan.seed)
 
     def batch(epoch: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
         rows, views = places(epoch, number)
         seen, queries = source.batch(rows, views), torch.from_numpy(source.queries[rows])
         return seen, queries, torch.from_numpy(wanted[rows, views])
 
-    return train(learner, batch, steps, step.plan, score=score, kept=kept, of=of, told=told)
+    return train(
+        learner, batch, steps, step.plan, score=score, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+    )
 
 
 def _begin(
-    body: nn.Module, source: Maps | Live, again: NDArray[np.bool_], photos: NDArray[np.int64], wanted: Vectors
+    body: nn.Module,
+    source: FeatureCache | LiveViews,
+    again: NDArray[np.bool_],
+    photos: NDArray[np.int64],
+    wanted: Vectors,
 ) -> Heads:
     """Each role's ridge regression from the pupil's features to the teacher's vectors."""
     sides = []
     for rows in (photos, np.flatnonzero(~source.queries)):
         view = int(again[rows].all())  # view 0 of what was photographed again only judges
-        sides.append(_ridge(features_of(body, source, rows, view), wanted[rows, view]))
+        sides.append(_ridge(encode_view(body, source, rows, view), wanted[rows, view]))
     heads = Heads(sides[0][0], sides[0][1], sides[1][1])
     with torch.no_grad():
         heads.catalogue.copy_(torch.from_numpy(sides[1][0]))

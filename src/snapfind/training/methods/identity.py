@@ -10,15 +10,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
-from snapfind.training.adaptation_run import Adapted, close_course, open_course
+from snapfind.training.adaptation_run import Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Shown
 from snapfind.training.export import SHIPPED
-from snapfind.training.initialization import begin, see
+from snapfind.training.initialization import encode_samples, initialize_heads
 from snapfind.training.loop import Told
 from snapfind.training.methods.catalog_adaptation import LADDER
 from snapfind.training.methods.identity_module import Stages, learn_identity
-from snapfind.training.weight_interpolation import between, steadied
+from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
 __all__ = ["identify"]
 
@@ -44,28 +44,30 @@ def identify(
     """The three stages on `shown`; writes the artifact into `folder`, keeps maps and checkpoints in `work`.
 
     `part` 0..1 is how far the weights go from those before to those learnt, by default as far as catalogue adaptation
-    lets them at that depth. Raises BadInput as `open_course` does.
+    lets them at that depth. Raises BadInput as `prepare_run` does.
     """
     stages, part = stages or Stages(), LADDER[depth].part if part is None else part
     plans = {name: replace(getattr(stages, name), seed=seed) for name in ("contrast", "prototypes", "angles")}
     stages = replace(stages, **plans)
-    course = open_course(shown, work, depth=depth, views=views, seed=seed, parent=parent, progress=progress)
-    heads, _ = begin(see(course.body, course.source, course.again, course.photos), course.products, dim, seed)
-    before = [copy.deepcopy(own.state_dict()) for own in (course.body, heads)]
+    run = prepare_run(shown, work, depth=depth, views=views, seed=seed, parent=parent, progress=progress)
+    heads, _ = initialize_heads(
+        encode_samples(run.body, run.source, run.synthetic, run.photos), run.products, dim, seed
+    )
+    before = [copy.deepcopy(own.state_dict()) for own in (run.body, heads)]
     learner, used = learn_identity(
-        *(course.body, heads, course.source, course.photos, course.products, stages),
-        again=course.again,
+        *(run.body, heads, run.source, run.photos, run.products, stages),
+        again=run.synthetic,
         kept=work / f"checkpoint-identity-{depth}",
-        of=fingerprint(course.sign, stages, dim),
+        of=fingerprint(run.fingerprint, stages, dim),
         told=told,
     )
     for weights, own in zip(before, (learner.body, learner.heads)):
-        between(weights, own, part)
-    learner.heads = steadied(learner.heads, see(learner.body, course.source, course.again, used))
+        interpolate_weights(weights, own, part)
+    learner.heads = append_closed_form(learner.heads, encode_samples(learner.body, run.source, run.synthetic, used))
     facts = {
         "command": command,
         "seed": seed,
         "recipe": {"depth": depth, "part_of_the_way": part, **asdict(stages)},
-        "photos": {"held_out": int(course.held.sum()), "not_believed": len(course.photos) - len(used)},
+        "photos": {"held_out": int(run.held_out.sum()), "not_believed": len(run.photos) - len(used)},
     }
-    return close_course(course, learner, learner.heads, learner.body, None, folder, facts)
+    return finish_run(run, learner, learner.heads, learner.body, None, folder, facts)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snapfind.encoders.base import Vectors
-from snapfind.training.data.batches import batches
-from snapfind.training.data.feature_cache import Live, Maps
-from snapfind.training.data.label_filter import pure
+from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache, LiveViews
+from snapfind.training.data.label_filter import agrees_with_neighbors
 from snapfind.training.loop import Plan, Told, train
 from snapfind.training.losses.margin import Prototypes, angular_margin, margin_loss, sampled
 from snapfind.training.models.heads import Heads
@@ -87,7 +87,7 @@ def _contrast(vectors: Tensor, labels: Tensor, scale: float) -> Tensor:
 def learn_identity(
     body: nn.Module,
     heads: Heads,
-    source: Maps | Live,
+    source: FeatureCache | LiveViews,
     photos: NDArray[np.int64],
     products: int,
     stages: Stages,
@@ -106,7 +106,9 @@ def learn_identity(
     learner = Identity(body, heads, Prototypes(torch.ones(products, heads.query.shape[1])), stages)
     learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, of, told)
     if stages.purify:
-        photos = photos[pure(_vectors(learner, source, again, photos, query=True), source.products[photos])]
+        photos = photos[
+            agrees_with_neighbors(_vectors(learner, source, again, photos, query=True), source.products[photos])
+        ]
     learner.prototypes = Prototypes(_means(learner, source, again, photos, products))
     learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, of, told)
     return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, told).cpu(), photos
@@ -116,7 +118,7 @@ def _stage(
     learner: Identity,
     stage: Stage,
     plan: Plan,
-    source: Maps | Live,
+    source: FeatureCache | LiveViews,
     again: NDArray[np.bool_],
     photos: NDArray[np.int64],
     kept: Path | None,
@@ -128,8 +130,16 @@ def _stage(
     resting = [own for own in learner.parameters() if own.requires_grad and own is not learner.prototypes.weight]
     for parameter in resting if stage == "prototypes" else []:
         parameter.requires_grad_(False)
-    batch, steps = batches(source, again, photos, size=learner.stages.batch, seed=plan.seed)
-    outcome = train(learner, batch, steps, plan, kept=kept / stage if kept else None, of=of, told=told)
+    batch, steps = make_batches(source, again, photos, size=learner.stages.batch, seed=plan.seed)
+    outcome = train(
+        learner,
+        batch,
+        steps,
+        plan,
+        checkpoint_folder=kept / stage if kept else None,
+        data_fingerprint=of,
+        on_epoch=told,
+    )
     for parameter in resting:
         parameter.requires_grad_()
     learner.load_state_dict(outcome.module.state_dict())
@@ -137,7 +147,12 @@ def _stage(
 
 
 def _vectors(
-    learner: Identity, source: Maps | Live, again: NDArray[np.bool_], rows: NDArray[np.int64], *, query: bool
+    learner: Identity,
+    source: FeatureCache | LiveViews,
+    again: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    *,
+    query: bool,
 ) -> Vectors:
     """(n, dim) of the first view that may be learnt from, in one role."""
     parts = [rows[at : at + 256] for at in range(0, len(rows), 256)]
@@ -147,7 +162,11 @@ def _vectors(
 
 
 def _means(
-    learner: Identity, source: Maps | Live, again: NDArray[np.bool_], photos: NDArray[np.int64], products: int
+    learner: Identity,
+    source: FeatureCache | LiveViews,
+    again: NDArray[np.bool_],
+    photos: NDArray[np.int64],
+    products: int,
 ) -> Tensor:
     """(products, dim) sums of the vectors of photos and studio pictures."""
     sums = np.zeros((products, learner.heads.query.shape[1]), np.float32)

@@ -110,7 +110,9 @@ def lock(
 
     data = (part.tobytes() for part in (pairs.pictures, pairs.titles, pairs.own))
     of = fingerprint(encoder, text, tuning.loss, tuning.dim, tuning.ridge, size, *data)
-    best = train(towers, batch, max(1, len(own) // size), tuning.plan, kept=kept, of=of, told=told).module
+    best = train(
+        towers, batch, max(1, len(own) // size), tuning.plan, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+    ).module
     assert isinstance(best, Towers)
     weights = {
         f"{side}_{part}": getattr(getattr(best, side), part).detach().cpu().numpy().astype(np.float32)

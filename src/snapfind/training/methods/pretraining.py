@@ -140,7 +140,16 @@ def pretrain(
     whole = recipe.batch * _place()[1]  # ranks may change: all of them together see the same
     of = fingerprint(feed.shards.sign, recipe.loss, whole, recipe.hard, recipe.held, recipe.length)
     judge = score if judged else None
-    return train(towers, feed.batch, recipe.steps, recipe.plan, score=judge, kept=kept, of=of, told=told)
+    return train(
+        towers,
+        feed.batch,
+        recipe.steps,
+        recipe.plan,
+        score=judge,
+        checkpoint_folder=kept,
+        data_fingerprint=of,
+        on_epoch=told,
+    )
 
 
 @torch.no_grad()

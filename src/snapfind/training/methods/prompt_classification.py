@@ -104,7 +104,15 @@ def taught(
 
     rows = (part.tobytes() for part in (states.cpu().numpy(), labels, parted.train, parted.seen))
     of = fingerprint(method, form, list(classes), *rows)
-    best = train(learner, batch, max(1, len(parted.train) // size), plan, kept=kept, of=of, told=told).module
+    best = train(
+        learner,
+        batch,
+        max(1, len(parted.train) // size),
+        plan,
+        checkpoint_folder=kept,
+        data_fingerprint=of,
+        on_epoch=told,
+    ).module
     assert isinstance(best, Prompted)
     return best
 
