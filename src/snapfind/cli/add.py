@@ -26,45 +26,50 @@ __all__ = ["add", "delete", "export"]
 _LISTED = 10
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="Table (.csv, .tsv, .txt, .json, .jsonl, optionally .gz; .parquet), or folder of pictures or folders. "
+        "With --ray also s3://…"
+    ),
+]
+Sync = Annotated[bool, typer.Option("--sync", help="Delete products and pictures that the source no longer has.")]
+Errors = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the failed rows as CSV: id, code, path, reason.")
+]
+Root = Annotated[
+    str,
+    typer.Option(
+        help="Folder that picture paths are relative to. Default: the folder of the table. With --ray also s3://…"
+    ),
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="id=NAME|NAME:KIND",
+        help="Map a column to a field (id=NAME), or set its type (NAME:KIND): number, text, bool, date, list.",
+    ),
+]
+FoldersOption = Annotated[
+    Folders,
+    typer.Option(help="Meaning of sub-folders: one product each, or a category in which every picture is a product."),
+]
+Ray = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one here."),
+]
+
+
 def add(
     shop: Place,
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="Table (.csv, .tsv, .txt, .json, .jsonl, optionally .gz; .parquet), or folder of pictures or folders. "
-            "With --ray also s3://…"
-        ),
-    ],
+    source: Source,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report, but write nothing.")] = False,
-    sync: Annotated[
-        bool, typer.Option("--sync", help="Delete products and pictures that the source no longer has.")
-    ] = False,
-    errors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the failed rows as CSV: id, code, path, reason.")
-    ] = None,
-    root: Annotated[
-        str,
-        typer.Option(
-            help="Folder that picture paths are relative to. Default: the folder of the table. With --ray also s3://…"
-        ),
-    ] = "",
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="id=NAME|NAME:KIND",
-            help="Map a column to a field (id=NAME), or set its type (NAME:KIND): number, text, bool, date, list.",
-        ),
-    ] = None,
-    folders: Annotated[
-        Folders,
-        typer.Option(
-            help="Meaning of sub-folders: one product each, or a category in which every picture is a product."
-        ),
-    ] = "product",
-    ray: Annotated[
-        str,
-        typer.Option(metavar="ADDRESS", help="Encode on a Ray cluster: its address, auto, or local to start one here."),
-    ] = "",
+    sync: Sync = False,
+    errors: Errors = None,
+    root: Root = "",
+    column: Column = None,
+    folders: FoldersOption = "product",
+    ray: Ray = "",
     json: Json = False,
 ) -> None:
     """Add or update products. Unchanged pictures are not encoded again, so an interrupted run can be repeated."""

@@ -17,55 +17,64 @@ __all__ = ["search"]
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(.+)", re.DOTALL)
 
 
+Terms = Annotated[list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts. 2:red has weight 2.")]
+Product = Annotated[
+    list[str] | None, typer.Option("--product", metavar="ID", help="Find products similar to this one.")
+]
+Less = Annotated[
+    list[str] | None,
+    typer.Option("--less", metavar="PHOTO|TEXT", help="Negative query: photo or text to move away from."),
+]
+Right = Annotated[
+    list[str] | None,
+    typer.Option("--right", metavar="ID|PHOTO", help="Relevance feedback: relevant in an earlier answer."),
+]
+Wrong = Annotated[
+    list[str] | None,
+    typer.Option("--wrong", metavar="ID|PHOTO", help="Relevance feedback: not relevant in an earlier answer."),
+]
+BoxOption = Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, as fractions 0..1.")]
+RegionsOption = Annotated[
+    str, typer.Option(metavar="subject|whole|all", help="Region of the photo to search if there is no box.")
+]
+Order = Annotated[
+    Literal["clicks", "likeness"],
+    typer.Option(help="Order: by the click ranker if there is one, or by similarity only."),
+]
+Recent = Annotated[
+    list[str] | None,
+    typer.Option("--recent", metavar="ID", help="Product that the shopper opened before, for the click ranker."),
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="Show the score of each signal. With --sheet: also heat maps of the matching regions."
+    ),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(metavar="OUT.html", help="Write a contact sheet: the query and its hits with pictures."),
+]
+
+
 def search(
     shop: Place,
-    terms: Annotated[
-        list[str] | None, typer.Argument(metavar="PHOTO|TEXT…", help="Photos and texts. 2:red has weight 2.")
-    ] = None,
-    product: Annotated[
-        list[str] | None, typer.Option("--product", metavar="ID", help="Find products similar to this one.")
-    ] = None,
-    less: Annotated[
-        list[str] | None,
-        typer.Option("--less", metavar="PHOTO|TEXT", help="Negative query: photo or text to move away from."),
-    ] = None,
-    right: Annotated[
-        list[str] | None,
-        typer.Option("--right", metavar="ID|PHOTO", help="Relevance feedback: relevant in an earlier answer."),
-    ] = None,
-    wrong: Annotated[
-        list[str] | None,
-        typer.Option("--wrong", metavar="ID|PHOTO", help="Relevance feedback: not relevant in an earlier answer."),
-    ] = None,
+    terms: Terms = None,
+    product: Product = None,
+    less: Less = None,
+    right: Right = None,
+    wrong: Wrong = None,
     filter: Filter = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="Number of products.", show_default="10")] = None,
     offset: Annotated[int, typer.Option(help="Number of products to skip.")] = 0,
-    box: Annotated[
-        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, as fractions 0..1.")
-    ] = None,
-    regions: Annotated[
-        str, typer.Option(metavar="subject|whole|all", help="Region of the photo to search if there is no box.")
-    ] = "subject",
+    box: BoxOption = None,
+    regions: RegionsOption = "subject",
     category: Annotated[str | None, typer.Option(metavar="NAME", help="Rank products of this category first.")] = None,
-    order: Annotated[
-        Literal["clicks", "likeness"],
-        typer.Option(help="Order: by the click ranker if there is one, or by similarity only."),
-    ] = "clicks",
-    recent: Annotated[
-        list[str] | None,
-        typer.Option("--recent", metavar="ID", help="Product that the shopper opened before, for the click ranker."),
-    ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="Show the score of each signal. With --sheet: also heat maps of the matching regions."
-        ),
-    ] = False,
+    order: Order = "clicks",
+    recent: Recent = None,
+    explain: Explain = False,
     json: Json = False,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.html", help="Write a contact sheet: the query and its hits with pictures."),
-    ] = None,
+    sheet: Sheet = None,
 ) -> None:
     """Find products by photo, text, product, or a combination. The exit code is 0 even if nothing is found."""
     likes = [
