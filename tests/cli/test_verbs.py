@@ -183,13 +183,13 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     assert "cut.jpg" in err and "1 photo(s) could not be read" in err
     (tmp_path / "empty").mkdir()
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "empty"))
-    assert code == 2 and "names no pictures" in err
+    assert code == 2 and "No pictures in" in err
     table = tmp_path / "photos" / "table.csv"
     table.write_text("picture,product\nof a day/0.png,tea-1\nof a day/1.png,gone\n")
     code, out, err = run("model", "fit", "shop.snap", "--photos", str(table))
     assert code == 0 and "is active" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
-    assert code == 2 and "there is no folder or table" in err
+    assert code == 2 and "No such folder or table" in err
     code, _, err = run("model", "fit", "shop.snap", "--kept")
     assert code == 2 and "keep_photos" in err
 

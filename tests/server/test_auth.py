@@ -95,7 +95,7 @@ def test_exactly_as_many_requests_of_a_key_pass_as_the_rate_says(served, shop, r
     assert [found.status_code for found in asked] == [200] * rate + [429] * 3
     refused = asked[-1]
     assert 1 <= int(refused.headers["retry-after"]) <= 60 and refused.json()["error"]["code"] == "rate_limited"
-    assert f"{rate} times within a minute" in refused.json()["error"]["message"]
+    assert f"{rate} requests per minute" in refused.json()["error"]["message"]
     assert client.get("/v1/info", headers=second).status_code == 200
 
 

@@ -151,7 +151,7 @@ def test_keys_on_the_command_line(shop, monkeypatch, capsys):
     (listed,) = json.loads(run(monkeypatch, capsys, "key", "list", shop.path, "--json")[1])
     assert listed["name"] == "till" and listed["scopes"] == ["write"]
     assert run(monkeypatch, capsys, "key", "revoke", shop.path, listed["id"])[0] == 0
-    assert "no keys" in run(monkeypatch, capsys, "key", "list", shop.path)[1]
+    assert "No keys" in run(monkeypatch, capsys, "key", "list", shop.path)[1]
     assert run(monkeypatch, capsys, "key", "create", shop.path, "--scope", "root")[0] == 2
     assert run(monkeypatch, capsys, "key", "list", shop.folder / "none")[0] == 2
 
@@ -163,8 +163,8 @@ def test_the_first_key_says_that_it_closes_the_server_and_the_last_that_it_opens
     second = run(monkeypatch, capsys, "key", "create", shop.path, "--scope", "admin")[2]
     assert "first key" not in second
     known = [one["id"] for one in json.loads(run(monkeypatch, capsys, "key", "list", shop.path, "--json")[1])]
-    assert "no key any more" not in run(monkeypatch, capsys, "key", "revoke", shop.path, known[0])[2]
-    assert "no key any more" in run(monkeypatch, capsys, "key", "revoke", shop.path, known[1])[2]
+    assert "No keys are left" not in run(monkeypatch, capsys, "key", "revoke", shop.path, known[0])[2]
+    assert "No keys are left" in run(monkeypatch, capsys, "key", "revoke", shop.path, known[1])[2]
     code, _, err = run(monkeypatch, capsys, "key", "create", shop.path, "--scope", "admin")
     assert code == 0 and "first key" in err and "--scope admin" not in err
 

@@ -78,7 +78,7 @@ def test_the_kind_of_a_new_column_may_be_said(place):
     (shop.folder / "more.csv").write_text("id,size,picture\nmug-1,38,c.png\n")
     client.add(shop.folder / "more.csv", kinds={"size": "text"})
     assert catalogue.schema["size"] == "text"
-    with pytest.raises(BadInput, match="the server has 'size' as text"):
+    with pytest.raises(BadInput, match="'size' has the type text on the server"):
         client.add(shop.folder / "more.csv", kinds={"size": "number"})
 
 
