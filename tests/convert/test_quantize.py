@@ -192,7 +192,7 @@ def test_verify_says_whether_an_artifact_is_whole(made, run, tmp_path):
     with pytest.raises(ModelBroken, match="does not match its manifest"):
         Builtin.load(str(artifact))
     code, _, err = run("model", "verify", made[0])
-    assert code == 2 and "no artifact" in err
+    assert code == 2 and "Not an encoder artifact" in err
 
 
 def test_what_cannot_be_quantised_is_said_in_a_sentence(tmp_path, run):
