@@ -2,7 +2,7 @@
 
     SNAPFIND_DATA=… python benchmarks/add_speed.py [--rounds 3] [--pictures 2640]
 
-Bare and whole take turns in one run on one machine; each round is a fresh catalogue in a fresh process. "Whole" is
+Bare and whole take turns in one run on one machine; each round is a fresh catalog in a fresh process. "Whole" is
 decode, orient, pad, encode, keep a copy, store. A folder per product has few titles to encode; `--titles` gives every
 picture a product and a title of its own, which adds the text encoder's time.
 """

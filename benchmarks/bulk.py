@@ -3,7 +3,7 @@
     pip install '.[ray]'
     SNAPFIND_DATA=… python benchmarks/bulk.py [--pictures 640] [--rounds 1]
 
-Each way is a fresh catalogue in a fresh process, in turns. Photos a second are those of the run itself; Ray and its
+Each way is a fresh catalog in a fresh process, in turns. Photos a second are those of the run itself; Ray and its
 workers stand before it begins ("to begin"). Processor time is that of all processes, Ray's own and their beginning too,
 told apart by a variable of the environment that they inherit.
 """
@@ -46,9 +46,9 @@ def progress(done, total):
         busy = spent()
 
 shop, table, root, workers = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-with snapfind.open(shop) as catalogue:
+with snapfind.open(shop) as catalog:
     options = {"root": root, "progress": progress}
-    add = partial(distributed.add, catalogue, workers=workers) if workers else catalogue.add
+    add = partial(distributed.add, catalog, workers=workers) if workers else catalog.add
     report = add(table, **options)
     whole = time.perf_counter() - begun
 copies = sum(file.stat().st_size for file in (shop / "pictures").rglob("*.jpg")) / report.added

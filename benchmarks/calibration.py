@@ -62,7 +62,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     shipped = {"raw": Calibration.raw(), "fitted": Calibration.fitted()}
     for name, encoder in (("raw", raw), ("fitted", raw.adapted(fit_adapter(studio, raw)))):
-        gallery = encoder.project(of_studio, "catalogue")
+        gallery = encoder.project(of_studio, "document")
         found = fit(*nearest(encoder, looked["train"], gallery, photos(data, "train")[1]), Calibration.raw())
         similarities, right = nearest(encoder, looked["val"], gallery, photos(data, "val")[1])
         cells = []

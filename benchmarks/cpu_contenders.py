@@ -143,12 +143,12 @@ def snapfind_default(models: Path, name: str = "lite0") -> Encode:
     encoder = Builtin.load(name)
     side = encoder.preprocessing.side
     return _pooled(
-        lambda picture: fitted(picture, encoder.preprocessing), side, lambda some: encoder.images(some, "catalogue")
+        lambda picture: fitted(picture, encoder.preprocessing), side, lambda some: encoder.images(some, "document")
     )
 
 
 def snapfind_eight_bits(models: Path) -> Encode:
-    """The same in 8 bits, as `snapfind model quantise` makes it."""
+    """The same in 8 bits, as `snapfind model quantize` makes it."""
     return snapfind_default(models, str(models / "lite0-int8"))
 
 

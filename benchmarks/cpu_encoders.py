@@ -1,6 +1,6 @@
 """Photos a second from JPEG files to vectors: what a user would pick instead, and snapfind. Prints Markdown.
 
-    SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --prepare --models DIR        # needs snapfind[turbo,quantise]
+    SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --prepare --models DIR        # needs snapfind[turbo,quantize]
     SNAPFIND_DATA=… python benchmarks/cpu_encoders.py --models DIR --python VENV/bin/python [--rounds 3]
 
 VENV holds the programs to compare with (pip install sentence-transformers fastembed rclip imgsearch open_clip_torch
@@ -75,7 +75,7 @@ def prepare(models: Path) -> None:
 
 
 def in_eight_bits(folder: Path) -> None:
-    """As `snapfind model quantise` makes it, of the groceries' studio pictures."""
+    """As `snapfind model quantize` makes it, of the groceries' studio pictures."""
     from snapfind.convert.int8 import write_eight_bits
     from snapfind.convert.quantize import photographed
     from snapfind.encoders.image.efficientnet import artifact_of

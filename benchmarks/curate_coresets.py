@@ -46,8 +46,8 @@ class Task:
     def of(cls, train: Photos, val: Photos) -> "Task":
         """The penalty with the best part right, over five runs of `train`."""
         rows = unit(train.features)
-        centred = rows - rows.mean(axis=0)
-        basis = rows.mean(axis=0), np.linalg.eigh(centred.T @ centred)[1][:, -DIM:]
+        centered = rows - rows.mean(axis=0)
+        basis = rows.mean(axis=0), np.linalg.eigh(centered.T @ centered)[1][:, -DIM:]
         sides = [turned(photos.features, basis) for photos in (train, val)]
         folds = contiguous(train.labels, 5)
 

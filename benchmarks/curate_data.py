@@ -41,7 +41,7 @@ def half(photos: Photos, odd: int) -> Photos:
 
 
 def grocery(split: str, work: Path) -> Photos:
-    """`train`, `val`, or `studio`: the 81 pictures of the catalogue."""
+    """`train`, `val`, or `studio`: the 81 pictures of the catalog."""
     folder = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
     if split == "studio":
         with (folder / "classes.csv").open() as table:

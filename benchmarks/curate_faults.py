@@ -21,7 +21,7 @@ from snapfind.curation.detect.outliers import outliers
 from snapfind.encoders.arrays import unit
 
 KINDS = (*SPOILT, "garment")
-PART, LEARNT = 0.012, 96
+PART, LEARNED = 0.012, 96
 
 
 def main() -> None:
@@ -50,12 +50,12 @@ def main() -> None:
             ]
             vectors[rows] = unit(looked(images))
             truth |= {int(row): kind for row in rows}
-        learnt = [opened(photos.files[row]) for row in rng.permutation(len(order))[:LEARNT]]
-        for image in learnt:
+        learned = [opened(photos.files[row]) for row in rng.permutation(len(order))[:LEARNED]]
+        for image in learned:
             image.thumbnail((SIDE, SIDE))
-        before = unit(looked(learnt))
+        before = unit(looked(learned))
         pairs = {
-            kind: (before, unit(looked([spoilt(image, kind, rng, learnt) for image in learnt]))) for kind in SPOILT
+            kind: (before, unit(looked([spoilt(image, kind, rng, learned) for image in learned]))) for kind in SPOILT
         }
         told = {one.row: one.kind for one in faults(vectors, pairs)}
         lonely = {row for row, _ in outliers(vectors, np.arange(len(vectors)))}

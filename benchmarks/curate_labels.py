@@ -23,7 +23,7 @@ MARGINS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 PART = 0.1
 
 
-def mislabelled(photos: Photos, seed: int, *, near: bool) -> np.ndarray:
+def mislabeled(photos: Photos, seed: int, *, near: bool) -> np.ndarray:
     """(n,) labels, a tenth of them wrong."""
     rng = np.random.default_rng([11, seed, near])
     count = photos.labels.max() + 1
@@ -59,7 +59,7 @@ def main() -> None:
     photos = grocery("train", given.work)
     even, odd = half(photos, 0), half(photos, 1)
     print("Even-numbered classes, seed 0, wrong labels of any class:\n\n| margin | recall | precision |\n|---|---|---|")
-    noisy = mislabelled(even, 0, near=False)
+    noisy = mislabeled(even, 0, near=False)
     scores = {margin: judged(even, noisy, contiguous(noisy, 5), margin) for margin in MARGINS}
     for margin, (recall, precision, _) in scores.items():
         print(f"| {margin} | {recall:.3f} | {precision:.3f} |")
@@ -70,13 +70,13 @@ def main() -> None:
         kind = "same coarse class" if near else "any class"
         rows = []
         for seed in range(given.seeds):
-            noisy = mislabelled(odd, seed, near=near)
+            noisy = mislabeled(odd, seed, near=near)
             rows.append(judged(odd, noisy, contiguous(noisy, 5), chosen))
         cells = " | ".join(spread([row[place] for row in rows]) for place in range(3))
         print(f"| confident learning | {kind} | runs | {cells} |", flush=True)
         rows = []
         for seed in range(given.seeds):
-            noisy = mislabelled(odd, seed, near=near)
+            noisy = mislabeled(odd, seed, near=near)
             wrong, told = (
                 noisy != odd.labels,
                 ~agrees_with_neighbors(unit(odd.features - odd.features.mean(axis=0)), noisy),
@@ -84,12 +84,12 @@ def main() -> None:
             rows.append(((wrong & told).sum() / wrong.sum(), (wrong & told).sum() / max(told.sum(), 1)))
         cells = " | ".join(spread([row[place] for row in rows]) for place in range(2))
         print(
-            f"| neighbours that share the label (training/data/label_filter.py) | {kind} | none | {cells} | – |",
+            f"| neighbors that share the label (training/data/label_filter.py) | {kind} | none | {cells} | – |",
             flush=True,
         )
     rows = []
     for seed in range(given.seeds):
-        noisy = mislabelled(odd, seed, near=False)
+        noisy = mislabeled(odd, seed, near=False)
         folds = np.random.default_rng(seed).integers(0, 5, len(noisy))
         rows.append(judged(odd, noisy, folds, chosen))
     cells = " | ".join(spread([row[place] for row in rows]) for place in range(3))

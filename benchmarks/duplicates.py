@@ -46,7 +46,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 def main() -> None:
     """The table."""
     pictures, encoder = studio()[2], Builtin.load()
-    vectors, prints = encoder.images(pictures, "catalogue"), [fingerprint(picture) for picture in pictures]
+    vectors, prints = encoder.images(pictures, "document"), [fingerprint(picture) for picture in pictures]
     print("| change | same picture | cosine, lowest tenth | difference, highest tenth |\n|---|---|---|---|")
 
     def row(name: str, cosines: np.ndarray, apart: list[float]) -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
     for name, change in CHANGES.items():
         changed = [change(picture) for picture in pictures]
-        cosines = (encoder.images(changed, "catalogue") * vectors).sum(axis=1)
+        cosines = (encoder.images(changed, "document") * vectors).sum(axis=1)
         row(name, cosines, [difference(one, fingerprint(other)) for one, other in zip(prints, changed)])
     pairs = list(itertools.combinations(range(len(pictures)), 2))
     cosines = np.array([vectors[a] @ vectors[b] for a, b in pairs])

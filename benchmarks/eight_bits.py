@@ -73,7 +73,7 @@ WAYS: dict[str, dict[str, object]] = {
 }
 
 
-def quantised(
+def quantized(
     pixels: np.ndarray,
     *,
     reduce_range: bool = False,
@@ -138,7 +138,7 @@ def main() -> None:
     print("| | photos: mean | worst of 100 | least | ten nearest kept | same first | times as fast |")
     print("|---|---|---|---|---|---|---|")
     for name in only:
-        after, rows_after, taken_after = answers(quantised(ranges, **WAYS[name]), photos, pictures)
+        after, rows_after, taken_after = answers(quantized(ranges, **WAYS[name]), photos, pictures)
         cosines = (before * after).sum(axis=1)
         told = [cosines.mean(), np.quantile(cosines, 0.01), cosines.min()]
         kept = [same_answers((before, rows), (after, rows_after), count) for count in (10, 1)]

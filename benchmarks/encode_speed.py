@@ -3,7 +3,7 @@
     python benchmarks/encode_speed.py                    # lite0, and lite2 where scripts/export_encoder.py made it
     python benchmarks/encode_speed.py --also int8-folder # a further artifact
     python benchmarks/encode_speed.py --also int8-folder --without-vnni   # multiplying as x86 without VNNI has to
-    python benchmarks/encode_speed.py --paired FOLDER    # what a learnt artifact costs beside lite0, run about
+    python benchmarks/encode_speed.py --paired FOLDER    # what a learned artifact costs beside lite0, run about
 
 Each figure is the median of several runs of at least 32 photos, on as many threads as the process has cores. Run it
 on a quiet machine: the load is printed beside.
@@ -66,7 +66,7 @@ def row(label: str, encoder: Builtin) -> str:
 def paired(folder: str) -> str:
     """Time of an artifact over that of lite0, runs alternating: median and quartiles of the ratios."""
     encoders = Builtin.load("lite0"), Builtin.load(folder)
-    lines = ["| one call | lite0 | learnt | learnt over lite0, median (quartiles) |", "|---|---|---|---|"]
+    lines = ["| one call | lite0 | learned | learned over lite0, median (quartiles) |", "|---|---|---|---|"]
     for count in (1, 32):
         taken, runs = photos(count, 384), []
         for _ in range(RUNS * 64 // (count + 7)):
@@ -75,9 +75,9 @@ def paired(folder: str) -> str:
                 encoder.images(taken, "query")
                 begun.append(time.perf_counter())
             runs.append(np.diff(begun))
-        raw, learnt = np.array(runs[1:]).T
-        low, middle, high = np.quantile(learnt / raw, (0.25, 0.5, 0.75))
-        waits = f"{np.median(raw) * 1000:.1f} ms | {np.median(learnt) * 1000:.1f} ms"
+        raw, learned = np.array(runs[1:]).T
+        low, middle, high = np.quantile(learned / raw, (0.25, 0.5, 0.75))
+        waits = f"{np.median(raw) * 1000:.1f} ms | {np.median(learned) * 1000:.1f} ms"
         lines.append(f"| {count} photo(s), 384 px | {waits} | {middle:.3f} ({low:.3f}-{high:.3f}) |")
     return "\n".join(lines)
 
@@ -86,7 +86,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--also", action="append", default=[], help="folder of a further artifact")
-    parser.add_argument("--paired", help="folder of a learnt artifact, for this comparison alone")
+    parser.add_argument("--paired", help="folder of a learned artifact, for this comparison alone")
     parser.add_argument("--without-vnni", action="store_true", help="8 bits by the exact way of older processors")
     given = parser.parse_args()
     if given.without_vnni:

@@ -4,7 +4,7 @@
     python benchmarks/export_minilm.py build/minilm
     SNAPFIND_DATA=... python benchmarks/text_to_product.py --minilm build/minilm
 
-Wang et al., "MiniLM", arXiv 2002.10957; mean pooling over the tokens, weights quantised dynamically by ONNX Runtime.
+Wang et al., "MiniLM", arXiv 2002.10957; mean pooling over the tokens, weights quantized dynamically by ONNX Runtime.
 """
 
 import importlib.util

@@ -59,7 +59,7 @@ def cases(fine: Rows, fitted: Rows, asked: Rows, rng: np.random.Generator) -> It
 def figures(weights: dict[str, Vectors], studio: Vectors, photos: Vectors, wanted: Rows) -> tuple[float, float]:
     """fine@1 and fine@5 of those photos against those pictures."""
     adapter = Adapter("", weights)
-    order = np.argsort(-(adapter.project(photos, "query") @ adapter.project(studio, "catalogue").T), axis=1)
+    order = np.argsort(-(adapter.project(photos, "query") @ adapter.project(studio, "document").T), axis=1)
     return float((order[:, 0] == wanted).mean()), float((order[:, :5] == wanted[:, None]).any(axis=1).mean())
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     photos = np.concatenate([unit(encoder.extract_features(one.photos).pooled) for one in sets])
     fine = np.concatenate([one.fine for one in sets])
     studio, made, _ = _extract(train.studio, np.arange(81), encoder, views=24, seed=0, progress=None)
-    unlabelled, labelled = Table(), Table()
+    unlabeled, labeled = Table(), Table()
     for seed, (fitted, asked) in enumerate(folds(fine, given.val, len(train.fine))):
         rng = np.random.default_rng(seed)
         for case in cases(fine, fitted, asked, rng):
@@ -99,7 +99,7 @@ def main() -> None:
             wanted = np.searchsorted(case.gallery, fine[case.asked])
             nothing = Adapter.nothing("", studio.shape[1]).weights
             ways = (nothing, solve(own, own_made), fit_semi_supervised(own, own_made, photos[case.fitted], nobody))
-            unlabelled.add(case.name, [figures(way, own, photos[case.asked], wanted) for way in ways])
+            unlabeled.add(case.name, [figures(way, own, photos[case.asked], wanted) for way in ways])
         for count in LABELS:
             told = np.eye(81)[fine[fitted]] * first(fine[fitted], count, rng)[:, None]
             some = told.any(axis=1)
@@ -108,15 +108,15 @@ def main() -> None:
                 fit_semi_supervised(studio, made, photos[fitted], told),
             )
             name = f"{count:,}" if count < 1000 else "all"
-            labelled.add(name, [figures(way, studio, photos[asked], fine[asked]) for way in ways])
+            labeled.add(name, [figures(way, studio, photos[asked], fine[asked]) for way in ways])
         for part in (0.2, 0.4):
             told = np.eye(81)[
                 np.where(rng.random(len(fitted)) < part, rng.integers(81, size=len(fitted)), fine[fitted])
             ]
             way = fit_semi_supervised(studio, made, photos[fitted], told)
-            labelled.add(f"all, {part:.0%} drawn at random", [figures(way, studio, photos[asked], fine[asked])] * 2)
-    unlabelled.show("photos without a label", "raw", "`model fit`", "with the photos")
-    labelled.show("labelled photos a product", "these alone", "the others beside, without a label")
+            labeled.add(f"all, {part:.0%} drawn at random", [figures(way, studio, photos[asked], fine[asked])] * 2)
+    unlabeled.show("photos without a label", "raw", "`model fit`", "with the photos")
+    labeled.show("labeled photos a product", "these alone", "the others beside, without a label")
 
 
 def first(fine: Rows, count: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
     SNAPFIND_DATA=... python benchmarks/flywheel.py [--turns 10] [--photos 240] [--seed 0]
 
 The shop is the 81 studio pictures. In each turn shoppers photograph what stands in front of them (photos of `train`,
-each used once), search in the real catalogue, and click as training/data/click_simulator.py's habits say: the thing
+each used once), search in the real catalog, and click as training/data/click_simulator.py's habits say: the thing
 itself with .7, its kin with .08, anything with .03, each time with falling patience down the list. Their photos are
 kept, their acts are events. While a model is on trial every session sees the interleaved answers. Then the trial is
 concluded (the model with more votes answers from now on: sixty sessions are too few for a proof) and a turn is run:
@@ -39,7 +39,7 @@ FROZEN, A_SESSION, DEPTH = 100, 4, 20
 HABITS = Habits()
 
 
-def labelled(data: Path, split: str) -> list[Asked]:
+def labeled(data: Path, split: str) -> list[Asked]:
     """The photos of a split and what they show."""
     with (data / "classes.csv").open() as table:
         names = [row[0] for row in list(csv.reader(table))[1:]]
@@ -47,18 +47,18 @@ def labelled(data: Path, split: str) -> list[Asked]:
     return [Asked(path, data / path, None, frozenset({names[int(fine)]})) for path, fine, _ in lines]
 
 
-def shopper(catalogue: Catalog, asked: Asked, session: str, kinds: dict[str, str], rng: Generator) -> tuple[bool, bool]:
+def shopper(catalog: Catalog, asked: Asked, session: str, kinds: dict[str, str], rng: Generator) -> tuple[bool, bool]:
     """One search with its events; whether anything was clicked, and whether the first hit was."""
     search = f"s{rng.integers(2**62):016x}"
-    photo = load(asked.photo, Limits.of(catalogue.settings), side=448)
-    trial = catalogue.trial
+    photo = load(asked.photo, Limits.of(catalog.settings), side=448)
+    trial = catalog.trial
     if trial is not None and drawn(trial, session):
-        answer, tried = catalogue.search_tried(photo, search, limit=DEPTH)
-        catalogue.trial_log.note(replace(tried, search=search))
+        answer, tried = catalog.search_tried(photo, search, limit=DEPTH)
+        catalog.trial_log.note(replace(tried, search=search))
     else:
-        answer = catalogue.search(photo, limit=DEPTH)
+        answer = catalog.search(photo, limit=DEPTH)
     box = answer.box
-    catalogue.asked.keep(search, photo.crop(box.pixels(*photo.size)) if box else photo)
+    catalog.asked.keep(search, photo.crop(box.pixels(*photo.size)) if box else photo)
     (right,) = asked.products
     found = [hit.product.id for hit in answer]
     chances = [
@@ -74,18 +74,18 @@ def shopper(catalogue: Catalog, asked: Asked, session: str, kinds: dict[str, str
         Event("click", product=found[at], position=int(at) + 1, **{**told, "at": now.replace(microsecond=number)})
         for number, at in enumerate(order)
     ]
-    catalogue.events.write(events)
+    catalog.events.write(events)
     return bool(clicked.any()), bool(clicked[0])
 
 
-def bots(catalogue: Catalog, photos: list[Asked], product: str, rng: Generator) -> None:
+def bots(catalog: Catalog, photos: list[Asked], product: str, rng: Generator) -> None:
     """Each is a session of its own, searches with some photo and clicks one product, wherever it stands."""
     for number, asked in enumerate(photos):
         search, session = f"b{rng.integers(2**62):016x}", f"bot {number}"
-        photo = load(asked.photo, Limits.of(catalogue.settings), side=448)
-        catalogue.asked.keep(search, photo)
-        found = tuple(hit.product.id for hit in catalogue.search(photo, limit=DEPTH))
-        catalogue.events.write(
+        photo = load(asked.photo, Limits.of(catalog.settings), side=448)
+        catalog.asked.keep(search, photo)
+        found = tuple(hit.product.id for hit in catalog.search(photo, limit=DEPTH))
+        catalog.events.write(
             [
                 Event("search", search=search, session=session, photos=1, results=found),
                 Event("click", search=search, session=session, product=product, position=1),
@@ -93,47 +93,47 @@ def bots(catalogue: Catalog, photos: list[Asked], product: str, rng: Generator) 
         )
 
 
-def fine_at_1(catalogue: Catalog, asked: list[Asked]) -> Figure:
+def fine_at_1(catalog: Catalog, asked: list[Asked]) -> Figure:
     """Of the model that answers."""
-    return Report(tuple(ask_all(catalogue, asked)[0])).figures("product")["precision@1"]
+    return Report(tuple(ask_all(catalog, asked)[0])).figures("product")["precision@1"]
 
 
-def day(catalogue: Catalog, photos: list[Asked], number: int, kinds: dict[str, str], rng: Generator) -> str:
+def day(catalog: Catalog, photos: list[Asked], number: int, kinds: dict[str, str], rng: Generator) -> str:
     """Shoppers of one turn: parts of the searches with a click, and with a click on the first hit."""
     told = [
-        shopper(catalogue, asked, f"shopper {number}.{place // A_SESSION}", kinds, rng)
+        shopper(catalog, asked, f"shopper {number}.{place // A_SESSION}", kinds, rng)
         for place, asked in enumerate(photos)
     ]
     return " | ".join(f"{np.mean([one[at] for one in told]):.3f}" for at in (0, 1))
 
 
-def simulate(catalogue: Catalog, data: Path, given: argparse.Namespace) -> None:
+def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
     """The table."""
     rng = np.random.default_rng(given.seed)
-    train, val = labelled(data, "train"), labelled(data, "val")
+    train, val = labeled(data, "train"), labeled(data, "val")
     order = rng.permutation(len(train))
     frozen, street = [train[at] for at in order[:FROZEN]], [train[at] for at in order[FROZEN:]]
-    kinds = {product.id: product.category for product in catalogue.products()}
+    kinds = {product.id: product.category for product in catalog.products()}
     rules = Rules(depth=given.depth, share=1, slice_loss=0.2, slice_least=20, loss=0.0, seed=given.seed)
     print("| turn | searches with a click | on the first hit | trial | labels | decision | `val` fine@1 |")
     print("|---|---|---|---|---|---|---|")
-    print(f"| before | | | | | | {fine_at_1(catalogue, val)} |", flush=True)
+    print(f"| before | | | | | | {fine_at_1(catalog, val)} |", flush=True)
     for number in range(1, given.turns + 1):
         photos = street[(number - 1) * given.photos : number * given.photos]
-        clicks, trial = day(catalogue, photos, number, kinds, rng), ""
-        if catalogue.trial is not None:
-            ended = conclude(catalogue, votes=10, alpha=1, force=True)
+        clicks, trial = day(catalog, photos, number, kinds, rng), ""
+        if catalog.trial is not None:
+            ended = conclude(catalog, votes=10, alpha=1, force=True)
             new, old = ended.verdict["other"], ended.verdict["active"]
             trial = f"{ended.decision}, {new} of {new + old} votes"
-        turn = run(catalogue, rules, frozen)
-        cells = (number, clicks, trial, turn.data["photos"], turn.decision, fine_at_1(catalogue, val))
+        turn = run(catalog, rules, frozen)
+        cells = (number, clicks, trial, turn.data["photos"], turn.decision, fine_at_1(catalog, val))
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    if catalogue.trial is not None:
-        catalogue.try_out(None)
-    before = fine_at_1(catalogue, val)
-    bots(catalogue, street[: 2 * given.photos], min(kinds), rng)
-    turn = run(catalogue, rules, frozen)
-    after = fine_at_1(catalogue, val)
+    if catalog.trial is not None:
+        catalog.try_out(None)
+    before = fine_at_1(catalog, val)
+    bots(catalog, street[: 2 * given.photos], min(kinds), rng)
+    turn = run(catalog, rules, frozen)
+    after = fine_at_1(catalog, val)
     print(f"\n{2 * given.photos} bots click one product: {turn.decision}, {turn.why}. `val` {before}, then {after}.")
 
 
@@ -148,8 +148,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     data = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
-    with tempfile.TemporaryDirectory() as folder, small_shop(data, Path(folder)) as catalogue:
-        simulate(catalogue, data, given)
+    with tempfile.TemporaryDirectory() as folder, small_shop(data, Path(folder)) as catalog:
+        simulate(catalog, data, given)
 
 
 if __name__ == "__main__":

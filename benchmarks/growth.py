@@ -1,4 +1,4 @@
-"""What a catalogue's index costs and finds as it grows: built from made vectors, asked through the `Index` port.
+"""What a catalog's index costs and finds as it grows: built from made vectors, asked through the `Index` port.
 
     SNAPFIND_DATA=… python benchmarks/growth.py see real.npz             # real pictures, once
     python benchmarks/growth.py build real.npz FOLDER --points 100000 --dim 256
@@ -71,7 +71,7 @@ def see(kept: Path) -> None:
 
 
 def point(row: int, vector: Rows, category: int) -> Point:
-    """A picture as the catalogue writes it."""
+    """A picture as the catalog writes it."""
     product = row // EACH
     payload = {
         **{"_product": f"p{product}", "_picture": f"p{product}/{row % EACH}.jpg", "_primary": row % EACH == 0},
@@ -112,7 +112,7 @@ def made(kept: Path, folder: Path, points: int, dim: int) -> tuple[Rows, NDArray
 
 
 def filled(index: Index, vectors: Rows, categories: NDArray[np.int64]) -> dict[str, float]:
-    """Write the pictures and optimise; seconds of the clock until written and until built, and of the processor."""
+    """Write the pictures and optimize; seconds of the clock until written and until built, and of the processor."""
     index.declare({"title": "text", "price": "number", "category": "text", "lot": "text"})
     index.add_space(SPACE, vectors.shape[1])
     begin, busy = time.perf_counter(), time.process_time()

@@ -17,13 +17,13 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 ROWS = Path(__file__).parent / "results" / "growth.jsonl"
-INK = "#010203"  # stands for the colour of the text, which follows the reader's theme
+INK = "#010203"  # stands for the color of the text, which follows the reader's theme
 BLUE, ORANGE, PURPLE, GREEN = (
     "#2f81d6",
     "#d9772a",
     "#a06ad6",
     "#2b9a66",
-)  # told apart by the colour-blind, on both grounds
+)  # told apart by the color-blind, on both grounds
 STYLE = """<style>svg { color: #1c2024; background: #fff }
 @media (prefers-color-scheme: dark) { svg { color: #e9ecef; background: #14171a } }</style>"""
 TITLE = "Recall, time and room of the embedded index, {:,} to {:,} pictures of 256 numbers"
@@ -51,8 +51,8 @@ ROOM: list[Line] = [
 def panel(axes: Any, title: str, lines: list[Line], rows: list[Row]) -> None:
     """One plot over the number of pictures."""
     points = [row["points"] for row in rows]
-    for name, colour, sign, value in lines:
-        axes.plot(points, [value(row) for row in rows], color=colour, marker=sign, label=name, lw=2, ms=6)
+    for name, color, sign, value in lines:
+        axes.plot(points, [value(row) for row in rows], color=color, marker=sign, label=name, lw=2, ms=6)
     axes.set_xscale("log")
     axes.set_title(title, loc="left", fontsize=12, color=INK, pad=10)
     axes.xaxis.set_major_locator(FixedLocator([1e4, 1e5, 1e6]))

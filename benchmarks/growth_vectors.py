@@ -1,9 +1,9 @@
 """Vectors for as many products as one likes, spread as the encoder spreads real pictures.
 
 Three levels, each measured on real pictures of `train`: categories are Gaussian draws with the covariance of the
-centres of the 91 classes of `grocery` and `clothing`, their sizes follow Zipf's law; a product is a real garment's
-place in its class, moved along the differences to its neighbours there; pictures of one product differ as photos of
-one do, by less. STEP was set so that the local dimension (Levina & Bickel 2004, 20 neighbours) of 3,068 made vectors,
+centers of the 91 classes of `grocery` and `clothing`, their sizes follow Zipf's law; a product is a real garment's
+place in its class, moved along the differences to its neighbors there; pictures of one product differ as photos of
+one do, by less. STEP was set so that the local dimension (Levina & Bickel 2004, 20 neighbors) of 3,068 made vectors,
 20 with 256 numbers and 23 with 1,280, is not below that of as many real garments, 17 and 21. A query is a photo of a
 picture that is there: its cosine with it is drawn from those of real photos with the studio picture of their product,
 its direction from the differences of photos of one product.
@@ -79,30 +79,30 @@ class Shopful:
         own = {group: real.rows[real.groups == group] for group in np.unique(real.groups)}
         apart = {group: rows - rows.mean(axis=0) for group, rows in own.items()}
         self._garments = np.concatenate([rows for group, rows in apart.items() if group >= GARMENTS])
-        self._near = np.concatenate(_neighbours([rows for group, rows in apart.items() if group >= GARMENTS]))
+        self._near = np.concatenate(_neighbors([rows for group, rows in apart.items() if group >= GARMENTS]))
         self._photo = Spread.of(np.concatenate([rows for group, rows in apart.items() if group < GARMENTS]))
         self._photo = self._photo.compact(real.rows.shape[1])
         self.cosines = np.einsum("ij,ij->i", real.rows[: real.photos], real.studio[real.groups[: real.photos]])
         self._rng = np.random.default_rng(seed)
-        centres = Spread.of(np.stack([rows.mean(axis=0) for rows in own.values()]))
+        centers = Spread.of(np.stack([rows.mean(axis=0) for rows in own.values()]))
         count = max(len(own), round(2 * products**0.5))
-        self._centres = centres.mean + centres.draw(count, self._rng)
+        self._centers = centers.mean + centers.draw(count, self._rng)
         shares = 1 / np.arange(1, count + 1)
         self._shares = shares / shares.sum()
 
     def pictures(self, products: int, each: int) -> tuple[Rows, NDArray[np.int64]]:
         """(products * each, d) unit rows and the category of each; pictures of one product follow each other."""
-        category = self._rng.choice(len(self._centres), products, p=self._shares)
-        rows = np.empty((products * each, self._centres.shape[1]), np.float32)
+        category = self._rng.choice(len(self._centers), products, p=self._shares)
+        rows = np.empty((products * each, self._centers.shape[1]), np.float32)
         for at in range(0, products, _CHUNK):
             some = category[at : at + _CHUNK]
-            shown = np.repeat(self._centres[some] + self._products(len(some)), each, axis=0)
+            shown = np.repeat(self._centers[some] + self._products(len(some)), each, axis=0)
             shown += MATES * self._photo.draw(len(shown), self._rng)
             rows[at * each : (at + len(some)) * each] = unit(shown)
         return rows, np.repeat(category, each)
 
     def _products(self, count: int) -> Rows:
-        """A real garment's place in its class, moved a little towards and away from its neighbours there."""
+        """A real garment's place in its class, moved a little toward and away from its neighbors there."""
         chosen = self._rng.integers(len(self._garments), size=count)
         shown = self._garments[chosen].copy()
         for near in range(NEAR):
@@ -113,13 +113,13 @@ class Shopful:
     def queries(self, pictures: Rows, count: int) -> tuple[Rows, NDArray[np.int64]]:
         """(count, d) unit rows and the row of the picture that each is a photo of."""
         chosen = self._rng.choice(len(pictures), count, replace=len(pictures) < count)
-        towards, cosine = pictures[chosen], self._rng.choice(self.cosines, (count, 1))
+        toward, cosine = pictures[chosen], self._rng.choice(self.cosines, (count, 1))
         aside = self._photo.draw(count, self._rng)
-        aside = unit(aside - np.einsum("ij,ij->i", aside, towards)[:, None] * towards)
-        return unit(cosine * towards + np.sqrt(1 - cosine**2) * aside).astype(np.float32), chosen
+        aside = unit(aside - np.einsum("ij,ij->i", aside, toward)[:, None] * toward)
+        return unit(cosine * toward + np.sqrt(1 - cosine**2) * aside).astype(np.float32), chosen
 
 
-def _neighbours(classes: list[Rows]) -> list[NDArray[np.int64]]:
+def _neighbors(classes: list[Rows]) -> list[NDArray[np.int64]]:
     """The NEAR nearest rows of each row within its class, as numbers over all classes."""
     found, before = [], 0
     for rows in classes:

@@ -21,7 +21,7 @@ from snapfind.training.methods.cell_bottleneck import (
     BottleneckNet,
     Shape,
     corrupted,
-    mislabelled,
+    mislabeled,
     parameters_of,
     same_size,
 )
@@ -52,10 +52,10 @@ def shape_of(method: str) -> Shape:
     return same_size(Shape(CHANNELS, METHODS[method], 10), wanted, CHANNELS)
 
 
-def learnt(method: str, beta: float, images: Tensor, labels: Tensor, noise: float, seed: int) -> BottleneckNet:
+def learned(method: str, beta: float, images: Tensor, labels: Tensor, noise: float, seed: int) -> BottleneckNet:
     """A network trained on labels of which `noise` are wrong."""
     generator = torch.Generator().manual_seed(seed)
-    wrong = mislabelled(labels, noise, 10, generator)
+    wrong = mislabeled(labels, noise, 10, generator)
     torch.manual_seed(seed)
     network = BottleneckNet(replace(shape_of(method), beta=beta))
 
@@ -87,7 +87,7 @@ def main() -> None:
     for method, stochastic in METHODS.items():
         choices = BETAS if stochastic else (0.0,)
         scores = {
-            beta: accuracy(learnt(method, beta, train_x[90:], train_y[90:], 0.4, 9), train_x[:90], train_y[:90])
+            beta: accuracy(learned(method, beta, train_x[90:], train_y[90:], 0.4, 9), train_x[:90], train_y[:90])
             for beta in choices
         }
         betas[method] = max(scores, key=lambda beta: scores[beta])
@@ -99,7 +99,7 @@ def main() -> None:
         found: dict[str, list[float]] = {head: [] for head in heads}
         for seed in range(given.seeds):
             for part, head in zip(NOISE, heads):
-                network = learnt(method, betas[method], train_x, train_y, part, seed)
+                network = learned(method, betas[method], train_x, train_y, part, seed)
                 found[head].append(accuracy(network, test_x, test_y))
                 for kind in kinds if not part else ():
                     seen = corrupted(test_x, kind, torch.Generator().manual_seed(seed))

@@ -67,7 +67,7 @@ def recall(world: World, model: PhotoToProduct, there: Tensor) -> float:
     return float((found.argmax(1).numpy() == asked).mean())
 
 
-def learnt(seed: int, *, text: bool, classify: bool, governed: bool, wrong: float) -> float:
+def learned(seed: int, *, text: bool, classify: bool, governed: bool, wrong: float) -> float:
     """Recall@1 of one variant."""
     world = World(seed)
     chance = 1 / np.arange(1, PRODUCTS + 1)
@@ -110,7 +110,7 @@ def main() -> None:
     }
     print(f"{given.seeds} seeds\n\n| method | 0 % wrong clicks | 20 % | 40 % |\n|---|---|---|---|")
     for name, own in variants.items():
-        cells = [spread([learnt(seed, **own, wrong=part) for seed in range(given.seeds)]) for part in (0.0, 0.2, 0.4)]
+        cells = [spread([learned(seed, **own, wrong=part) for seed in range(given.seeds)]) for part in (0.0, 0.2, 0.4)]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Settings of catalogue adaptation, chosen inside `train` of grocery. Prints Markdown; `val` is not touched.
+"""Settings of catalog adaptation, chosen inside `train` of grocery. Prints Markdown; `val` is not touched.
 
     SNAPFIND_DATA=... python benchmarks/learn_choice.py --work DIR --folds 4 --epochs 8 \\
         '{}' '{"hidden": 0.35}' '{"mixed": 1.0}'
@@ -39,14 +39,14 @@ def fold_of(features: np.ndarray, products: np.ndarray) -> np.ndarray:
     folds = np.empty(len(products), np.int64)
     for product in np.unique(products):
         rows = np.flatnonzero(products == product)
-        centred = features[rows] - features[rows].mean(axis=0)
-        along = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
+        centered = features[rows] - features[rows].mean(axis=0)
+        along = centered @ np.linalg.svd(centered, full_matrices=False)[2][0]
         folds[rows[np.argsort(along)]] = np.arange(len(rows)) * FOLDS // len(rows)
     return folds
 
 
 def maps_of(data: Grocery, first: str, views: int, work: Path) -> FeatureCache:
-    """Those that benchmarks/learn_catalogue.py makes, so that either may use the other's."""
+    """Those that benchmarks/learn_catalog.py makes, so that either may use the other's."""
     front = load_frozen_front(SHIPPED / "model.onnx", first, torch.get_num_threads())
     work.mkdir(parents=True, exist_ok=True)
     file = work / f"maps{first}.f16"

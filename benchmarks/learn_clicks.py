@@ -139,8 +139,8 @@ def market(work: Path, choose: bool) -> Market:
 
 def directions(rows: Rows) -> Rows:
     """(width, DIM) in which the features differ most: no label is used."""
-    centred = rows - rows.mean(0)
-    return np.ascontiguousarray(np.linalg.eigh(centred.T @ centred)[1][:, -DIM:])
+    centered = rows - rows.mean(0)
+    return np.ascontiguousarray(np.linalg.eigh(centered.T @ centered)[1][:, -DIM:])
 
 
 def log_of(shop: Market, searches: int, habits: Habits, seed: int) -> tuple[list[Search], Numbers]:
@@ -174,7 +174,9 @@ def labels_of_clicks(log: list[Search], photos: int, items: int) -> tuple[Number
     return np.arange(items), np.where(votes.any(1), votes.argmax(1), -1)
 
 
-def learnt(shop: Market, log: list[Search], leaves: Numbers, method: Method, chosen: Chosen, seed: int) -> ClickLearner:
+def learned(
+    shop: Market, log: list[Search], leaves: Numbers, method: Method, chosen: Chosen, seed: int
+) -> ClickLearner:
     """Heads that begin as the directions of all rows."""
     clicked, own = clicked_of(shop, log, leaves, method, chosen, seed)
     torch.manual_seed(seed)
@@ -219,7 +221,7 @@ def asked_of(shop: Market) -> list[Search]:
 
 
 def row(shop: Market, best: ClickLearner, asked: list[Search]) -> list[float]:
-    """The columns of what was learnt."""
+    """The columns of what was learned."""
     photos, items = (
         best.vectors(torch.from_numpy(side), query=query) for side, query in ((shop.judges, True), (shop.items, False))
     )
@@ -265,10 +267,10 @@ def main() -> None:
         logs = [log_of(shop, searches, chosen.habits, seed) for seed in range(given.seeds)]
         told = [facts(shop, *log, chosen, seed) for seed, log in enumerate(logs)]
         print(f"\n{searches:,} searches; {', '.join(f'{k} {spread([own[k] for own in told])}' for k in told[0])}\n")
-        print(f"| learnt from | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
+        print(f"| learned from | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
         line("nothing (raw)", [raw(shop, asked)])
         for name, method in methods.items():
-            line(name, [row(shop, learnt(shop, *log, method, chosen, seed), asked) for seed, log in enumerate(logs)])
+            line(name, [row(shop, learned(shop, *log, method, chosen, seed), asked) for seed, log in enumerate(logs)])
 
 
 def facts(shop: Market, log: list[Search], leaves: Numbers, chosen: Chosen, seed: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Catalogue adaptation on clothing: learnt from `train`, accuracy@1 on the 341 photos of `validation`. Prints Markdown.
+"""Catalog adaptation on clothing: learned from `train`, accuracy@1 on the 341 photos of `validation`. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_clothing.py --depth heads blocks --work DIR
 
@@ -41,7 +41,7 @@ def row(name: str, encoder: Builtin, train: list[Shown], asks: list[Shown], typi
     """One line of the table."""
     labels, own, vectors = labels_of(asks), labels_of(train), seen(encoder, asks)
     taken = seen(encoder, train)
-    one_each = encoder.images([one.load() for one in typical], "catalogue")
+    one_each = encoder.images([one.load() for one in typical], "document")
     nearest = own[(vectors @ taken.T).argmax(axis=1)]
     cells = [figure(found == labels) for found in (nearest, (vectors @ means(taken, own).T).argmax(axis=1))]
     cells.append(figure((vectors @ one_each.T).argmax(axis=1) == labels))

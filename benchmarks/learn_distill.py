@@ -1,13 +1,13 @@
-"""Distillation on grocery: Lite2, and Lite2 with learnt heads, teach Lite0. Prints Markdown.
+"""Distillation on grocery: Lite2, and Lite2 with learned heads, teach Lite0. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR --learnt ARTIFACT
+    SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR --learned ARTIFACT
 
 The pupil learns from the photos of `train` and the 81 studio pictures without a label, heads only, each as it is.
 fine@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos where nothing
-is drawn, mean and deviation over seeds where something is. The teacher with learnt heads has seen the labels of
-`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself. `--learnt`
-takes an artifact of benchmarks/learn_catalogue.py as the teacher instead: a network that learnt from these labels.
+is drawn, mean and deviation over seeds where something is. The teacher with learned heads has seen the labels of
+`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself. `--learned`
+takes an artifact of benchmarks/learn_catalog.py as the teacher instead: a network that learned from these labels.
 """
 
 import argparse
@@ -78,22 +78,24 @@ class Bench:
         """Of each photo of `val` whether its nearest studio picture is of its product."""
         return (photos @ studio.T).argmax(1) == self.labels
 
-    def rows(self, learnt: FeatureCache, asked: FeatureCache) -> tuple[Vectors, Vectors]:
+    def rows(self, learned: FeatureCache, asked: FeatureCache) -> tuple[Vectors, Vectors]:
         """Pooled features of `val` and of the studio pictures."""
-        return np.asarray(asked.features[:, 0], np.float32), np.asarray(learnt.features[~learnt.queries, 0], np.float32)
+        return np.asarray(asked.features[:, 0], np.float32), np.asarray(
+            learned.features[~learned.queries, 0], np.float32
+        )
 
     def of_module(
-        self, module: Pupil | ProductRecognizer, learnt: FeatureCache, asked: FeatureCache
+        self, module: Pupil | ProductRecognizer, learned: FeatureCache, asked: FeatureCache
     ) -> NDArray[np.bool_]:
-        """`right`, of what was learnt."""
-        sides = zip(self.rows(learnt, asked), (True, False))
+        """`right`, of what was learned."""
+        sides = zip(self.rows(learned, asked), (True, False))
         return self.right(*(module.vectors(torch.from_numpy(rows), query=query).numpy() for rows, query in sides))
 
     def of_encoder(self, encoder: Builtin) -> NDArray[np.bool_]:
         """`right`, of the teacher in a space of its own."""
         none = np.empty((0, 0), np.float32)
         photos, studio = (Features(rows, none) for rows in self.rows(self.taught, self.taught_val))
-        return self.right(encoder.project(photos, "query"), encoder.project(studio, "catalogue"))
+        return self.right(encoder.project(photos, "query"), encoder.project(studio, "document"))
 
 
 def by_labels(source: FeatureCache, seed: int) -> ProductRecognizer:
@@ -119,7 +121,7 @@ def pupil(bench: Bench, teacher: Builtin, pull: Pull, seed: int, epochs: int) ->
 
 
 def with_heads(teacher: Builtin, heads: Heads) -> Builtin:
-    """The teacher in the space of learnt heads."""
+    """The teacher in the space of learned heads."""
     return teacher.adapted(heads.adapter(teacher.raw_id, {}))
 
 
@@ -138,7 +140,7 @@ def of_labels(bench: Bench, seeds: range) -> str:
 
 
 def by_raw(bench: Bench, seeds: range) -> None:
-    """Rows of the teacher as it is, and of the teacher with heads that learnt from labels."""
+    """Rows of the teacher as it is, and of the teacher with heads that learned from labels."""
     found = bench.right(*(unit(rows) for rows in bench.rows(bench.taught, bench.taught_val)))
     print(f"| teacher: Lite2, raw | none | {figure(found)} |", flush=True)
     print(
@@ -148,16 +150,16 @@ def by_raw(bench: Bench, seeds: range) -> None:
         cell = spread_of(bench, lambda seed: bench.teacher, pull, seeds)
         print(f"| its pupil, {how} | none | {cell} |", flush=True)
     heads = {seed: by_labels(bench.taught, seed).heads for seed in seeds}
-    learnt = {seed: with_heads(bench.teacher, own) for seed, own in heads.items()}
-    cell = spread([float(bench.of_encoder(learnt[seed]).mean()) for seed in seeds])
-    print(f"| teacher: Lite2, heads learnt from labels | of `train` | {cell} |", flush=True)
+    learned = {seed: with_heads(bench.teacher, own) for seed, own in heads.items()}
+    cell = spread([float(bench.of_encoder(learned[seed]).mean()) for seed in seeds])
+    print(f"| teacher: Lite2, heads learned from labels | of `train` | {cell} |", flush=True)
     for how, pull in {"closed form": None, "features and relations": Pull()}.items():
-        cell = spread_of(bench, lambda seed: learnt[seed], pull, seeds)
+        cell = spread_of(bench, lambda seed: learned[seed], pull, seeds)
         print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
 
 
-def by_learnt(bench: Bench, seeds: range) -> None:
-    """Rows of a teacher that learnt from labels."""
+def by_learned(bench: Bench, seeds: range) -> None:
+    """Rows of a teacher that learned from labels."""
     name = bench.teacher.name
     print(f"| teacher: {name} | of `train` | {figure(bench.of_encoder(bench.teacher))} |", flush=True)
     for how, pull in {"closed form": None, "features and relations": Pull()}.items():
@@ -171,18 +173,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--learnt", type=Path, help="an artifact that teaches in place of Lite2")
+    parser.add_argument("--learned", type=Path, help="an artifact that teaches in place of Lite2")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    teacher = Builtin.load(str(given.learnt or "lite2"), threads=given.threads)
-    bench, seeds = Bench(given.work, teacher, "learnt" if given.learnt else "lite2"), range(given.seeds)
+    teacher = Builtin.load(str(given.learned or "lite2"), threads=given.threads)
+    bench, seeds = Bench(given.work, teacher, "learned" if given.learned else "lite2"), range(given.seeds)
     print(
         f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n| encoder | labels | fine@1 |\n|---|---|---|"
     )
     raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
     print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")
-    (by_learnt if given.learnt else by_raw)(bench, seeds)
-    print(f"| Lite0, heads learnt from labels, no teacher | of `train` | {of_labels(bench, seeds)} |")
+    (by_learned if given.learned else by_raw)(bench, seeds)
+    print(f"| Lite0, heads learned from labels, no teacher | of `train` | {of_labels(bench, seeds)} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     SNAPFIND_DATA=... python benchmarks/learn_heads.py --work DIR
 
-The first step of the ladder of catalogue adaptation, two views a photo, fitted on `train`. Wrong labels are drawn
+The first step of the ladder of catalog adaptation, two views a photo, fitted on `train`. Wrong labels are drawn
 evenly from the other classes. Reported are the photos of `val` against 81 studio pictures, mean and deviation over
 seeds.
 """
@@ -30,7 +30,7 @@ from snapfind.training.models.adaptation import ProductRecognizer
 from snapfind.training.weight_interpolation import append_closed_form
 
 
-def learnt(source: FeatureCache, photos: NDArray[np.int64], seed: int, *, purify: bool) -> ProductRecognizer:
+def learned(source: FeatureCache, photos: NDArray[np.int64], seed: int, *, purify: bool) -> ProductRecognizer:
     """Heads."""
     step = LADDER["heads"]
     seen = encode_samples(nn.Identity(), source, np.zeros(len(source.products), bool), photos)
@@ -65,8 +65,10 @@ def main() -> None:
 
     raw = right(unit(asked), unit(there))
     adapter = fit_adapter([one.load() for one in data.studio], Builtin.load())
-    closed = right(adapter.project(asked, "query"), adapter.project(there, "catalogue"))
-    print(f"n = {len(asked)} photos of `val`, {given.seeds} seeds\n\n| encoder | learnt from | fine@1 |\n|---|---|---|")
+    closed = right(adapter.project(asked, "query"), adapter.project(there, "document"))
+    print(
+        f"n = {len(asked)} photos of `val`, {given.seeds} seeds\n\n| encoder | learned from | fine@1 |\n|---|---|---|"
+    )
     print(
         f"| raw | nothing | {raw:.3f} |\n| closed-form adapter | studio pictures, photographed again | {closed:.3f} |"
     )
@@ -78,7 +80,7 @@ def main() -> None:
             wrong = (labels + rng.integers(1, 81, len(labels))) % 81
             noisy = np.concatenate([np.where(rng.random(len(labels)) < part, wrong, labels), studio.products])
             source = FeatureCache(kept, noisy, np.arange(len(kept)) < len(labels))
-            values.append(found(learnt(source, places, seed, purify=purify)))
+            values.append(found(learned(source, places, seed, purify=purify)))
         name = f"{part:.0%} wrong labels, purity filter {'on' if purify else 'off'}"
         print(f"| heads | {name} | {spread(values)} |", flush=True)
 

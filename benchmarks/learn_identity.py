@@ -37,7 +37,7 @@ def joined(train: FeatureCache, studio: FeatureCache, labels: NDArray[np.int64])
 
 
 def heads(source: FeatureCache) -> Heads:
-    """As catalogue adaptation begins."""
+    """As catalog adaptation begins."""
     rows = unit(np.asarray(source.features[:, 0], np.float32))
     matrix = first_matrix(rows, source.products, DIM)
     return Heads(matrix, rows[source.queries].mean(0), rows[~source.queries].mean(0))

@@ -56,7 +56,7 @@ class Seen:
 
 
 def posterior(pooled: Vectors) -> Vectors:
-    """Of the file's classifier, on features pooled towards the middle where it was trained on plain means."""
+    """Of the file's classifier, on features pooled toward the middle where it was trained on plain means."""
     held = {own.name: numpy_helper.to_array(own) for own in onnx.load(SHIPPED / "model.onnx").graph.initializer}
     return softmax(pooled @ held["_fc.weight_half"].astype(np.float32).T + held["_fc.bias"])
 
@@ -84,7 +84,7 @@ def figures(bridge: Bridge, seen: Seen, titles: Vectors, among: Rows) -> tuple[f
     return float((among[cosines.argmax(0)] == seen.labels).mean()), float(right[there].mean())
 
 
-def learnt(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text: TextEncoder) -> Locked:
+def learned(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text: TextEncoder) -> Locked:
     """The space that those photos give."""
     classes, own = np.unique(seen.labels, return_inverse=True)
     pairs = Pairs(seen.look.pooled, titles[classes], own)
@@ -94,15 +94,15 @@ def learnt(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text
 
 def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: TextEncoder) -> None:
     """The example space: all of `train`, the default tuning; its line of the table."""
-    space = learnt(train, titles, Tuning(), None, text)
+    space = learned(train, titles, Tuning(), None, text)
     told = {
         "command": f"python benchmarks/learn_locked.py --work DIR --write {folder}",
-        "learnt_from": "train of GroceryStoreDataset (MIT, Marcus Klasson), a third of clothing-dataset-small's (CC0)",
+        "learned_from": "train of GroceryStoreDataset (MIT, Marcus Klasson), a third of clothing-dataset-small's (CC0)",
         "titles": names,
     }
     replace(space.maps, told={**space.maps.told, **told}).save(folder)
     again = Locked.load(folder, text, Builtin.load().raw_id)
-    found = figures((again.bridge, again.centred), asked(), titles, np.arange(len(titles)))
+    found = figures((again.bridge, again.centered), asked(), titles, np.arange(len(titles)))
     print(f"{folder}: photo -> title {found[0]:.3f}, title -> photo {found[1]:.3f}, with ConSE")
 
 
@@ -129,13 +129,13 @@ def main() -> None:
 def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEncoder) -> None:
     """Every space, asked for all classes and for unseen ones."""
     conse = Conse(text)
-    plain: Bridge = (lambda look: conse.bridge(look.posterior), conse.centred)
+    plain: Bridge = (lambda look: conse.bridge(look.posterior), conse.centered)
     held = np.random.default_rng(9).random(len(train.labels)) < 0.2
     test = train.rows(held) if given.choose else asked()
     use = train.rows(~held) if given.choose else train
     classes = np.arange(len(titles))
     parts = [np.sort(_left_out(seed)) for seed in range(given.seeds)]
-    print(f"{len(use.labels)} photos learnt from, {len(test.labels)} asked, {given.seeds} seeds\n")
+    print(f"{len(use.labels)} photos learned from, {len(test.labels)} asked, {given.seeds} seeds\n")
     print("| space | photo -> title, all | title -> photo, all | photo -> title, unseen | title -> photo, unseen |")
     print("|---|---|---|---|---|")
 
@@ -146,7 +146,7 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
 
     unseen = [test.rows(np.isin(test.labels, out)) for out in parts]
     own = [figures(plain, part, titles, out) for part, out in zip(unseen, parts)]
-    line("ConSE (nothing learnt)", [figures(plain, test, titles, classes)], own)
+    line("ConSE (nothing learned)", [figures(plain, test, titles, classes)], own)
     base = Tuning()
     variants = {
         "closed form": (replace(base, plan=NONE), None),
@@ -160,12 +160,12 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
         for seed, out in enumerate(parts):
             own_tuning = replace(tuning, plan=replace(tuning.plan, seed=seed))
             if whole is None or tuning.plan.epochs:  # the closed form draws nothing
-                whole = learnt(use, titles, own_tuning, more, text).maps
-            rest = learnt(use.rows(~np.isin(use.labels, out)), titles, own_tuning, more, text).maps
+                whole = learned(use, titles, own_tuning, more, text).maps
+            rest = learned(use.rows(~np.isin(use.labels, out)), titles, own_tuning, more, text).maps
             for share, (all_, left) in found.items():
                 spaces = [Locked(replace(maps, share=share), text) for maps in (whole, rest)]
-                all_.append(figures((spaces[0].bridge, spaces[0].centred), test, titles, classes))
-                left.append(figures((spaces[1].bridge, spaces[1].centred), unseen[seed], titles, out))
+                all_.append(figures((spaces[0].bridge, spaces[0].centered), test, titles, classes))
+                left.append(figures((spaces[1].bridge, spaces[1].centered), unseen[seed], titles, out))
         line(f"{name}, alone", *found[1.0])
         line(f"{name}, with ConSE", *found[0.5])
 

@@ -1,4 +1,4 @@
-"""`snapfind learn clicks` as it ships, on grocery: heads from a log alone, no labelled photo. Prints Markdown.
+"""`snapfind learn clicks` as it ships, on grocery: heads from a log alone, no labeled photo. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_log.py --work DIR
 
@@ -31,7 +31,7 @@ def fine(
     none = np.empty((0, 0), np.float32)
     photos, pictures = (
         encoder.project(Features(val, none), "query"),
-        encoder.project(Features(studio, none), "catalogue"),
+        encoder.project(Features(studio, none), "document"),
     )
     order = np.argsort(-(photos @ pictures.T), axis=1, kind="stable")[:, :5]
     right = order == own[:, None]

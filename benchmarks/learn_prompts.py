@@ -3,9 +3,9 @@
     python benchmarks/learn_prompts.py
 
 No real CLIP can be had here without a hub, so a small one is made: the transformers format, 2 layers of 64 numbers,
-trained for a minute on captions such as "a small red disc" over white. The classes are 24 combinations of six colours
+trained for a minute on captions such as "a small red disc" over white. The classes are 24 combinations of six colors
 and four shapes, photographed otherwise: dark, tinted, before clutter. top-1 among the classes that are asked; closed:
-15 pictures a class are learnt from; few: 5; zero: 12 classes are never seen. The second table has two classes that are
+15 pictures a class are learned from; few: 5; zero: 12 classes are never seen. The second table has two classes that are
 the same four frames in one order and in the other. Mean and deviation over seeds.
 """
 
@@ -27,10 +27,10 @@ from snapfind.training.methods.prompt_classification import accuracy, taught
 from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
 from snapfind.training.models.clip import Clip, read_clip
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 210, 20)}
-COLOURS |= {"black": (20, 20, 20), "pink": (240, 130, 190)}
+COLORS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 210, 20)}
+COLORS |= {"black": (20, 20, 20), "pink": (240, 130, 190)}
 SHAPES = ("disc", "box", "bar", "ring")
-NAMES = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+NAMES = [f"{color} {shape}" for color in COLORS for shape in SHAPES]
 SIDE, EACH, STEPS, PLACES = 32, 20, 500, 32
 METHODS: tuple[Method, ...] = ("prompts", "lora", "linear")
 SPLITS: tuple[How, ...] = ("closed", "few", "zero")
@@ -39,14 +39,14 @@ PLAN = Plan(epochs=15, rate=2e-3, decay=0.01, average=0.9)
 
 def drawn(name: str, rng: np.random.Generator, *, photo: bool) -> Image.Image:
     """A picture of that class: over white, or as a photo."""
-    colour, shape = name.split()
+    color, shape = name.split()
     image = Image.new("RGB", (SIDE, SIDE), "white")
     if photo:
         noise = rng.integers(60, 200, (8, 8, 3), dtype=np.uint8)
         image = Image.fromarray(noise).resize((SIDE, SIDE))
     size, draw = int(rng.integers(10, 20)), ImageDraw.Draw(image)
     left, top = (int(rng.integers(1, SIDE - size - 1)) for _ in range(2))
-    box, fill = (left, top, left + size, top + size), COLOURS[colour]
+    box, fill = (left, top, left + size, top + size), COLORS[color]
     if shape == "disc":
         draw.ellipse(box, fill=fill)
     elif shape == "ring":
@@ -76,7 +76,7 @@ def small_clip(folder: Path) -> Clip:
     CLIPTokenizer(vocab={word: place for place, word in enumerate(vocabulary)}, merges=[]).save_pretrained(folder)
     clip, rng = read_clip(folder), np.random.default_rng(0)
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(STEPS):
         names = [NAMES[own] for own in rng.permutation(len(NAMES))]
         words = [f"{rng.choice(['a', 'one', 'a small', 'the'])} {name}" for name in names]
@@ -87,9 +87,9 @@ def small_clip(folder: Path) -> Clip:
         loss = functional.cross_entropy(found.logits_per_image, own) + functional.cross_entropy(
             found.logits_per_text, own
         )
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     model.save_pretrained(folder)
     return read_clip(folder)
 
@@ -98,7 +98,7 @@ def classes_table(clip: Clip, seeds: int) -> None:
     """Methods against names alone, in three splits."""
     form, plain = Form(prefix=8, postfix=8), Form(prefix=0, postfix=0)
     found: dict[tuple[str, str], list[float]] = {}
-    learnt: dict[str, int] = {"names": 0}
+    learned: dict[str, int] = {"names": 0}
     for seed in range(seeds):
         rng = np.random.default_rng([1, seed])
         labels = np.repeat(np.arange(len(NAMES)), EACH)
@@ -112,11 +112,11 @@ def classes_table(clip: Clip, seeds: int) -> None:
                 plan = Plan(PLAN.epochs, PLAN.rate, decay=PLAN.decay, average=PLAN.average, seed=seed)
                 best = taught(clip, states, labels, NAMES, parted, method, form, plan)
                 found.setdefault((method, how), []).append(accuracy(best, *asked)["top-1"])
-                learnt[method] = sum(own.numel() for own in best.learnable().values())
-    print(f"| method | numbers learnt | {' | '.join(SPLITS)} |\n|---|---|{'---|' * len(SPLITS)}")
+                learned[method] = sum(own.numel() for own in best.learnable().values())
+    print(f"| method | numbers learned | {' | '.join(SPLITS)} |\n|---|---|{'---|' * len(SPLITS)}")
     for method in ("names", *METHODS):
         cells = [spread(found[method, how]) for how in SPLITS]
-        print(f"| {'names alone' if method == 'names' else method} | {learnt[method]:,} | {' | '.join(cells)} |")
+        print(f"| {'names alone' if method == 'names' else method} | {learned[method]:,} | {' | '.join(cells)} |")
 
 
 def order_table(clip: Clip, seeds: int) -> None:

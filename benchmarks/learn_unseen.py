@@ -1,13 +1,13 @@
-"""Products that were never learnt from: are they still found, and what does that cost the others? Prints Markdown.
+"""Products that were never learned from: are they still found, and what does that cost the others? Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks
     SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth heads blocks --choose
     SNAPFIND_DATA=... python benchmarks/learn_unseen.py --work DIR --depth blocks --parts 1 .6 --identity
 
-Of 27 products of grocery's 81, drawn, neither photos nor studio picture is learnt from. Photos then ask for all 81
+Of 27 products of grocery's 81, drawn, neither photos nor studio picture is learned from. Photos then ask for all 81
 studio pictures: those of the 27 (`new`) and those of the other 54 (`known`), by heads alone (share 0) and by heads
 beside a closed form (training/weight_interpolation.py). Photos of `val`; with --choose the fifth of `train` that is
-least like the rest (benchmarks/learn_choice.py), which is not learnt from then. Mean and deviation over seeds.
+least like the rest (benchmarks/learn_choice.py), which is not learned from then. Mean and deviation over seeds.
 `--work` keeps maps. With --identity the three stages of identity learning stand in the place of adaptation, on four
 views as in the verb.
 """
@@ -87,7 +87,7 @@ class Bench:
         photos, pictures = (encode_view(body, self.maps, rows, 0) for rows in (self.asks, self.studio))
         return (photos @ pictures.T).argmax(1) == self.products[self.asks]
 
-    def learnt(
+    def learned(
         self, left: Rows, seed: int, epochs: int, parts: Sequence[float]
     ) -> dict[tuple[float, float], NDArray[np.bool_]]:
         """Which photos are answered rightly, by part and share, after learning from all but the products `left`."""
@@ -109,7 +109,7 @@ class Bench:
     def _adapted(
         self, source: FeatureCache, places: Rows, seed: int, epochs: int
     ) -> tuple[Weights, ProductRecognizer, Rows]:
-        """Weights before, what catalogue adaptation learnt, and the photos that it believed."""
+        """Weights before, what catalog adaptation learned, and the photos that it believed."""
         body, again = self.body(), np.zeros(len(source.products), bool)
         seen = drop_suspect_labels(encode_samples(body, source, again, places))
         step = self.step
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--identity", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--parts", type=float, nargs="+", help="of the way from raw weights to learnt")
+    parser.add_argument("--parts", type=float, nargs="+", help="of the way from raw weights to learned")
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, required=True)
@@ -170,7 +170,7 @@ def main() -> None:
             new = np.isin(bench.products[bench.asks], left)
             found = {"raw": bench.raw()} | {
                 f"{part} | {share}": right
-                for (part, share), right in bench.learnt(left, seed, given.epochs, parts).items()
+                for (part, share), right in bench.learned(left, seed, given.epochs, parts).items()
             }
             for name, right in found.items():
                 rows.setdefault(name, []).append((float(right[new].mean()), float(right[~new].mean())))

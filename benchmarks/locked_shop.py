@@ -1,8 +1,8 @@
-"""What a space learnt on a shop's titles (`snapfind learn locked`) does for products without one. Prints Markdown.
+"""What a space learned on a shop's titles (`snapfind learn locked`) does for products without one. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/locked_shop.py --work DIR
 
-The catalogue is the 81 products of `grocery` with title, description and studio picture. A fifth of them loses title
+The catalog is the 81 products of `grocery` with title, description and studio picture. A fifth of them loses title
 and description in turn, five times for each seed. Asked are
 
     names      the class names, in English
@@ -11,7 +11,7 @@ and description in turn, five times for each seed. Asked are
 
 "judged by titles" chooses the share beside ConSE as titles left out would have it, "judged by queries" as the verb
 does, by queries of the same kind for the products that kept their titles; reported are the queries for the others.
-"catalogue": the product's place in the whole answer, 81 products, fused with words and dense text; "bridge": its place
+"catalog": the product's place in the whole answer, 81 products, fused with words and dense text; "bridge": its place
 among the 16 or so without a title by the bridge alone. The last table asks the 296 photos of `val`, which have no text
 at all, with the nouns: mean average precision.
 """
@@ -37,7 +37,7 @@ from snapfind.training.methods.lit_titles import bridge_titles
 
 FOLDER = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
 Asked = tuple[str, str]  # what is typed, the product
-Ranks = tuple[int, int]  # places from 0: in the catalogue's answer, among the products without a title
+Ranks = tuple[int, int]  # places from 0: in the catalog's answer, among the products without a title
 
 
 def products() -> list[dict[str, str]]:
@@ -65,7 +65,7 @@ def queries() -> dict[str, list[Asked]]:
 
 
 def shop_of(work: Path) -> Catalog:
-    """The catalogue, made anew."""
+    """The catalog, made anew."""
     table, rows = work / "products.csv", products()
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["id", "title", "description", "picture"], extrasaction="ignore")
@@ -105,9 +105,9 @@ def folds(shop: Catalog, work: Path, seed: int) -> dict[tuple[str, str], list[Ra
         titles = [(own["title"], own["id"]) for own in rows if own["id"] not in gone]
         judges = {("titles", kind): titles for kind in every} | {("queries", kind): own for kind, own in every.items()}
         for (way, kind), judge in judges.items():
-            learnt = bridge_titles(shop, judge, work / "locked", seed=seed)
-            print(f"seed {seed} fold {fold} {kind} judged by {way}: {learnt}", flush=True)
-            shop.bridge(work / "locked" if learnt.share else None)
+            learned = bridge_titles(shop, judge, work / "locked", seed=seed)
+            print(f"seed {seed} fold {fold} {kind} judged by {way}: {learned}", flush=True)
+            shop.bridge(work / "locked" if learned.share else None)
             found.setdefault((f"judged by {way}", kind), []).extend(ranks(shop, asked[kind]))
         shop.bridge(None)
         for product, own in gone.items():
@@ -123,22 +123,22 @@ def cells(places: Sequence[Sequence[int]]) -> str:
 
 
 def photos(shop: Catalog, work: Path) -> None:
-    """Nouns against photos that have no text: titles of all products are learnt, or but those of the product asked."""
+    """Nouns against photos that have no text: titles of all products are learned, or but those of the product asked."""
     data = grocery()
     look = Builtin.load().extract_features([one.load() for one in data.val])
     names = np.array([own["name"] for own in products()])
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
-    spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centred)]}
+    spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centered)]}
     bridge_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
     locked = Locked(Maps.load(work / "locked"), text)
-    spaces["learnt on all titles"] = [(locked.bridge(look), locked.centred)]
+    spaces["learned on all titles"] = [(locked.bridge(look), locked.centered)]
     print("\n| bridge | products | en | sv | zh |\n|---|---|---|---|---|")
-    for name, ((rows, centred),) in spaces.items():
+    for name, ((rows, centered),) in spaces.items():
         for kind, wanted in (("in ImageNet", IN_IMAGENET), ("not", NOT)):
             there = [own for own in wanted if (labels == own).any()]
             found = []
             for language in range(3):
-                asked = centred(text.texts([wanted[own][language] for own in there], "query")) @ rows.T
+                asked = centered(text.texts([wanted[own][language] for own in there], "query")) @ rows.T
                 order = [np.argsort(-row, kind="stable").tolist() for row in asked]
                 right = [set(np.flatnonzero(labels == own).tolist()) for own in there]
                 found.append(f"{np.mean([average_precision(*pair) for pair in zip(order, right)]):.3f}")
@@ -155,7 +155,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with shop_of(given.work) as shop:
         told = [folds(shop, given.work, seed) for seed in range(given.seeds)]
-        columns = ("@1, catalogue", "@5", "MRR", "@1, bridge", "@5", "MRR")
+        columns = ("@1, catalog", "@5", "MRR", "@1, bridge", "@5", "MRR")
         print(f"\n| queries | n | bridge | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}")
         for kind in ("names", "nouns", "sentences"):
             for name in ("ConSE", "judged by titles", "judged by queries"):

@@ -6,7 +6,7 @@
 Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
 coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
 photo except the row marked so (what photos of shoppers add: benchmarks/fit_photos.py). Lite2 has a row where
-scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalogue instead.
+scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalog instead.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Grocery:
 
 
 def squared(image: Image.Image, how: str) -> Image.Image:
-    """A square of the longer side by other means than one colour."""
+    """A square of the longer side by other means than one color."""
     side, (width, height) = max(image.size), image.size
     if how == "squash":
         return image.resize((side, side), Image.Resampling.BICUBIC)
@@ -70,7 +70,7 @@ def portrait(image: Image.Image) -> Image.Image:
 
 
 def middle(image: Image.Image) -> Image.Image:
-    """The centre 80 % each way: of 60 to 100 % the best on photos of `train`."""
+    """The center 80 % each way: of 60 to 100 % the best on photos of `train`."""
     width, height = image.size
     return image.crop((int(width * 0.1), int(height * 0.1), int(width * 0.9), int(height * 0.9)))
 
@@ -95,7 +95,7 @@ def raw_rows(data: Grocery, encoder: Builtin) -> Rows:
     def seen(
         model: Builtin, change: Callable[[Image.Image], Image.Image] = lambda image: image
     ) -> tuple[Vectors, Vectors]:
-        return model.images([change(i) for i in data.photos], "query"), model.images(data.studio, "catalogue")
+        return model.images([change(i) for i in data.photos], "query"), model.images(data.studio, "document")
 
     photos, studio = maps(encoder, data.photos), maps(encoder, data.studio)
     yield "lite0, flat mean of the map", unit(photos.mean(2)), unit(studio.mean(2))
@@ -108,8 +108,8 @@ def raw_rows(data: Grocery, encoder: Builtin) -> Rows:
         "lite0, flat mean, means of both sides taken off (fitted on these photos, no labels)",
         *(unit(unit(m.mean(2)) - unit(m.mean(2)).mean(0)) for m in (photos, studio)),
     )
-    yield "**lite0 raw (centre-weighted, white pad)**", *seen(encoder)
-    for name, pad in (("white", (255, 255, 255)), ("black", (0, 0, 0)), ("grey", (127, 127, 127))):
+    yield "**lite0 raw (center-weighted, white pad)**", *seen(encoder)
+    for name, pad in (("white", (255, 255, 255)), ("black", (0, 0, 0)), ("gray", (127, 127, 127))):
         model = with_preprocessing(encoder, replace(encoder.preprocessing, pad=pad))
         yield f"lite0 raw, photos cut to 3:4, {name} pad", *seen(model, portrait)
     for how in ("edge", "reflect", "mean", "squash"):
@@ -125,31 +125,31 @@ def fitted_rows(data: Grocery, encoder: Builtin) -> Rows:
     one = np.eye(1280, dtype=np.float32)
     whitening = adapter.weights["query_matrix"]
     whole, studio = encoder.extract_features(data.photos).pooled, encoder.extract_features(data.studio).pooled
-    for name, query, catalogue in (
+    for name, query, catalog in (
         ("means of studio and rephotographs only", one, one),
         ("means and whitening", whitening, whitening),
-        ("means, whitening, regression = **adapter**", whitening, adapter.weights["catalogue_matrix"]),
+        ("means, whitening, regression = **adapter**", whitening, adapter.weights["document_matrix"]),
     ):
-        part = Adapter(encoder.raw_id, adapter.weights | {"query_matrix": query, "catalogue_matrix": catalogue})
-        yield f"{encoder.name} + {name}", part.project(whole, "query"), part.project(studio, "catalogue")
-    catalogue_rows = adapter.project(studio, "catalogue")
+        part = Adapter(encoder.raw_id, adapter.weights | {"query_matrix": query, "document_matrix": catalog})
+        yield f"{encoder.name} + {name}", part.project(whole, "query"), part.project(studio, "document")
+    catalog_rows = adapter.project(studio, "document")
     crops = adapter.project(encoder.extract_features([middle(image) for image in data.photos]).pooled, "query")
     turned = adapter.project(
         encoder.extract_features([ImageOps.mirror(image) for image in data.photos]).pooled, "query"
     )
     whole_rows = adapter.project(whole, "query")
-    yield f"{encoder.name} + adapter, centre 80 % only", crops, catalogue_rows
-    yield f"{encoder.name} + adapter, whole and centre 80 % (2 looks)", unit(whole_rows + crops), catalogue_rows
-    yield f"{encoder.name} + adapter, whole and mirrored (2 looks)", unit(whole_rows + turned), catalogue_rows
+    yield f"{encoder.name} + adapter, center 80 % only", crops, catalog_rows
+    yield f"{encoder.name} + adapter, whole and center 80 % (2 looks)", unit(whole_rows + crops), catalog_rows
+    yield f"{encoder.name} + adapter, whole and mirrored (2 looks)", unit(whole_rows + turned), catalog_rows
 
 
 def rows_of(shop: Path, data: Grocery) -> Rows:
-    """The models of a catalogue, whichever answers, built to the end or not."""
+    """The models of a catalog, whichever answers, built to the end or not."""
     with snapfind.open(shop, create=False) as opened:
         for name, told in opened.folder.manifest.models.items():
             encoder = registered(opened.folder, name, opened.settings)
-            kind = "learnt" if "learnt" in encoder.name else "fitted" if told.adapted else "raw"
-            seen = encoder.images(data.photos, "query"), encoder.images(data.studio, "catalogue")
+            kind = "learned" if "learned" in encoder.name else "fitted" if told.adapted else "raw"
+            seen = encoder.images(data.photos, "query"), encoder.images(data.studio, "document")
             yield f"{kind}, {told.precision} ({name})", *seen
 
 
@@ -175,7 +175,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=["val", "train"], default="val")
-    parser.add_argument("--shop", type=Path, help="a catalogue: its models as they stand, and nothing else")
+    parser.add_argument("--shop", type=Path, help="a catalog: its models as they stand, and nothing else")
     parser.add_argument("--others", action="store_true", help="only the rows of other encoders than lite0")
     given = parser.parse_args()
     data = Grocery(given.split)
@@ -193,7 +193,7 @@ def main() -> None:
     except NotFound as missing:
         print(f"| lite2 | {missing} | | |")
         return
-    report(data, iter([("lite2 raw", other.images(data.photos, "query"), other.images(data.studio, "catalogue"))]))
+    report(data, iter([("lite2 raw", other.images(data.photos, "query"), other.images(data.studio, "document"))]))
     report(data, fitted_rows(data, other))
 
 

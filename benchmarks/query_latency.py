@@ -2,8 +2,8 @@
 
     SNAPFIND_DATA=… python benchmarks/query_latency.py [--queries 150] [--points 100000]
 
-The large catalogue is the small one with synthetic vectors added: real vectors of the catalogue, each with noise of the
-spectrum of their differences, so that neighbourhoods are as dense as real ones. One query at a time, one process; the
+The large catalog is the small one with synthetic vectors added: real vectors of the catalog, each with noise of the
+spectrum of their differences, so that neighborhoods are as dense as real ones. One query at a time, one process; the
 photos are the same in every row and the rows take turns query by query.
 """
 

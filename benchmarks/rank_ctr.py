@@ -5,7 +5,7 @@
     SNAPFIND_DATA=... python benchmarks/rank_ctr.py --amazon --seeds 3 --methods single shared cdanet
     python benchmarks/rank_ctr.py --serve
 
-`--share` is the part of the target's 40,000 rows that is learnt from; epochs are chosen on 20,000 rows of their own,
+`--share` is the part of the target's 40,000 rows that is learned from; epochs are chosen on 20,000 rows of their own,
 the figures are of another 20,000. `--amazon`: `sport` helps `cloth`, published split, two sampled negatives for a
 positive in learning, 20 in judging. `--serve`: milliseconds for 200 candidates. Prints Markdown.
 """
@@ -115,7 +115,7 @@ def table(given: argparse.Namespace) -> None:
             found[method].append(figures(parts, method, fields, seed))
             print(f"<!-- seed {seed} {method} {asdict(found[method][-1])} -->", flush=True)
     print(
-        f"\nLearnt from {len(parts[1]):,} rows of the target, {len(parts[0]):,} of the source; {given.seeds} seeds.\n"
+        f"\nLearned from {len(parts[1]):,} rows of the target, {len(parts[0]):,} of the source; {given.seeds} seeds.\n"
     )
     print("| method | AUC | GAUC | log loss | calibration error | AUC against single |\n|" + "---|" * 6)
     for method, rows in found.items():

@@ -3,7 +3,7 @@
     python benchmarks/rank_rerank.py --seeds 3
 
 Learns from the clicks on 3,000 lists of 24 candidates, chooses by 600, judges on 500 by the hidden relevance. Who looks
-where is learnt from 3,000 lists shown in random order. Prints Markdown: mean and standard deviation over the seeds.
+where is learned from 3,000 lists shown in random order. Prints Markdown: mean and standard deviation over the seeds.
 """
 
 import argparse
@@ -72,14 +72,14 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, list[tuple[float, ...]]] = {}
     for seed in range(given.seeds):
-        learnt, chosen, judged = (
+        learned, chosen, judged = (
             simulate_lists(count, 10_000 * part + seed) for part, count in enumerate((LEARN, CHOOSE, JUDGE))
         )
         looked = examination(simulate_lists(LEARN, 90_000 + seed, shuffled=True))
         seen = click(judged, Shoppers(patience=1.0), 80_000 + seed)  # what is clicked when all is looked at
         for name, weights in (("weighted by position", looked), ("unweighted", None)):
             recipe = Recipe(plan=replace(Recipe().plan, seed=seed))
-            module = fit_lists(learnt, chosen, weights, recipe)
+            module = fit_lists(learned, chosen, weights, recipe)
             worth = np.stack([order_of(module, own, epsilon=0.0)[1] for own in judged.features])
             error = calibration_error(worth.ravel().tolist(), seen.clicked.ravel().tolist())
             # epsilon is chosen on the lists that chose the epoch, by what was clicked there when all is looked at

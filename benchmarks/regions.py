@@ -53,7 +53,7 @@ def over_picture(cells: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def activation(of: str) -> Way:
-    """Wei et al., arXiv 1604.04994: cells above the mean of the summed activation; no colour."""
+    """Wei et al., arXiv 1604.04994: cells above the mean of the summed activation; no color."""
 
     def way(image: Image.Image, seen: FeatureMap) -> list[Box]:
         total = over_picture(getattr(seen, of), image.size).sum(axis=0)
@@ -99,10 +99,10 @@ def clusters(image: Image.Image, seen: FeatureMap) -> list[Box]:
     rows = cells.reshape(len(cells), -1).T
     rows = rows - rows.mean(axis=0)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    centres = rows[np.random.default_rng(0).choice(len(rows), 5, replace=False)]
+    centers = rows[np.random.default_rng(0).choice(len(rows), 5, replace=False)]
     for _ in range(15):
-        own = (rows @ centres.T).argmax(axis=1)
-        centres = np.stack([rows[own == k].mean(axis=0) if (own == k).any() else centres[k] for k in range(5)])
+        own = (rows @ centers.T).argmax(axis=1)
+        centers = np.stack([rows[own == k].mean(axis=0) if (own == k).any() else centers[k] for k in range(5)])
     own = own.reshape(cells.shape[1:])
     border = np.concatenate([own[0], own[-1], own[1:-1, 0], own[1:-1, -1]])
     inside = [k for k in range(5) if (border == k).mean() <= 1 / 8]
@@ -121,7 +121,7 @@ WAYS: dict[str, Way] = {
     "spectral cut of the cells": cut,
     "clusters of the cells": clusters,
     "energy of the cells, parted": parted,
-    "**energy, parted, drawn tight by colour**": shipped,
+    "**energy, parted, drawn tight by color**": shipped,
 }
 
 
@@ -151,7 +151,7 @@ def worth(encoders: dict[str, Builtin], shown: list, seen: list[FeatureMap], pic
     """The table of searches in scenes."""
     print("\n| space | searched | each object: fine@1 | first answer is in the scene |\n|---|---|---|---|")
     for space, encoder in encoders.items():
-        gallery = encoder.images(pictures, "catalogue")
+        gallery = encoder.images(pictures, "document")
 
         def first(crops: list[Image.Image], gallery: np.ndarray = gallery, encoder: Builtin = encoder) -> np.ndarray:
             return (encoder.images(crops, "query") @ gallery.T).argmax(axis=1)
@@ -199,7 +199,7 @@ def real(split: str, encoders: dict[str, Builtin], raw: Builtin, pictures: list[
     print(f"\n{len(lines)} photos: {filled} fill their frame, a box is searched in {searched}\n")
     print("| space | whole picture | **subject** (whole where it fills the frame) |\n|---|---|---|")
     for space, encoder in encoders.items():
-        gallery = encoder.images(pictures, "catalogue")
+        gallery = encoder.images(pictures, "document")
         answers = [(encoder.images(photos, "query") @ gallery.T).argmax(axis=1) for photos in (whole, cropped)]
         print(f"| {space} | {' | '.join(str(Figure.of((a == fine).astype(float).tolist())) for a in answers)} |")
 

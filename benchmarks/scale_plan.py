@@ -36,7 +36,7 @@ def given(value: float, said: str) -> Any:
 class Assumed:
     """What the arithmetic stands on; none of it is known for your shop."""
 
-    numbers: float = given(256, "a vector: the space of a shop that learnt; 1,280 before")
+    numbers: float = given(256, "a vector: the space of a shop that learned; 1,280 before")
     shard: float = given(1e7, "pictures a shard; ten times the largest measured")
     replicas: float = given(2, "copies of every shard")
     asked: float = given(0.05, "part of the shards asked where the photo's category chooses them; not built yet")
@@ -53,7 +53,7 @@ class Assumed:
 
 
 class Plan:
-    """The needs of a catalogue of some size, each by one line of arithmetic."""
+    """The needs of a catalog of some size, each by one line of arithmetic."""
 
     def __init__(self, rows: dict[tuple[int, int], dict[str, Any]], assumed: Assumed) -> None:
         *_, smaller, largest = (row for (_, dim), row in sorted(rows.items()) if dim == assumed.numbers)

@@ -3,7 +3,7 @@
     SNAPFIND_DATA=... python benchmarks/search.py categories calibration known          # some of the tables
     SNAPFIND_DATA=... python benchmarks/search.py calibration --plot docs/explanation/reliability.svg
 
-Photos: `grocery`, val (296); what is chosen or fitted was on `train` or on the catalogue's own pictures, and each row
+Photos: `grocery`, val (296); what is chosen or fitted was on `train` or on the catalog's own pictures, and each row
 says which. Gallery: 81 studio pictures. Intervals: 95 %, bootstrap over photos.
 """
 
@@ -61,7 +61,7 @@ class Bench:
         if beside and not beside.exists():
             adapter.save(beside)
         self.fitted = self.raw.adapted(adapter)
-        self.learnt: dict[str, SearchContext] = {}
+        self.learned: dict[str, SearchContext] = {}
 
     def _see(self) -> dict[str, np.ndarray]:
         shown = {split: photos(self.raw, split) for split in ("val", "train")}
@@ -79,16 +79,16 @@ class Bench:
         return {"raw": self.raw, "fitted": self.fitted}
 
     def search_context(self, name: str, encoder: Builtin, kept: Sequence[int] = range(81)) -> SearchContext:
-        """With what `snapfind model calibrate` learns from the catalogue's own pictures."""
+        """With what `snapfind model calibrate` learns from the catalog's own pictures."""
         key = f"{name} {hash(tuple(kept))}"
-        if key not in self.learnt:
+        if key not in self.learned:
             own = (np.asarray(kept)[:, None] * VIEWS + np.arange(VIEWS)).ravel()
             again = Features(self.again.pooled[own], self.again.posterior[own])
             products, categories = [NAMES[at] for at in kept], [f"c{COARSE[at]}" for at in kept]
             base = search_context(encoder, self.studio, kept)
-            learnt = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
-            self.learnt[key] = replace(base, calibration=learnt.calibration, prototypes=learnt.prototypes)
-        return self.learnt[key]
+            learned = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
+            self.learned[key] = replace(base, calibration=learned.calibration, prototypes=learned.prototypes)
+        return self.learned[key]
 
 
 def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
@@ -183,10 +183,10 @@ def known(bench: Bench) -> None:
     draws = [np.sort(rng.permutation(81)[:54]).tolist() for _ in range(5)]
     print("| encoder | AUROC by cosine | AUROC by score of the first hit | by any of ten | error, ten hits |")
     print("|---|---|---|---|---|")
-    for name in ("raw", "fitted to the catalogue, no label", "head on `train`, known classes", "head on `train`, all"):
+    for name in ("raw", "fitted to the catalog, no label", "head on `train`, known classes", "head on `train`, all"):
         rows = []
         for kept in draws:
-            encoder = {"raw": lambda: bench.raw, "fitted to the catalogue, no label": lambda: bench.fitted}.get(name)
+            encoder = {"raw": lambda: bench.raw, "fitted to the catalog, no label": lambda: bench.fitted}.get(name)
             classes = kept if "known" in name else list(range(81))
             used = encoder() if encoder else bench.raw.adapted(head(bench.train, bench.studio, classes, bench.raw))
             on = bench.search_context(name, used, kept) if encoder else taught(bench, used, kept)
@@ -214,7 +214,7 @@ def feedback(bench: Bench) -> None:
         for name, encoder in bench.spaces().items():
             on = search_context(encoder, bench.studio)
             rows = encoder.project(shown.look, "query")
-            gallery = {NAMES[at]: row for at, row in enumerate(encoder.project(bench.studio, "catalogue"))}
+            gallery = {NAMES[at]: row for at, row in enumerate(encoder.project(bench.studio, "document"))}
             for marks in ("right and wrong", "wrong alone"):
                 first = [rounds(row, NAMES[fine], on, gallery, marks) for row, fine in zip(rows, shown.fine)]
                 cells = " | ".join(str(Figure.of([float(one[k]) for one in first])) for k in range(3))
@@ -275,9 +275,9 @@ def words(bench: Bench) -> None:
     shown = third(bench.train), bench.val
     text = TextEncoder()
     titles = [name.replace("-", " ") for name in NAMES]
-    dense = text.texts(titles, "catalogue")
+    dense = text.texts(titles, "document")
     encoder = bench.fitted
-    gallery = encoder.project(bench.studio, "catalogue")
+    gallery = encoder.project(bench.studio, "document")
     asked = {k: text.texts([kind(k)], "query")[0] for k in set(COARSE.tolist())}
     print("| say of the photo (words have 1) | train, every third: fine@1 | val: fine@1 |\n|---|---|---|")
     for say in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 1e6):
@@ -311,7 +311,7 @@ def ranked(scores: np.ndarray) -> list[str]:
 
 
 def swapped(title: str, rng: np.random.Generator) -> str:
-    """Two neighbouring letters the wrong way round."""
+    """Two neighboring letters the wrong way round."""
     at = int(rng.integers(1, max(2, len(title) - 1)))
     return title[: at - 1] + title[at] + title[at - 1] + title[at + 1 :]
 

@@ -2,7 +2,7 @@
 
     SNAPFIND_DATA=… python benchmarks/server_load.py [--seconds 6] [--soak 0] > benchmarks/results/server.md
 
-The catalogue is the 81 studio pictures of `grocery`, the photos are shoppers' of its `val` split as they are in the
+The catalog is the 81 studio pictures of `grocery`, the photos are shoppers' of its `val` split as they are in the
 files. The server is a process of its own and its clients are threads of this one, on the same cores: what the clients
 take is missing from the server. A client sends its next photo when it has the answer to the last; in the overload
 photos come at random moments, twice as many as the full server answered, whether it keeps up or not.
@@ -139,14 +139,14 @@ def pour(url: str, photos: list[bytes], rate: float, seconds: float) -> Load:
 def overhead(shop: Path, other: Path, photos: list[bytes]) -> tuple[float, float, float, dict[str, float]]:
     """Median ms of a library query, of the same at a server, of their difference, and of the server's steps.
 
-    Photo by photo in turns, the library in this process and the server in its own, on a catalogue of the same content.
+    Photo by photo in turns, the library in this process and the server in its own, on a catalog of the same content.
     """
     library, there, steps = [], [], []
-    with snapfind.open(other, create=False) as catalogue, served(shop) as (url, _):
+    with snapfind.open(other, create=False) as catalog, served(shop) as (url, _):
         http = Client(url)
         for step, photo in enumerate([*photos[:10], *photos]):
             begin = time.perf_counter()
-            catalogue.search(photo)
+            catalog.search(photo)
             middle = time.perf_counter()
             _, found = http.search(photo)
             if step >= 10:

@@ -64,7 +64,7 @@ def search_context(
     """The products `kept`, in the space of that encoder."""
     index, space = Exact(), encoder.space.id
     index.add_space(space, encoder.space.dim)
-    rows = encoder.project(of_studio, "catalogue")
+    rows = encoder.project(of_studio, "document")
     for at in kept:
         product = Product(NAMES[at], title=NAMES[at].replace("-", " "), category=f"c{COARSE[at]}")
         payload = to_payload(product, Picture("a.jpg"), primary=True)
@@ -73,7 +73,7 @@ def search_context(
 
 
 def head(train: Photos, of_studio: Features, classes: Sequence[int], encoder: Builtin) -> Adapter:
-    """A linear head in closed form from labelled photos, in the adapter's own format.
+    """A linear head in closed form from labeled photos, in the adapter's own format.
 
     As encoders/adapter.py does it, with shoppers' photos in place of rephotographs: photos are whitened within their
     class, studio pictures are moved by ridge regression to the mean of their class's photos. Shrinkage .3 and ridge .01
@@ -81,17 +81,17 @@ def head(train: Photos, of_studio: Features, classes: Sequence[int], encoder: Bu
     """
     rows, own = unit(train.look.pooled), np.isin(train.fine, classes)
     shown, fine = rows[own], train.fine[own]
-    centres = {k: shown[fine == k].mean(axis=0) for k in classes if (fine == k).any()}
-    means = {"query": shown.mean(axis=0), "catalogue": unit(of_studio.pooled)[list(centres)].mean(axis=0)}
-    apart = shown - np.stack([centres[k] for k in fine])
+    centers = {k: shown[fine == k].mean(axis=0) for k in classes if (fine == k).any()}
+    means = {"query": shown.mean(axis=0), "document": unit(of_studio.pooled)[list(centers)].mean(axis=0)}
+    apart = shown - np.stack([centers[k] for k in fine])
     covariance = apart.T.astype(np.float64) @ apart / len(apart)
     levels, axes = np.linalg.eigh(covariance / (np.trace(covariance) / len(covariance)) + 0.3 * np.eye(len(covariance)))
     whitening = (axes / np.sqrt(levels)) @ axes.T
-    pictures = unit(of_studio.pooled)[list(centres)] - means["catalogue"]
-    seen = np.stack(list(centres.values())) - means["query"]
+    pictures = unit(of_studio.pooled)[list(centers)] - means["document"]
+    seen = np.stack(list(centers.values())) - means["query"]
     gram = pictures @ pictures.T
     gram += 0.01 * np.trace(gram) / len(gram) * np.eye(len(gram))
     moved = pictures.T @ np.linalg.solve(gram, seen)
     weights = {f"{role}_mean": mean for role, mean in means.items()}
-    weights |= {"query_matrix": whitening, "catalogue_matrix": moved @ whitening}
+    weights |= {"query_matrix": whitening, "document_matrix": moved @ whitening}
     return Adapter(encoder.raw_id, {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()})

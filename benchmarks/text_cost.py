@@ -2,7 +2,7 @@
 
     SNAPFIND_DATA=… python benchmarks/text_cost.py [--pictures 200] [--rounds 3]
 
-Each row is a fresh catalogue over the same grocery photos; each product has a text of its own. CPU seconds are those of
+Each row is a fresh catalog over the same grocery photos; each product has a text of its own. CPU seconds are those of
 this process; they depend less on what else the machine does than photos per second do. Rounds go through all rows in
 turn, and the median counts.
 """

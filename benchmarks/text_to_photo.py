@@ -81,7 +81,7 @@ def main() -> None:
     given = parser.parse_args()
     products, posterior = seen(given.split, given.encoder)
     text = TextEncoder()
-    names = text.texts(class_names(), role="catalogue")
+    names = text.texts(class_names(), role="document")
     print(f"| bridge | products | {' | '.join(LANGUAGES)} |\n|---|---|---|---|---|")
     for top in (1, 3, 10, 50):
         conse = Conse(text, top)
@@ -90,7 +90,7 @@ def main() -> None:
             asked = [[told[i] for told in wanted.values()] for i in range(3)]
             plain = [text.texts(words, "query") @ unit(weights @ names).T for words in asked]
             ours = [conse.texts(words, "query") @ conse.bridge(posterior).T for words in asked]
-            for how, rows in (("as they are", plain), ("centred", ours)):
+            for how, rows in (("as they are", plain), ("centered", ours)):
                 cells = [precisions(row, products, list(wanted)) for row in rows]
                 print(f"| top {top}, {how} | {title} | {' | '.join(cells)} |")
 

@@ -47,7 +47,7 @@ def text_of(description: Path) -> str:
 
 
 def by_words(texts: list[str]) -> Way:
-    """BM25 with the tokeniser of Qdrant Edge; the inverse document frequency is its server's formula."""
+    """BM25 with the tokenizer of Qdrant Edge; the inverse document frequency is its server's formula."""
     bm25 = Bm25(Bm25Config())
     documents = [dict(zip(sparse.indices, sparse.values)) for sparse in map(bm25.embed_document, texts)]
     holders = {token: sum(token in document for document in documents) for document in documents for token in document}
@@ -96,7 +96,7 @@ def fused(*ways: Way) -> Way:
 def ways(names: list[str], texts: list[str], pictures: list[Image.Image], minilm: Path | None) -> dict[str, Way]:
     """Every row of the table."""
     text = TextEncoder()
-    dense = text.texts(texts, role="catalogue")
+    dense = text.texts(texts, role="document")
     conse = Conse(text)
     seen = conse.bridge(Builtin.load().extract_features(pictures).posterior)
 

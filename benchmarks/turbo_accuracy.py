@@ -3,7 +3,7 @@
     SNAPFIND_DATA=… python benchmarks/turbo_accuracy.py --work FOLDER            # where turbo_vit.py left its weights
     SNAPFIND_DATA=… python benchmarks/turbo_accuracy.py --work FOLDER --speed    # photos a second too: a quiet machine
 
-Nothing is trained here. Each of the three models is judged on the third of the labelled photos that it never saw, all
+Nothing is trained here. Each of the three models is judged on the third of the labeled photos that it never saw, all
 91 classes against each other. Its alpha is the one of ALPHAS under which its merged posterior is nearest to the
 unmerged one (Kullback-Leibler, summed over CHOSEN_ON) on the tenth that was left out of its own training photos.
 Intervals are of paired differences, 95 % of 2,000 bootstraps over all photos. What was judged is kept in FOLDER.

@@ -5,7 +5,7 @@
 112 px photos go through the frozen front of Lite0 (stride 8, 40 channels), whose 14 x 14 cells are the 196 patches of
 a timm ViT (a hybrid, Dosovitskiy et al., arXiv 2010.11929): width 128, 6 blocks, 2 heads, a class token. It learns 81
 groceries and 10 kinds of clothing at once, from labels and from Lite0's pooled features of the same view. Most epochs
-see 7 x 7 cells, the last ones all. Three are trained, each without a third of the labelled photos (train and val of
+see 7 x 7 cells, the last ones all. Three are trained, each without a third of the labeled photos (train and val of
 both sets), which it is judged on; a tenth of what it may see is left out too, to choose alpha on. A run that was
 stopped goes on from its last epoch.
 """
@@ -76,7 +76,7 @@ def photos(split: str) -> tuple[list[Shown], NDArray[np.int64]]:
 
 
 def view(photo: Image.Image, number: int, rng: np.random.Generator) -> Image.Image:
-    """224 px square; number 0 is the middle of the photo, the others are crops with other light and colour."""
+    """224 px square; number 0 is the middle of the photo, the others are crops with other light and color."""
     wide, high = photo.size
     if number == 0:
         side = min(wide, high)
@@ -166,8 +166,8 @@ def train(work: Path, fold: int) -> None:
     """Writes `vit-FOLD.safetensors`; each epoch leaves a checkpoint."""
     cells, features, classes = prepare(work)
     seen, told, labels = torch.from_numpy(cells), torch.from_numpy(features), torch.from_numpy(classes)
-    learnt, chosen, _ = parts(folds(features[:, 0], classes), fold)
-    middle = told[learnt].float().mean((0, 1))
+    learned, chosen, _ = parts(folds(features[:, 0], classes), fold)
+    middle = told[learned].float().mean((0, 1))
     torch.manual_seed(fold)
     learner = Learner()
     optimizer = torch.optim.AdamW(learner.parameters(), RATE, weight_decay=DECAY)
@@ -181,7 +181,7 @@ def train(work: Path, fold: int) -> None:
     for epoch in range(first, LOW + FULL):
         began, total = time.process_time(), 0.0
         draws = np.random.default_rng(epoch)
-        order = draws.permutation(learnt)
+        order = draws.permutation(learned)
         learner.train()
         batches = np.array_split(order, len(order) // BATCH)
         for number, rows in enumerate(batches):

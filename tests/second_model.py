@@ -1,4 +1,4 @@
-"""A second model beside the first, without the seconds that a catalogue's own fit takes."""
+"""A second model beside the first, without the seconds that a catalog's own fit takes."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from tests.pictures import picture
 __all__ = ["artifact", "second_model"]
 
 
-def artifact(catalogue: Catalog, place: Path) -> Path:
-    """What a fit on three drawn pictures leaves; in a fit of its own the catalogue draws three times as many views."""
-    fit([picture(number) for number in range(3)], catalogue.model.photo, views=8).save(place)
+def artifact(catalog: Catalog, place: Path) -> Path:
+    """What a fit on three drawn pictures leaves; in a fit of its own the catalog draws three times as many views."""
+    fit([picture(number) for number in range(3)], catalog.model.photo, views=8).save(place)
     return place
 
 
-def second_model(catalogue: Catalog, place: Path) -> str:
+def second_model(catalog: Catalog, place: Path) -> str:
     """The name of a model that was built beside the one that answers, from such an artifact."""
-    return catalogue.adopt(artifact(catalogue, place))
+    return catalog.adopt(artifact(catalog, place))

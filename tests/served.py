@@ -18,7 +18,7 @@ __all__ = ["Served", "served"]
 
 
 class Served:
-    """A server over a catalogue's folder, ready when this is made; `options` go to the command line."""
+    """A server over a catalog's folder, ready when this is made; `options` go to the command line."""
 
     def __init__(self, shop: Path, *options: str, **environment: str) -> None:
         self._said = tempfile.TemporaryFile("w+b")  # noqa: SIM115 (`end` closes it; a pipe could fill and stop the server)

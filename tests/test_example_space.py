@@ -16,9 +16,9 @@ from snapfind.encoders.text.e5 import TextEncoder
 SPACE = Path(__file__).parent.parent / "examples" / "groceries-and-clothes"
 
 
-def test_a_catalogue_without_titles_answers_words_through_it(tmp_path):
-    for name, colour in (("a", (250, 220, 40)), ("b", (30, 60, 160))):
-        Image.new("RGB", (96, 96), colour).save(tmp_path / f"{name}.png")
+def test_a_catalog_without_titles_answers_words_through_it(tmp_path):
+    for name, color in (("a", (250, 220, 40)), ("b", (30, 60, 160))):
+        Image.new("RGB", (96, 96), color).save(tmp_path / f"{name}.png")
     (tmp_path / "products.csv").write_text("id,picture\na,a.png\nb,b.png\n")
     with snapfind.open(tmp_path / "shop.snap") as shop:
         shop.add(tmp_path / "products.csv")

@@ -1,4 +1,4 @@
-"""Snap it, find it: a shopper's photo finds the product in your catalogue.
+"""Snap it, find it: a shopper's photo finds the product in your catalog.
 
 >>> import snapfind
 >>> shop = snapfind.open("shop.snap")
@@ -43,7 +43,7 @@ __all__ = [
 
 
 def open(path: str | Path, *, create: bool = True, **settings: int | float | str) -> "Catalog":
-    """Open a catalogue folder, or make one; `settings` are those of docs/reference/settings.md.
+    """Open a catalog folder, or make one; `settings` are those of docs/reference/settings.md.
 
     Raises NotFound (with `create=False`), CatalogBusy when another process has it open, CatalogBroken.
     """
@@ -53,7 +53,7 @@ def open(path: str | Path, *, create: bool = True, **settings: int | float | str
 
 
 def replica(path: str | Path, **settings: int | float | str) -> "Replica":
-    """Answer from a catalogue that another process owns, and follow what it changes; its index is on Qdrant servers.
+    """Answer from a catalog that another process owns, and follow what it changes; its index is on Qdrant servers.
 
     `path` is its folder or a copy of it, and is not written. Raises NotFound, CatalogBroken, ReadOnly, NotReady.
     """

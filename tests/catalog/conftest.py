@@ -45,7 +45,7 @@ def shop(tmp_path) -> Shop:
 
 
 @pytest.fixture
-def catalogue(shop):
+def catalog(shop):
     with shop.open() as opened:
         opened.add(shop.table)
         yield opened
@@ -53,7 +53,7 @@ def catalogue(shop):
 
 @pytest.fixture
 def larger(shop):
-    """An open catalogue of drawn pictures, each a product: m0, m1, …"""
+    """An open catalog of drawn pictures, each a product: m0, m1, …"""
     for number in range(COUNT):
         save(number, shop.folder / "more" / f"m{number}.png")
     with shop.open() as opened:

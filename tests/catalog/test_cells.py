@@ -109,27 +109,27 @@ def test_the_kind_of_a_column_may_be_said(tmp_path):
     assert (first.product.attributes, source.schema) == ({"size": "38"}, {"size": "text"})
     (first, _), source = read(tmp_path, text, known={"size": "number"}, kinds={"size": "text"})
     assert (first.product.attributes, source.schema) == ({"size": "38"}, {"size": "text"})
-    with pytest.raises(BadInput, match="no column 'colour'"):
-        read(tmp_path, text, kinds={"colour": "text"})
+    with pytest.raises(BadInput, match="no column 'color'"):
+        read(tmp_path, text, kinds={"color": "text"})
 
 
 def test_the_kind_of_a_stored_column_changes_with_its_values(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        assert [one.id for one in catalogue.products(filter="stock > 1")] != []
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        assert [one.id for one in catalog.products(filter="stock > 1")] != []
         shop.rows[1][5] = "many"
-        assert catalogue.add(shop.write(), kinds={"stock": "text"}).failures == []
-        assert catalogue.schema["stock"] == "text"
-        assert catalogue.get("tea-1").attributes["stock"] == "many"
-        assert [one.id for one in catalogue.products(filter="stock = '7'")] == ["mug-1"]
-        assert dict(catalogue.facets("stock")) == {"many": 1, "0": 1, "7": 1}
+        assert catalog.add(shop.write(), kinds={"stock": "text"}).failures == []
+        assert catalog.schema["stock"] == "text"
+        assert catalog.get("tea-1").attributes["stock"] == "many"
+        assert [one.id for one in catalog.products(filter="stock = '7'")] == ["mug-1"]
+        assert dict(catalog.facets("stock")) == {"many": 1, "0": 1, "7": 1}
         shop.rows = [shop.rows[0], shop.rows[3]]
-        report = catalogue.add(shop.write(), kinds={"stock": "number"})
-        assert [one.id for one in catalogue.products(filter="stock > 1")] == ["mug-1"]
+        report = catalog.add(shop.write(), kinds={"stock": "number"})
+        assert [one.id for one in catalog.products(filter="stock > 1")] == ["mug-1"]
         assert "'many' is not a number" in " ".join(report.notes)
-        assert "stock" not in catalogue.get("tea-1").attributes
-    with shop.open() as catalogue:
-        assert catalogue.schema["stock"] == "number"
+        assert "stock" not in catalog.get("tea-1").attributes
+    with shop.open() as catalog:
+        assert catalog.schema["stock"] == "number"
 
 
 @pytest.mark.parametrize(

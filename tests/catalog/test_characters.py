@@ -41,10 +41,10 @@ ASKS = {
 
 
 @pytest.mark.parametrize("ask", list(ASKS))
-def test_the_library_refuses_half_a_character(catalogue, ask):
+def test_the_library_refuses_half_a_character(catalog, ask):
     with pytest.raises(BadInput, match=r"lone surrogate|half a character|no field"):
-        ASKS[ask](catalogue)
-    assert catalogue.search("mug")[0].product.id == "mug-1" and "\ud83d" not in "".join(catalogue.schema)
+        ASKS[ask](catalog)
+    assert catalog.search("mug")[0].product.id == "mug-1" and "\ud83d" not in "".join(catalog.schema)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -73,11 +73,11 @@ def test_a_query_refuses_half_a_character_as_a_bad_query():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are text")
-def test_a_file_whose_name_is_not_utf_8_is_still_a_photo(catalogue, tmp_path):
+def test_a_file_whose_name_is_not_utf_8_is_still_a_photo(catalog, tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcsli.png")
     picture(0).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(name)
-    assert catalogue.search(name)[0].product.id == "tea-1"
+    assert catalog.search(name)[0].product.id == "tea-1"
 
 
 def test_an_empty_catalog_is_true(tmp_path):

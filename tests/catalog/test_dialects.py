@@ -50,7 +50,7 @@ def products(found):
         "id|title|price|picture\na|Mug|1.5|a.jpg\nb|Cup|2|b.jpg\n",
         "id,title,price,picture,note\na,Mug,1.5,a.jpg\nb,Cup,2,b.jpg\n",
         "ID , Title,PRICE,Picture\na,Mug,1.5,a.jpg\nb,Cup,2,b.jpg\n",
-        '"id","title","price","picture","colour, of\nthe glaze"\na,Mug,1.5,a.jpg,red\nb,Cup,2,b.jpg,blue\n',
+        '"id","title","price","picture","color, of\nthe glaze"\na,Mug,1.5,a.jpg,red\nb,Cup,2,b.jpg,blue\n',
     ],
 )
 def test_every_dialect_gives_the_same_products(tmp_path, text):
@@ -104,8 +104,8 @@ def test_a_long_cell_is_added(tmp_path):
 
 
 def test_columns_of_one_name_are_kept_apart_but_no_second_id(tmp_path):
-    (one,) = read(tmp_path, "id,Colour,Colour,picture\n1,red,blue,a.jpg\n")
-    assert one.product.attributes == {"Colour": "red", "Colour (2)": "blue"}
+    (one,) = read(tmp_path, "id,Color,Color,picture\n1,red,blue,a.jpg\n")
+    assert one.product.attributes == {"Color": "red", "Color (2)": "blue"}
     with pytest.raises(BadInput, match="same name 'id'"):
         read(tmp_path, "id,id,picture\n1,2,a.jpg\n")
 

@@ -1,4 +1,4 @@
-"""A catalogue is fitted to photos of shoppers, labelled or not: files, kept photos, and what cannot be used."""
+"""A catalog is fitted to photos of shoppers, labeled or not: files, kept photos, and what cannot be used."""
 
 import json
 
@@ -16,8 +16,8 @@ def photographed(number):
     return Image.blend(dim, Image.new("RGB", dim.size, (120, 100, 0)), 0.25)
 
 
-def told(catalogue, name):
-    return json.loads((catalogue.folder.space(name) / "manifest.json").read_text())
+def told(catalog, name):
+    return json.loads((catalog.folder.space(name) / "manifest.json").read_text())
 
 
 def test_photos_without_a_label_make_another_model_and_what_cannot_be_read_is_said(larger, tmp_path):
@@ -26,7 +26,7 @@ def test_photos_without_a_label_make_another_model_and_what_cannot_be_read_is_sa
     sentences = []
     photos = [photographed(number) for number in range(COUNT)]
     fitted = larger.fit([*photos, broken], refused=sentences.append)
-    assert larger.info()["model"] == fitted and told(larger, fitted)["unlabelled_photos"] == COUNT
+    assert larger.info()["model"] == fitted and told(larger, fitted)["unlabeled_photos"] == COUNT
     assert len(sentences) == 1 and "broken.jpg" in sentences[0]
     found = [larger.search(photographed(number))[0].product.id for number in range(COUNT)]
     assert found == [f"m{number}" for number in range(COUNT)]
@@ -37,7 +37,7 @@ def test_photos_with_a_label_are_told_from_those_without_and_of_products_that_ar
     confirmed = [(photographed(number), f"m{number}") for number in range(COUNT)]
     fitted = larger.fit([picture(0)], [*confirmed, (picture(1), "gone")], refused=sentences.append)
     facts = told(larger, fitted)
-    assert (facts["labelled_photos"], facts["unlabelled_photos"]) == (COUNT, 1)
+    assert (facts["labeled_photos"], facts["unlabeled_photos"]) == (COUNT, 1)
     assert len(sentences) == 1 and "'gone'" in sentences[0]
     assert larger.search(photographed(3))[0].product.id == "m3"
 
@@ -56,10 +56,10 @@ def test_kept_photos_of_searches_are_taken_and_their_absence_is_said(larger):
         larger.fit(kept=True)
     for number in range(4):
         larger.asked.keep(f"search{number}", photographed(number))
-    assert told(larger, larger.fit(kept=True))["unlabelled_photos"] == 4
+    assert told(larger, larger.fit(kept=True))["unlabeled_photos"] == 4
 
 
-def test_a_large_catalogue_is_fitted_to_what_photos_are_of_or_near_to(larger, monkeypatch):
+def test_a_large_catalog_is_fitted_to_what_photos_are_of_or_near_to(larger, monkeypatch):
     monkeypatch.setattr("snapfind.catalog.models.fit.MOST", 3)
     assert larger.search(picture(1), limit=1)[0].product.id == "m1"
     seen = []

@@ -44,7 +44,7 @@ def test_the_lock_of_a_killed_owner_is_taken_over(tmp_path):
     folder.close()
 
 
-def test_what_is_no_catalogue_is_refused(tmp_path):
+def test_what_is_no_catalog_is_refused(tmp_path):
     with pytest.raises(NotFound, match="snapfind add"):
         Folder(tmp_path / "none.snap", create=False)
     (tmp_path / "full").mkdir()
@@ -95,7 +95,7 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list((tmp_path / "spaces").iterdir()) == []
 
 
-def test_a_catalogue_without_its_index_is_broken_and_not_empty(tmp_path):
+def test_a_catalog_without_its_index_is_broken_and_not_empty(tmp_path):
     snapfind.open(tmp_path / "shop.snap").close()
     shutil.rmtree(tmp_path / "shop.snap" / "index")
     with pytest.raises(CatalogBroken, match="restore a snapshot"):

@@ -91,12 +91,12 @@ def test_linked_folders_that_lead_outside_are_listed(tmp_path):
     save(2, tmp_path / "outside" / "sub" / "b.png")
     (shop / "linked").symlink_to(tmp_path / "outside")
     (shop / "broken").symlink_to(tmp_path / "nowhere")
-    with snapfind.open(tmp_path / "shop.snap") as catalogue:
-        report = catalogue.add(shop)
+    with snapfind.open(tmp_path / "shop.snap") as catalog:
+        report = catalog.add(shop)
         assert report.added == 1
         assert [(one.id, one.code, one.path) for one in report.failures] == [("linked", "picture_outside", "linked")]
         shutil.rmtree(tmp_path / "outside")
-        assert catalogue.add(shop, sync=True).removed == 0
+        assert catalog.add(shop, sync=True).removed == 0
 
 
 def test_a_linked_root_is_followed(tmp_path):

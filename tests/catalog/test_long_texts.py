@@ -26,20 +26,20 @@ def long(unit: str, length: int) -> str:
     return (unit * length)[:length]
 
 
-def put(catalogue, text):
-    catalogue.put([(Product("long", title=text, description=text, attributes={"note": text}), {"a.png": content(8)})])
+def put(catalog, text):
+    catalog.put([(Product("long", title=text, description=text, attributes={"note": text}), {"a.png": content(8)})])
 
 
-def update(catalogue, text):
-    catalogue.update("mug-1", {"title": text, "description": text})
+def update(catalog, text):
+    catalog.update("mug-1", {"title": text, "description": text})
 
 
-def search(catalogue, text):
-    catalogue.search(text[:2048])
+def search(catalog, text):
+    catalog.search(text[:2048])
 
 
-def filtered(catalogue, text):
-    catalogue.search(picture(3), filter=f"title = '{text[:2000]}' and not {text[:2000]}")
+def filtered(catalog, text):
+    catalog.search(picture(3), filter=f"title = '{text[:2000]}' and not {text[:2000]}")
 
 
 def titles(_, text):
@@ -50,30 +50,30 @@ def words(_, text):
     spelled(text)
 
 
-def seconds(step, catalogue, text) -> float:
+def seconds(step, catalog, text) -> float:
     begin = time.process_time()
     with contextlib.suppress(SnapfindError):  # refused in a sentence: the time counts all the same
-        step(catalogue, text)
+        step(catalog, text)
     return time.process_time() - begin
 
 
 @pytest.mark.parametrize("step", [put, update, search, filtered, titles, words])
-def test_twice_the_text_takes_no_more_than_about_twice_the_time(catalogue, step):
-    seconds(step, catalogue, "warm up")
+def test_twice_the_text_takes_no_more_than_about_twice_the_time(catalog, step):
+    seconds(step, catalog, "warm up")
     for unit in UNITS:
-        once, twice = (seconds(step, catalogue, long(unit, length)) for length in (LENGTH, 2 * LENGTH))
+        once, twice = (seconds(step, catalog, long(unit, length)) for length in (LENGTH, 2 * LENGTH))
         assert twice < 3 * once + 1.0, f"{unit!r}: {once:.2f} s, then {twice:.2f} s"
 
 
 @pytest.mark.parametrize("gap", [" ", "   ", " ( ", "\t\n "])
-def test_many_not_in_a_filter_are_read_at_once(catalogue, gap):
+def test_many_not_in_a_filter_are_read_at_once(catalog, gap):
     begin = time.process_time()
     with pytest.raises(SnapfindError):
-        catalogue.search(picture(3), filter=("not" + gap) * 40 + "x")
+        catalog.search(picture(3), filter=("not" + gap) * 40 + "x")
     assert time.process_time() - begin < 2
 
 
-def test_html_is_not_searched_but_its_text_is_and_the_shop_reads_back_what_it_wrote(catalogue):
+def test_html_is_not_searched_but_its_text_is_and_the_shop_reads_back_what_it_wrote(catalog):
     html = "<div style='color:red'><p>fine&nbsp;caf&eacute; cup</p><p>&lt;b&gt;stone&lt;/b&gt;ware</p></div>"
     changes = {
         "title": "M&uuml;sli <b>bowl</b>",
@@ -81,14 +81,14 @@ def test_html_is_not_searched_but_its_text_is_and_the_shop_reads_back_what_it_wr
         "category": "Home &amp; Garden",
         "description": html,
     }
-    assert catalogue.update("mug-1", changes).description == html
-    product = catalogue.get("mug-1")
+    assert catalog.update("mug-1", changes).description == html
+    product = catalog.get("mug-1")
     assert (product.title, product.brand, product.category) == ("Müsli bowl", "H&M", "Home & Garden")
     for text in ("café", "Müsli", "stoneware", "caf&eacute;", "H&M"):
-        hit = catalogue.search(text)[0]
+        hit = catalog.search(text)[0]
         assert hit.product.id == "mug-1" and "words" in hit.parts, text
     for text in ("nbsp", "eacute", "style color", "div"):
-        assert all("words" not in hit.parts for hit in catalogue.search(text)), text
+        assert all("words" not in hit.parts for hit in catalog.search(text)), text
 
 
 def test_html_says_the_same_in_tables_values_and_changes(shop):
@@ -105,9 +105,9 @@ def test_html_says_the_same_in_tables_values_and_changes(shop):
         assert opened.add(shop.table).changed == 0
 
 
-def test_a_description_of_any_length_costs_about_as_much_as_a_short_one(catalogue):
+def test_a_description_of_any_length_costs_about_as_much_as_a_short_one(catalog):
     long_text = "soft cotton for cold evenings, washable at forty degrees. " * 80
-    update(catalogue, "warm up")
-    short = seconds(update, catalogue, long_text[:400])
-    assert seconds(update, catalogue, long_text) < 3 * short + 0.5
-    assert catalogue.search("soft cotton")[0].product.id == "mug-1"
+    update(catalog, "warm up")
+    short = seconds(update, catalog, long_text[:400])
+    assert seconds(update, catalog, long_text) < 3 * short + 0.5
+    assert catalog.search("soft cotton")[0].product.id == "mug-1"

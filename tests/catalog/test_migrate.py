@@ -1,4 +1,4 @@
-"""A catalogue's index moves to a Qdrant collection and back: same points, same answers, nothing lost on the way."""
+"""A catalog's index moves to a Qdrant collection and back: same points, same answers, nothing lost on the way."""
 
 import os
 import uuid
@@ -21,52 +21,52 @@ def address(tmp_path):
     return f"{servers}/test-{uuid.uuid4().hex}" if servers else f"qdrant+path://{tmp_path}/servers/shop"
 
 
-def answers(catalogue):
-    photos = [[hit.product.id for hit in catalogue.search(picture(number))] for number in range(4)]
-    return [*photos, [hit.product.id for hit in catalogue.search("red tea")], catalogue.facets("brand")]
+def answers(catalog):
+    photos = [[hit.product.id for hit in catalog.search(picture(number))] for number in range(4)]
+    return [*photos, [hit.product.id for hit in catalog.search("red tea")], catalog.facets("brand")]
 
 
 def test_there_and_back(shop, address):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        before = answers(catalogue)
-        moved = catalogue.migrate(address)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        before = answers(catalog)
+        moved = catalog.migrate(address)
         assert (moved.copied, moved.there) == (4, 0) and moved.asked == moved.same > 0
-        assert answers(catalogue) == before
+        assert answers(catalog) == before
         with pytest.raises(BadInput, match="already"):
-            catalogue.migrate(address)
-    with shop.open() as catalogue:
-        assert catalogue.folder.manifest.index == address and answers(catalogue) == before
-        catalogue.update("tea-1", {"price": 99})
-        catalogue.delete(["mug-1"])
-        back = catalogue.migrate(EMBEDDED)
-        assert back.copied == 1 and back.there == 2 and len(catalogue) == 2
-        assert catalogue.get("tea-1").price == 99
-    with shop.open() as catalogue:
-        assert catalogue.folder.manifest.index == "" and len(catalogue) == 2
+            catalog.migrate(address)
+    with shop.open() as catalog:
+        assert catalog.folder.manifest.index == address and answers(catalog) == before
+        catalog.update("tea-1", {"price": 99})
+        catalog.delete(["mug-1"])
+        back = catalog.migrate(EMBEDDED)
+        assert back.copied == 1 and back.there == 2 and len(catalog) == 2
+        assert catalog.get("tea-1").price == 99
+    with shop.open() as catalog:
+        assert catalog.folder.manifest.index == "" and len(catalog) == 2
 
 
 def test_a_move_that_was_stopped_goes_on(shop, address, monkeypatch):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
         monkeypatch.setattr("snapfind.catalog.storage.migrate._PAGE", 2)
 
         def stop(done, total):
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            catalogue.migrate(address, progress=stop)
-        assert catalogue.folder.manifest.index == "" and len(catalogue.search(picture(0))) == 3
-        assert catalogue.migrate(address).there == 2
+            catalog.migrate(address, progress=stop)
+        assert catalog.folder.manifest.index == "" and len(catalog.search(picture(0))) == 3
+        assert catalog.migrate(address).there == 2
 
 
 def test_two_that_disagree_are_not_switched(shop, address, monkeypatch):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
         monkeypatch.setattr("snapfind.catalog.storage.migrate.copy", lambda *_: (0, 0))  # a move that loses everything
         with pytest.raises(CatalogBroken, match="nothing was switched"):
-            catalogue.migrate(address)
-        assert catalogue.folder.manifest.index == "" and len(catalogue) == 3
+            catalog.migrate(address)
+        assert catalog.folder.manifest.index == "" and len(catalog) == 3
 
 
 @pytest.mark.parametrize("wrong", ["http://host/x", "qdrant://host", "qdrant:///x", "qdrant://host/a/b", "shop.snap"])
@@ -76,8 +76,8 @@ def test_an_address_that_is_none_is_refused(wrong):
 
 
 def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
         with pytest.raises(NotReady, match="do not answer"):
-            catalogue.migrate("qdrant://127.0.0.1:1/shop")
-        assert len(catalogue) == 3
+            catalog.migrate("qdrant://127.0.0.1:1/shop")
+        assert len(catalog) == 3

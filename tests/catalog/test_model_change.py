@@ -16,54 +16,54 @@ WANTED = [wanted for pair in MIXED for wanted in pair]
 
 @pytest.fixture
 def two(shop):
-    """A catalogue with its first model, and the artifact of another one."""
+    """A catalog with its first model, and the artifact of another one."""
     for number in range(6):
         save(number, shop.folder / "more" / f"m{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        catalogue.add(shop.folder / "more")
-        yield catalogue, artifact(catalogue, shop.folder / "artifact")
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        catalog.add(shop.folder / "more")
+        yield catalog, artifact(catalog, shop.folder / "artifact")
 
 
 def said(answer):
     return tuple((hit.product.id, round(hit.score, 6)) for hit in answer)
 
 
-def answers(catalogue, model):
-    return [said(catalogue.search(wanted, model=model, limit=8)) for wanted in WANTED]
+def answers(catalog, model):
+    return [said(catalog.search(wanted, model=model, limit=8)) for wanted in WANTED]
 
 
-def change(catalogue, given):
+def change(catalog, given):
     """The whole life of a model; then of the first one, from the other's side."""
-    other = catalogue.adopt(given)
-    catalogue.switch(other)
-    catalogue.rollback()
-    catalogue.switch(other)
-    catalogue.rollback()
-    catalogue.drop(other)
+    other = catalog.adopt(given)
+    catalog.switch(other)
+    catalog.rollback()
+    catalog.switch(other)
+    catalog.rollback()
+    catalog.drop(other)
 
 
 def test_no_reply_is_of_two_models(two):
-    catalogue, given = two
-    first = catalogue.info()["model"]
-    expected = {first: answers(catalogue, first)}
-    other = catalogue.adopt(given)
-    expected[other] = answers(catalogue, other)
+    catalog, given = two
+    first = catalog.info()["model"]
+    expected = {first: answers(catalog, first)}
+    other = catalog.adopt(given)
+    expected[other] = answers(catalog, other)
     assert all(mine != theirs for mine, theirs in zip(expected[first], expected[other]))
-    catalogue.drop(other)
+    catalog.drop(other)
     stop, replies = threading.Event(), []
 
     def ask(number):
         while not stop.is_set():
             number = (number + 1) % len(WANTED)
-            answer = catalogue.search(WANTED[number], limit=8)
+            answer = catalog.search(WANTED[number], limit=8)
             replies.append((number, answer.space, said(answer)))
 
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(ask, number) for number in range(4)]
         try:
             for _ in range(2):
-                change(catalogue, given)
+                change(catalog, given)
         finally:
             stop.set()
         for one in asking:

@@ -24,16 +24,16 @@ def test_fit_builds_beside_switches_and_rolls_back(shop, larger):
     assert larger.rollback() == fitted
 
 
-def test_a_fitted_catalogue_opened_again_is_fitted(shop):
+def test_a_fitted_catalog_opened_again_is_fitted(shop):
     for number in range(4):
         save(number, shop.folder / "more" / f"m{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(shop.folder / "more")
-        fitted = catalogue.fit()
-        scores = [hit.score for hit in catalogue.search(picture(3))]
-    with shop.open() as catalogue:
-        assert catalogue.info()["model"] == fitted
-        assert [hit.score for hit in catalogue.search(picture(3))] == pytest.approx(scores, abs=1e-5)
+    with shop.open() as catalog:
+        catalog.add(shop.folder / "more")
+        fitted = catalog.fit()
+        scores = [hit.score for hit in catalog.search(picture(3))]
+    with shop.open() as catalog:
+        assert catalog.info()["model"] == fitted
+        assert [hit.score for hit in catalog.search(picture(3))] == pytest.approx(scores, abs=1e-5)
 
 
 def test_an_interrupted_build_goes_on_where_it_stopped(larger, monkeypatch):
@@ -67,5 +67,5 @@ def test_switching_to_what_is_not_there_says_what_is(larger):
 
 
 def test_fitting_needs_pictures(shop):
-    with shop.open() as catalogue, pytest.raises(BadInput, match="add products first"):
-        catalogue.fit()
+    with shop.open() as catalog, pytest.raises(BadInput, match="add products first"):
+        catalog.fit()

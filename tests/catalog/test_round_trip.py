@@ -41,7 +41,7 @@ VALUES = {
 
 @pytest.fixture
 def exported(tmp_path):
-    """A function that exports one product to a format and adds it to a new catalogue."""
+    """A function that exports one product to a format and adds it to a new catalog."""
     pictures = {name: PICTURE + bytes([number]) for number, name in enumerate(NAMES)}
     for name, content in pictures.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -83,9 +83,9 @@ def test_texts_that_look_like_numbers_stay_texts(tmp_path, kind):
         assert again.get("a").attributes["size"] == "38"
 
 
-def test_rows_hold_what_add_reads_and_nothing_of_our_own(catalogue, tmp_path):
-    assert not any(name.startswith("_") for row in catalogue.export() for name in row)
-    write_table(catalogue.export(), tmp_path / "o.jsonl", FIXED | catalogue.schema, vectors=False)
+def test_rows_hold_what_add_reads_and_nothing_of_our_own(catalog, tmp_path):
+    assert not any(name.startswith("_") for row in catalog.export() for name in row)
+    write_table(catalog.export(), tmp_path / "o.jsonl", FIXED | catalog.schema, vectors=False)
     assert "_hash" not in (tmp_path / "o.jsonl").read_text()
 
 

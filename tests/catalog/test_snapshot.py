@@ -19,8 +19,8 @@ from tests.pictures import picture
 
 @pytest.fixture
 def taken(shop, tmp_path):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     snapshot(shop.path, tmp_path / "shop.tar")
     return tmp_path / "shop.tar"
 
@@ -61,9 +61,9 @@ def test_what_is_no_snapshot_or_in_the_way_is_refused(shop, taken, tmp_path):
         snapshot(shop.path, tmp_path / "other.tar")
 
 
-def test_the_doctor_finds_a_well_catalogue_well_and_names_what_is_missing(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+def test_the_doctor_finds_a_well_catalog_well_and_names_what_is_missing(shop):
+    with shop.open() as catalog:
+        catalog.add(shop.table)
         copy = next((shop.path / "pictures").rglob("*.jpg"))
     assert {check.state for check in examine(shop.path)} == {"ok"}
     copy.unlink()
@@ -87,15 +87,15 @@ def test_a_snapshot_that_is_cut_off_is_said_to_be_so(tmp_path, name):
 
 
 def test_a_packed_snapshot_is_small_and_restores(shop, tmp_path):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        assert catalogue.info()["bytes"] < 20 * 2**20  # files of the engine are long and hardly written
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        assert catalog.info()["bytes"] < 20 * 2**20  # files of the engine are long and hardly written
     assert snapshot(shop.path, tmp_path / "shop.tar.gz") < 5 * 2**20
     assert verify(tmp_path / "shop.tar.gz") == restore(tmp_path / "shop.tar.gz", tmp_path / "back.snap")
     assert Folder(tmp_path / "back.snap", create=False).size() < 20 * 2**20
 
 
-def test_a_snapshot_does_not_go_into_the_catalogue(shop):
+def test_a_snapshot_does_not_go_into_the_catalog(shop):
     shop.open().close()
     with pytest.raises(BadInput, match="outside"):
         snapshot(shop.path, shop.path / "backup.tar")
@@ -103,8 +103,8 @@ def test_a_snapshot_does_not_go_into_the_catalogue(shop):
 
 @pytest.mark.parametrize("name", ["shop.tar", "shop.tar.gz"])
 def test_zeros_are_not_written_and_come_back_as_holes(shop, tmp_path, name):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     odd = {
         "zeros": bytes(3_000_000),
         "ends with zeros": b"a" * 100 + bytes(2_000_000),
@@ -147,8 +147,8 @@ def test_a_snapshot_of_an_older_version_with_its_zeros_restores(taken, tmp_path)
 
 
 def test_progress_is_told_in_megabytes(shop, tmp_path):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     told = []
     snapshot(shop.path, tmp_path / "shop.tar", progress=lambda done, total: told.append((done, total)))
     assert told == sorted(told) and told[-1][0] in (told[-1][1], told[-1][1] - 1) and told[-1][1] > 0

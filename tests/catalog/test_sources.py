@@ -163,7 +163,7 @@ def test_names_that_a_camera_made_up_are_no_titles(tmp_path, name, title):
     assert entries(tmp_path)[0].product.title == title
 
 
-def test_a_catalogue_inside_the_folder_is_not_its_source(tmp_path):
+def test_a_catalog_inside_the_folder_is_not_its_source(tmp_path):
     save(1, tmp_path / "a.png")
     for name in ("manifest.json", "lock"):
         (tmp_path / "shop.snap").mkdir(exist_ok=True)
@@ -296,7 +296,7 @@ def test_a_table_made_on_windows_finds_its_pictures(tmp_path):
 def test_further_rows_of_a_product_need_not_say_again_what_it_is(tmp_path):
     path = table(
         tmp_path,
-        "Handle,Title,Vendor,Variant Price,Colour,Image Src\n"
+        "Handle,Title,Vendor,Variant Price,Color,Image Src\n"
         "mug,Red mug,Kiln,12.50,red,a.jpg\nmug,,,13,,\nmug,,,,,b.jpg\n"
         "cup,Cup,,,,c.jpg\ncup,Blue cup,,,blue,d.jpg\nhat,Hat,,1,,\n",
     )
@@ -304,8 +304,8 @@ def test_further_rows_of_a_product_need_not_say_again_what_it_is(tmp_path):
     *items, failure = open_source(path, {}, columns=named)
     assert [item.picture for item in items] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     second, last = items[1].product, items[3].product
-    assert (second.title, second.price, second.brand, second.attributes) == ("Red mug", 12.5, "Kiln", {"Colour": "red"})
-    assert (last.title, last.brand, last.attributes) == ("Blue cup", "", {"Colour": "blue"})
+    assert (second.title, second.price, second.brand, second.attributes) == ("Red mug", 12.5, "Kiln", {"Color": "red"})
+    assert (last.title, last.brand, last.attributes) == ("Blue cup", "", {"Color": "blue"})
     assert (failure.id, failure.code) == ("hat", "picture_missing")
 
 

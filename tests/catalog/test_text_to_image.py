@@ -1,4 +1,4 @@
-"""A learnt bridge from texts to pictures answers for products without a title, and is given up without a trace."""
+"""A learned bridge from texts to pictures answers for products without a title, and is given up without a trace."""
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ WORDS = ["a brass trumpet", "winter coat", "frying pan", "wooden chess board"]
 
 
 def maps_of(folder, pictures):
-    """The space in which each of these words meets one picture, solved and not learnt."""
+    """The space in which each of these words meets one picture, solved and not learned."""
     encoder, text = Builtin.load(), TextEncoder()
-    rows, titles = encoder.images(pictures, "catalogue"), text.texts(WORDS, role="query")
+    rows, titles = encoder.images(pictures, "document"), text.texts(WORDS, role="query")
     weights = {
         "picture_mean": np.zeros(1280, np.float32),
         "picture_matrix": np.linalg.pinv(rows),
@@ -42,47 +42,47 @@ def table(folder, pictures):
 @pytest.fixture
 def nameless(shop):
     """Three products with titles, four that are pictures alone, and the bridge to these."""
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        catalogue.add(table(shop.folder, {f"m{number}": 10 + number for number in range(len(WORDS))}))
-        points = {str(point.payload["_product"]): point.id for point in catalogue.points()}
-        copies = [catalogue.folder.copy_of(points[f"m{number}"]) for number in range(len(WORDS))]
-        yield catalogue, maps_of(shop.folder / "artifact", [_opened(copy) for copy in copies])
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        catalog.add(table(shop.folder, {f"m{number}": 10 + number for number in range(len(WORDS))}))
+        points = {str(point.payload["_product"]): point.id for point in catalog.points()}
+        copies = [catalog.folder.copy_of(points[f"m{number}"]) for number in range(len(WORDS))]
+        yield catalog, maps_of(shop.folder / "artifact", [_opened(copy) for copy in copies])
 
 
 def _opened(copy):
     return Image.open(copy).convert("RGB")
 
 
-def reached(catalogue, words, model=None):
+def reached(catalog, words, model=None):
     """Products in the order in which their pictures answer the words."""
-    answer = catalogue.search([Like(text=words)], limit=9, model=model)
+    answer = catalog.search([Like(text=words)], limit=9, model=model)
     near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
     return sorted(near, key=near.__getitem__, reverse=True)
 
 
-def firsts(catalogue, model=None):
-    return [reached(catalogue, words, model)[0] for words in WORDS]
+def firsts(catalog, model=None):
+    return [reached(catalog, words, model)[0] for words in WORDS]
 
 
 def test_texts_find_pictures_without_a_title_and_the_way_back_is_as_before(nameless):
-    catalogue, artifact = nameless
-    conse, before = catalogue.info()["bridge"], firsts(catalogue)
-    name = catalogue.bridge(artifact)
-    assert name.startswith("locked-") and catalogue.info()["bridge"] == name
-    assert firsts(catalogue) == ["m0", "m1", "m2", "m3"] != before
-    assert next(iter(catalogue.search([Like(text="Blue mug")], limit=1))).product.id == "mug-1", (
+    catalog, artifact = nameless
+    conse, before = catalog.info()["bridge"], firsts(catalog)
+    name = catalog.bridge(artifact)
+    assert name.startswith("locked-") and catalog.info()["bridge"] == name
+    assert firsts(catalog) == ["m0", "m1", "m2", "m3"] != before
+    assert next(iter(catalog.search([Like(text="Blue mug")], limit=1))).product.id == "mug-1", (
         "titles are found as before"
     )
-    assert catalogue.bridge(None) == conse and firsts(catalogue) == before
-    assert name not in catalogue.index.spaces() and not catalogue.folder.space(name).exists()
+    assert catalog.bridge(None) == conse and firsts(catalog) == before
+    assert name not in catalog.index.spaces() and not catalog.folder.space(name).exists()
 
 
 def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameless, shop):
-    catalogue, artifact = nameless
-    name = catalogue.bridge(artifact)
-    first = catalogue.info()["model"]
-    catalogue.close()
+    catalog, artifact = nameless
+    name = catalog.bridge(artifact)
+    first = catalog.info()["model"]
+    catalog.close()
     with shop.open() as again:
         assert again.info()["bridge"] == name and firsts(again) == ["m0", "m1", "m2", "m3"]
         again.add(table(shop.folder, {"twin": 10}))
@@ -96,29 +96,29 @@ def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameles
 
 
 def test_a_second_artifact_takes_the_place_of_the_first(nameless, tmp_path):
-    catalogue, artifact = nameless
-    old = catalogue.bridge(artifact)
+    catalog, artifact = nameless
+    old = catalog.bridge(artifact)
     other = Maps.load(artifact)
     Maps(other.encoder, other.text, 0.5, other.weights).save(tmp_path / "other")
-    new = catalogue.bridge(tmp_path / "other")
-    assert new != old and old not in catalogue.index.spaces()
-    assert [own.name for own in (catalogue.folder.path / "spaces").glob("locked-*")] == [new]
-    assert catalogue.bridge(catalogue.folder.space(new)) == new, "the same once more changes nothing"
-    assert reached(catalogue, WORDS[0])[0] == "m0"
+    new = catalog.bridge(tmp_path / "other")
+    assert new != old and old not in catalog.index.spaces()
+    assert [own.name for own in (catalog.folder.path / "spaces").glob("locked-*")] == [new]
+    assert catalog.bridge(catalog.folder.space(new)) == new, "the same once more changes nothing"
+    assert reached(catalog, WORDS[0])[0] == "m0"
 
 
 def test_what_is_damaged_of_others_or_nowhere_is_refused_and_changes_nothing(nameless, tmp_path):
-    catalogue, artifact = nameless
-    before = catalogue.info()["bridge"]
+    catalog, artifact = nameless
+    before = catalog.info()["bridge"]
     with pytest.raises(NotFound, match=r"no manifest\.json"):
-        catalogue.bridge(tmp_path)
+        catalog.bridge(tmp_path)
     maps = Maps.load(artifact)
     Maps("other-1", maps.text, 0.5, maps.weights).save(tmp_path / "encoder")
     Maps(maps.encoder, "other-2", 0.5, maps.weights).save(tmp_path / "text")
     (artifact / "weights.safetensors").write_bytes(b"broken")
     for folder, said in (("encoder", "trained on other-1"), ("text", "trained on other-2")):
         with pytest.raises(ModelBroken, match=said):
-            catalogue.bridge(tmp_path / folder)
+            catalog.bridge(tmp_path / folder)
     with pytest.raises(ModelBroken, match="not a valid"):
-        catalogue.bridge(artifact)
-    assert catalogue.info()["bridge"] == before
+        catalog.bridge(artifact)
+    assert catalog.info()["bridge"] == before

@@ -16,9 +16,9 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted")
     for number in range(6):
         save(number, folder / "more" / f"m{number}.png")
-    with snapfind.open(folder / "shop.snap") as catalogue:
-        catalogue.add(folder / "more")
-        catalogue.switch(second_model(catalogue, folder / "artifact"))
+    with snapfind.open(folder / "shop.snap") as catalog:
+        catalog.add(folder / "more")
+        catalog.switch(second_model(catalog, folder / "artifact"))
     return folder / "shop.snap"
 
 
@@ -26,9 +26,9 @@ def fitted(tmp_path_factory):
 def tried(shop, fitted):
     """The raw model is on trial, the fitted one answers."""
     shutil.copytree(fitted, shop.path)
-    with shop.open() as catalogue:
-        catalogue.try_out(catalogue.info()["previous"], 0.5)
-        yield catalogue
+    with shop.open() as catalog:
+        catalog.try_out(catalog.info()["previous"], 0.5)
+        yield catalog
 
 
 def test_both_answers_stand_in_one_list_and_every_hit_has_its_team(tried):
@@ -44,16 +44,16 @@ def test_both_answers_stand_in_one_list_and_every_hit_has_its_team(tried):
 def test_a_trial_outlives_the_process_and_ends_with_a_switch(shop, tried):
     name = tried.trial.model
     tried.close()
-    with shop.open() as catalogue:
-        assert catalogue.trial.model == name and catalogue.trial.share == 0.5
-        catalogue.switch(name)
-        assert catalogue.trial is None and catalogue.search_tried(picture(5), "x", limit=3)[1] is None
+    with shop.open() as catalog:
+        assert catalog.trial.model == name and catalog.trial.share == 0.5
+        catalog.switch(name)
+        assert catalog.trial is None and catalog.search_tried(picture(5), "x", limit=3)[1] is None
         with pytest.raises(BadInput, match="answers already"):
-            catalogue.try_out(name)
+            catalog.try_out(name)
         with pytest.raises(BadInput, match="share 2"):
-            catalogue.try_out(catalogue.info()["previous"], 2)
+            catalog.try_out(catalog.info()["previous"], 2)
         with pytest.raises(NotFound, match="no model 'other'"):
-            catalogue.try_out("other")
+            catalog.try_out("other")
 
 
 def test_the_log_survives_a_torn_line(tried):

@@ -28,8 +28,8 @@ def test_the_kind_of_a_column_may_be_said_and_changed(place, run):
     assert run("add", "s.snap", "t.csv", "--column", "id=Handle", "--column", "size:text")[0] == 0
     with snapfind.open("s.snap") as shop:
         assert [shop.get(one).attributes["size"] for one in "12"] == ["38", "XL"]
-    code, _, err = run("add", "s.snap", "t.csv", "--column", "id=Handle", "--column", "colour:text")
-    assert code == 2 and "no column 'colour'" in err
+    code, _, err = run("add", "s.snap", "t.csv", "--column", "id=Handle", "--column", "color:text")
+    assert code == 2 and "no column 'color'" in err
 
 
 def test_notes_are_printed_and_in_the_json(place, run):
@@ -59,7 +59,7 @@ def test_a_compressed_table_is_added_and_an_export_added_again(place, run):
         (" size : list ", ({}, {"size": "list"})),
         ("a=b:number", ({}, {"a=b": "number"})),
         ("price=Cost:number", ({"price": "Cost:number"}, {})),
-        ("Colour: main:text", ({}, {"Colour: main": "text"})),
+        ("Color: main:text", ({}, {"Color: main": "text"})),
     ],
 )
 def test_what_is_said_of_a_column(text, parsed):

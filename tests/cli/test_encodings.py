@@ -20,8 +20,8 @@ def shop(tmp_path_factory):
     shop.write()
     picture(3).save(shop.folder / "old.png")
     (shop.folder / "old.png").rename(os.fsdecode(os.fsencode(shop.folder) + b"/Gr\xfcn.png"))
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     return shop
 
 

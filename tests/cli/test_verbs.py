@@ -123,7 +123,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["search", "none.snap", "tea"], "not a catalogue"),
+        (["search", "none.snap", "tea"], "not a catalog"),
         (["search", "shop.snap", "missing.jpg"], "no picture missing.jpg"),
         (["search", "shop.snap", "tea", "--filter", "pric < 3"], "did you mean 'price'"),
         (["search", "shop.snap"], "the query is empty"),
@@ -194,7 +194,7 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     assert code == 2 and "keep_photos" in err
 
 
-def test_a_catalogue_in_use_names_the_process(added, run):
+def test_a_catalog_in_use_names_the_process(added, run):
     with added.open():
         code, _, err = run("search", "shop.snap", "tea")
     assert code == 2 and f"process {os.getpid()}" in err
@@ -216,8 +216,8 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
     assert done.returncode == 1 and "Run the command again to resume" in done.stderr and "Traceback" not in done.stderr
     import snapfind
 
-    with snapfind.open(tmp_path / "s.snap") as catalogue:
-        report = catalogue.add(tmp_path / "pictures")
+    with snapfind.open(tmp_path / "s.snap") as catalog:
+        report = catalog.add(tmp_path / "pictures")
     assert report.unchanged >= 16 and report.unchanged + report.added == 300
 
 
@@ -314,5 +314,5 @@ def test_a_product_and_the_values_of_a_field_can_be_looked_up(added, run):
     ]
     code, _, err = run("show", "shop.snap", "none")
     assert code == 2 and "none" in err
-    code, _, err = run("facets", "shop.snap", "colour")
+    code, _, err = run("facets", "shop.snap", "color")
     assert code == 2 and "there are" in err

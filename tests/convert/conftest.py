@@ -94,7 +94,7 @@ def made(models):
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory):
-    """The folder of a catalogue of four products, the last one without a title."""
+    """The folder of a catalog of four products, the last one without a title."""
     folder = tmp_path_factory.mktemp("filled")
     rows = [("id", "title", "picture")]
     for number in range(4):
@@ -102,15 +102,15 @@ def filled(tmp_path_factory):
         rows.append((f"p{number}", f"Mug number {number}" if number < 3 else "", f"p{number}.png"))
     table = folder / "products.csv"
     table.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
-    with snapfind.open(folder / "shop.snap") as catalogue:
-        catalogue.add(table)
+    with snapfind.open(folder / "shop.snap") as catalog:
+        catalog.add(table)
     return folder / "shop.snap"
 
 
 @pytest.fixture
 def shop(filled, tmp_path):
-    with snapfind.open(shutil.copytree(filled, tmp_path / "shop.snap")) as catalogue:
-        yield catalogue
+    with snapfind.open(shutil.copytree(filled, tmp_path / "shop.snap")) as catalog:
+        yield catalog
 
 
 def changed(artifact, target, **changes):

@@ -1,4 +1,4 @@
-"""The encoder of a real small catalogue in 8 bits: the same first hits, everything that looks into it, the way back."""
+"""The encoder of a real small catalog in 8 bits: the same first hits, everything that looks into it, the way back."""
 
 import json
 import os
@@ -12,8 +12,8 @@ import torch
 
 import snapfind
 from snapfind.catalog.models.calibrate import FittedCalibration
-from snapfind.convert.neighbors import same_answers, same_neighbours
-from snapfind.convert.quantize import quantise
+from snapfind.convert.neighbors import same_answers, same_neighbors
+from snapfind.convert.quantize import quantize
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.distributed.worker import Worker, bundle_encoders
 from snapfind.encoders.adapters.fit import fit
@@ -32,12 +32,12 @@ WITHOUT = ["torch", "torchvision", "transformers", "open_clip", "timm", "hugging
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A catalogue whose encoder was put into 8 bits where PyTorch is not installed, and what the verb said."""
+    """A catalog whose encoder was put into 8 bits where PyTorch is not installed, and what the verb said."""
     folder = tmp_path_factory.mktemp("eight")
-    with snapfind.open(folder / "shop.snap") as catalogue:
-        catalogue.add(pictures(COUNT, folder))
+    with snapfind.open(folder / "shop.snap") as catalog:
+        catalog.add(pictures(COUNT, folder))
     script = f"import sys\nsys.modules.update(dict.fromkeys({WITHOUT}))\nfrom snapfind.cli import main\nmain()"
-    words = ["model", "quantise", str(folder / "shop.snap"), "--json"]
+    words = ["model", "quantize", str(folder / "shop.snap"), "--json"]
     said = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300, check=False
     )
@@ -47,8 +47,8 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def shop(made, tmp_path):
-    with snapfind.open(shutil.copytree(made[0], tmp_path / "shop.snap")) as catalogue:
-        yield catalogue
+    with snapfind.open(shutil.copytree(made[0], tmp_path / "shop.snap")) as catalog:
+        yield catalog
 
 
 def pictures(count, folder):
@@ -57,8 +57,8 @@ def pictures(count, folder):
     return folder / "pictures"
 
 
-def found(catalogue):
-    return [catalogue.search(picture(number))[0].product.id for number in range(COUNT)]
+def found(catalog):
+    return [catalog.search(picture(number))[0].product.id for number in range(COUNT)]
 
 
 def test_the_first_hits_stay_and_the_way_back_is_whole(shop, made, tmp_path):
@@ -117,16 +117,16 @@ def test_it_is_opened_again_by_a_new_process_a_worker_and_a_server(shop, made, t
         assert (asked["space"], asked["hits"][0]["product"]["id"]) == (name, "p0")
 
 
-def test_a_new_catalogue_may_begin_in_8_bits_and_fit_there(made, tmp_path):
+def test_a_new_catalog_may_begin_in_8_bits_and_fit_there(made, tmp_path):
     artifact = made[0] / "spaces" / made[1]["model"]
-    with snapfind.open(tmp_path / "new.snap", encoder=str(artifact)) as catalogue:
-        catalogue.add(pictures(2, tmp_path))
-        assert list(catalogue.info()["models"]) == [made[1]["model"]]
-        fitted = catalogue.fit()
-    with snapfind.open(tmp_path / "new.snap") as catalogue:
-        assert catalogue.info()["model"] == fitted and catalogue.fitted
-        assert catalogue.model.photo.precision == "int8"
-        assert catalogue.search(picture(1))[0].product.id == "p1"
+    with snapfind.open(tmp_path / "new.snap", encoder=str(artifact)) as catalog:
+        catalog.add(pictures(2, tmp_path))
+        assert list(catalog.info()["models"]) == [made[1]["model"]]
+        fitted = catalog.fit()
+    with snapfind.open(tmp_path / "new.snap") as catalog:
+        assert catalog.info()["model"] == fitted and catalog.fitted
+        assert catalog.model.photo.precision == "int8"
+        assert catalog.search(picture(1))[0].product.id == "p1"
 
 
 def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing_is_half_written(
@@ -143,43 +143,43 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        quantise(shop, tmp_path / "small", torn)
+        quantize(shop, tmp_path / "small", torn)
     assert shop.folder.manifest == before
     assert not any(own.name.startswith("small") for own in tmp_path.iterdir())
-    again = quantise(shop, tmp_path / "small")
+    again = quantize(shop, tmp_path / "small")
     assert again.encoder.raw_id == made[1]["model"]  # the same pictures make the same network, to the last bit
     shop.switch(shop.adopt(again.folder))
     assert shop.fitted and shop.context.calibration == told
     assert found(shop) == [f"p{number}" for number in range(COUNT)]
     path = shop.folder.path
     shop.close()
-    code, _, err = run("model", "quantise", path)
+    code, _, err = run("model", "quantize", path)
     assert code == 2 and "in 8 bits already" in err
     code, _, err = run("learn", "clicks", path)
     assert "Training starts from the pretrained network in full precision" in err
 
 
 @pytest.mark.slow
-def test_a_learnt_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
+def test_a_learned_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path):
     network, rng = read_network(SHIPPED), np.random.default_rng(0)
     with torch.no_grad():
         list(network.parameters())[-2].mul_(1.01)
     matrix = rng.normal(size=(1280, 32)).astype(np.float32)
     heads = Heads(matrix, np.zeros(1280, np.float32), np.zeros(1280, np.float32))
     calibration = [8.0, 1.0, 1.0, 0.5, -4.0]
-    write_artifact(tmp_path / "learnt", network, heads, {"calibration": calibration, "metrics": {}})
-    shop.switch(shop.adopt(tmp_path / "learnt"))
+    write_artifact(tmp_path / "learned", network, heads, {"calibration": calibration, "metrics": {}})
+    shop.switch(shop.adopt(tmp_path / "learned"))
     shop.rerank("geometry")
     path = shop.folder.path
     shop.close()
-    code, out, _ = run("model", "quantise", path, "--yes")
+    code, out, _ = run("model", "quantize", path, "--yes")
     assert code == 0 and "is active" in out and "recall of 10 nearest neighbors" in out and "model drop" in out
-    with snapfind.open(path) as catalogue:
-        small = catalogue.model.photo
+    with snapfind.open(path) as catalog:
+        small = catalog.model.photo
         assert (small.precision, small.space.dim, small.knows_classes) == ("int8", 32, False)
-        assert catalogue.context.calibration.photo == tuple(calibration)
-        assert catalogue.search(picture(7))[0].parts["rerank"] > 0.5
-        assert found(catalogue) == [f"p{number}" for number in range(COUNT)]
+        assert catalog.context.calibration.photo == tuple(calibration)
+        assert catalog.search(picture(7))[0].parts["rerank"] > 0.5
+        assert found(catalog) == [f"p{number}" for number in range(COUNT)]
 
 
 def test_verify_says_whether_an_artifact_is_whole(made, run, tmp_path):
@@ -195,27 +195,27 @@ def test_verify_says_whether_an_artifact_is_whole(made, run, tmp_path):
     assert code == 2 and "Not an encoder artifact" in err
 
 
-def test_what_cannot_be_quantised_is_said_in_a_sentence(tmp_path, run):
-    with snapfind.open(tmp_path / "few.snap") as catalogue:
-        catalogue.add(pictures(1, tmp_path))
+def test_what_cannot_be_quantized_is_said_in_a_sentence(tmp_path, run):
+    with snapfind.open(tmp_path / "few.snap") as catalog:
+        catalog.add(pictures(1, tmp_path))
         with pytest.raises(BadInput, match=r"1 picture\(s\); ranges for 8 bits are found on 16"):
-            quantise(catalogue, tmp_path / "small")
-    code, _, err = run("model", "quantise", "http://127.0.0.1:1")
+            quantize(catalog, tmp_path / "small")
+    code, _, err = run("model", "quantize", "http://127.0.0.1:1")
     assert code == 2 and "needs the folder" in err
 
 
 def test_without_onnx_the_extra_is_named(made):
     script = "import sys\nsys.modules['onnx'] = None\nfrom snapfind.cli import main\nmain()"
-    words = ["model", "quantise", str(made[0])]
+    words = ["model", "quantize", str(made[0])]
     said = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, env=os.environ, check=False
     )
-    assert said.returncode == 2 and ".[quantise]" in said.stderr and "Traceback" not in said.stderr
+    assert said.returncode == 2 and ".[quantize]" in said.stderr and "Traceback" not in said.stderr
 
 
-def test_shared_neighbours_are_counted():
+def test_shared_neighbors_are_counted():
     one = np.eye(3, dtype=np.float32)
     other = one[[1, 0, 2]]
-    assert same_neighbours(one, one) == 1
+    assert same_neighbors(one, one) == 1
     assert same_answers((one, one), (one, other), 1) == pytest.approx(1 / 3)
     assert same_answers((one, one), (one, other)) == 1  # of three rows all are among the ten nearest

@@ -1,4 +1,4 @@
-"""A shop's own model in a real small catalogue: photo and text find, switched to, added to, fitted, rolled back."""
+"""A shop's own model in a real small catalog: photo and text find, switched to, added to, fitted, rolled back."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def test_photo_and_text_find_by_the_shops_own_model_and_the_way_back_is_whole(sh
     assert [shop.search(picture(number))[0].product.id for number in range(4)] == [f"p{n}" for n in range(4)]
     # a text is compared with the pictures themselves, of titled products too
     found = bridged(shop.search("a red mug"))
-    rows = converted.tower.images([picture(number) for number in range(4)], "catalogue")
+    rows = converted.tower.images([picture(number) for number in range(4)], "document")
     wanted = rows @ converted.tower.texts(["a red mug"], "query")[0]
     assert found == pytest.approx({f"p{number}": float(wanted[number]) for number in range(4)}, abs=1e-2)
     # what is added now stands in both spaces
@@ -93,16 +93,16 @@ def test_an_interrupted_build_goes_on_and_nothing_is_converted_twice(shop, clip,
     assert code == 0 and f"{name} is active" in out
 
 
-def test_a_new_catalogue_may_begin_with_a_converted_model_and_keeps_its_own_copy(tmp_path, clip, made):
+def test_a_new_catalog_may_begin_with_a_converted_model_and_keeps_its_own_copy(tmp_path, clip, made):
     artifact = shutil.copytree(made(clip)[0], tmp_path / "artifact")
     save(7, tmp_path / "pictures" / "seven.png")
-    with snapfind.open(tmp_path / "new.snap", encoder=str(artifact)) as catalogue:
-        catalogue.add(tmp_path / "pictures")
-        name = catalogue.info()["model"]
+    with snapfind.open(tmp_path / "new.snap", encoder=str(artifact)) as catalog:
+        catalog.add(tmp_path / "pictures")
+        name = catalog.info()["model"]
     shutil.rmtree(artifact)
-    with snapfind.open(tmp_path / "new.snap") as catalogue:
-        assert catalogue.info()["model"] == name == made(clip)[1].tower.space.id
-        assert catalogue.search(picture(7))[0].product.id == "seven"
+    with snapfind.open(tmp_path / "new.snap") as catalog:
+        assert catalog.info()["model"] == name == made(clip)[1].tower.space.id
+        assert catalog.search(picture(7))[0].product.id == "seven"
 
 
 def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
@@ -115,9 +115,9 @@ def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
         shop.explain(picture(1), "p1", "p1.png")
     path = shop.folder.path
     shop.close()
-    code, _, err = run("learn", "catalogue", path)
+    code, _, err = run("learn", "catalog", path)
     assert code == 2 and "snapfind model fit" in err
-    code, _, err = run("model", "quantise", path)
+    code, _, err = run("model", "quantize", path)
     assert code == 2 and "model convert --precision int8" in err
 
 
@@ -143,7 +143,7 @@ def test_a_chinese_text_finds_pictures_without_a_title(shop, chinese, made):
     shop.use(made(chinese)[0])
     answer = shop.search("红色陶瓷杯")
     tower = made(chinese)[1].tower
-    wanted = tower.images([picture(3)], "catalogue")[0] @ tower.texts(["红色陶瓷杯"], "query")[0]
+    wanted = tower.images([picture(3)], "document")[0] @ tower.texts(["红色陶瓷杯"], "query")[0]
     assert bridged(answer)["p3"] == pytest.approx(float(wanted), abs=1e-2)
 
 

@@ -35,7 +35,7 @@ def test_a_hash_pairs_a_picture_with_its_smaller_copy():
     assert (5, 12) in set(by_hash(hashed(np.stack(prints))))
 
 
-def test_neighbours_are_those_of_a_full_scan():
+def test_neighbors_are_those_of_a_full_scan():
     vectors = unit(np.random.default_rng(0).normal(size=(50, 8)))
     cosines = vectors @ vectors.T
     found = {(a, b) for a, b, _ in by_vector(vectors, 49, 0.5)}

@@ -71,7 +71,7 @@ def test_variants_in_other_colors_are_added_without_a_word_and_none_is_hidden(tm
 
 
 def test_exact_recolorings_of_real_garments_are_seldom_the_same_picture(real_data):
-    with (real_data / "luma" / "recolour.csv").open() as file:
+    with (real_data / "luma" / "recolor.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if float(row["share"]) >= 0.1][::6]
     same = 0
     for row in rows:

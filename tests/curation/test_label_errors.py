@@ -18,7 +18,7 @@ def clouds(apart, classes=6, each=40, dim=24, seed=0):
     return (means[labels] + rng.normal(size=(len(labels), dim)) / 4).astype(np.float32), labels
 
 
-def mislabelled(labels, part, seed=0):
+def mislabeled(labels, part, seed=0):
     rng = np.random.default_rng(seed)
     wrong = rng.random(len(labels)) < part
     return np.where(
@@ -28,7 +28,7 @@ def mislabelled(labels, part, seed=0):
 
 def test_a_tenth_of_wrong_labels_is_found_and_what_they_should_be():
     vectors, labels = clouds(3.0)
-    given, wrong = mislabelled(labels, 0.1)
+    given, wrong = mislabeled(labels, 0.1)
     found = wrong_labels(vectors, given, contiguous(given, 5))
     rows = np.array([one.row for one in found])
     assert wrong[rows].mean() > 0.95 and len(rows) > 0.9 * wrong.sum()

@@ -1,4 +1,4 @@
-"""Smaller sets that say as much, larger ones made up, and sets cleaned before anything is learnt."""
+"""Smaller sets that say as much, larger ones made up, and sets cleaned before anything is learned."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from snapfind.core.errors import BadInput
 from snapfind.curation.datasets.clean import clean
 from snapfind.curation.datasets.compose import composed
-from snapfind.curation.datasets.coreset import coreset, herding, k_centre
+from snapfind.curation.datasets.coreset import coreset, herding, k_center
 from snapfind.curation.datasets.title_variants import variants
 from snapfind.curation.detect.duplicates import duplicates, groups, thumb
 from snapfind.curation.detect.folds import contiguous
@@ -21,24 +21,24 @@ from snapfind.curation.detect.label_errors import wrong_labels
 from snapfind.curation.detect.outliers import outliers
 from snapfind.encoders.arrays import unit
 from tests.curation.conftest import jpeg, swatch
-from tests.curation.test_label_errors import clouds, mislabelled
+from tests.curation.test_label_errors import clouds, mislabeled
 from tests.pictures import picture
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 3))
 def test_a_coreset_is_rows_of_its_own_each_once(rows, count, seed):
     vectors = np.random.default_rng(seed).normal(size=(rows, 5)).astype(np.float32)
-    for choose in (k_centre, herding):
+    for choose in (k_center, herding):
         chosen = choose(vectors, count)
         assert len(set(chosen.tolist())) == len(chosen) == min(rows, count)
 
 
-def test_k_centre_covers_and_herding_keeps_the_mean():
+def test_k_center_covers_and_herding_keeps_the_mean():
     rng = np.random.default_rng(0)
     burst = rng.normal(size=(90, 4)) / 50
     far = np.eye(4) * 5
     vectors = np.concatenate([burst, far]).astype(np.float32)
-    assert set(k_centre(vectors, 5)) >= {90, 91, 92, 93}  # the burst gives one row
+    assert set(k_center(vectors, 5)) >= {90, 91, 92, 93}  # the burst gives one row
     cloud = rng.normal(size=(300, 6)).astype(np.float32)
     drawn = [np.linalg.norm(cloud[rng.permutation(300)[:20]].mean(0) - cloud.mean(0)) for _ in range(50)]
     assert np.linalg.norm(cloud[herding(cloud, 20)].mean(0) - cloud.mean(0)) < min(drawn)
@@ -46,21 +46,21 @@ def test_k_centre_covers_and_herding_keeps_the_mean():
 
 def test_a_coreset_keeps_a_part_of_each_class_and_says_what_is_wrong():
     vectors, labels = clouds(2.0)
-    for method in ("k-centre", "herding"):
+    for method in ("k-center", "herding"):
         kept = coreset(vectors, labels, 0.25, method)
         assert np.bincount(labels[kept]).tolist() == [10] * 6 and (np.diff(kept) > 0).all()
     with pytest.raises(BadInput, match="part"):
         coreset(vectors, labels, 0.0, "herding")
-    with pytest.raises(BadInput, match="k-centre, herding"):
+    with pytest.raises(BadInput, match="k-center, herding"):
         coreset(vectors, labels, 0.5, "best")
     with pytest.raises(BadInput, match="one for each"):
         coreset(vectors, labels[:3], 0.5, "herding")
 
 
-def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learnt_from():
+def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learned_from():
     vectors, labels = clouds(2.0)
     vectors[7, 1] = np.nan
-    rules = [lambda m=m: coreset(vectors, labels, 0.5, m) for m in ("k-centre", "herding")]
+    rules = [lambda m=m: coreset(vectors, labels, 0.5, m) for m in ("k-center", "herding")]
     rules.append(lambda: wrong_labels(vectors, labels, contiguous(labels, 5)))
     for rule in rules:
         with pytest.raises(BadInput, match=r"^1 of \d+ vectors have NaN or infinite values, the first at row 7"):
@@ -99,7 +99,7 @@ def copies():
 
 
 def described(images):
-    """Hashes of the pixels, thumbs, and colours of 8 by 8 cells as vectors."""
+    """Hashes of the pixels, thumbs, and colors of 8 by 8 cells as vectors."""
     hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
     vectors = np.stack([np.asarray(image.resize((8, 8)), np.float32).ravel() / 255 for image in images])
     return hashes, np.stack([thumb(image) for image in images]), vectors
@@ -115,7 +115,7 @@ def test_copies_are_told_by_grade_and_others_are_not():
 
 def test_a_set_is_cleaned_of_copies_and_wrong_labels_and_keeps_the_rest():
     vectors, labels = clouds(3.0, classes=4, each=20)
-    noisy, wrong = mislabelled(labels, 0.05)
+    noisy, wrong = mislabeled(labels, 0.05)
     thumbs = np.stack([thumb(picture(number)) for number in range(len(labels))])
     hashes = [str(number) for number in range(len(labels))]
     twin = int(np.flatnonzero(~wrong & (labels == 1))[0])
@@ -193,6 +193,6 @@ def test_shirts_with_different_prints_are_not_the_same_picture():
 
 
 def test_blank_pictures_are_no_copies_of_each_other():
-    thumbs = np.stack([thumb(Image.new("RGB", (90, 90), colour)) for colour in ("white", "white", "grey")])
+    thumbs = np.stack([thumb(Image.new("RGB", (90, 90), color)) for color in ("white", "white", "gray")])
     found = duplicates(["a", "b", "c"], thumbs, np.eye(3, 8, dtype=np.float32))
     assert not [pair for pair in found if pair.grade == "same picture"]

@@ -147,7 +147,7 @@ def test_findings_are_the_same_when_they_are_read_again_and_a_damaged_file_is_na
         Findings.load(shop.folder.path)
 
 
-def test_an_empty_catalogue_has_nothing_to_look_at(tmp_path):
+def test_an_empty_catalog_has_nothing_to_look_at(tmp_path):
     with snapfind.open(tmp_path / "empty.snap") as empty:
         with pytest.raises(BadInput, match="no picture"):
             survey(empty)

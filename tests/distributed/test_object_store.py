@@ -102,13 +102,13 @@ def test_a_folder_of_a_bucket_means_what_a_folder_means(shop, bucket, cluster):
     for key, content in {"torn.png": b"no picture", "notes.txt": b"!", ".trash/c.png": as_bytes(9)}.items():
         bucket.put(f"new/{key}", content)
     bucket.put("newer/d.png", as_bytes(8))
-    with shop.open() as catalogue:
-        report = distributed.add(catalogue, "s3://shop/new", cluster, workers=1)
+    with shop.open() as catalog:
+        report = distributed.add(catalog, "s3://shop/new", cluster, workers=1)
         assert (report.added, failures(report)) == (4, [("torn.png", "picture_format")])
-        assert {product.id for product in catalogue.products()} == {"a", "b", "shoes/red-runner"}
-        assert catalogue.get("shoes/red-runner").category == "shoes"
-        assert catalogue.search(picture(2))[0].product.id == "shoes/red-runner"
-        again = distributed.add(catalogue, "s3://shop/new/", cluster, workers=1)
+        assert {product.id for product in catalog.products()} == {"a", "b", "shoes/red-runner"}
+        assert catalog.get("shoes/red-runner").category == "shoes"
+        assert catalog.search(picture(2))[0].product.id == "shoes/red-runner"
+        again = distributed.add(catalog, "s3://shop/new/", cluster, workers=1)
         assert (again.unchanged, again.embedded) == (4, 0)
 
 
@@ -126,11 +126,11 @@ def test_parquet_and_tar_shards_in_a_bucket(shop, bucket, cluster):
             written.addfile(entry, io.BytesIO(content))
     bucket.put("in.parquet", held.getvalue())
     bucket.put("shards/0.tar", shard.getvalue())
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         for source in ("s3://shop/in.parquet", "s3://shop/shards"):
-            distributed.add(catalogue, source, cluster, workers=1)
-        assert {product.id: product.title for product in catalogue.products()} == {"a": "Red tea", "c": "Pot"}
-        assert catalogue.search(picture(2))[0].product.id == "c"
+            distributed.add(catalog, source, cluster, workers=1)
+        assert {product.id: product.title for product in catalog.products()} == {"a": "Red tea", "c": "Pot"}
+        assert catalog.search(picture(2))[0].product.id == "c"
     found = open_bulk("s3://shop/in.parquet", {}, None, None, shop.folder)
     bucket.stop()
     with pytest.raises(NotReady, match="no response from"):
@@ -169,12 +169,12 @@ def test_a_row_reaches_objects_of_the_root_and_nothing_else(shop, bucket, cluste
     rows += [[f"bad-{number}", "", name] for number, name in enumerate(elsewhere)]
     (shop.folder / "shop.csv").write_bytes(as_table(rows))
     bucket.put("photos/shop.csv", as_table(rows))
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         for source, root in ((shop.folder / "shop.csv", "s3://shop/photos"), ("s3://shop/photos/shop.csv", None)):
-            report = distributed.add(catalogue, source, cluster, workers=1, root=root)
+            report = distributed.add(catalog, source, cluster, workers=1, root=root)
             assert failures(report) == sorted(elsewhere.items())
         assert report.unchanged == 3
-        titles = {product.id: product.title for product in catalogue.products()}
+        titles = {product.id: product.title for product in catalog.products()}
         assert titles == {"a": "Red tea", "b": "Mug", "c": "Cup"}
     other.shutdown()
     other.server_close()
@@ -189,18 +189,18 @@ def test_a_server_that_goes_in_the_middle_is_one_sentence_and_nothing_is_lost(sh
         if done >= 16 and bucket.server:
             bucket.stop()
 
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         with pytest.raises(NotReady, match="no response from"):
-            distributed.add(catalogue, "s3://shop/new", cluster, workers=1, progress=stop)
-        stored = len(list(catalogue.points()))
+            distributed.add(catalog, "s3://shop/new", cluster, workers=1, progress=stop)
+        stored = len(list(catalog.points()))
         assert 16 <= stored < 100
         bucket.begin()
-        report = distributed.add(catalogue, "s3://shop/new", cluster, workers=1)
+        report = distributed.add(catalog, "s3://shop/new", cluster, workers=1)
         assert (report.unchanged, report.added, report.failures) == (stored, 100 - stored, [])
 
 
 def test_what_cannot_be_opened_is_said_before_workers_are_begun(shop, bucket, monkeypatch):
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         for source, problem, words in (
             ("s3://shop/none", NotFound, "does not exist"),
             ("s3://other/new", NotFound, "does not exist"),
@@ -209,26 +209,26 @@ def test_what_cannot_be_opened_is_said_before_workers_are_begun(shop, bucket, mo
             ("ftp://shop/new", BadInput, "cannot be read"),
         ):
             with pytest.raises(problem, match=words) as raised:
-                distributed.add(catalogue, source)
+                distributed.add(catalog, source)
             assert "secret" not in raised.value.message and "\n" not in raised.value.message
         bucket.put("one.png", as_bytes(0))
         with pytest.raises(BadInput, match="a single object"):
-            distributed.add(catalogue, shop.table, root="s3://shop/one.png")
+            distributed.add(catalog, shop.table, root="s3://shop/one.png")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         with pytest.raises(NotReady, match=r"no response from http://127\.0\.0\.1:1 with the key"):
-            distributed.add(catalogue, "s3://shop/new")
+            distributed.add(catalog, "s3://shop/new")
 
 
 def test_wrong_keys_and_none(shop, bucket, monkeypatch):
     bucket.put("new/a.png", as_bytes(0))
     bucket.ask_for_keys()
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         with pytest.raises(BadInput, match="denies access with the key of AWS_ACCESS_KEY_ID"):
-            distributed.add(catalogue, "s3://shop/new")
+            distributed.add(catalog, "s3://shop/new")
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises((BadInput, NotReady), match="no key"):  # this server answers 500 to an unsigned request
-            distributed.add(catalogue, "s3://shop/new")
+            distributed.add(catalog, "s3://shop/new")
 
 
 def test_an_object_is_read_within_bounds(bucket):

@@ -41,8 +41,8 @@ def files(folder, count):
     return folder
 
 
-def ids(catalogue):
-    return sorted(point.payload["_picture"] for point in catalogue.points())
+def ids(catalog):
+    return sorted(point.payload["_picture"] for point in catalog.points())
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(shop, monkeypatch):
@@ -68,16 +68,16 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(shop, m
                     os.kill(killed[0], signal.SIGKILL)
                     return
 
-    with shop.open() as catalogue:
-        report = distributed.add(catalogue, folder, workers=2, progress=kill)
+    with shop.open() as catalog:
+        report = distributed.add(catalog, folder, workers=2, progress=kill)
         expected = [f"p{number:03}.png" for number in range(60)]
-        assert killed and ids(catalogue) == expected and report.added == 60
+        assert killed and ids(catalog) == expected and report.added == 60
         assert {(one.path, one.code) for one in report.failures} == {
             ("broken.png", "picture_format"), ("deadly.png", "picture_poison")
         }  # fmt: skip
-        again = catalogue.add(folder)
+        again = catalog.add(folder)
         assert again.unchanged == 60 and again.added == 1  # what killed the workers is a picture to this process
-        assert catalogue.search(picture(7))[0].product.id == "p007"
+        assert catalog.search(picture(7))[0].product.id == "p007"
 
 
 def as_bytes(number):
@@ -95,27 +95,27 @@ def told(done, total):
     if done >= 16:
         signal.pause()  # until the kill, however late it comes
 
-with snapfind.open(sys.argv[1]) as catalogue:
-    distributed.add(catalogue, sys.argv[2], workers=1, progress=told)
+with snapfind.open(sys.argv[1]) as catalog:
+    distributed.add(catalog, sys.argv[2], workers=1, progress=told)
 """
 
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(shop):
     files(shop.folder / "many", 60)
-    with shop.open() as catalogue:
-        place = catalogue.folder.path
+    with shop.open() as catalog:
+        place = catalog.folder.path
     run = subprocess.Popen([sys.executable, "-c", RUN, place, shop.folder / "many"], stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if int(line) >= 16:
             run.kill()
     run.wait()
     run.stdout.close()
-    with shop.open() as catalogue:
-        stored = len(ids(catalogue))
+    with shop.open() as catalog:
+        stored = len(ids(catalog))
         assert 16 <= stored < 60
-        report = distributed.add(catalogue, shop.folder / "many", workers=1)
+        report = distributed.add(catalog, shop.folder / "many", workers=1)
         assert (report.unchanged, report.added) == (stored, 60 - stored)
-        assert ids(catalogue) == [f"p{number:03}.png" for number in range(60)]
+        assert ids(catalog) == [f"p{number:03}.png" for number in range(60)]
 
 
 def test_a_worker_that_cannot_begin_is_no_fault_of_the_pictures(shop, monkeypatch):
@@ -124,23 +124,23 @@ def test_a_worker_that_cannot_begin_is_no_fault_of_the_pictures(shop, monkeypatc
             raise RuntimeError("no memory for the encoders")
 
     monkeypatch.setattr("snapfind.distributed.pool.Worker", Unfit)
-    with shop.open() as catalogue, pytest.raises(NotReady, match="no memory for the encoders"):
-        distributed.add(catalogue, files(shop.folder / "many", 2), workers=1)
+    with shop.open() as catalog, pytest.raises(NotReady, match="no memory for the encoders"):
+        distributed.add(catalog, files(shop.folder / "many", 2), workers=1)
     assert not ray.is_initialized()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_an_address_where_nobody_answers_is_said_at_once(shop, address):
-    with shop.open() as catalogue, pytest.raises(NotReady, match=address):
-        distributed.add(catalogue, files(shop.folder / "many", 2), address)
+    with shop.open() as catalog, pytest.raises(NotReady, match=address):
+        distributed.add(catalog, files(shop.folder / "many", 2), address)
 
 
 def test_what_cannot_be_an_address_or_a_source_is_said_at_once(shop):
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         with pytest.raises(BadInput, match="use local, auto"):
-            distributed.add(catalogue, files(shop.folder / "many", 2), "cluster")
+            distributed.add(catalog, files(shop.folder / "many", 2), "cluster")
         with pytest.raises(NotFound, match="neither"):
-            distributed.add(catalogue, shop.folder / "nowhere")
+            distributed.add(catalog, shop.folder / "nowhere")
 
 
 def test_parquet_with_pictures_inside_and_tar_shards(shop):
@@ -164,17 +164,17 @@ def test_parquet_with_pictures_inside_and_tar_shards(shop):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             shard.addfile(entry, io.BytesIO(content))
-    with shop.open() as catalogue:
-        table = distributed.add(catalogue, shop.folder / "in.parquet", workers=1)
+    with shop.open() as catalog:
+        table = distributed.add(catalog, shop.folder / "in.parquet", workers=1)
         assert (table.added, [(one.id, one.code) for one in table.failures]) == (2, [("hollow", "picture_empty")])
-        shards = distributed.add(catalogue, shop.folder / "shards", workers=1)
+        shards = distributed.add(catalog, shop.folder / "shards", workers=1)
         assert (shards.added, [(one.path, one.code) for one in shards.failures]) == (2, [("z.png", "row_bad")])
         (shop.folder / "shards" / "0.tar").write_bytes((shop.folder / "shards" / "0.tar").read_bytes()[:700])
         with pytest.raises(BadInput, match="cannot be read"):
-            distributed.add(catalogue, shop.folder / "shards", workers=1)
-        assert {product.id for product in catalogue.products()} == {"a", "b", "c", "y"}
-        assert catalogue.get("c").price == 3 and catalogue.get("a").title == "Red tea"
-        assert catalogue.search(picture(2))[0].product.id == "c"
+            distributed.add(catalog, shop.folder / "shards", workers=1)
+        assert {product.id for product in catalog.products()} == {"a", "b", "c", "y"}
+        assert catalog.get("c").price == 3 and catalog.get("a").title == "Red tea"
+        assert catalog.search(picture(2))[0].product.id == "c"
 
 
 def test_shards_and_tables_are_read_as_add_reads_them(shop):
@@ -201,21 +201,21 @@ def test_shards_and_tables_are_read_as_add_reads_them(shop):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             shard.addfile(entry, io.BytesIO(content))
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         reports = [
-            distributed.add(catalogue, shop.folder / name, workers=1)
+            distributed.add(catalog, shop.folder / name, workers=1)
             for name in ("in.parquet", "inside.parquet", "shards")
         ]
         assert [(report.added, report.failures) for report in reports] == [(2, []), (1, []), (1, [])]
         assert "Call for price" in reports[0].notes[0] and "free" in reports[2].notes[0]
-        assert {product.id: product.price for product in catalogue.products()} == {
+        assert {product.id: product.price for product in catalog.products()} == {
             "1": 5, "2": None, "3": None, "4": None,
         }  # fmt: skip
-        assert catalogue.get("1").attributes == {"price_2": '{"w": 1}', "size": "38", "tags": ("x",)}
-        assert catalogue.search(picture(3))[0].product.id == "4"
+        assert catalog.get("1").attributes == {"price_2": '{"w": 1}', "size": "38", "tags": ("x",)}
+        assert catalog.search(picture(3))[0].product.id == "4"
 
 
-def test_the_bundle_makes_the_encoders_that_the_catalogue_has(shop):
-    with shop.open() as catalogue:
-        worker = Worker(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings))
-        assert worker.spaces() == catalogue.model.spaces()
+def test_the_bundle_makes_the_encoders_that_the_catalog_has(shop):
+    with shop.open() as catalog:
+        worker = Worker(bundle_encoders(catalog.folder, catalog.model, catalog.settings))
+        assert worker.spaces() == catalog.model.spaces()

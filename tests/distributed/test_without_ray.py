@@ -1,4 +1,4 @@
-"""Without the extra: one sentence, and a catalogue as it was."""
+"""Without the extra: one sentence, and a catalog as it was."""
 
 from importlib.util import find_spec
 
@@ -12,7 +12,7 @@ from tests.pictures import save
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
 def test_the_extra_is_named(shop):
     save(0, shop.folder / "many" / "p.png")
-    with shop.open() as catalogue:
+    with shop.open() as catalog:
         with pytest.raises(ExtraMissing, match=r"\.\[ray\]"):
-            distributed.add(catalogue, shop.folder / "many")
-        assert list(catalogue.points()) == []
+            distributed.add(catalog, shop.folder / "many")
+        assert list(catalog.points()) == []

@@ -20,7 +20,7 @@ def adapter(encoder, pictures) -> Adapter:
 def test_the_adapted_encoder_keeps_the_contract(encoder, adapter, pictures):
     adapted = encoder.adapted(adapter)
     assert adapted.space.id != encoder.space.id
-    for role in ("query", "catalogue"):
+    for role in ("query", "document"):
         vectors = adapted.images(pictures, role)
         assert vectors.dtype == np.float32
         assert vectors.shape == (len(pictures), adapted.space.dim)
@@ -30,7 +30,7 @@ def test_the_adapted_encoder_keeps_the_contract(encoder, adapter, pictures):
 
 def test_roles_differ(encoder, adapter, pictures):
     adapted = encoder.adapted(adapter)
-    assert not np.allclose(adapted.images(pictures, "query"), adapted.images(pictures, "catalogue"), atol=1e-3)
+    assert not np.allclose(adapted.images(pictures, "query"), adapted.images(pictures, "document"), atol=1e-3)
 
 
 def test_it_survives_the_folder(encoder, adapter, pictures, tmp_path):
@@ -63,10 +63,10 @@ def test_two_products_suffice_and_one_does_not(encoder, pictures):
 
 def test_twice_the_same_picture_does_no_harm(encoder, pictures):
     adapted = encoder.adapted(fit([pictures[0], pictures[0]], encoder, views=4))
-    assert np.isfinite(adapted.images(pictures, "catalogue")).all()
+    assert np.isfinite(adapted.images(pictures, "document")).all()
 
 
-def test_a_large_catalogue_is_sampled(encoder, pictures, monkeypatch):
+def test_a_large_catalog_is_sampled(encoder, pictures, monkeypatch):
     monkeypatch.setattr("snapfind.encoders.adapters.fit._PICTURES", 3)
 
     asked = set()
@@ -114,6 +114,6 @@ def test_photos_of_real_products_come_nearer(encoder, real_data):
     wanted = [int(fine) for _, fine, _ in lines]
 
     def recall(asked: Builtin) -> float:
-        return float(((asked.images(photos, "query") @ asked.images(studio, "catalogue").T).argmax(1) == wanted).mean())
+        return float(((asked.images(photos, "query") @ asked.images(studio, "document").T).argmax(1) == wanted).mean())
 
     assert recall(encoder.adapted(fit(studio, encoder))) > recall(encoder) + 0.03

@@ -31,7 +31,7 @@ def test_the_shipped_names_are_what_the_text_encoder_says_of_them(text):
     # Fails when the text encoder changed: run scripts/embed_class_names.py.
     few = [0, 499, 951]
     shipped = Conse(text).names[few]
-    assert np.allclose(shipped, text.texts([class_names()[i] for i in few], role="catalogue"), atol=2e-3)
+    assert np.allclose(shipped, text.texts([class_names()[i] for i in few], role="document"), atol=2e-3)
 
 
 def test_rows_are_unit_vectors_of_the_space(text):

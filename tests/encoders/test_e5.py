@@ -26,7 +26,7 @@ def encoder():
 
 
 def test_rows_are_float32_unit_vectors_of_the_space(encoder):
-    vectors = encoder.texts(SHELF, role="catalogue")
+    vectors = encoder.texts(SHELF, role="document")
     assert (vectors.shape, vectors.dtype) == ((len(SHELF), encoder.space.dim), np.float32)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
@@ -40,20 +40,20 @@ def test_no_texts_give_no_rows(encoder):
     [("大蒜", 0), ("下雨天用的雨伞", 2), ("löparskor", 3), ("kaffe", 4), ("bananer", 1), ("kopfhörer", 5)],
 )
 def test_a_query_finds_its_meaning_in_another_language(encoder, query, place):
-    similar = encoder.texts(SHELF, role="catalogue") @ encoder.texts([query], role="query")[0]
+    similar = encoder.texts(SHELF, role="document") @ encoder.texts([query], role="query")[0]
     assert similar.argmax() == place
 
 
 def test_the_two_roles_differ(encoder):
-    as_query, as_product = (encoder.texts(["garlic"], role)[0] for role in ("query", "catalogue"))
+    as_query, as_product = (encoder.texts(["garlic"], role)[0] for role in ("query", "document"))
     assert 0.5 < as_query @ as_product < 0.999
 
 
 def test_one_by_one_is_the_same_as_together(encoder):
-    together = encoder.texts(SHELF * 4, role="catalogue")  # more than one batch
+    together = encoder.texts(SHELF * 4, role="document")  # more than one batch
     assert np.allclose(together[: len(SHELF)], together[-len(SHELF) :], atol=1e-6)
     for text, vector in zip(SHELF, together):
-        assert np.allclose(encoder.texts([text], role="catalogue")[0], vector, atol=1e-5)
+        assert np.allclose(encoder.texts([text], role="document")[0], vector, atol=1e-5)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\0", "\0hidden", "\ud800", "🛍️🥖", "a" * 100_000, "蒜" * 100_000])
@@ -69,7 +69,7 @@ def test_a_nul_does_not_hide_the_rest_of_a_text(encoder):
 
 def test_what_lies_behind_the_cut_does_not_count(encoder):
     long = "garlic and onions " * 200
-    a, b = encoder.texts([long, long + "umbrella"], role="catalogue")
+    a, b = encoder.texts([long, long + "umbrella"], role="document")
     assert np.array_equal(a, b)
 
 

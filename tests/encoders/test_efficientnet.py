@@ -18,7 +18,7 @@ from snapfind.encoders.image.efficientnet import Builtin
 SHIPPED = Path(efficientnet.__file__).parent.parent / "weights/lite0"
 
 
-@pytest.mark.parametrize("role", ["query", "catalogue"])
+@pytest.mark.parametrize("role", ["query", "document"])
 def test_rows_are_unit_float32_of_the_space(encoder, pictures, role):
     vectors = encoder.images(pictures, role)
     assert vectors.shape == (len(pictures), encoder.space.dim)
@@ -45,7 +45,7 @@ def test_single_equals_batch(encoder, pictures):
 
 def test_looks_can_be_projected_later(encoder, pictures):
     looks = encoder.extract_features(pictures)
-    np.testing.assert_array_equal(encoder.project(looks, "catalogue"), encoder.images(pictures, "catalogue"))
+    np.testing.assert_array_equal(encoder.project(looks, "document"), encoder.images(pictures, "document"))
     np.testing.assert_allclose(looks.posterior.sum(axis=1), 1, atol=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_classes_are_in_the_standard_order(encoder, real_data):
 
 
 def test_golden_vectors_hold(encoder):
-    vectors = encoder.images(golden_pictures(), "catalogue")
+    vectors = encoder.images(golden_pictures(), "document")
     check_golden(vectors, vectors, "itself")
     with pytest.raises(ModelBroken, match="golden"):
         check_golden(vectors[::-1], vectors, "another order")

@@ -1,4 +1,4 @@
-"""Photos of shoppers move an adapter to where photos lie, labelled or not; features are drawn: the truth is known."""
+"""Photos of shoppers move an adapter to where photos lie, labeled or not; features are drawn: the truth is known."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,9 @@ class World:
         self.moved = 0.25 * self.rng.normal(size=WIDTH)
         self.made = self.around(self.studio, 6).reshape(PRODUCTS, 6, WIDTH)
 
-    def around(self, centres, count):
-        """(len(centres) * count, WIDTH) noisy unit rows about them."""
-        rows = np.repeat(centres, count, axis=0)
+    def around(self, centers, count):
+        """(len(centers) * count, WIDTH) noisy unit rows about them."""
+        rows = np.repeat(centers, count, axis=0)
         return unit(rows + 0.05 * self.rng.normal(size=rows.shape))
 
     def photos(self, count):
@@ -40,11 +40,11 @@ def nothing(photos):
 
 def recall(weights, world, photos):
     adapter = Adapter("", weights)
-    scores = adapter.project(photos, "query") @ adapter.project(world.studio, "catalogue").T
+    scores = adapter.project(photos, "query") @ adapter.project(world.studio, "document").T
     return (scores.argmax(axis=1) == np.repeat(np.arange(PRODUCTS), len(photos) // PRODUCTS)).mean()
 
 
-def test_photos_that_nobody_labelled_find_more_than_photographs_made_of_pictures():
+def test_photos_that_nobody_labeled_find_more_than_photographs_made_of_pictures():
     before, after = [], []
     for seed in range(5):
         world = World(seed)
@@ -78,7 +78,7 @@ def test_labels_that_are_wrong_are_believed():
     photos = world.photos(8)
     told = np.eye(PRODUCTS)[(np.repeat(np.arange(PRODUCTS), 8) + 1) % PRODUCTS]
     adapter = Adapter("", fit_semi_supervised(world.studio, world.made, photos, told))
-    scores = adapter.project(world.photos(4), "query") @ adapter.project(world.studio, "catalogue").T
+    scores = adapter.project(world.photos(4), "query") @ adapter.project(world.studio, "document").T
     assert (scores.argmax(axis=1) == (np.repeat(np.arange(PRODUCTS), 4) + 1) % PRODUCTS).mean() > 0.5
 
 

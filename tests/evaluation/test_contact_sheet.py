@@ -1,4 +1,4 @@
-"""The contact sheet: whole in one file, escaped, readable without colour."""
+"""The contact sheet: whole in one file, escaped, readable without color."""
 
 import re
 

@@ -32,18 +32,18 @@ def test_an_id_cannot_lead_out_of_the_folder(tmp_path):
 
 
 def test_old_photos_and_those_of_a_forgotten_session_go(tmp_path):
-    with Shop(tmp_path).open() as catalogue:
-        old_and_forgotten(catalogue)
+    with Shop(tmp_path).open() as catalog:
+        old_and_forgotten(catalog)
 
 
-def old_and_forgotten(catalogue):
-    catalogue.events.write([Event("search", search=f"search-{n}", session="anna" if n else "bert") for n in range(3)])
+def old_and_forgotten(catalog):
+    catalog.events.write([Event("search", search=f"search-{n}", session="anna" if n else "bert") for n in range(3)])
     for number in range(3):
-        catalogue.asked.keep(f"search-{number}", picture(number))
-    assert catalogue.forget("anna") == 2
-    assert [path.stem for path in catalogue.asked] == ["search-0"]
-    assert catalogue.forget("") == 0
+        catalog.asked.keep(f"search-{number}", picture(number))
+    assert catalog.forget("anna") == 2
+    assert [path.stem for path in catalog.asked] == ["search-0"]
+    assert catalog.forget("") == 0
     old = time.time() - 400 * 86_400
-    os.utime(catalogue.asked.find("search-0"), (old, old))
-    catalogue.prune()
-    assert list(catalogue.asked) == []
+    os.utime(catalog.asked.find("search-0"), (old, old))
+    catalog.prune()
+    assert list(catalog.asked) == []

@@ -55,12 +55,12 @@ def test_a_purchase_settles_a_search_and_of_equal_acts_the_last():
 
 def test_labels_are_kept_photos_of_products_that_are_still_there(tmp_path):
     shop = Shop(tmp_path)
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        catalogue.asked.keep("one", picture(0))
-        catalogue.asked.keep("two", picture(1))
-        catalogue.events.write([act("click", s, p) for s, p in (("one", "tea-1"), ("two", "gone"), ("three", "tea-2"))])
-        assert [(found.search, found.product) for found in labels(catalogue)] == [("one", "tea-1")]
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        catalog.asked.keep("one", picture(0))
+        catalog.asked.keep("two", picture(1))
+        catalog.events.write([act("click", s, p) for s, p in (("one", "tea-1"), ("two", "gone"), ("three", "tea-2"))])
+        assert [(found.search, found.product) for found in labels(catalog)] == [("one", "tea-1")]
 
 
 def test_no_person_and_no_product_speaks_for_all():

@@ -33,18 +33,18 @@ def shop(tmp_path):
     """Six products, and sixty shoppers who clicked what they had photographed."""
     for number in range(PRODUCTS):
         save(number, tmp_path / "studio" / f"p{number}.png")
-    with snapfind.open(tmp_path / "shop.snap") as catalogue:
-        catalogue.add(tmp_path / "studio")
+    with snapfind.open(tmp_path / "shop.snap") as catalog:
+        catalog.add(tmp_path / "studio")
         events = []
         for number in range(PRODUCTS * PHOTOS):
             search, session = f"search-{number}", f"shopper {number}"
-            catalogue.asked.keep(search, photo(number % PRODUCTS, number // PRODUCTS))
+            catalog.asked.keep(search, photo(number % PRODUCTS, number // PRODUCTS))
             at = datetime.now(UTC) - timedelta(minutes=number)
             results = tuple(f"p{other}" for other in range(PRODUCTS))
             events.append(Event("search", search=search, session=session, photos=1, results=results, at=at))
             events.append(Event("click", search=search, session=session, product=f"p{number % PRODUCTS}", at=at))
-        catalogue.events.write(events)
-        yield catalogue
+        catalog.events.write(events)
+        yield catalog
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A catalogue's collections on servers: one a model, an alias that moves, groups of categories, many addresses."""
+"""A catalog's collections on servers: one a model, an alias that moves, groups of categories, many addresses."""
 
 import numpy as np
 import pytest
@@ -138,9 +138,9 @@ def test_one_who_reads_follows_what_another_moved(client, shop):
     shop.publish("second")
     shop.drop_space("first")
     assert reader.count() == 30 and nearest(reader, "second", 7) == ["p6"]
-    with pytest.raises(NotFound, match="no catalogue other"):
+    with pytest.raises(NotFound, match="no catalog other"):
         cluster.find(Servers([client]), "other")
-    with pytest.raises(BadInput, match="no catalogue"):
+    with pytest.raises(BadInput, match="no catalog"):
         cluster.open(Servers([client]), "shop-2")
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_is_taken_is_left_alone(client):
     client.delete_collection("mine-1")
     client.create_collection("mine-1", vectors_config={}, sparse_vectors_config={})
     client.upsert("mine-1", [qdrant_client.models.PointStruct(id=1, vector={}, payload={"theirs": 1})])
-    with pytest.raises(BadInput, match="mine-1 that is no catalogue's"):
+    with pytest.raises(BadInput, match="mine-1 that is no catalog's"):
         cluster.open(Servers([client]), "mine")
     assert client.count("mine-1").count == 1
 

@@ -1,4 +1,4 @@
-"""A node of a cluster stops and comes back while the catalogue is searched and written: nothing acknowledged is lost.
+"""A node of a cluster stops and comes back while the catalog is searched and written: nothing acknowledged is lost.
 
 On real servers where SNAPFIND_QDRANT_URL is set (deploy/cluster.yaml has the commands); always on a stand-in with three
 addresses, which shows that the way around a silent address works, and nothing about Qdrant's replicas.

@@ -299,7 +299,7 @@ def test_a_filter_gives_exactly_what_its_meaning_gives(index, payloads, texts):
         assert [one.id for one in again] == [one.id for one in found]
 
 
-def test_write_optimise_write_read(index):
+def test_write_optimize_write_read(index):
     rng = np.random.default_rng(1)
     index.upsert([point(number, brand="old") for number in range(300)])
     index.optimize()
@@ -374,7 +374,7 @@ def test_a_closed_index_says_so(index):
     index.close()
 
 
-def test_a_plain_condition_of_the_catalogue(index):
+def test_a_plain_condition_of_the_catalog(index):
     index.upsert([point(1, "a"), point(2, "b")])
     assert index.count(where("_product", ["a", "x"])) == 1
     assert index.count(where("_primary", [True]) & where("_product", ["b"])) == 1

@@ -68,8 +68,8 @@ def test_two_hundred_kills_lose_nothing(tmp_path):
 def crowd():
     """Pictures of 200 things in 11 MB, for the engine links none below ten; their places, and 60 photos."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(200, 256))
-    vectors = centres[rng.integers(200, size=11_000)] + 0.6 * rng.normal(size=(11_000, 256))
+    centers = rng.normal(size=(200, 256))
+    vectors = centers[rng.integers(200, size=11_000)] + 0.6 * rng.normal(size=(11_000, 256))
     queries = vectors[:60] + 0.1 * rng.normal(size=(60, 256))
     rows = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in (vectors, queries)]
     return [one.astype(np.float32) for one in rows]

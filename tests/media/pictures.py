@@ -14,7 +14,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def scene(width=96, height=64):
-    """Four soft patches of different colours, so that any turn or flip shows."""
+    """Four soft patches of different colors, so that any turn or flip shows."""
     picture = np.full((height, width, 3), 255, np.uint8)
     picture[: height // 2, : width // 2] = (200, 40, 40)
     picture[: height // 2, width // 2 :] = (40, 160, 60)

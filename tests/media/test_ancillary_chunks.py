@@ -145,8 +145,8 @@ def test_thousands_of_frames_cost_no_more_than_the_first(kind):
 
 
 def test_a_linear_picture_is_as_bright_as_a_browser_shows_it():
-    grey = written(Image.new("RGB", (16, 16), (55, 55, 55)), "PNG")
-    linear = grey[:HEADER] + chunk(b"gAMA", struct.pack(">I", 100_000)) + grey[HEADER:]
+    gray = written(Image.new("RGB", (16, 16), (55, 55, 55)), "PNG")
+    linear = gray[:HEADER] + chunk(b"gAMA", struct.pack(">I", 100_000)) + gray[HEADER:]
     assert load(linear, LIMITS).getpixel((3, 3)) == pytest.approx((127, 127, 127), abs=2)
 
 

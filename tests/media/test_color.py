@@ -1,4 +1,4 @@
-"""Colours come out as a browser would show them."""
+"""Colors come out as a browser would show them."""
 
 import numpy as np
 import pytest
@@ -34,12 +34,12 @@ def test_transparency_of_a_palette_is_shown_on_white(kind):
     assert near(found.getpixel((95, 0)), (40, 160, 60))
 
 
-def test_a_key_colour_is_transparent():
+def test_a_key_color_is_transparent():
     found = load(written(scene(), "PNG", transparency=(200, 40, 40)), LIMITS)
     assert corner(found) == (255, 255, 255)
 
 
-def test_sixteen_bit_greys_are_scaled_not_clipped():
+def test_sixteen_bit_grays_are_scaled_not_clipped():
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
     for kind in ("PNG", "TIFF"):
         found = np.asarray(load(written(Image.fromarray(ramp), kind), LIMITS))[..., 0]
@@ -50,7 +50,7 @@ def test_sixteen_bit_greys_are_scaled_not_clipped():
     ("levels", "darkest", "brightest"),
     [([0.0, 0.5, 1.0], 0, 255), ([0, 100, 255], 0, 255), ([-3, 0, 9], 0, 255), ([0.2, 0.2, 0.2], 51, 51)],
 )
-def test_float_greys_find_their_range(levels, darkest, brightest):
+def test_float_grays_find_their_range(levels, darkest, brightest):
     image = Image.fromarray(np.array([levels], np.float32))
     found = np.asarray(load(written(image, "TIFF"), LIMITS))
     assert (found.min(), found.max()) == (darkest, brightest)
@@ -92,7 +92,7 @@ def swapped_profile():
     return plain.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")
 
 
-def test_a_colour_profile_is_applied():
+def test_a_color_profile_is_applied():
     red = Image.new("RGB", (8, 8), (255, 0, 0))
     assert near(corner(load(written(red, "PNG", icc_profile=swapped_profile()), LIMITS)), (0, 0, 255))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -105,8 +105,8 @@ def test_a_broken_profile_is_left_out(profile, kind):
     assert difference(load(written(scene(), kind, icc_profile=profile), LIMITS), scene()) < 4
 
 
-def test_a_profile_of_another_colour_space_or_cut_off_is_left_out():
+def test_a_profile_of_another_color_space_or_cut_off_is_left_out():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    grey = scene().convert("L")
-    assert difference(load(written(grey, "PNG", icc_profile=srgb), LIMITS), grey) < 1
+    gray = scene().convert("L")
+    assert difference(load(written(gray, "PNG", icc_profile=srgb), LIMITS), gray) < 1
     assert difference(load(written(scene(), "PNG", icc_profile=srgb[:200]), LIMITS), scene()) < 1

@@ -13,11 +13,11 @@ from snapfind.media.image.decode import load
 from snapfind.media.image.fingerprint import is_blank
 
 
-def cutout(mode="RGBA", colour=255):
-    """A disc of a grey level on a transparent ground."""
+def cutout(mode="RGBA", color=255):
+    """A disc of a gray level on a transparent ground."""
     alpha = Image.new("L", (120, 100), 0)
     ImageDraw.Draw(alpha).ellipse([30, 20, 90, 80], fill=255)
-    image = Image.new("L", alpha.size, colour)
+    image = Image.new("L", alpha.size, color)
     image.putalpha(alpha)
     return image if mode == "LA" else image.convert(mode)
 
@@ -40,10 +40,10 @@ def sources():
     yield "GIF", written(palette, "GIF", transparency=0)
     key = Image.new("RGB", (120, 100), (254, 255, 255))
     ImageDraw.Draw(key).ellipse([30, 20, 90, 80], fill="white")
-    yield "PNG key colour", written(key, "PNG", transparency=(254, 255, 255))
+    yield "PNG key color", written(key, "PNG", transparency=(254, 255, 255))
     deep = np.full((100, 120), 65000, np.uint16)
     deep[20:80, 30:90] = 65535
-    yield "PNG 16-bit key grey", written(Image.fromarray(deep), "PNG", transparency=65000)
+    yield "PNG 16-bit key gray", written(Image.fromarray(deep), "PNG", transparency=65000)
     for mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         image = cutout("LA" if mode == "La" else "RGBA")
         yield f"PIL {mode}", image.convert(mode)
@@ -57,9 +57,9 @@ def test_a_white_product_on_a_transparent_ground_shows(name, source):
     assert not is_blank(found)
 
 
-@pytest.mark.parametrize("colour", [0, 60, 120, 180, 215])
-def test_other_cutouts_stand_on_white(colour):
-    assert load(written(cutout(colour=colour), "PNG"), LIMITS).getpixel((0, 0)) == (255, 255, 255)
+@pytest.mark.parametrize("color", [0, 60, 120, 180, 215])
+def test_other_cutouts_stand_on_white(color):
+    assert load(written(cutout(color=color), "PNG"), LIMITS).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_a_product_with_some_white_stands_on_white():
@@ -81,7 +81,7 @@ def test_a_thin_white_product_shows():
 
 
 @pytest.mark.parametrize("resize", ["fit", "squash"])
-def test_an_encoder_sees_what_a_catalogue_shows(resize):
+def test_an_encoder_sees_what_a_catalog_shows(resize):
     preprocessing = Preprocessing(64, resize=resize)
     assert (to_tensor([cutout()], preprocessing) == to_tensor([load(cutout(), LIMITS)], preprocessing)).all()
 
@@ -99,7 +99,7 @@ def test_the_client_sends_the_transparency_too():
         (Image.new("RGB", (300, 300), "white"), True),
         (Image.new("RGB", (300, 300), (90, 20, 60)), True),
         (Image.fromarray(np.random.default_rng(0).integers(240, 250, (300, 300, 3), dtype=np.uint8)), True),
-        (cutout(colour=200), False),
+        (cutout(color=200), False),
     ],
 )
 def test_blank_is_one_color_but_for_noise(image, blank):

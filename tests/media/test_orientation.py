@@ -19,7 +19,7 @@ STORED = {  # how a camera stores the scene so that the label turns it back
 }
 
 
-def labelled(label, kind):
+def labeled(label, kind):
     turn = STORED[label]
     exif = Image.Exif()
     exif[0x0112] = label
@@ -29,7 +29,7 @@ def labelled(label, kind):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("label", STORED)
 def test_all_eight_orientations_display_the_same_picture(label, kind):
-    file = labelled(label, kind)
+    file = labeled(label, kind)
     assert difference(load(file, LIMITS), scene()) < 4
     assert probe(file, LIMITS) == (kind, 96, 64)
     assert load(file, LIMITS, side=48).size == (48, 32)

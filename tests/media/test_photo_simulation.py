@@ -25,9 +25,9 @@ def test_white_around_goes_and_white_inside_stays(studio):
     assert alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] == 255
 
 
-@pytest.mark.parametrize("colour", ["white", "black", (90, 120, 60)])
-def test_a_picture_without_product_on_white_stays_whole(colour):
-    product = cutout(Image.new("RGB", (50, 40), colour))
+@pytest.mark.parametrize("color", ["white", "black", (90, 120, 60)])
+def test_a_picture_without_product_on_white_stays_whole(color):
+    product = cutout(Image.new("RGB", (50, 40), color))
     assert product.size == (50, 40)
     assert np.asarray(product.getchannel("A")).min() == 255
 
@@ -47,7 +47,7 @@ def test_any_size_becomes_a_photo(size):
         assert photo.mode == "RGB"
 
 
-def test_the_colour_of_the_product_is_still_there(studio):
+def test_the_color_of_the_product_is_still_there(studio):
     reddest = [
         np.asarray(rephotograph(studio, np.random.default_rng(seed)), int)[..., 0]
         - np.asarray(rephotograph(studio, np.random.default_rng(seed)), int)[..., 1]

@@ -1,4 +1,4 @@
-"""The copy a catalogue keeps is small and says nothing of its maker."""
+"""The copy a catalog keeps is small and says nothing of its maker."""
 
 import io
 

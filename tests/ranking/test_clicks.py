@@ -1,4 +1,4 @@
-"""Click models: they learn what the simulator hides, serve what they learnt, and an artifact cannot lie."""
+"""Click models: they learn what the simulator hides, serve what they learned, and an artifact cannot lie."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def parts(domains):
     return rows_of(source.columns, UNION, SOURCE), *(rows_of(part.columns, UNION) for part in target)
 
 
-def learnt(method, parts, recipe=QUICK):
+def learned(method, parts, recipe=QUICK):
     return fit(method, parts[1], parts[2], TARGET_FIELDS, source=parts[0], source_fields=SOURCE_FIELDS, recipe=recipe)
 
 
@@ -45,7 +45,7 @@ def test_the_truth_of_the_simulator_ranks_its_clicks(domains):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_something(method, parts):
-    fitted = learnt(method, parts)
+    fitted = learned(method, parts)
     said = chances(fitted, parts[3])
     clicked = (parts[3].labels > 0).tolist()
     assert auroc(said.tolist(), clicked) > 0.55
@@ -53,12 +53,12 @@ def test_every_method_learns_something(method, parts):
 
 
 def test_the_same_seed_gives_the_same_model(parts):
-    first, second = (chances(learnt("cdanet", parts), parts[3]) for _ in range(2))
+    first, second = (chances(learned("cdanet", parts), parts[3]) for _ in range(2))
     assert np.array_equal(first, second)
 
 
 def test_the_second_stage_has_a_new_tower_and_asks_for_nothing_of_the_source(parts):
-    fitted = learnt("cdanet", parts)
+    fitted = learned("cdanet", parts)
     assert isinstance(fitted.network, Augmentation)
     before = chances(fitted, parts[3])
     hidden = replace(parts[3], encoded=replace(parts[3].encoded, ids=parts[3].encoded.ids.copy()))
@@ -89,8 +89,8 @@ def test_batches_go_through_every_row_and_follow_from_their_number(parts):
 
 
 @pytest.mark.parametrize("method", ["single", "cdanet"])
-def test_numpy_serves_what_pytorch_learnt(method, parts, domains, tmp_path):
-    fitted = learnt(method, parts)
+def test_numpy_serves_what_pytorch_learned(method, parts, domains, tmp_path):
+    fitted = learned(method, parts)
     columns = {name: domains[3].columns[name][:300] for name in domains[3].columns}
     golden = {own.name: list(columns[own.name][:5]) for own in TARGET_FIELDS}
     plain = json.loads(json.dumps(golden, default=lambda value: value.item()))
@@ -127,4 +127,4 @@ def check_that_it_cannot_lie(folder):
 
 def test_a_baseline_is_not_served(parts):
     with pytest.raises(BadInput, match="not served"):
-        click_model(learnt("dcn", parts), TARGET_FIELDS)
+        click_model(learned("dcn", parts), TARGET_FIELDS)

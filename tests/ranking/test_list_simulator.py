@@ -46,7 +46,7 @@ def test_a_comparison_does_not_depend_on_the_order_of_its_input(module):
     assert torch.allclose(module.compare(features)[:, turned], module.compare(features[:, turned]), atol=1e-5)
 
 
-def test_who_looks_where_is_learnt_from_shuffled_lists():
+def test_who_looks_where_is_learned_from_shuffled_lists():
     found = examination(simulate_lists(6000, 0, shuffled=True))
     assert np.abs(found - Shoppers().patience ** np.arange(24)).max() < 0.08
     assert found[0] == 1 and (np.diff(found) <= 0).all()

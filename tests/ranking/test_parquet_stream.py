@@ -63,9 +63,9 @@ def test_a_network_learns_from_the_stream(file, columns):
     assert history[-1].loss < 0.55 < history[0].loss
 
 
-def test_what_cannot_be_learnt_from_is_named(file, tmp_path):
-    with pytest.raises(BadInput, match="lacks the columns colour"):
-        streamed_batches(file, [Field("colour", "hashed", 8)], size=8, seed=0)
+def test_what_cannot_be_learned_from_is_named(file, tmp_path):
+    with pytest.raises(BadInput, match="lacks the columns color"):
+        streamed_batches(file, [Field("color", "hashed", 8)], size=8, seed=0)
     (tmp_path / "rows.parquet").write_bytes(b"nothing")
     with pytest.raises(BadInput, match="no Parquet file"):
         streamed_batches(tmp_path / "rows.parquet", FIELDS, size=8, seed=0)

@@ -1,5 +1,5 @@
-"""The small shop of the catalogue's tests."""
+"""The small shop of the catalog's tests."""
 
-from tests.catalog.conftest import catalogue, shop
+from tests.catalog.conftest import shop
 
-__all__ = ["catalogue", "shop"]
+__all__ = ["catalog", "shop"]

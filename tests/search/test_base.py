@@ -189,13 +189,13 @@ def boards(shop):
     folder.mkdir()
     for number in range(10):
         board(number).save(folder / f"b{number}.png")
-    with shop.open() as catalogue:
-        catalogue.add(folder)
-        yield catalogue
+    with shop.open() as catalog:
+        catalog.add(folder)
+        yield catalog
 
 
-def first(catalogue, number: int) -> str:
-    return catalogue.search(photo(number), regions="whole")[0].product.id
+def first(catalog, number: int) -> str:
+    return catalog.search(photo(number), regions="whole")[0].product.id
 
 
 def test_on_it_finds_moved_pictures_first_that_are_not_first_without(boards):
@@ -216,8 +216,8 @@ def test_on_it_says_so_and_each_product_keeps_its_score(boards):
 
 
 def test_off_it_is_as_it_was_and_the_switch_outlives_the_process(shop, boards):
-    def plain(catalogue):
-        answer = catalogue.search(photo(3))
+    def plain(catalog):
+        answer = catalog.search(photo(3))
         return [(hit.product.id, hit.score, hit.parts) for hit in answer], list(answer.timings)
 
     before = plain(boards)
@@ -256,7 +256,7 @@ def test_another_method_is_refused_and_nothing_is_written(boards):
     assert not list(boards.folder.path.rglob("reranker"))
 
 
-def test_a_wanted_category_stays_in_front(catalogue):
-    catalogue.rerank("geometry")
-    hits = catalogue.search(picture(0), category="mugs")
+def test_a_wanted_category_stays_in_front(catalog):
+    catalog.rerank("geometry")
+    hits = catalog.search(picture(0), category="mugs")
     assert hits[0].product.id == "mug-1" and "rerank" in hits[0].parts

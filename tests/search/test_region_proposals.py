@@ -23,7 +23,7 @@ def encoder():
 
 
 def scene(seed, products=(3, 5)):
-    """Two figures on a soft slope of grey, and their boxes."""
+    """Two figures on a soft slope of gray, and their boxes."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(90, 140, 360)[:, None, None] * np.ones((1, 300, 3))
     back = Image.fromarray(slope.astype(np.uint8))
@@ -66,7 +66,7 @@ def test_energy_lies_over_the_picture_and_not_over_the_padding(width, height):
 
 
 @pytest.mark.parametrize("turn", [3, 6, 8])
-def test_boxes_are_those_of_the_displayed_picture_however_the_file_lies(catalogue, turn):
+def test_boxes_are_those_of_the_displayed_picture_however_the_file_lies(catalog, turn):
     photo, _ = scene(1)
     raw = photo.transpose(
         {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[turn]
@@ -76,24 +76,24 @@ def test_boxes_are_those_of_the_displayed_picture_however_the_file_lies(catalogu
     lying, upright = io.BytesIO(), io.BytesIO()
     raw.save(lying, "PNG", exif=exif)
     photo.save(upright, "PNG")
-    assert catalogue.regions(lying.getvalue()) == catalogue.regions(upright.getvalue())
-    assert catalogue.search(lying.getvalue()).box == catalogue.search(upright.getvalue()).box
+    assert catalog.regions(lying.getvalue()) == catalog.regions(upright.getvalue())
+    assert catalog.search(lying.getvalue()).box == catalog.search(upright.getvalue()).box
 
 
-def test_a_search_says_what_it_searched_and_the_caller_s_box_wins(catalogue):
+def test_a_search_says_what_it_searched_and_the_caller_s_box_wins(catalog):
     photo, _ = scene(2)
-    subject = catalogue.search(photo)
+    subject = catalog.search(photo)
     assert subject.box is not None and subject.regions[0].box == subject.box
     given_box = Box(0.1, 0.1, 0.6, 0.7)
-    boxed = catalogue.search(photo, box=given_box, regions="all")
+    boxed = catalog.search(photo, box=given_box, regions="all")
     assert boxed.box == given_box and boxed.regions[0].box == given_box
     assert len(boxed.groups) == 1 and boxed.groups[0].hits == boxed.hits
-    assert catalogue.search(photo, regions="whole").box is None
+    assert catalog.search(photo, regions="whole").box is None
 
 
-def test_all_objects_get_hits_of_their_own(catalogue):
+def test_all_objects_get_hits_of_their_own(catalog):
     photo, boxes = scene(4, products=(0, 3))  # tea-1 and mug-1
-    answer = catalogue.search(photo, regions="all", limit=2)
+    answer = catalog.search(photo, regions="all", limit=2)
     assert [group.region for group in answer.groups] == list(answer.regions)
     assert answer.hits == answer.groups[0].hits and all(len(group.hits) == 2 for group in answer.groups)
     firsts = {}

@@ -21,7 +21,7 @@ def catalog(tmp_path_factory):
 
 
 def scene(number, seed):
-    """A product that covers a fifth of a grey scene, off its center, and where it lies (left, top, right, bottom)."""
+    """A product that covers a fifth of a gray scene, off its center, and where it lies (left, top, right, bottom)."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(90, 140, 400)[:, None, None] * np.ones((1, 400, 3))
     photo = Image.fromarray(slope.astype(np.uint8))

@@ -78,11 +78,11 @@ def over(client, job):
 
 @contextmanager
 def serving(shop, *, needs_key=False, **settings):
-    """A client of a server over the shop; the catalogue is closed at the end."""
-    catalogue = shop.open(**settings)
-    if not len(catalogue):
-        catalogue.add(shop.table)
-    app = build(catalogue, needs_key=needs_key)
+    """A client of a server over the shop; the catalog is closed at the end."""
+    catalog = shop.open(**settings)
+    if not len(catalog):
+        catalog.add(shop.table)
+    app = build(catalog, needs_key=needs_key)
     with Checked(app, base_url=BASE, raise_server_exceptions=False) as client:
         yield client
 

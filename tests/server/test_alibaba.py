@@ -33,11 +33,11 @@ NAME = {"instance_name": "shop"}
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
-    catalogue = shop.open()
-    catalogue.add(shop.table)
+    catalog = shop.open()
+    catalog.add(shop.table)
     store = KeyStore(shop.path)
     pairs = {scope: store.create(scope, [scope], signing=True) for scope in ("search", "write")}
-    with listening(build(catalogue, needs_key=True, compat="imagesearch")) as url:
+    with listening(build(catalog, needs_key=True, compat="imagesearch")) as url:
         yield url.removeprefix("http://"), {scope: (key.id, secret) for scope, (key, secret) in pairs.items()}
 
 

@@ -42,10 +42,10 @@ def listening(app):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
-    catalogue = shop.open()
-    catalogue.add(shop.table)
-    with listening(build(catalogue)) as url:
-        yield url, shop, catalogue
+    catalog = shop.open()
+    catalog.add(shop.table)
+    with listening(build(catalog)) as url:
+        yield url, shop, catalog
 
 
 @pytest.fixture
@@ -55,21 +55,21 @@ def server(place):
 
 
 def test_the_client_answers_as_the_library(place, server):
-    _, shop, catalogue = place
+    _, shop, catalog = place
     for wanted in (shop.folder / "c.png", photo(1), picture(2), "green tea", Like(product="tea-1")):
-        here, there = catalogue.search(wanted, limit=2), server.search(wanted, limit=2)
+        here, there = catalog.search(wanted, limit=2), server.search(wanted, limit=2)
         assert [hit.product.id for hit in there] == [hit.product.id for hit in here]
         assert [hit.verdict for hit in there] == [hit.verdict for hit in here]
         assert there.box == here.box and len(there.regions) == len(here.regions)
     assert [hit.product.id for hit in server.search("tea", offset=1)] == [
-        hit.product.id for hit in catalogue.search("tea", offset=1)
+        hit.product.id for hit in catalog.search("tea", offset=1)
     ]
-    assert server.compare(photo(1), photo(1)) == pytest.approx(catalogue.compare(photo(1), photo(1)), abs=1e-3)
-    assert server.facets("category") == catalogue.facets("category")
-    assert server.get("tea-2").pictures[0].name == catalogue.get("tea-2").pictures[0].name
+    assert server.compare(photo(1), photo(1)) == pytest.approx(catalog.compare(photo(1), photo(1)), abs=1e-3)
+    assert server.facets("category") == catalog.facets("category")
+    assert server.get("tea-2").pictures[0].name == catalog.get("tea-2").pictures[0].name
     assert {product.id for product in server.products(filter="price < 6")} == {"tea-1", "tea-2"}
-    assert server.picture("mug-1", "c.png") == catalogue.picture("mug-1", "c.png")
-    assert len(server) == len(catalogue) and server.schema == catalogue.schema
+    assert server.picture("mug-1", "c.png") == catalog.picture("mug-1", "c.png")
+    assert len(server) == len(catalog) and server.schema == catalog.schema
 
 
 def test_writes_and_events(place, server):
@@ -107,10 +107,10 @@ def test_errors_are_those_of_the_library(server):
 
 
 def test_a_key_is_sent(shop):
-    catalogue = shop.open()
-    catalogue.add(shop.table)
+    catalog = shop.open()
+    catalog.add(shop.table)
     whole = KeyStore(shop.path).create("x", ["search"])[1]
-    with listening(build(catalogue, needs_key=True)) as url:
+    with listening(build(catalog, needs_key=True)) as url:
         with snapfind.Client(url) as client, pytest.raises(KeyMissing):
             client.info()
         with snapfind.Client(url, whole) as client:

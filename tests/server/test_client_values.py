@@ -22,14 +22,14 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.fixture
 def place(tmp_path):
     shop = Shop(tmp_path)
-    catalogue = shop.open()
-    catalogue.add(shop.table)
-    with listening(build(catalogue)) as url, snapfind.Client(url) as client:
-        yield shop, catalogue, client
+    catalog = shop.open()
+    catalog.add(shop.table)
+    with listening(build(catalog)) as url, snapfind.Client(url) as client:
+        yield shop, catalog, client
 
 
 def test_values_of_any_library_arrive_as_those_of_put(place):
-    _, catalogue, client = place
+    _, catalog, client = place
     attributes = {
         "i": np.int64(5),
         "f": np.float32(1.5),
@@ -45,23 +45,23 @@ def test_values_of_any_library_arrive_as_those_of_put(place):
     }
     product = Product("new", price=np.float64(3.5), attributes=attributes)
     assert client.put([(product, {"a.png": photo(70)})]).failures == []
-    assert catalogue.put([(Product("own", attributes=attributes), {"a.png": photo(71)})]).failures == []
-    assert catalogue.get("new").attributes == catalogue.get("own").attributes
-    assert catalogue.get("new").price == 3.5
+    assert catalog.put([(Product("own", attributes=attributes), {"a.png": photo(71)})]).failures == []
+    assert catalog.get("new").attributes == catalog.get("own").attributes
+    assert catalog.get("new").price == 3.5
     assert client.update("new", {"price": np.int64(4), "i": np.int64(6), "d": None}).price == 4
-    assert catalogue.get("new").attributes["i"] == 6 and "d" not in catalogue.get("new").attributes
+    assert catalog.get("new").attributes["i"] == 6 and "d" not in catalog.get("new").attributes
     with pytest.raises(BadInput, match="bytes"):
         client.put([(Product("new", attributes={"x": b"1"}), {})])
 
 
 def test_a_later_batch_may_have_sizes_that_are_no_numbers(place):
-    shop, catalogue, client = place
+    shop, catalog, client = place
     rows = [f"s{number},{number},p.png" for number in range(60)] + ["xl,XL,p.png"]
     save(80, shop.folder / "p.png")
     (shop.folder / "sizes.csv").write_text("\n".join(["id,size,picture", *rows]))
     report = client.add(shop.folder / "sizes.csv")
     assert (report.added, report.failures, report.notes) == (61, [], [])
-    assert (catalogue.get("xl").attributes, catalogue.get("s7").attributes) == ({"size": "XL"}, {"size": "7"})
+    assert (catalog.get("xl").attributes, catalog.get("s7").attributes) == ({"size": "XL"}, {"size": "7"})
 
 
 def test_notes_of_both_sides_arrive(place):
@@ -74,10 +74,10 @@ def test_notes_of_both_sides_arrive(place):
 
 
 def test_the_kind_of_a_new_column_may_be_said(place):
-    shop, catalogue, client = place
+    shop, catalog, client = place
     (shop.folder / "more.csv").write_text("id,size,picture\nmug-1,38,c.png\n")
     client.add(shop.folder / "more.csv", kinds={"size": "text"})
-    assert catalogue.schema["size"] == "text"
+    assert catalog.schema["size"] == "text"
     with pytest.raises(BadInput, match="'size' has the type text on the server"):
         client.add(shop.folder / "more.csv", kinds={"size": "number"})
 

@@ -64,9 +64,9 @@ def test_everything_else_is_refused_under_a_foreign_host(client, host):
 def real(tmp_path_factory):
     """A real server: its application, and how to connect to it."""
     shop = Shop(tmp_path_factory.mktemp("real"))
-    catalogue = shop.open()
-    catalogue.add(shop.table)
-    app = build(catalogue)
+    catalog = shop.open()
+    catalog.add(shop.table)
+    app = build(catalog)
     with listening(app) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         yield app, lambda: socket.create_connection((host, int(port)), timeout=60)

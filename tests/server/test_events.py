@@ -9,8 +9,8 @@ def test_a_search_is_noted_without_its_photo(shop):
     with serving(shop) as client:
         found = client.post("/v1/search", json={"photo": photo64(3), "session": "anna", "filter": "price > 1"}).json()
         client.post("/v1/search", json={"text": "green tea"})
-    with shop.open() as catalogue:  # a server that stops has written all that it noted
-        seen, typed = catalogue.events.read(kind="search")
+    with shop.open() as catalog:  # a server that stops has written all that it noted
+        seen, typed = catalog.events.read(kind="search")
     assert seen.search == found["request_id"] and seen.photos == 1 and seen.filter == "price > 1"
     assert seen.results == tuple(hit["product"]["id"] for hit in found["hits"]) and seen.space == found["space"]
     assert seen.session not in {"", "anna"} and seen.verdict == found["verdict"]
@@ -22,8 +22,8 @@ def test_a_search_is_noted_without_its_photo(shop):
 def test_searches_are_not_noted_where_the_shop_says_so(shop):
     with serving(shop, log_searches=0) as client:
         client.post("/v1/search", json={"text": "tea"})
-    with shop.open() as catalogue:
-        assert catalogue.events.counts() == {}
+    with shop.open() as catalog:
+        assert catalog.events.counts() == {}
 
 
 def test_events_are_stored_counted_once_and_forgotten(fresh):

@@ -20,7 +20,7 @@ def shelf_photo() -> bytes:
 
 def test_regions_as_form_and_json_and_as_the_library_says(client):
     found = client.post("/v1/regions", files={"photo": ("x", shelf_photo())}).json()["regions"]
-    expected = client.app.state.service.catalogue.regions(shelf_photo())
+    expected = client.app.state.service.catalog.regions(shelf_photo())
     assert [tuple(region["box"]) for region in found] == [region.box.as_tuple() for region in expected]
     assert client.post("/v1/regions", json={"photo": photo64(1)}).status_code == 200
     assert client.post("/v1/regions", files={"other": ("x", photo(1))}).json()["error"]["field"] == "photo"
@@ -28,7 +28,7 @@ def test_regions_as_form_and_json_and_as_the_library_says(client):
 
 def test_all_regions_give_a_group_each(client):
     found = client.post("/v1/search", files={"photo": ("x", shelf_photo())}, data={"regions": "all"}).json()
-    expected = client.app.state.service.catalogue.search(shelf_photo(), regions="all")
+    expected = client.app.state.service.catalog.search(shelf_photo(), regions="all")
     assert len(found["groups"]) == len(expected.groups)
     for group, known in zip(found["groups"], expected.groups, strict=True):
         assert [hit["product"]["id"] for hit in group["hits"]] == [hit.product.id for hit in known.hits]

@@ -56,8 +56,8 @@ def search_until_it_dies(url):
 
 
 def check(shop, acknowledged):
-    with snapfind.open(shop.path) as catalogue:
-        there = {product.id: product.price for product in catalogue.products()}
+    with snapfind.open(shop.path) as catalog:
+        there = {product.id: product.price for product in catalog.products()}
         for name, price in acknowledged.items():
             if isinstance(price, tuple):  # in flight when it died: the old state or the new one
                 continue
@@ -83,8 +83,8 @@ def kill_once(shop, acknowledged, writes):
 
 
 def test_every_acknowledged_write_is_there_after_a_kill(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     acknowledged = {}
     for writes in (30, 15):
         kill_once(shop, acknowledged, writes)
@@ -93,16 +93,16 @@ def test_every_acknowledged_write_is_there_after_a_kill(shop):
 
 @pytest.mark.slow
 def test_every_acknowledged_write_is_there_after_many_kills(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     acknowledged, rng = {}, random.Random(5)
     for _ in range(40):
         kill_once(shop, acknowledged, rng.randrange(1, 60))
 
 
 def test_a_stop_finishes_what_was_taken(shop):
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     server, statuses = Served(shop.path), []
 
     def ask():

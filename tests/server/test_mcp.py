@@ -15,9 +15,9 @@ from tests.server.conftest import photo64  # noqa: E402
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
-        yield assistant(catalogue)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
+        yield assistant(catalog)
 
 
 def ask(server, tool, **arguments):
@@ -42,7 +42,7 @@ def test_an_assistant_searches_and_looks(server):
 
 
 def test_what_is_wrong_is_said_in_a_sentence(server):
-    for arguments in ({}, {"text": "tea", "filter": "colour = 1"}, {"photo": "!!"}):
+    for arguments in ({}, {"text": "tea", "filter": "color = 1"}, {"photo": "!!"}):
         found = ask(server, "search_products", **arguments)
         assert found.is_error and found.content[0].text
 

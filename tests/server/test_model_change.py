@@ -16,10 +16,10 @@ ASKED += [{"likes": [{"photo": photo64(5)}, {"text": "mug"}]}]
 @pytest.fixture
 def two(shop):
     """A client of a shop with two models; the names of both."""
-    catalogue = shop.open(workers=4)
-    catalogue.add(shop.table)
-    names = [catalogue.info()["model"], second_model(catalogue, shop.folder / "artifact")]
-    with Checked(build(catalogue), base_url=BASE) as client:
+    catalog = shop.open(workers=4)
+    catalog.add(shop.table)
+    names = [catalog.info()["model"], second_model(catalog, shop.folder / "artifact")]
+    with Checked(build(catalog), base_url=BASE) as client:
         yield client, names
 
 

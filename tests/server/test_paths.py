@@ -13,11 +13,11 @@ from tests.pictures import picture
 from tests.server.conftest import BASE, Checked, over, photo, photo64
 
 
-def put_as_older_versions(shop, catalogue):
+def put_as_older_versions(shop, catalog):
     """Store the products with the names that versions before kept: absolute, as the table has them."""
     products = [Product(row[0], row[1], float(row[2]), row[3], row[4]) for row in shop.rows[1:]]
     files = [{name: Path(name).read_bytes() for name in row[-1].split("|")} for row in shop.rows[1:]]
-    assert not catalogue.put(list(zip(products, files))).failures
+    assert not catalog.put(list(zip(products, files))).failures
 
 
 @pytest.fixture(params=["new", "older"])
@@ -27,11 +27,11 @@ def absolute(request, tmp_path):
     for row in shop.rows[1:]:
         row[-1] = "|".join(str(shop.folder / name) for name in row[-1].split("|"))
     shop.write()
-    catalogue = shop.open()
+    catalog = shop.open()
     if request.param == "older":
-        put_as_older_versions(shop, catalogue)
-    catalogue.add(shop.table)
-    with Checked(build(catalogue, compat="imagesearch"), base_url=BASE, raise_server_exceptions=False) as client:
+        put_as_older_versions(shop, catalog)
+    catalog.add(shop.table)
+    with Checked(build(catalog, compat="imagesearch"), base_url=BASE, raise_server_exceptions=False) as client:
         client.shop = shop
         yield client
 
@@ -95,8 +95,8 @@ def test_an_error_that_names_the_catalog_names_it_without_its_folder(absolute):
 
 
 def test_names_are_below_the_root_and_a_second_run_adds_nothing(absolute):
-    catalogue = absolute.app.state.service.catalogue
-    report = catalogue.add(absolute.shop.table)
+    catalog = absolute.app.state.service.catalog
+    report = catalog.add(absolute.shop.table)
     assert (report.added, report.changed, report.unchanged) == (0, 0, 4)
     served = absolute.get("/v1/products/tea-2").json()["product"]
     assert {one["name"] for one in served["pictures"]} == {"b.png", "b-back.png"}
@@ -107,13 +107,13 @@ def test_an_older_name_stays_when_the_picture_changes(tmp_path):
     for row in shop.rows[1:]:
         row[-1] = "|".join(str(shop.folder / name) for name in row[-1].split("|"))
     shop.write()
-    with shop.open() as catalogue:
-        put_as_older_versions(shop, catalogue)
-        assert catalogue.add(shop.table).added == 0
+    with shop.open() as catalog:
+        put_as_older_versions(shop, catalog)
+        assert catalog.add(shop.table).added == 0
         picture(9).save(shop.folder / "a.png")
-        report = catalogue.add(shop.table, sync=True)
+        report = catalog.add(shop.table, sync=True)
         assert (report.added, report.changed, report.removed) == (0, 1, 0)
-        assert len(catalogue.get("tea-1").pictures) == 1
+        assert len(catalog.get("tea-1").pictures) == 1
 
 
 def test_a_table_with_a_root_has_names_below_the_root(tmp_path):
@@ -123,7 +123,7 @@ def test_a_table_with_a_root_has_names_below_the_root(tmp_path):
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["id", "picture"], ["x", folder / "c.png"]])
     shop = Shop(tmp_path / "shop")
-    with shop.open() as catalogue:
-        catalogue.add(tmp_path / "t.csv", root=tmp_path / "pictures")
-        assert [one.name for one in catalogue.get("x").pictures] == ["cups/c.png"]
-        assert catalogue.picture("x", "cups/c.png") and photo(3)
+    with shop.open() as catalog:
+        catalog.add(tmp_path / "t.csv", root=tmp_path / "pictures")
+        assert [one.name for one in catalog.get("x").pictures] == ["cups/c.png"]
+        assert catalog.picture("x", "cups/c.png") and photo(3)

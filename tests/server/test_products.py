@@ -83,7 +83,7 @@ def test_list_by_filter_in_pages(fresh):
     assert paged == whole
     tea = fresh.get("/v1/products", params={"filter": "category = 'tea'"}).json()["products"]
     assert [len(product["pictures"]) for product in sorted(tea, key=lambda product: product["id"])] == [1, 2]
-    assert fresh.get("/v1/products", params={"filter": "colour = 'red'"}).json()["error"]["code"] == "filter_bad"
+    assert fresh.get("/v1/products", params={"filter": "color = 'red'"}).json()["error"]["code"] == "filter_bad"
 
 
 def test_delete_by_filter(fresh):

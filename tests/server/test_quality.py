@@ -14,7 +14,7 @@ from tests.server.conftest import BASE, Checked, over
 
 @pytest.fixture(scope="module")
 def looked(stocked, tmp_path_factory):  # noqa: F811
-    """A catalogue that was looked at."""
+    """A catalog that was looked at."""
     path = tmp_path_factory.mktemp("quality") / "shop.snap"
     shutil.copytree(stocked, path)
     with snapfind.open(path) as shop:
@@ -33,7 +33,7 @@ def finding(client, kind):
     return next(one for one in client.get("/v1/quality").json()["findings"] if one["kind"] == kind)
 
 
-def test_a_catalogue_nobody_looked_at_says_so(fresh):
+def test_a_catalog_nobody_looked_at_says_so(fresh):
     found = fresh.get("/v1/quality").json()
     assert found["look"] is None and found["findings"] == [] and found["unmet"]["searches"] == 0
 
@@ -96,10 +96,10 @@ def test_a_look_is_a_job(client):
 
 
 def test_what_shoppers_did_not_find_is_counted(client):
-    catalogue = client.app.state.service.catalogue
+    catalog = client.app.state.service.catalog
     missed = [Event("search", verdict="none", text=text) for text in ("soap", "soap", "tea", "")]
     switches = [Event("category_switch", category="red", before=before) for before in ("blue", "blue", "")]
-    catalogue.events.write([*missed, *switches, Event("search", verdict="match", text="red thing")])
+    catalog.events.write([*missed, *switches, Event("search", verdict="match", text="red thing")])
     unmet = client.get("/v1/quality").json()["unmet"]
     assert (unmet["searches"], unmet["without_match"]) == (5, 4)
     assert unmet["texts"] == [{"text": "soap", "count": 2}, {"text": "tea", "count": 1}]

@@ -105,7 +105,7 @@ def test_what_is_no_import_is_refused_at_once(client, files, code):
 
 
 def test_an_import_that_cannot_be_read_fails_as_a_job(client):
-    job = over(client, start(client, b"name,colour\nx,y\n").json()["job"])
+    job = over(client, start(client, b"name,color\nx,y\n").json()["job"])
     assert job["state"] == "failed" and job["error"]["code"] == "bad_input"
     job = over(client, start(client, table(["a", "b", 1, "x.png"]), b"no zip").json()["job"])
     assert job["state"] == "failed" and "zip" in job["error"]["message"]
@@ -134,7 +134,7 @@ def test_an_import_goes_on_after_a_restart(shop):
 
 def wait_half_way_for_the_stop(service):
     """However fast the machine is: an import that has stored some pictures goes on when the server is being stopped."""
-    add = service.catalogue.add
+    add = service.catalog.add
 
     def adding(*given, progress, **options):
         def told(done, total):
@@ -144,7 +144,7 @@ def wait_half_way_for_the_stop(service):
 
         return add(*given, progress=told, **options)
 
-    service.catalogue.add = adding
+    service.catalog.add = adding
 
 
 def test_a_job_can_be_cancelled_and_what_never_began_is_forgotten(tmp_path):

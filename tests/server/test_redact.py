@@ -53,7 +53,7 @@ def test_an_address_is_not_fetched_unless_the_shop_says_so(fresh):
     assert found.status_code == 400 and found.json()["error"]["code"] == "picture_url"
     body = {"products": [{"id": "cup", "pictures": [{"name": "a", "url": "http://shop.invalid/a.jpg"}]}]}
     assert fresh.post("/v1/products", json=body).json()["failures"][0]["code"] == "picture_url"
-    for path in ("/etc/passwd", "file:///etc/passwd", str(fresh.app.state.service.catalogue.folder.path)):
+    for path in ("/etc/passwd", "file:///etc/passwd", str(fresh.app.state.service.catalog.folder.path)):
         assert fresh.post("/v1/search", json={"photo": path}).json()["error"]["code"].startswith("picture_")
     assert fresh.get("/..%2f..%2fpyproject.toml").status_code == 404
     assert fresh.get("/%2e%2e/app.py").status_code == 404

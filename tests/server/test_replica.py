@@ -1,4 +1,4 @@
-"""A server that answers from a catalogue which another process owns: it follows a switch, and changes nothing."""
+"""A server that answers from a catalog which another process owns: it follows a switch, and changes nothing."""
 
 import csv
 import re
@@ -38,9 +38,9 @@ def moved(tmp_path_factory):
 
 @pytest.fixture
 def owner(moved):
-    with moved[0].open() as catalogue:
-        yield catalogue
-        catalogue.switch(next(name for name, told in catalogue.info()["models"].items() if not told["adapted"]))
+    with moved[0].open() as catalog:
+        yield catalog
+        catalog.switch(next(name for name, told in catalog.info()["models"].items() if not told["adapted"]))
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def replica(moved, owner):
         yield opened
 
 
-def other(catalogue):
-    return next(name for name in catalogue.info()["models"] if name != catalogue.info()["model"])
+def other(catalog):
+    return next(name for name in catalog.info()["models"] if name != catalog.info()["model"])
 
 
 def alias(state):
@@ -76,9 +76,9 @@ def test_what_the_owner_adds_and_learns_is_seen(moved, owner, replica):
     shop = moved[0]
     table = shop.folder / "more.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["id", "title", "colour", "picture"], ["pen-1", "A pen", "green", "a.png"]])
+        csv.writer(file).writerows([["id", "title", "color", "picture"], ["pen-1", "A pen", "green", "a.png"]])
     owner.add(table)
-    assert [one.id for one in replica.products(filter="colour = 'green'")] == ["pen-1"]
+    assert [one.id for one in replica.products(filter="color = 'green'")] == ["pen-1"]
     assert replica.search("pen")[0].product.id == "pen-1"
     owner.delete(["pen-1"])
     assert len(replica) == 3
@@ -133,7 +133,7 @@ def test_a_copy_that_is_too_old_says_so(moved, owner, tmp_path):
         owner.switch(second)
         owner.drop(first)
         for _ in range(2):
-            with pytest.raises(NotReady, match="dropped where this catalogue is owned"):
+            with pytest.raises(NotReady, match="dropped where this catalog is owned"):
                 behind.search(picture(0))
     owner.build("lite0")
 
@@ -143,7 +143,7 @@ def test_an_embedded_index_has_one_owner(tmp_path):
     shop.open().close()
     with pytest.raises(ReadOnly, match="snapfind migrate"):
         snapfind.replica(shop.path)
-    with pytest.raises(NotFound, match="is not a catalogue"):
+    with pytest.raises(NotFound, match="is not a catalog"):
         snapfind.replica(tmp_path / "none.snap")
 
 

@@ -19,10 +19,10 @@ def test_a_photo_finds_its_product_as_form_and_as_json(client):
 
 
 def test_the_server_answers_as_the_library_does(client):
-    catalogue = client.app.state.service.catalogue
+    catalog = client.app.state.service.catalog
     for number in range(3):
         found = client.post("/v1/search", json={"photo": photo64(number)}).json()["hits"]
-        expected = catalogue.search(photo(number))
+        expected = catalog.search(photo(number))
         assert [hit["product"]["id"] for hit in found] == [hit.product.id for hit in expected]
         assert [hit["score"] for hit in found] == [round(hit.score, 4) for hit in expected]
 
@@ -79,7 +79,7 @@ def test_a_box_limits_the_photo(client):
     assert client.post("/v1/search", json={"text": "tea", "box": [0, 0, 1, 1]}).json()["error"]["field"] == "box"
 
 
-def test_an_empty_catalogue_answers_with_nothing(tmp_path, served, shop):
+def test_an_empty_catalog_answers_with_nothing(tmp_path, served, shop):
     shop.rows = shop.rows[:1]
     with Checked(build(snapfind.open(tmp_path / "empty.snap")), base_url=BASE) as client:
         assert ids(client.post("/v1/search", json={"photo": photo64(0)})) == []

@@ -43,8 +43,8 @@ def work(url, steps, seed):
 
 def soak(shop, warm, steps, clients=4):
     """What the process used after warming up by so many steps of each client, and after so many more."""
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     server, used = Served(shop.path), []
     for count in (warm, steps):
         threads = [threading.Thread(target=work, args=(server.url, count, seed)) for seed in range(clients)]

@@ -6,23 +6,23 @@ from tests.server.conftest import photo64
 
 def test_a_trial_answers_interleaved_and_ends(served, tmp_path):
     client = served(keep_photos=1)
-    catalogue = client.app.state.service.catalogue
-    raw = catalogue.info()["model"]
-    catalogue.switch(second_model(catalogue, tmp_path / "artifact"))
+    catalog = client.app.state.service.catalog
+    raw = catalog.info()["model"]
+    catalog.switch(second_model(catalog, tmp_path / "artifact"))
     assert client.post("/v1/models/trial", json={"model": "no such"}).status_code == 404
     assert client.post("/v1/models/trial", json={"model": raw, "share": 1}).json()["trial"]["model"] == raw
     found = client.post("/v1/search", json={"photo": photo64(0), "session": "anna"}).json()
-    (tried,) = catalogue.trial_log
+    (tried,) = catalog.trial_log
     assert tried.search == found["request_id"] and len(tried.active) == len(tried.other) == 3
     assert list(tried.shown) == [hit["product"]["id"] for hit in found["hits"]] and set(tried.teams) == {"a", "b"}
-    assert catalogue.asked.find(found["request_id"]) is not None
+    assert catalog.asked.find(found["request_id"]) is not None
     client.post("/v1/search", json={"photo": photo64(0), "text": "tea"})
-    assert len(list(catalogue.trial_log)) == 1 and len(list(catalogue.asked)) == 1  # with words it is no trial
+    assert len(list(catalog.trial_log)) == 1 and len(list(catalog.asked)) == 1  # with words it is no trial
     assert client.delete("/v1/models", params={"model": raw}).status_code == 400
     # its search is an event that is written a moment later: forgetting must not be faster than remembering
     client.post("/v1/search", json={"photo": photo64(1), "session": "anna"})
     assert client.delete("/v1/events", params={"session": "anna"}).json()["deleted"] == 2
-    assert list(catalogue.asked) == []
+    assert list(catalog.asked) == []
     assert client.post("/v1/models/trial", json={"model": None}).json()["trial"] is None
     gone = client.delete("/v1/models", params={"model": raw}).json()
     assert [one["id"] for one in gone["models"]] == [gone["active"]] and gone["previous"] == ""
@@ -32,6 +32,6 @@ def test_a_trial_answers_interleaved_and_ends(served, tmp_path):
 def test_no_photo_is_kept_unless_asked_and_no_trial_is_concluded_before_it_began(served):
     client = served()
     assert client.post("/v1/search", json={"photo": photo64(0)}).status_code == 200
-    assert list(client.app.state.service.catalogue.asked) == []
+    assert list(client.app.state.service.catalog.asked) == []
     assert client.get("/v1/flywheel").json()["turns"] == []
     assert client.post("/v1/flywheel/conclude", json={}).status_code == 404

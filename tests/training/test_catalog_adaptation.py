@@ -1,4 +1,4 @@
-"""Learning from a small shop: the artifact finds what it learnt, and a catalogue adopts it without PyTorch."""
+"""Learning from a small shop: the artifact finds what it learned, and a catalog adopts it without PyTorch."""
 
 import csv
 import functools
@@ -40,9 +40,9 @@ def shown(photos=6):
 
 
 def found_first(encoder):
-    """Part of photos that nothing was learnt from whose nearest studio picture is their own."""
+    """Part of photos that nothing was learned from whose nearest studio picture is their own."""
     asked = encoder.images([photo(p, n) for p in range(PRODUCTS) for n in (7, 8, 9)], "query")
-    studio = encoder.images([picture(p, 160) for p in range(PRODUCTS)], "catalogue")
+    studio = encoder.images([picture(p, 160) for p in range(PRODUCTS)], "document")
     return np.mean((asked @ studio.T).argmax(axis=1) == np.repeat(np.arange(PRODUCTS), 3))
 
 
@@ -52,8 +52,8 @@ def short(depth, epochs=2):
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("learnt")
+def learned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learned")
     return adapt(shown(), folder / "artifact", folder / "work", depth="blocks", step=short("blocks"), command="test")
 
 
@@ -66,26 +66,26 @@ def shop(tmp_path):
         yield opened
 
 
-def test_the_artifact_says_what_it_was_learnt_from(learnt):
-    manifest = json.loads((learnt.folder / "manifest.json").read_text())
-    assert manifest["metrics"]["judged_on"] == len(learnt.held) == PRODUCTS
-    assert manifest["metrics"]["fine_at_1_learnt"] == learnt.after and manifest["command"] == "test"
+def test_the_artifact_says_what_it_was_learned_from(learned):
+    manifest = json.loads((learned.folder / "manifest.json").read_text())
+    assert manifest["metrics"]["judged_on"] == len(learned.held) == PRODUCTS
+    assert manifest["metrics"]["fine_at_1_learned"] == learned.after and manifest["command"] == "test"
     assert len(manifest["data_sha256"]) == 64 and len(manifest["calibration"]) == 5
-    assert learnt.encoder.space.dim == 32  # 16 learnt, 16 in closed form
+    assert learned.encoder.space.dim == 32  # 16 learned, 16 in closed form
 
 
-def test_every_held_out_photo_is_a_photo_and_was_not_learnt_from(learnt):
+def test_every_held_out_photo_is_a_photo_and_was_not_learned_from(learned):
     everything = shown()
-    assert all(everything[place].how == "photo" for place in learnt.held)
+    assert all(everything[place].how == "photo" for place in learned.held)
 
 
-def test_a_catalogue_adopts_the_artifact_switches_and_goes_back(learnt, shop):
+def test_a_catalog_adopts_the_artifact_switches_and_goes_back(learned, shop):
     old = shop.info()["model"]
-    name = shop.adopt(learnt.folder)
+    name = shop.adopt(learned.folder)
     assert shop.info()["model"] == old, "nothing changes before the switch"
     shop.switch(name)
     assert [hit.product.id for hit in shop.search(picture(3, 160), limit=1)] == ["p3"]
-    assert shop.adopt(learnt.folder) == name, "adopting twice is harmless"
+    assert shop.adopt(learned.folder) == name, "adopting twice is harmless"
     save(40, shop.folder.path.parent / "later" / "late.png", 160)
     shop.add(shop.folder.path.parent / "later")
     assert shop.search(picture(40, 160))[0].product.id == "late"
@@ -94,33 +94,33 @@ def test_a_catalogue_adopts_the_artifact_switches_and_goes_back(learnt, shop):
     assert shop.fit() not in {old, name}
 
 
-def test_an_adopted_model_is_there_after_opening_again(learnt, shop, tmp_path):
-    shop.switch(shop.adopt(learnt.folder))
+def test_an_adopted_model_is_there_after_opening_again(learned, shop, tmp_path):
+    shop.switch(shop.adopt(learned.folder))
     scores = [hit.score for hit in shop.search(picture(2, 160))]
     shop.close()
     with snapfind.open(tmp_path / "shop.snap") as again:
         assert [hit.score for hit in again.search(picture(2, 160))] == pytest.approx(scores, abs=1e-5)
 
 
-def test_an_adopted_model_is_calibrated_and_guesses_no_category(learnt, shop):
-    shop.switch(shop.adopt(learnt.folder))
+def test_an_adopted_model_is_calibrated_and_guesses_no_category(learned, shop):
+    shop.switch(shop.adopt(learned.folder))
     assert shop.calibrate()["photos"] > 0
     answer = shop.search(picture(3, 160))
     assert answer[0].product.id == "p3"
     assert 0 <= answer[0].score <= 1
 
 
-def test_the_shop_floor_loads_it_without_pytorch(learnt):
+def test_the_shop_floor_loads_it_without_pytorch(learned):
     code = (
         "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"
         "from snapfind.encoders.image.efficientnet import Builtin\n"
-        f"print(Builtin.load({str(learnt.folder)!r}).space.dim)"
+        f"print(Builtin.load({str(learned.folder)!r}).space.dim)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "32"
 
 
-def test_what_is_no_artifact_is_refused_and_leaves_the_catalogue_as_it_was(shop, tmp_path):
+def test_what_is_no_artifact_is_refused_and_leaves_the_catalog_as_it_was(shop, tmp_path):
     before = shop.info()["models"]
     with pytest.raises(NotFound, match="manifest"):
         shop.adopt(tmp_path)
@@ -175,7 +175,7 @@ def test_photos_of_unknown_products_and_broken_ones_are_left_out(shop, tmp_path)
         (lambda all_: [one for one in all_ if one.how == "studio"] + all_[:4], "4 photo.* too few"),
     ],
 )
-def test_what_cannot_be_learnt_from_is_one_sentence(chosen, sentence, tmp_path):
+def test_what_cannot_be_learned_from_is_one_sentence(chosen, sentence, tmp_path):
     with pytest.raises(BadInput, match=sentence):
         adapt(chosen(shown()), tmp_path / "artifact", tmp_path / "work")
 
@@ -209,7 +209,7 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
             for number in range(6):
                 photo(product, number).save(tmp_path / f"{product}-{number}.jpg")
                 writer.writerow([f"{product}-{number}.jpg", f"p{product}"])
-    asked = ["learn", "catalogue", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
+    asked = ["learn", "catalog", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "6 held-out photos" in done.output and "is active" in done.output
@@ -218,19 +218,19 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
 
 
 def test_a_shop_that_has_changed_learns_anew_and_an_unchanged_one_does_not(tmp_path):
-    def learnt_of(pictures):
+    def learned_of(pictures):
         told = []
         adapt(pictures, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"), told=told.append)
         data = json.loads((tmp_path / "artifact" / "manifest.json").read_text())["data_sha256"]
         return len(told), data, (tmp_path / "work" / "maps-pooled.f16").read_bytes()
 
     pictures = shown(5)
-    first = learnt_of(pictures)
-    assert first[0] == 2 and learnt_of(pictures) == (0, *first[1:]), "the finished run is found again"
+    first = learned_of(pictures)
+    assert first[0] == 2 and learned_of(pictures) == (0, *first[1:]), "the finished run is found again"
     swapped = [Shown(lambda: photo(0, 9), 0, "photo"), *pictures[1:]]  # another file under the same name
-    second = learnt_of(swapped)
+    second = learned_of(swapped)
     assert second[0] == 2 and second[1] != first[1] and second[2] != first[2], "its maps are another photo's"
-    assert learnt_of([*pictures, Shown(lambda: picture(9, 160), PRODUCTS, "studio")])[0] == 2, "one product more"
+    assert learned_of([*pictures, Shown(lambda: picture(9, 160), PRODUCTS, "studio")])[0] == 2, "one product more"
 
 
 @pytest.mark.parametrize("most", [40_000, 5_000_000])  # bytes a file: maps do not fit, or the network does not

@@ -1,4 +1,4 @@
-"""Titles point at patches, classes are made from clicks before anything is learnt."""
+"""Titles point at patches, classes are made from clicks before anything is learned."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from snapfind.training.methods.cell_bottleneck import (  # noqa: E402
     Shape,
     corrupted,
     kl_to_normal,
-    mislabelled,
+    mislabeled,
     parameters_of,
     same_size,
 )
@@ -70,7 +70,7 @@ def test_it_learns_and_a_greater_beta_makes_the_divergence_smaller():
 def test_noise_on_labels_and_images_is_of_the_size_asked_for():
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(2000) % 10
-    assert (mislabelled(labels, 0.4, 10, generator) != labels).float().mean().item() == pytest.approx(0.4, abs=0.04)
+    assert (mislabeled(labels, 0.4, 10, generator) != labels).float().mean().item() == pytest.approx(0.4, abs=0.04)
     images = torch.rand(3, 1, 8, 8)
     assert torch.equal(corrupted(images, "none", generator), images)
     for kind in ("noise", "blur", "contrast"):

@@ -1,4 +1,4 @@
-"""Clicks give classes that nobody labelled, triplets, and the categories of photos; shoppers are simulated."""
+"""Clicks give classes that nobody labeled, triplets, and the categories of photos; shoppers are simulated."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ CALM = Habits(taste=0.0)
 
 
 def shop(spread=0.6):
-    """Unit rows around one centre a class, so far from it: photos, items, and what hides behind them."""
+    """Unit rows around one center a class, so far from it: photos, items, and what hides behind them."""
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(CLASSES), EACH)
     rows = unit(rng.normal(size=(CLASSES, WIDTH))[labels] + spread * rng.normal(size=(len(labels), WIDTH)) + 0.4)
@@ -42,7 +42,7 @@ def log_of(searches, habits=CALM, tabs=None, seed=1, spread=0.6):
     return simulate(Ranker(photos @ items.T, tabs), told, searches, habits, seed)
 
 
-def test_co_clicks_are_symmetric_and_an_item_is_not_its_own_neighbour():
+def test_co_clicks_are_symmetric_and_an_item_is_not_its_own_neighbor():
     graph = co_clicks([Search(0, (0, 1, 2), (0, 2)), Search(1, (1, 2), (1,)), Search(1, (2, 3), (3,))], 4)
     assert np.array_equal(graph, graph.T) and not graph.diagonal().any()
     assert graph[0, 2] == 1 and graph[1, 3] == 1 and graph[0, 1] == 0
@@ -114,7 +114,7 @@ def test_triplets_name_what_was_passed_over_and_cleaning_drops_noise():
     assert cleaned(mined([]), photos, items, ids).shape == (0, 3)
 
 
-def learnt(log, shares=None, epochs=6, spread=0.6):
+def learned(log, shares=None, epochs=6, spread=0.6):
     photos, items, truth = shop(spread)
     ids = virtual_ids(log, len(photos), len(items), CLASSES, dim=16)
     own, virtual = virtual_ids(by_leaf(log, KINDS[truth.items]), len(photos), 4, 2, dim=2)
@@ -132,7 +132,7 @@ def learnt(log, shares=None, epochs=6, spread=0.6):
 
 def test_clicks_teach_the_features():
     photos, items, truth = shop(spread=1.0)  # a fifth of the photos finds another class by the features as they are
-    found = learnt(log_of(1500, spread=1.0), spread=1.0)
+    found = learned(log_of(1500, spread=1.0), spread=1.0)
     asked, there = (
         found.vectors(torch.from_numpy(side), query=query).numpy() for side, query in ((photos, True), (items, False))
     )
@@ -150,7 +150,7 @@ def test_first_clicks_tell_leaves_and_changed_tabs_tell_tabs():
         """Part of the photos whose leaf, and whose tab, is told; the mean over the logs."""
         told = []
         for log in logs:
-            found = learnt(log, shares, epochs=4)
+            found = learned(log, shares, epochs=4)
             scores = found.leaves.scores(found.vectors(torch.from_numpy(photos), query=True)).detach().numpy()
             leaf = scores.argmax(1)
             told.append(((leaf == KINDS[truth.photos]).mean(), (leaf // 2 == TABS[truth.photos]).mean()))
@@ -170,7 +170,7 @@ def test_the_loss_of_categories_is_the_sum_over_leaves():
     loss = network(rows, torch.tensor([0, 1, -1]), none, none, none)
     wanted = -(chances[0, :2].sum().log() + chances[1, 2].log()) / 2
     assert torch.allclose(loss, wanted, atol=1e-5)
-    assert network(rows, none, none, none, none) == 0, "nothing is known, nothing is learnt"
+    assert network(rows, none, none, none, none) == 0, "nothing is known, nothing is learned"
     network.shares = Shares(0.0, 0.0, 1.0)
     loss = network(rows, none, none, torch.tensor([0, -1, 1]), torch.tensor([1, 1, -1]))
     tabs = chances[0, :1].sum().log(), chances[0, 1:].sum().log()

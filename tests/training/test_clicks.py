@@ -83,7 +83,7 @@ def test_learning_from_the_log_leaves_an_artifact_that_names_no_shopper(store, t
     done = from_log(shown(5), found, tmp_path / "artifact", tmp_path / "work", **short)
     told = (tmp_path / "artifact" / "manifest.json").read_text()
     assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 32, (
-        "16 learnt, 16 of the closed form"
+        "16 learned, 16 of the closed form"
     )
     assert "anna" not in told and "private" not in told and '"s1"' not in told
     assert done.outcome.history[-1].loss < done.outcome.history[0].loss
@@ -99,8 +99,8 @@ def test_too_few_clicks_are_one_sentence(tmp_path):
     assert not (tmp_path / "artifact").exists()
 
 
-def test_a_log_that_has_grown_is_learnt_anew(tmp_path):
-    def learnt_of(count):
+def test_a_log_that_has_grown_is_learned_anew(tmp_path):
+    def learned_of(count):
         told = []
         store = EventStore.at(tmp_path / f"events-{count}.db")
         store.write(list(log_of(count)))
@@ -110,4 +110,4 @@ def test_a_log_that_has_grown_is_learnt_anew(tmp_path):
         from_log(shown(5), searches, tmp_path / "artifact", tmp_path / "work", plan=plan, dim=16, told=told.append)
         return len(told)
 
-    assert [learnt_of(count) for count in (30, 30, 50)] == [1, 0, 1], "as many batches, another log"
+    assert [learned_of(count) for count in (30, 30, 50)] == [1, 0, 1], "as many batches, another log"

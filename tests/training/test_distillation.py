@@ -1,4 +1,4 @@
-"""A pupil comes nearer to its teacher, and what it learnt is an artifact like any other."""
+"""A pupil comes nearer to its teacher, and what it learned is an artifact like any other."""
 
 import json
 from dataclasses import replace
@@ -20,8 +20,8 @@ from tests.training.test_catalog_adaptation import photo, shown  # noqa: E402
 def teacher(width=24):
     """The shipped network with heads of its own: another space, of which the pupil knows nothing."""
     rng = np.random.default_rng(0)
-    weights = {f"{role}_matrix": rng.normal(size=(1280, width)).astype(np.float32) for role in ("query", "catalogue")}
-    weights |= {f"{role}_mean": np.zeros(1280, np.float32) for role in ("query", "catalogue")}
+    weights = {f"{role}_matrix": rng.normal(size=(1280, width)).astype(np.float32) for role in ("query", "document")}
+    weights |= {f"{role}_mean": np.zeros(1280, np.float32) for role in ("query", "document")}
     raw = Builtin.load()
     return raw.adapted(Adapter(raw.raw_id, weights))
 
@@ -73,7 +73,7 @@ def test_the_artifact_says_who_taught_it_and_answers_without_pytorch(taught):
     told = json.loads((taught.folder / "manifest.json").read_text())
     assert told["teacher"]["space"] == teacher().space.id and 0 <= told["teacher"]["fine_at_1"] <= 1
     again = Builtin.load(adapter=taught.folder)
-    assert again.images([picture(0, 160)], "catalogue").shape == (1, 16)
+    assert again.images([picture(0, 160)], "document").shape == (1, 16)
 
 
 def test_the_last_blocks_learn_from_a_teacher_too(tmp_path):

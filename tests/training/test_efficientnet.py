@@ -1,4 +1,4 @@
-"""The encoder in PyTorch is the shipped one, and what is written back is what was learnt."""
+"""The encoder in PyTorch is the shipped one, and what is written back is what was learned."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ def heads(dim=16):
     matrix = rng.normal(size=(1280, dim)).astype(np.float32)
     found = Heads(matrix, *rng.normal(size=(2, 1280)).astype(np.float32) / 1000)
     with torch.no_grad():
-        found.catalogue += torch.from_numpy(rng.normal(size=(1280, dim)).astype(np.float32))
+        found.catalog += torch.from_numpy(rng.normal(size=(1280, dim)).astype(np.float32))
     return found
 
 
@@ -71,38 +71,38 @@ def test_only_the_last_blocks_learn_and_depthwise_kernels_rest(network):
     assert not [name for name in learning if len(shapes[name]) == 4 and shapes[name][-1] > 1]
 
 
-def test_a_learnt_network_comes_back_from_its_artifact(network, pictures, tmp_path):
+def test_a_learned_network_comes_back_from_its_artifact(network, pictures, tmp_path):
     with torch.no_grad():
         for parameter in network.blocks[12:].parameters():
             parameter.mul_(1.02)
     own = heads()
-    encoder = write_artifact(tmp_path / "learnt", network, own, {"seed": 3, "command": "test"})
+    encoder = write_artifact(tmp_path / "learned", network, own, {"seed": 3, "command": "test"})
     with torch.inference_mode():
         features = network(torch.from_numpy(pictures))
-        for role in ("query", "catalogue"):
+        for role in ("query", "document"):
             expected = own(features, torch.full((2,), role == "query")).numpy()
             np.testing.assert_allclose(encoder.images(golden_pictures(2), role), expected, atol=2e-3)
-    manifest = json.loads((tmp_path / "learnt" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "learned" / "manifest.json").read_text())
     assert (manifest["kind"], manifest["parent"], manifest["seed"]) == ("encoder", "lite0", 3)
     assert not encoder.knows_classes and encoder.extract_features(golden_pictures(1)).posterior.shape == (1, 0)
     assert not list(tmp_path.glob("*.draft"))
 
 
 def test_the_two_roles_differ(network, tmp_path):
-    encoder = write_artifact(tmp_path / "learnt", network, heads(), {})
-    query, catalogue = (encoder.images(golden_pictures(1), role) for role in ("query", "catalogue"))
-    assert np.abs(query - catalogue).max() > 0.01
+    encoder = write_artifact(tmp_path / "learned", network, heads(), {})
+    query, catalog = (encoder.images(golden_pictures(1), role) for role in ("query", "document"))
+    assert np.abs(query - catalog).max() > 0.01
 
 
 def test_an_artifact_whose_weights_were_changed_is_refused(network, tmp_path):
-    write_artifact(tmp_path / "learnt", network, heads(), {})
+    write_artifact(tmp_path / "learned", network, heads(), {})
     other = read_network(SHIPPED)
     with torch.no_grad():
         other.blocks[3].get_parameter("0.weight").mul_(1.5)
     write_artifact(tmp_path / "other", other, heads(), {})
-    (tmp_path / "other" / "model.onnx").replace(tmp_path / "learnt" / "model.onnx")
+    (tmp_path / "other" / "model.onnx").replace(tmp_path / "learned" / "model.onnx")
     with pytest.raises(ModelBroken, match="does not match its manifest"):
-        Builtin.load(str(tmp_path / "learnt"))
+        Builtin.load(str(tmp_path / "learned"))
 
 
 def test_new_heads_alone_are_an_adapter_of_the_shipped_encoder(shipped, tmp_path):
@@ -146,7 +146,7 @@ def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(
     (folder / "manifest.json").write_text(json.dumps(told))
     with pytest.raises(ModelBroken, match=sentence):
         Builtin.load(str(folder))
-    with pytest.raises(ModelBroken, match="not an encoder that can be learnt from"):
+    with pytest.raises(ModelBroken, match="not an encoder that can be learned from"):
         read_network(folder)
 
 

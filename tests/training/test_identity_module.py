@@ -27,11 +27,11 @@ CLASSES, EACH, WIDTH = 12, 20, 24
 
 
 def things(seed, each=EACH, spread=0.5):
-    """Rows around one centre a class; the first half of the numbers is nothing but noise."""
+    """Rows around one center a class; the first half of the numbers is nothing but noise."""
     rng = np.random.default_rng([1, seed])
-    centres = np.random.default_rng(0).normal(size=(CLASSES, WIDTH // 2))
+    centers = np.random.default_rng(0).normal(size=(CLASSES, WIDTH // 2))
     labels = np.repeat(np.arange(CLASSES), each)
-    told = centres[labels] + spread * rng.normal(size=(len(labels), WIDTH // 2))
+    told = centers[labels] + spread * rng.normal(size=(len(labels), WIDTH // 2))
     return np.hstack([3 * rng.normal(size=told.shape), told]).astype(np.float32), labels
 
 
@@ -53,7 +53,7 @@ def test_a_label_is_never_emptied():
     assert agrees_with_neighbors(rows, np.arange(30)).all()
 
 
-def learnt(noise, purify, seed=0, batch=64, **how):
+def learned(noise, purify, seed=0, batch=64, **how):
     photos, labels = things(seed)
     studio = np.stack([things(9)[0][things(9)[1] == own].mean(0) for own in range(CLASSES)])
     kept = np.concatenate([photos, studio])[:, None].astype(np.float16)
@@ -73,12 +73,12 @@ def learnt(noise, purify, seed=0, batch=64, **how):
 
 
 def test_three_stages_find_more_than_the_raw_features():
-    found, raw, used = learnt(0.0, purify=False)
+    found, raw, used = learned(0.0, purify=False)
     assert found > raw + 0.1 and used == 1.0
 
 
 def test_with_wrong_labels_the_filter_drops_photos_and_still_learns():
-    found, raw, used = learnt(0.3, purify=True)
+    found, raw, used = learned(0.3, purify=True)
     assert found > raw and 0.4 < used < 0.95
 
 
@@ -92,10 +92,10 @@ def test_a_run_that_was_stopped_in_any_stage_draws_the_same_prototypes(tmp_path,
             raise KeyboardInterrupt
 
     whole, stopped = [], []
-    learnt(0.3, True, batch=4, told=whole.append)
+    learned(0.3, True, batch=4, told=whole.append)
     with pytest.raises(KeyboardInterrupt):
-        learnt(0.3, True, batch=4, kept=tmp_path, told=stop)
-    learnt(0.3, True, batch=4, kept=tmp_path, told=stopped.append)
+        learned(0.3, True, batch=4, kept=tmp_path, told=stop)
+    learned(0.3, True, batch=4, kept=tmp_path, told=stopped.append)
     assert [one.loss for one in stopped] == [one.loss for one in whole[epoch:]]
 
 
@@ -107,7 +107,7 @@ def test_the_blocks_go_a_part_of_the_way(tmp_path):
         identify(shown(5), folder, tmp_path / "work", depth="blocks", part=part, stages=stages, views=2, dim=16)
         now = read_network(folder).state_dict()
         moved[part] = sum(float((now[name] - old).square().sum()) for name, old in raw.items()) ** 0.5
-    assert moved[None] == pytest.approx(0.6 * moved[1.0], rel=0.05) and moved[1.0] > 0, "as catalogue adaptation goes"
+    assert moved[None] == pytest.approx(0.6 * moved[1.0], rel=0.05) and moved[1.0] > 0, "as catalog adaptation goes"
     told = json.loads((tmp_path / "None" / "manifest.json").read_text())
     assert told["recipe"]["part_of_the_way"] == 0.6
 

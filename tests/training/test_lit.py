@@ -36,8 +36,8 @@ def seen(text):
     """Pictures that lie around six directions, whose titles nobody knows from ImageNet."""
     rng = np.random.default_rng(0)
     own = np.arange(120) % 6
-    centres = rng.gamma(1.0, 1.0, (6, 1280))
-    pictures = np.maximum(centres[own] + 0.5 * rng.normal(size=(120, 1280)), 0).astype(np.float32)
+    centers = rng.gamma(1.0, 1.0, (6, 1280))
+    pictures = np.maximum(centers[own] + 0.5 * rng.normal(size=(120, 1280)), 0).astype(np.float32)
     return Pairs(pictures, text.texts(TITLES, role="query"), own)
 
 
@@ -47,7 +47,7 @@ def maps(request, seen, text):
     return lock(Pairs(seen.pictures[:90], seen.titles, seen.own[:90]), Builtin.load().raw_id, text.space.id, tuning)
 
 
-def test_titles_find_pictures_that_were_not_learnt_from(maps, seen, text):
+def test_titles_find_pictures_that_were_not_learned_from(maps, seen, text):
     cosines = maps.pictures(seen.pictures[90:]) @ maps.texts(seen.titles).T
     assert (cosines.argmax(1) == seen.own[90:]).mean() > 0.9
     posterior = softmax(np.random.default_rng(1).normal(size=(30, 1000)))

@@ -1,4 +1,4 @@
-"""A shop's titles teach the way from texts to pictures: colours and shapes that are put together anew are found."""
+"""A shop's titles teach the way from texts to pictures: colors and shapes that are put together anew are found."""
 
 import json
 
@@ -17,54 +17,54 @@ from snapfind.core.types import Like  # noqa: E402
 from snapfind.encoders.crossmodal.lit import Maps  # noqa: E402
 from snapfind.training.methods.lit_titles import SHARES, bridge_titles, titled_in  # noqa: E402
 
-COLOURS = ("red", "green", "blue", "yellow", "black")
+COLORS = ("red", "green", "blue", "yellow", "black")
 SHAPES = ("square", "circle", "stripes", "triangle")
 NAMELESS = ("green circle", "blue stripes")
 
 
-def draw(colour, shape, path):
+def draw(color, shape, path):
     image = Image.new("RGB", (96, 96), "white")
     pen = ImageDraw.Draw(image)
     if shape == "square":
-        pen.rectangle((20, 20, 76, 76), fill=colour)
+        pen.rectangle((20, 20, 76, 76), fill=color)
     elif shape == "circle":
-        pen.ellipse((16, 16, 80, 80), fill=colour)
+        pen.ellipse((16, 16, 80, 80), fill=color)
     elif shape == "triangle":
-        pen.polygon([(48, 10), (86, 84), (10, 84)], fill=colour)
+        pen.polygon([(48, 10), (86, 84), (10, 84)], fill=color)
     else:
         for top in range(10, 86, 20):
-            pen.rectangle((10, top, 86, top + 9), fill=colour)
+            pen.rectangle((10, top, 86, top + 9), fill=color)
     image.save(path)
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """Twenty products of five colours and four shapes, two of them without a title."""
+    """Twenty products of five colors and four shapes, two of them without a title."""
     folder = tmp_path_factory.mktemp("bridge")
     rows = ["id,title,picture"]
-    for colour in COLOURS:
+    for color in COLORS:
         for shape in SHAPES:
-            name = f"{colour} {shape}"
-            draw(colour, shape, folder / f"{colour}-{shape}.png")
-            rows.append(f"{colour}-{shape},{'' if name in NAMELESS else name},{colour}-{shape}.png")
+            name = f"{color} {shape}"
+            draw(color, shape, folder / f"{color}-{shape}.png")
+            rows.append(f"{color}-{shape},{'' if name in NAMELESS else name},{color}-{shape}.png")
     (folder / "shop.csv").write_text("\n".join(rows))
-    with snapfind.open(folder / "shop.snap") as catalogue:
-        catalogue.add(folder / "shop.csv")
+    with snapfind.open(folder / "shop.snap") as catalog:
+        catalog.add(folder / "shop.csv")
     return folder / "shop.snap"
 
 
-TYPED = [(f"{colour} {shape}", f"{colour}-{shape}") for colour in COLOURS for shape in SHAPES]
+TYPED = [(f"{color} {shape}", f"{color}-{shape}") for color in COLORS for shape in SHAPES]
 
 
 def test_queries_find_pictures_whose_titles_were_left_out_better_than_by_conse(filled, tmp_path):
-    with snapfind.open(filled) as catalogue:
-        titled = titled_in(catalogue)
+    with snapfind.open(filled) as catalog:
+        titled = titled_in(catalog)
         assert len(titled.pairs.titles) == len(titled.known) == len(titled.numbers) == 18
-        found = bridge_titles(catalogue, TYPED, tmp_path / "locked")
+        found = bridge_titles(catalog, TYPED, tmp_path / "locked")
     assert (found.queries, found.titles) == (18, 18) and found.share in SHARES[1:]
-    assert found.learnt.mrr > found.conse.mrr + 0.1 and found.learnt.at_5 >= found.learnt.at_1
+    assert found.learned.mrr > found.conse.mrr + 0.1 and found.learned.at_5 >= found.learned.at_1
     told = json.loads((tmp_path / "locked" / "manifest.json").read_text())
-    assert told["metrics"]["learnt"]["mrr"] == found.learnt.mrr
+    assert told["metrics"]["learned"]["mrr"] == found.learned.mrr
     assert Maps.load(tmp_path / "locked").share == found.share
 
 
@@ -78,28 +78,28 @@ def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
 
     code, said = run("learn", "locked", "--queries", table, "--yes")
     assert code == 0 and "18 queries for products" in said, said
-    with snapfind.open(filled) as catalogue:
-        assert catalogue.info()["bridge"].startswith("locked-")
+    with snapfind.open(filled) as catalog:
+        assert catalog.info()["bridge"].startswith("locked-")
         for name in NAMELESS:
-            answer = catalogue.search([Like(text=name)], limit=20)
+            answer = catalog.search([Like(text=name)], limit=20)
             near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
             assert max(near, key=near.__getitem__) == name.replace(" ", "-")
     code, said = run("model", "bridge", "conse")
     assert code == 0 and "conse-" in said
     code, said = run("learn", "locked", "--queries", table)
     assert code == 0 and "Nothing was changed" in said, "nobody is there to be asked"
-    with snapfind.open(filled) as catalogue:
-        assert catalogue.info()["bridge"].startswith("conse-")
+    with snapfind.open(filled) as catalog:
+        assert catalog.info()["bridge"].startswith("conse-")
 
 
 def test_what_is_missing_is_one_sentence(filled, tmp_path):
-    with snapfind.open(filled) as catalogue:
+    with snapfind.open(filled) as catalog:
         with pytest.raises(BadInput, match="9 of the queries"):
-            bridge_titles(catalogue, TYPED[:5] + TYPED[-4:] + [("x", "nothing")], tmp_path / "locked")
-        for point in [one for one in catalogue.points() if one.payload["_product"].startswith(COLOURS[:3])]:
-            catalogue.update(point.payload["_product"], {"title": None})
+            bridge_titles(catalog, TYPED[:5] + TYPED[-4:] + [("x", "nothing")], tmp_path / "locked")
+        for point in [one for one in catalog.points() if one.payload["_product"].startswith(COLORS[:3])]:
+            catalog.update(point.payload["_product"], {"title": None})
         with pytest.raises(BadInput, match="8 distinct title"):
-            bridge_titles(catalogue, TYPED, tmp_path / "locked")
+            bridge_titles(catalog, TYPED, tmp_path / "locked")
     assert not (tmp_path / "locked").exists()
     done = CliRunner().invoke(app, ["learn", "locked", str(filled)])
     assert done.exit_code == 2 and "--queries" in done.output

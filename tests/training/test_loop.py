@@ -142,7 +142,7 @@ def test_a_finished_run_is_found_again_and_one_of_other_data_begins_anew(tmp_pat
         train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=told.append).history
         == whole.history
     )
-    assert not told, "nothing is learnt twice"
+    assert not told, "nothing is learned twice"
     again = train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="cups", on_epoch=told.append)
     assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] and again.history[0].loss == whole.history[0].loss
 

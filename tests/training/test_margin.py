@@ -50,24 +50,24 @@ def test_sampled_classes_hold_the_batch_and_no_class_twice(classes, part, seed):
 def test_the_sampled_softmax_learns_what_the_full_one_does_within_noise():
     """400 identities in 32 dimensions: the share of unseen vectors that find their own, over three seeds."""
 
-    def learnt(part, seed):
+    def learned(part, seed):
         generator = torch.Generator().manual_seed(seed)
-        centres = functional.normalize(torch.randn(400, 32, generator=generator))
+        centers = functional.normalize(torch.randn(400, 32, generator=generator))
         labels = torch.arange(400).repeat(6)
-        rows = centres[labels] + 0.16 * torch.randn(2400, 32, generator=generator)
+        rows = centers[labels] + 0.16 * torch.randn(2400, 32, generator=generator)
         train, test = functional.normalize(rows[:2000]), functional.normalize(rows[2000:])
         prototypes = Prototypes(torch.randn(400, 32, generator=generator))
-        optimiser = torch.optim.Adam(prototypes.parameters(), 0.05)
+        optimizer = torch.optim.Adam(prototypes.parameters(), 0.05)
         for _ in range(12):
             for batch in torch.randperm(2000, generator=generator).split(100):
                 chosen, places = sampled(labels[batch], 400, part, generator)
                 cosines = prototypes(train[batch], chosen)
                 loss = margin_loss(angular_margin(cosines, places, 0.2), places, scale=16)
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
         return (prototypes(test).argmax(1) == labels[2000:]).float().mean().item()
 
-    full, part = ([learnt(part, seed) for seed in range(3)] for part in (1.0, 0.25))
+    full, part = ([learned(part, seed) for seed in range(3)] for part in (1.0, 0.25))
     assert min(full) > 0.8
     assert abs(sum(full) - sum(part)) / 3 < 0.05

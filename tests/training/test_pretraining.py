@@ -116,16 +116,16 @@ def test_hard_negatives_weigh_more_and_their_mean_weight_is_one():
     assert info_nce(equal, equal, hard=1.0) == pytest.approx(info_nce(equal, equal).item(), rel=1e-5)
 
 
-def coloured(number):
-    """A picture of one of eight colours, and the colour's name."""
-    colour, content = tuple(255 * (number >> bit & 1) for bit in range(3)), io.BytesIO()
-    Image.new("RGB", (20, 20), colour).save(content, "PNG")
+def colored(number):
+    """A picture of one of eight colors, and the color's name."""
+    color, content = tuple(255 * (number >> bit & 1) for bit in range(3)), io.BytesIO()
+    Image.new("RGB", (20, 20), color).save(content, "PNG")
     return content.getvalue(), ["black", "blue", "green", "teal", "red", "plum", "gold", "white"][number % 8].encode()
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
 def test_it_learns_which_picture_belongs_to_which_title(tmp_path, loss):
-    members = [(f"{n}.{end}", part) for n in range(48) for end, part in zip(("png", "txt"), coloured(n))]
+    members = [(f"{n}.{end}", part) for n in range(48) for end, part in zip(("png", "txt"), colored(n))]
     shards = Shards([shard(tmp_path / "a.tar", members)], LIMITS)
     recipe = replace(RECIPE, loss=loss, plan=Plan(epochs=5, rate=3e-2, average=0.5), steps=8, batch=16)
     outcome = pretrain(towers(loss, part=0), feed(shards, recipe), recipe)
@@ -188,7 +188,7 @@ def test_pairs_that_cannot_be_read_are_replaced_and_counted(tmp_path):
         feed(Shards([shard(tmp_path / "b.tar", nothing)], LIMITS), replace(RECIPE, held=0, batch=24)).batch(0, 0)
 
 
-def test_no_pair_that_is_learnt_from_judges_in_place_of_one_that_cannot_be_read(tmp_path):
+def test_no_pair_that_is_learned_from_judges_in_place_of_one_that_cannot_be_read(tmp_path):
     broken = [(name, content if name.endswith("txt") or n % 3 else content[:60]) for n, (name, content) in
               enumerate(pairs(range(24)))]  # fmt: skip
     own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held=12, batch=4))

@@ -24,7 +24,7 @@ from tests.training.tiny_clip import tiny_clip  # noqa: E402
 
 NAMES = ["green tea", "cup", "black shoe", "pan", "lamp", "sock"]
 FORM = Form(prefix=3, postfix=2, frames=4, heads=4, candidates=4, rank=2)
-LEARNT = {"prompts": 24 * 32 + 4 * 16 + 3280, "lora": 2 * 2 * 2 * (32 + 32), "linear": 2 * 2 * (32 + 16)}
+LEARNED = {"prompts": 24 * 32 + 4 * 16 + 3280, "lora": 2 * 2 * 2 * (32 + 32), "linear": 2 * 2 * (32 + 16)}
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,14 @@ def batches(rows, labels):
     return batch
 
 
-def test_words_stand_between_the_learnt_vectors(clip):
+def test_words_stand_between_the_learned_vectors(clip):
     words = Words.of(NAMES, clip, FORM, "prompts")
     first, end = clip.tokenizer.bos_token_id, clip.tokenizer.eos_token_id
     name = clip.tokenizer("cup", add_special_tokens=False)["input_ids"]
-    row, learnt = words.ids[1].tolist(), words.learnt[1].tolist()
+    row, learned = words.ids[1].tolist(), words.learned[1].tolist()
     assert row[0] == first and row[4 : 4 + len(name)] == name and row[6 + len(name)] == end
-    assert learnt == [False, *[True] * 3, *[False] * len(name), *[True] * 2, *[False] * (len(row) - 6 - len(name))]
-    assert not Words.of(NAMES, clip, FORM, "names").learnt.any()
+    assert learned == [False, *[True] * 3, *[False] * len(name), *[True] * 2, *[False] * (len(row) - 6 - len(name))]
+    assert not Words.of(NAMES, clip, FORM, "names").learned.any()
     assert Words.of(["x" * 500], clip, FORM, "prompts").ids.shape == (1, 24), "a long name is cut"
 
 
@@ -75,7 +75,7 @@ def test_no_frozen_weight_changes_and_what_learns_is_counted(clip, method):
     own = learner(clip, method)
     before = copy.deepcopy(clip.model.state_dict())
     start = {name: value.clone() for name, value in own.state_dict().items()}
-    assert sum(value.numel() for value in own.learnable().values()) == LEARNT[method]
+    assert sum(value.numel() for value in own.learnable().values()) == LEARNED[method]
     assert {name for name, value in own.named_parameters() if value.requires_grad} == set(own.learnable())
     rows = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1))
     outcome = train(own, batches(rows, torch.arange(24) % 6), 10, Plan(epochs=3, rate=1e-2, average=0.5))

@@ -32,7 +32,7 @@ PRODUCTS = 6
 
 @pytest.fixture
 def shop(tmp_path):
-    """A catalogue, a table of photos, clicks."""
+    """A catalog, a table of photos, clicks."""
     for number in range(PRODUCTS):
         save(number, tmp_path / "pictures" / f"p{number}.png", 96)
     with snapfind.open(tmp_path / "shop.snap") as opened:
@@ -60,8 +60,8 @@ def larger(folder):
     """A teacher: the shipped network in a space of its own."""
     shutil.copytree(SHIPPED, folder)
     rng = np.random.default_rng(0)
-    weights = {f"{role}_matrix": rng.normal(size=(1280, 64)).astype(np.float32) for role in ("query", "catalogue")}
-    weights |= {f"{role}_mean": np.zeros(1280, np.float32) for role in ("query", "catalogue")}
+    weights = {f"{role}_matrix": rng.normal(size=(1280, 64)).astype(np.float32) for role in ("query", "document")}
+    weights |= {f"{role}_mean": np.zeros(1280, np.float32) for role in ("query", "document")}
     Adapter(Builtin.load().raw_id, weights).save(folder / "heads")
     return folder
 
@@ -75,8 +75,8 @@ def test_identity_clicks_and_a_teacher_end_in_a_table_and_a_switch(shop, tmp_pat
         with snapfind.open(shop) as opened:
             assert opened.fitted and opened.search(picture(2, 96))
             assert opened.rollback()
-    learnt = {path.parent.name for path in (shop / "learn").glob("*/manifest.json")}
-    assert learnt == {"identity-heads", "clicks", "distill-heads"}
+    learned = {path.parent.name for path in (shop / "learn").glob("*/manifest.json")}
+    assert learned == {"identity-heads", "clicks", "distill-heads"}
 
 
 def test_titles_are_measured_beside_pictures_alone(shop, tmp_path):
@@ -112,14 +112,14 @@ def test_pretraining_tells_recall_and_cost_and_keeps_both_towers(tmp_path):
     assert float((rows * wanted).sum()) > 0.999, "the shop floor sees what the tower sees"
 
 
-def test_another_loss_or_other_shards_in_the_same_folder_are_learnt_anew(tmp_path):
+def test_another_loss_or_other_shards_in_the_same_folder_are_learned_anew(tmp_path):
     files = [shard(tmp_path / "a.tar", pairs(range(8))), shard(tmp_path / "b.tar", pairs(range(8, 16)))]
     asked = ["--into", tmp_path / "towers", "--batch", 4, "--part", 0, "--rounds", 1, "--steps", 1, "--held", 0]
-    learnt = []
+    learned = []
     for words in (files[:1], files[:1], [*files[:1], "--loss", "sigmoid"], files):
         run("pretrain", *words, *asked)
-        learnt.append((tmp_path / "towers" / "towers.safetensors").read_bytes())
-    assert learnt[0] == learnt[1] and len(set(learnt)) == 3
+        learned.append((tmp_path / "towers" / "towers.safetensors").read_bytes())
+    assert learned[0] == learned[1] and len(set(learned)) == 3
 
 
 def test_locked_pretraining_leaves_a_space(tmp_path):
@@ -145,10 +145,10 @@ def test_prompts_are_measured_beside_names_alone(tmp_path, how):
             writer.writerow([f"{number}.png", f"p{number}", f"thing {number % 4}"])
         (tmp_path / "bad.png").write_bytes(b"no picture")
         writer.writerow(["bad.png", "p0", "thing 0"])
-    asked = [model, tmp_path / "table.csv", "--into", tmp_path / "learnt", "--split", how, "--epochs", 2]
+    asked = [model, tmp_path / "table.csv", "--into", tmp_path / "learned", "--split", how, "--epochs", 2]
     said = run("prompts", *asked, "--method", "lora" if how == "few" else "prompts")
     assert "zero-shot" in said and "top-1" in said and "bad.png" in said
-    told = json.loads((tmp_path / "learnt" / "manifest.json").read_text())
+    told = json.loads((tmp_path / "learned" / "manifest.json").read_text())
     assert told["classes"] == [f"thing {number}" for number in range(4)] and told["metrics"]["split"] == how
     assert (model / "model.safetensors").read_bytes() == before
 
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_lost(shop, tmp_path, monke
         (["clicks", shop], BadInput, "0 search"),
         (["distill", shop, "--teacher", "lite0"], BadInput, "larger one"),
         (["distill", shop, "--teacher", tmp_path / "none"], NotFound, "none"),
-        (["identity", tmp_path / "no.snap"], NotFound, "not a catalogue"),
+        (["identity", tmp_path / "no.snap"], NotFound, "not a catalog"),
         (["identity", shop, "--photos", tmp_path / "no.csv"], BadInput, "no table"),
         (["pretrain", tmp_path / "no.tar", "--into", tmp_path / "a"], BadInput, "no pair"),
         (["prompts", tmp_path, tmp_path / "photos.csv", "--into", tmp_path / "a"], ModelBroken, "CLIP"),

@@ -1,4 +1,4 @@
-"""Learnt heads beside a closed form: the same ranking at either end, and products never seen stay findable."""
+"""Learned heads beside a closed form: the same ranking at either end, and products never seen stay findable."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ WIDTH, KNOWN, NEW, PHOTOS = 48, 6, 6, 8
 
 
 def shop(seed=0):
-    """Unit features of photos and studio pictures; the first KNOWN products are learnt from."""
+    """Unit features of photos and studio pictures; the first KNOWN products are learned from."""
     rng = np.random.default_rng(seed)
     things = rng.standard_normal((KNOWN + NEW, WIDTH))
     nuisance = rng.standard_normal((3, WIDTH)) * 2
@@ -33,8 +33,8 @@ def seen(photos, studio, labels):
 def narrow(own):
     """Heads that tell the known products apart and see nothing else: the means of the products as columns."""
     means = np.stack([own.features[own.products == product].mean(0) for product in range(KNOWN)])
-    centred = (means - means.mean(0)).astype(np.float32)
-    return Heads(centred.T.copy(), own.features[own.queries].mean(0), own.features[~own.queries].mean(0))
+    centered = (means - means.mean(0)).astype(np.float32)
+    return Heads(centered.T.copy(), own.features[own.queries].mean(0), own.features[~own.queries].mean(0))
 
 
 @torch.no_grad()
@@ -78,15 +78,15 @@ def test_products_never_seen_are_found_more_often_than_by_the_heads_alone():
     assert steady > alone
 
 
-def test_the_catalogue_side_keeps_its_own_matrix_and_mean():
+def test_the_catalog_side_keeps_its_own_matrix_and_mean():
     photos, studio, labels = shop()
     own = seen(photos, studio, labels)
     heads = narrow(own)
     with torch.no_grad():
-        heads.catalogue.mul_(2.0)
+        heads.document.mul_(2.0)
     joined = append_closed_form(heads, own)
-    assert not torch.allclose(joined.query[:, :KNOWN], joined.catalogue[:, :KNOWN])
-    assert torch.equal(joined.catalogue_mean, heads.catalogue_mean)
+    assert not torch.allclose(joined.query[:, :KNOWN], joined.document[:, :KNOWN])
+    assert torch.equal(joined.document_mean, heads.document_mean)
 
 
 @pytest.mark.parametrize(("part", "wanted"), [(0.0, 1.0), (0.25, 1.5), (1.0, 3.0)])

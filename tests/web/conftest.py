@@ -15,8 +15,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.fixture(scope="package")
 def shop(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     return shop
 
 

@@ -88,8 +88,8 @@ def test_marks_are_shown_and_can_be_taken_back(page):
 def own(browser, tmp_path):
     """A server over a shop that a test may change, and its shop."""
     shop = Shop(tmp_path)
-    with shop.open() as catalogue:
-        catalogue.add(shop.table)
+    with shop.open() as catalog:
+        catalog.add(shop.table)
     with served(shop.path, SNAPFIND_THREADS="1") as address:
         yield address, shop
 

@@ -1,4 +1,4 @@
-"""The catalogue: products, pictures and spaces in one folder, and the verbs that the three doors share."""
+"""The catalog: products, pictures and spaces in one folder, and the verbs that the three doors share."""
 
 import shutil
 import tempfile
@@ -30,7 +30,7 @@ __all__ = ["Catalog", "open_catalog"]
 
 
 def open_catalog(path: str | Path, *, create: bool = True, **settings: int | float | str) -> "Catalog":
-    """Open a catalogue folder, or make one; `settings` are those of docs/reference/settings.md.
+    """Open a catalog folder, or make one; `settings` are those of docs/reference/settings.md.
 
     >>> shop = snapfind.open("shop.snap")
 
@@ -40,7 +40,7 @@ def open_catalog(path: str | Path, *, create: bool = True, **settings: int | flo
 
 
 class Catalog(Writing):
-    """An open catalogue; any thread may call it. Close it, or use it in a `with` block, to give the folder back."""
+    """An open catalog; any thread may call it. Close it, or use it in a `with` block, to give the folder back."""
 
     def fit(
         self,
@@ -51,7 +51,7 @@ class Catalog(Writing):
         refused: Refused | None = None,
         progress: Progress | None = None,
     ) -> str:
-        """Fit the encoder to the catalogue's own pictures, build the new space beside the old one, and switch.
+        """Fit the encoder to the catalog's own pictures, build the new space beside the old one, and switch.
 
         Photos of shoppers make it better: `photos` (files, bytes or images) need no label, `confirmed` are (photo,
         product id) pairs, `kept` takes those of searches that the setting `keep_photos` kept. Of many, 4,096 are drawn.
@@ -90,10 +90,10 @@ class Catalog(Writing):
         model: str | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Fit the scores of a model, and its picture of the categories, to this catalogue; None: the active model.
+        """Fit the scores of a model, and its picture of the categories, to this catalog; None: the active model.
 
         Without a label from its own pictures; with `confirmed` (photo, product id) pairs from those: 30 or more.
-        Returns what was learnt and from what. Raises BadInput, BadPicture, NotFound.
+        Returns what was learned and from what. Raises BadInput, BadPicture, NotFound.
         """
         context = self.context_of(model)
         if confirmed is None:
@@ -108,7 +108,7 @@ class Catalog(Writing):
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer.
 
-        The name of a model of this catalogue builds what its space lacks.
+        The name of a model of this catalog builds what its space lacks.
         """
         if encoder in self.folder.manifest.models:
             other = registry.registered(self.folder, encoder, self.settings)
@@ -143,7 +143,7 @@ class Catalog(Writing):
 
     def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
-        parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "catalogue"))
+        parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "document"))
         registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             registry.build(*parts, self.settings, nullcontext)
@@ -236,7 +236,7 @@ class Catalog(Writing):
             self._retold()
 
     def _retold(self) -> None:
-        """What a model learnt lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
+        """What a model learned lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
         self.folder.save()
         self._reshelve()
 
@@ -271,7 +271,7 @@ class Catalog(Writing):
     # ── the folder ───────────────────────────────────────────────────────────────
 
     def snapshot(self, target: str | Path) -> int:
-        """Write the open catalogue into a tar with checksums; writers wait, searches go on. Returns its bytes.
+        """Write the open catalog into a tar with checksums; writers wait, searches go on. Returns its bytes.
 
         Raises BadInput when the file is there already, NoRoom.
         """

@@ -1,4 +1,4 @@
-"""Is this catalogue well? Store, copies, models, disk and versions, each with what to do about it."""
+"""Is this catalog well? Store, copies, models, disk and versions, each with what to do about it."""
 
 import importlib.metadata
 import sys
@@ -28,15 +28,15 @@ class Check:
 
 
 def examine(path: Path) -> list[Check]:
-    """All findings about a catalogue folder; never raises for what is wrong with it."""
+    """All findings about a catalog folder; never raises for what is wrong with it."""
     checks = [_versions()]
     try:
         # opening checks manifest, lock, engine, checksums and golden vectors of the models
-        catalogue = open_catalog(path, create=False)
+        catalog = open_catalog(path, create=False)
     except SnapfindError as error:
         return [*checks, Check("open", "broken", error.message)]
-    with catalogue:
-        return [*checks, Check("open", "ok", "manifest, engine and model agree"), *_inside(catalogue)]
+    with catalog:
+        return [*checks, Check("open", "ok", "manifest, engine and model agree"), *_inside(catalog)]
 
 
 def _versions() -> Check:
@@ -44,36 +44,36 @@ def _versions() -> Check:
     return Check("versions", "ok", f"snapfind {__version__}, Python {sys.version.split()[0]}, {said}")
 
 
-def _inside(catalogue: Catalog) -> Iterator[Check]:
-    points = catalogue.index.count()
-    products = catalogue.index.count(where("_primary", [True]))
+def _inside(catalog: Catalog) -> Iterator[Check]:
+    points = catalog.index.count()
+    products = catalog.index.count(where("_primary", [True]))
     yield Check("products", "ok" if points else "warning", f"{products:,} with {points:,} pictures")
-    yield _primaries(catalogue, products)
-    yield _copies(catalogue)
-    yield _vectors(catalogue)
-    free = catalogue.folder.free()
+    yield _primaries(catalog, products)
+    yield _copies(catalog)
+    yield _vectors(catalog)
+    free = catalog.folder.free()
     state: Literal["ok", "warning"] = "ok" if free > _LITTLE else "warning"
     yield Check("disk", state, f"{free / 2**30:,.1f} GB free" + ("" if state == "ok" else "; free some space"))
 
 
-def _primaries(catalogue: Catalog, primaries: int) -> Check:
-    products = {str(point.payload["_product"]) for point in catalogue.points()}
+def _primaries(catalog: Catalog, primaries: int) -> Check:
+    products = {str(point.payload["_product"]) for point in catalog.points()}
     if len(products) == primaries:
         return Check("main pictures", "ok", "every product has exactly one")
     said = f"{len(products):,} products, {primaries:,} main pictures; add the source again"
     return Check("main pictures", "broken", said)
 
 
-def _copies(catalogue: Catalog) -> Check:
-    gone = sum(not catalogue.folder.copy_of(point.id).exists() for point in catalogue.points())
+def _copies(catalog: Catalog) -> Check:
+    gone = sum(not catalog.folder.copy_of(point.id).exists() for point in catalog.points())
     if not gone:
         return Check("copies", "ok", "every picture has its copy")
     return Check("copies", "warning", f"{gone:,} copies are gone; export, remove those products and add them again")
 
 
-def _vectors(catalogue: Catalog) -> Check:
-    active = catalogue.model.photo.space.id
-    missing = sum(active not in point.vectors for point in catalogue.points(vectors=True))
+def _vectors(catalog: Catalog) -> Check:
+    active = catalog.model.photo.space.id
+    missing = sum(active not in point.vectors for point in catalog.points(vectors=True))
     if not missing:
         return Check("vectors", "ok", f"every picture has its vector of {active}")
     said = f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {active}"

@@ -1,4 +1,4 @@
-"""What can be asked of a catalogue: searches, products, counts, copies of pictures."""
+"""What can be asked of a catalog: searches, products, counts, copies of pictures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -98,7 +98,7 @@ class Reading(Opened):
         """A product with all its pictures. Raises NotFound."""
         points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
         if not points:
-            raise NotFound(f"no product {product!r} in this catalogue")
+            raise NotFound(f"no product {product!r} in this catalog")
         pictures = tuple(picture_of(point.payload) for point in points)
         return product_of(points[0].payload, self.schema, pictures)
 
@@ -181,7 +181,7 @@ class Reading(Opened):
 
     @property
     def fitted(self) -> bool:
-        """Whether the model that answers was fitted to this catalogue."""
+        """Whether the model that answers was fitted to this catalog."""
         return bool(self.folder.manifest.models[self.folder.manifest.active].adapted)
 
 

@@ -1,6 +1,6 @@
-"""A catalogue that another process owns: its folder, or a copy of it, is read; its index is on Qdrant servers.
+"""A catalog that another process owns: its folder, or a copy of it, is read; its index is on Qdrant servers.
 
-The owner replaces the manifest whole after every change of models, fields or what was learnt. A search looks whether
+The owner replaces the manifest whole after every change of models, fields or what was learned. A search looks whether
 that file was replaced; the first that sees it reads it anew, those beside it go on with what they have. Where the new
 files are not all there yet, as in a copy under way, the old ones go on answering and it is tried again. The vectors of
 a model lie in the index until the owner drops it; a search that was caught by that is made once more.
@@ -32,11 +32,11 @@ __all__ = ["Lent", "Replica", "open_replica"]
 log = logging.getLogger("snapfind.replica")
 
 _AGAIN = 2.0  # seconds after which a manifest that could not be followed is tried again
-_OWNED = "this catalogue is open for reading only; change it where it is owned"
+_OWNED = "this catalog is open for reading only; change it where it is owned"
 
 
 def open_replica(path: str | Path, **settings: int | float | str) -> "Replica":
-    """Open the folder of a catalogue that another process owns, or a copy of it; `settings` as for `open_catalog`.
+    """Open the folder of a catalog that another process owns, or a copy of it; `settings` as for `open_catalog`.
 
     Raises NotFound, CatalogBroken, ReadOnly for an embedded index, NotReady where no server answers.
     """
@@ -49,7 +49,7 @@ class Lent(Folder):
     def __init__(self, path: Path) -> None:
         path = self.path = absolute_path(path)
         if not (path / "manifest.json").exists():
-            raise NotFound(f"{path} is not a catalogue; give the folder of one, or a copy of it")
+            raise NotFound(f"{path} is not a catalog; give the folder of one, or a copy of it")
         self.stamp = self.stamped()
         self.manifest = self._read()
 
@@ -70,7 +70,7 @@ class Lent(Folder):
 
 
 class Replica(Reading):
-    """The reading verbs of a catalogue, following its owner. Any thread may call it; close it at the end."""
+    """The reading verbs of a catalog, following its owner. Any thread may call it; close it at the end."""
 
     folder: Lent
     index: Cluster
@@ -91,7 +91,7 @@ class Replica(Reading):
 
     def _reshelve(self) -> None:
         super()._reshelve()
-        self.trial = None  # its votes are counted where the catalogue is owned
+        self.trial = None  # its votes are counted where the catalog is owned
 
     @cached_property
     def events(self) -> EventStore:
@@ -140,9 +140,7 @@ class Replica(Reading):
         """Raises NotReady where the owner dropped the model that this folder still names."""
         name, known = self.model.photo.space.id, self.index.spaces()
         if known and name not in known:
-            raise NotReady(
-                f"model {name} was dropped where this catalogue is owned; bring {self.folder.path} up to date"
-            )
+            raise NotReady(f"model {name} was dropped where this catalog is owned; bring {self.folder.path} up to date")
 
     def _follow(self) -> None:
         """Take over what the manifest says now, whole or not at all."""

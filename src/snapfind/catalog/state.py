@@ -1,4 +1,4 @@
-"""An open catalogue: what it holds while it is open, and how it is given back."""
+"""An open catalog: what it holds while it is open, and how it is given back."""
 
 import os
 import threading
@@ -34,7 +34,7 @@ __all__ = ["Opened"]
 
 
 class Opened:
-    """A catalogue's folder, engine, models and limits. Any thread may use it."""
+    """A catalog's folder, engine, models and limits. Any thread may use it."""
 
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings

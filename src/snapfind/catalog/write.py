@@ -1,4 +1,4 @@
-"""What changes the products of a catalogue; one writer at a time, and readers never wait."""
+"""What changes the products of a catalog; one writer at a time, and readers never wait."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ class Writing(Reading):
 
         What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
         called otherwise: {"id": "Handle"}; `kinds` says the kind of a column: {"size": "text"}, also of one that the
-        catalogue has with another kind. `folders` says what a sub-folder is: a product with its pictures, or a
+        catalog has with another kind. `folders` says what a sub-folder is: a product with its pictures, or a
         category in which each picture is a product. `sync` removes what the source no longer has; `dry_run` reads and
         reports only; `by` is what reads and encodes (`snapfind.distributed`). Rows that fail are in `report.failures`;
         cells that do not fit the kind of their column are left out and counted in `report.notes`.
@@ -102,7 +102,7 @@ class Writing(Reading):
         with self._writing:
             points = held(self.index, [product]).by_product.get(product, ())
             if not points:
-                raise NotFound(f"no product {product!r} in this catalogue")
+                raise NotFound(f"no product {product!r} in this catalog")
             new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
             self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
             wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
@@ -110,7 +110,7 @@ class Writing(Reading):
         return self.get(product)
 
     def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
-        """Give attributes that the catalogue has with another kind the kind that was asked for; returns notes."""
+        """Give attributes that the catalog has with another kind the kind that was asked for; returns notes."""
         changed = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
         if not changed:
             return []

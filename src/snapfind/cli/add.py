@@ -108,11 +108,11 @@ def _add_to_folder(
     """Add to a folder. Return the report, and whether to suggest `model fit`."""
     if not shop.exists():  # a source that cannot be read must not leave an empty catalog behind
         open_source(source, {}, columns=options["columns"], kinds=options["kinds"], folders=options["folders"])
-    with _dry_run_folder(shop, dry_run) as place, snapfind.open(place) as catalogue, progress_bar("adding") as progress:
-        report = catalogue.add(source, sync=sync, dry_run=dry_run, progress=progress, **options)
+    with _dry_run_folder(shop, dry_run) as place, snapfind.open(place) as catalog, progress_bar("adding") as progress:
+        report = catalog.add(source, sync=sync, dry_run=dry_run, progress=progress, **options)
         if not dry_run and report.embedded:
-            catalogue.optimize()
-        return report, bool(report.embedded) and not dry_run and not catalogue.fitted
+            catalog.optimize()
+        return report, bool(report.embedded) and not dry_run and not catalog.fitted
 
 
 @contextmanager
@@ -129,10 +129,10 @@ def _add_with_ray(shop: Path, source: str, address: str, sync: bool, root: str) 
     """Add to a folder with the workers of a Ray cluster."""
     from snapfind import distributed
 
-    with snapfind.open(shop) as catalogue, progress_bar("adding") as progress:
-        report = distributed.add(catalogue, source, address, sync=sync, root=root, progress=progress)
+    with snapfind.open(shop) as catalog, progress_bar("adding") as progress:
+        report = distributed.add(catalog, source, address, sync=sync, root=root, progress=progress)
         if report.embedded:
-            catalogue.optimize()
+            catalog.optimize()
         return report
 
 
@@ -183,11 +183,11 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete products by id or by filter, with all their pictures."""
-    with at(shop) as catalogue:
+    with at(shop) as catalog:
         if filter and not yes:
-            count = sum(1 for _ in catalogue.products(filter=filter))
+            count = sum(1 for _ in catalog.products(filter=filter))
             typer.confirm(f"Delete {count:,} products?", abort=True, err=True)
-        count = catalogue.delete(products or (), filter=filter)
+        count = catalog.delete(products or (), filter=filter)
     out.print(f"{count:,} {'picture' if count == 1 else 'pictures'} deleted")
     raise typer.Exit(0 if count else 2)
 
@@ -202,11 +202,11 @@ def export(
     ] = None,
 ) -> None:
     """Export the catalog as a table that `add` can read."""
-    with at(shop) as catalogue:
-        rows = catalogue.export(filter=filter, vectors=vectors)
+    with at(shop) as catalog:
+        rows = catalog.export(filter=filter, vectors=vectors)
         if pictures is not None:
-            rows = with_copies(rows, catalogue.picture, _check_beside(pictures, target))
-        count = write_table(rows, target, FIXED | catalogue.schema, vectors=vectors)
+            rows = with_copies(rows, catalog.picture, _check_beside(pictures, target))
+        count = write_table(rows, target, FIXED | catalog.schema, vectors=vectors)
     out.print(f"{count:,} rows in {target}")
 
 

@@ -26,8 +26,8 @@ __all__ = [
 
 def info(shop: Place, json: Json = False) -> None:
     """Show counts, model, fields and size of the catalog."""
-    with at(shop) as catalogue:
-        info = catalogue.info()
+    with at(shop) as catalog:
+        info = catalog.info()
     if json:
         print_json(info)
         return
@@ -73,8 +73,8 @@ def migrate(
 ) -> None:
     """Move the index to a Qdrant server, or back. Both are compared before the switch. Resumes when interrupted."""
     shape = Shape(shards, replicas, consistency, groups)
-    with snapfind.open(shop, create=False) as catalogue, progress_bar("moving") as progress:
-        result = catalogue.migrate(address, progress=progress, shape=shape)
+    with snapfind.open(shop, create=False) as catalog, progress_bar("moving") as progress:
+        result = catalog.migrate(address, progress=progress, shape=shape)
     out.print(f"{result.copied:,} points moved, {result.there:,} already there. {result.asked} test searches agree.")
 
 

@@ -23,38 +23,38 @@ __all__ = ["write_explained", "write_rows", "write_sheet"]
 _SIDE = 240  # pixels, each of the two pictures
 
 
-def write_sheet(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
+def write_sheet(target: Path, catalog: Catalog | Client, query: Query, answer: Answer) -> None:
     """Write a page with one query and its hits."""
     # only pictures and titles are read, which both classes provide
-    write_rows(target, [sheet_row(cast("Catalog", catalogue), query, answer)], "snapfind search")
+    write_rows(target, [sheet_row(cast("Catalog", catalog), query, answer)], "snapfind search")
 
 
-def write_explained(target: Path, catalogue: Catalog | Client, query: Query, answer: Answer) -> None:
+def write_explained(target: Path, catalog: Catalog | Client, query: Query, answer: Answer) -> None:
     """Write a page with one query and its hits, with heat maps over the photo and each picture.
 
     Raises:
         BadQuery: The query does not have exactly one photo.
         BadInput: The catalog is a server, which does not return embeddings.
     """
-    if isinstance(catalogue, Client):
+    if isinstance(catalog, Client):
         raise BadInput("Heat maps need the folder of the catalog. Leave out --explain with a server.")
     photos = [like.photo for like in query.likes if like.photo is not None]
     if len(photos) != 1:
         raise BadQuery("Heat maps need a query with exactly one photo. Give one photo, or leave out --explain.")
-    row = sheet_row(catalogue, query, answer)
+    row = sheet_row(catalog, query, answer)
     cards = tuple(
-        replace(card, picture=_heat_maps(catalogue, photos[0], hit, answer.box), box=None)
+        replace(card, picture=_heat_maps(catalog, photos[0], hit, answer.box), box=None)
         for card, hit in zip(row.cards, answer)
     )
     write_rows(target, [replace(row, cards=cards)], "snapfind search: what made them alike")
 
 
-def _heat_maps(catalogue: Catalog, photo: Photo, hit: Hit, box: Box | None) -> bytes:
+def _heat_maps(catalog: Catalog, photo: Photo, hit: Hit, box: Box | None) -> bytes:
     """Return photo and picture side by side with heat maps, as JPEG bytes."""
-    limits, heat = Limits.of(catalogue.settings), catalogue.explain(photo, hit.product.id, hit.picture.name, box)
+    limits, heat = Limits.of(catalog.settings), catalog.explain(photo, hit.product.id, hit.picture.name, box)
     image = load(photo, limits)
     part = image.crop(box.pixels(*image.size)) if box else image
-    picture = load(catalogue.picture(hit.product.id, hit.picture.name), limits)
+    picture = load(catalog.picture(hit.product.id, hit.picture.name), limits)
     both = [overlay(part, heat.photo), overlay(picture, heat.picture)]
     page = Image.new("RGB", (2 * _SIDE + 4, _SIDE), "white")
     for place, one in enumerate(both):

@@ -45,12 +45,12 @@ def eval_(
     before = _read(against) if against else None
     if not labeled:
         raise BadInput(f"No usable query in {queries.name}. Each row needs picture or text, and product or category.")
-    with snapfind.open(shop, create=False) as catalogue:
+    with snapfind.open(shop, create=False) as catalog:
         with progress_bar("searching") as progress:
-            answered, unanswered = run(catalogue, labeled, progress=progress)
+            answered, unanswered = run(catalog, labeled, progress=progress)
         report = Report(tuple(answered))
         if worst is not None:
-            _write_worst(worst, catalogue, report, labeled)
+            _write_worst(worst, catalog, report, labeled)
     failures += unanswered
     if json is not None:
         write_whole(json, json_.dumps(report.as_dict(), ensure_ascii=False, indent=1).encode())
@@ -100,11 +100,11 @@ def _print_difference(report: Report, before: Report) -> None:
     out.print(grid)
 
 
-def _write_worst(target: Path, catalogue: Catalog, report: Report, queries: list[Asked]) -> None:
+def _write_worst(target: Path, catalog: Catalog, report: Report, queries: list[Asked]) -> None:
     by_name = {one.name: one for one in queries}
     rows = []
     for mistake in report.worst(_WORST):
         query = query_of(by_name[mistake.query])
-        rows.append(sheet_row(catalogue, query, catalogue.search(query, limit=5), mistake.relevant or None))
+        rows.append(sheet_row(catalog, query, catalog.search(query, limit=5), mistake.relevant or None))
     write_rows(target, rows, f"The {len(rows)} most confident mistakes")
     err.print(f"worst mistakes: {target}")

@@ -55,8 +55,8 @@ def run(
     queries, failures = read_queries(frozen) if frozen else ([], [])
     for failure in failures[:10]:
         err.print(failure, markup=False)
-    with snapfind.open(shop, create=False) as catalogue:
-        result = flywheel.run(catalogue, rules, queries, lambda message: err.print(message, markup=False))
+    with snapfind.open(shop, create=False) as catalog:
+        result = flywheel.run(catalog, rules, queries, lambda message: err.print(message, markup=False))
     if json:
         print_json(_plain(result))
         return
@@ -79,8 +79,8 @@ def conclude(
     """End the A/B test: switch if shoppers prefer the new model, else keep the old one."""
     from snapfind.flywheel import run as flywheel
 
-    with snapfind.open(shop, create=False) as catalogue:
-        result = flywheel.conclude(catalogue, votes=votes, force=force)
+    with snapfind.open(shop, create=False) as catalog:
+        result = flywheel.conclude(catalog, votes=votes, force=force)
     if json:
         print_json(_plain(result))
     else:
@@ -93,8 +93,8 @@ def history(shop: Shop, json: Json = False) -> None:
     from snapfind.flywheel.records import turns
     from snapfind.flywheel.run import folder_of
 
-    with snapfind.open(shop, create=False) as catalogue:
-        records = list(turns(folder_of(catalogue)))
+    with snapfind.open(shop, create=False) as catalog:
+        records = list(turns(folder_of(catalog)))
     if json:
         print_json([_plain(one) for one in records])
         return

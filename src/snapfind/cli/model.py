@@ -10,7 +10,7 @@ from rich.table import Table
 import snapfind
 from snapfind.catalog.ingest.sources import pictures_in
 from snapfind.cli.model_export import convert, use, verify
-from snapfind.cli.model_quantize import quantise
+from snapfind.cli.model_quantize import quantize
 from snapfind.cli.options import Json
 from snapfind.cli.output import err, out, print_json, progress_bar
 from snapfind.cli.target import Place, at, folder_of
@@ -20,7 +20,7 @@ from snapfind.evaluation.queries import read_queries
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Manage the models of a catalog: list, fit, quantise, calibrate, build, switch, roll back, and more.",
+    help="Manage the models of a catalog: list, fit, quantize, calibrate, build, switch, roll back, and more.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -30,8 +30,8 @@ app = typer.Typer(
 @app.command("list")
 def list_(shop: Place, json: Json = False) -> None:
     """List the models of a catalog and their state."""
-    with at(shop) as catalogue:
-        info = catalogue.info()
+    with at(shop) as catalog:
+        info = catalog.info()
     if json:
         print_json({name: info[name] for name in ("model", "previous", "models")})
         return
@@ -63,8 +63,8 @@ def fit(
     if photos:
         name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
     else:
-        with at(shop) as catalogue, progress_bar("fitting") as progress:
-            name = catalogue.fit(kept=kept, progress=progress)
+        with at(shop) as catalog, progress_bar("fitting") as progress:
+            name = catalog.fit(kept=kept, progress=progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
@@ -80,8 +80,8 @@ def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
         photos += (one for one in found if isinstance(one, Path))
         labeled += (one for one in found if not isinstance(one, Path))
     failures: list[str] = []
-    with snapfind.open(shop, create=False) as catalogue, progress_bar("fitting") as progress:
-        name = catalogue.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
+    with snapfind.open(shop, create=False) as catalog, progress_bar("fitting") as progress:
+        name = catalog.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
     for failure in failures[:10]:
         err.print(failure, markup=False)
     if failures:
@@ -103,10 +103,10 @@ def calibrate(
     """Calibrate scores and thresholds on the catalog's pictures, or on labeled photos."""
     labeled = _read_labels(pairs) if pairs else None
     with (
-        snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalogue,
+        snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalog,
         progress_bar("calibrating") as progress,
     ):
-        calibration = catalogue.calibrate(labeled, progress=progress)
+        calibration = catalog.calibrate(labeled, progress=progress)
     if json:
         print_json(calibration)
     else:
@@ -124,24 +124,24 @@ def _read_labels(table: Path) -> list[tuple[Path, str]]:
 @app.command()
 def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
     """Build the space of another encoder beside the active one. Resumes when interrupted."""
-    with at(shop) as catalogue, progress_bar("building") as progress:
-        name = catalogue.build(encoder, progress=progress)
+    with at(shop) as catalog, progress_bar("building") as progress:
+        name = catalog.build(encoder, progress=progress)
     out.print(f"{name} is built. To use it: snapfind model switch {shop} {name}")
 
 
 @app.command()
 def switch(shop: Place, model: str) -> None:
     """Make another built model the active one."""
-    with at(shop) as catalogue:
-        catalogue.switch(model)
+    with at(shop) as catalog:
+        catalog.switch(model)
     out.print(f"{model} is active")
 
 
 @app.command()
 def rollback(shop: Place) -> None:
     """Switch back to the previous model."""
-    with at(shop) as catalogue:
-        name = catalogue.rollback()
+    with at(shop) as catalog:
+        name = catalog.rollback()
     out.print(f"{name} is active")
 
 
@@ -155,8 +155,8 @@ def try_(
 
     Clicks decide which one is better.
     """
-    with at(shop) as catalogue:
-        catalogue.try_out(None if model == "none" else model, share)
+    with at(shop) as catalog:
+        catalog.try_out(None if model == "none" else model, share)
     started = f"Experiment with {model} started. End it with: snapfind flywheel conclude"
     out.print("No experiment is running." if model == "none" else started)
 
@@ -164,8 +164,8 @@ def try_(
 @app.command()
 def drop(shop: Place, model: str) -> None:
     """Delete a model and its vectors. The active model and one in an experiment cannot be deleted."""
-    with at(shop) as catalogue:
-        catalogue.drop(model)
+    with at(shop) as catalog:
+        catalog.drop(model)
     out.print(f"{model} is deleted")
 
 
@@ -174,8 +174,8 @@ def rerank(
     shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="Reranking method, or none.")]
 ) -> None:
     """Rerank the first ten candidates of a photo by local features, or switch it off (none, the default)."""
-    with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalogue:
-        catalogue.rerank(None if method == "none" else method)
+    with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalog:
+        catalog.rerank(None if method == "none" else method)
     out.print("Reranking is off." if method == "none" else f"Reranking by {method} is on.")
 
 
@@ -186,10 +186,10 @@ def bridge(
 ) -> None:
     """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
     folder = folder_of(shop, "model bridge")
-    with snapfind.open(folder, create=False) as catalogue, progress_bar("building") as progress:
-        name = catalogue.bridge(None if source == "conse" else source, progress=progress)
+    with snapfind.open(folder, create=False) as catalog, progress_bar("building") as progress:
+        name = catalog.bridge(None if source == "conse" else source, progress=progress)
     out.print(f"Text-to-image search uses {name}.")
 
 
-for command in (quantise, convert, verify, use):
+for command in (quantize, convert, verify, use):
     app.command()(command)

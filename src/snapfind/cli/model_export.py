@@ -55,14 +55,14 @@ def convert(
 
     need_convert()
     from snapfind.convert.convert import convert as make
-    from snapfind.convert.convert import neighbours
+    from snapfind.convert.convert import neighbors
 
     images = _sample_pictures(report) if report else []
     result = make(source, target, precision, err.print)
     facts = result.facts
     if images:
         with progress_bar("encoding") as progress:
-            facts |= neighbours(result, images, progress)
+            facts |= neighbors(result, images, progress)
     if json:
         print_json(facts)
         return
@@ -75,14 +75,14 @@ def convert(
 
 def _sample_pictures(shop: Path) -> list[Image]:
     """Load stored pictures in order of point id. Ids are hashes, so this is a random sample."""
-    with snapfind.open(shop, create=False) as catalogue:
-        points = itertools.islice(catalogue.points(), _SAMPLE)
-        images = [copied(catalogue.folder, point.id, catalogue.settings) for point in points]
+    with snapfind.open(shop, create=False) as catalog:
+        points = itertools.islice(catalog.points(), _SAMPLE)
+        images = [copied(catalog.folder, point.id, catalog.settings) for point in points]
     return [image for image in images if image is not None]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantise or learn.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or learn.")],
 ) -> None:
     """Verify an artifact: checksums, preprocessing, and embeddings of the golden inputs."""
     kind = kind_of(folder)
@@ -102,21 +102,21 @@ def use(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Artifact of model convert, quantise or learn, or a source that model convert takes."
+            metavar="SOURCE", help="Artifact of model convert, quantize or learn, or a source that model convert takes."
         ),
     ],
     precision: Precision = "fp16",
 ) -> None:
     """Switch to your own model: convert it if needed and build its space. Resumes when run again."""
-    with snapfind.open(shop, create=False) as catalogue, progress_bar("building") as progress:
+    with snapfind.open(shop, create=False) as catalog, progress_bar("building") as progress:
         if kind_of(Path(source)):
-            name = catalogue.use(source, progress=progress)
+            name = catalog.use(source, progress=progress)
         else:
-            name = _convert_and_use(catalogue, source, precision, progress)
+            name = _convert_and_use(catalog, source, precision, progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
-def _convert_and_use(catalogue: "Catalog", source: str, precision: str, progress: Callable[[int, int], None]) -> str:
+def _convert_and_use(catalog: "Catalog", source: str, precision: str, progress: Callable[[int, int], None]) -> str:
     """Convert a model and use it. An artifact of the same weights in the catalog is reused."""
     from snapfind.convert.requirements import need_convert
 
@@ -124,11 +124,11 @@ def _convert_and_use(catalogue: "Catalog", source: str, precision: str, progress
     from snapfind.convert.convert import convert as make
     from snapfind.convert.convert import source_of
 
-    if cached := kept_from(catalogue.folder, source_of(source), precision):
-        return catalogue.use(cached, progress=progress)
-    artifact = catalogue.folder.encoder("converted")
+    if cached := kept_from(catalog.folder, source_of(source), precision):
+        return catalog.use(cached, progress=progress)
+    artifact = catalog.folder.encoder("converted")
     shutil.rmtree(artifact, ignore_errors=True)
     make(source, artifact, precision, err.print)
-    name = catalogue.use(artifact, progress=progress)
+    name = catalog.use(artifact, progress=progress)
     shutil.rmtree(artifact)
     return name

@@ -1,4 +1,4 @@
-"""The command `model quantise`: quantize the active encoder to int8, build its space, compare, offer the switch."""
+"""The command `model quantize`: quantize the active encoder to int8, build its space, compare, offer the switch."""
 
 import sys
 import tempfile
@@ -16,20 +16,20 @@ from snapfind.cli.target import Place, folder_of
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
 
-__all__ = ["quantise"]
+__all__ = ["quantize"]
 
 
-def quantise(
+def quantize(
     shop: Place,
     yes: Annotated[bool, typer.Option("--yes", help="Switch to the quantized model without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Quantize the active encoder to int8: faster, with slightly different results. Requires the extra `quantise`."""
+    """Quantize the active encoder to int8: faster, with slightly different results. Requires the extra `quantize`."""
     from snapfind.convert.requirements import need_onnx
 
-    path = folder_of(shop, "model quantise")
+    path = folder_of(shop, "model quantize")
     need_onnx()
-    from snapfind.convert.quantize import quantise as make
+    from snapfind.convert.quantize import quantize as make
 
     with snapfind.open(path, create=False) as opened:
         with tempfile.TemporaryDirectory() as temporary, progress_bar("quantizing") as progress:

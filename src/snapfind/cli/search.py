@@ -84,15 +84,15 @@ def search(
     ]
     marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
     query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, tuple(recent or ()))
-    with at(shop) as catalogue:
-        answer = catalogue.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
+    with at(shop) as catalog:
+        answer = catalog.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
             from snapfind.cli.contact_sheet import write_explained, write_sheet
 
             if explain:
-                write_explained(sheet, catalogue, query, answer)
+                write_explained(sheet, catalog, query, answer)
             else:
-                write_sheet(sheet, catalogue, query, answer)
+                write_sheet(sheet, catalog, query, answer)
     if json:
         print_json(answer_json(answer))
     elif answer:

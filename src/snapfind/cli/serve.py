@@ -48,19 +48,19 @@ def serve(
         raise BadSetting(f"Unknown value of --compat: {compat!r}. Supported: imagesearch.")
     limit_arenas()
     listener = run.listen(host, port, shop)
-    catalogue = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
+    catalog = snapfind.replica(shop) if read_only else snapfind.open(shop, create=False)
     address = f"[{host}]" if ":" in host else host
     err.print(f"snapfind serves {shop} at http://{address}:{listener.getsockname()[1]}")
     with suppress(KeyboardInterrupt):  # Ctrl-C: requests in flight are finished by then
-        run.serve(catalogue, listener, compat)
+        run.serve(catalog, listener, compat)
 
 
 def mcp(shop: Place) -> None:
     """Run an MCP server on stdin and stdout: read-only search tools for AI assistants (Model Context Protocol)."""
     from snapfind.server.mcp import assistant
 
-    with at(shop) as catalogue:
-        assistant(catalogue).run("stdio")
+    with at(shop) as catalog:
+        assistant(catalog).run("stdio")
 
 
 @keys.command("create")

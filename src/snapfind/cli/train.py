@@ -63,7 +63,7 @@ def require_one_process(context: typer.Context) -> None:
 
 
 @app.command()
-def catalogue(
+def catalog(
     shop: Shop,
     photos: Photos = None,
     root: Root = None,
@@ -87,7 +87,7 @@ def catalogue(
     with open_session(shop, photos, root) as session:
         step = within(depth, minutes, session.samples, seed)
         step = replace(step, part=part or step.part)
-        command = f"snapfind learn catalogue --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
+        command = f"snapfind learn catalog --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
         session.offer(
             lambda progress: adapt(
                 session.samples,
@@ -276,7 +276,7 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "recall@1", "recall@5", "mrr"):
         grid.add_column(column)
-    for name, metrics in (("ConSE", result.conse), (f"LiT, weight {result.share:g}", result.learnt)):
+    for name, metrics in (("ConSE", result.conse), (f"LiT, weight {result.share:g}", result.learned)):
         grid.add_row(name, *(f"{value:.3f}" for value in (metrics.at_1, metrics.at_5, metrics.mrr)))
     out.print(f"{result.queries:,} queries for products whose titles were held out (one fifth of {result.titles:,})")
     out.print(grid)

@@ -126,7 +126,7 @@ def prompts(
     grid = _grid("", "zero-shot", method)
     for name in ("top-1", "top-5"):
         grid.add_row(name, f"{result.before[name]:.3f}", f"{result.after[name]:.3f}")
-    out.print(f"{result.tested:,} test pictures of {result.classes} classes, {result.learnt:,} trained parameters")
+    out.print(f"{result.tested:,} test pictures of {result.classes} classes, {result.learned:,} trained parameters")
     out.print(grid)
     out.print(f"Written to {into}")
 

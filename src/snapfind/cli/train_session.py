@@ -101,7 +101,7 @@ def _check_trainable(opened: Catalog) -> None:
     if entry.precision == "int8":
         err.print(
             f"{active} is quantized to int8. Training starts from the pretrained network in full precision. To quantize"
-            f" the trained model: snapfind model quantise {opened.folder.path}"
+            f" the trained model: snapfind model quantize {opened.folder.path}"
         )
     if entry.kind == "converted":
         raise BadInput(

@@ -1,6 +1,6 @@
 """A network of convolutions in whole numbers of 8 bits, its scales fixed beforehand on pictures.
 
-ONNX Runtime's static quantisation: weights a channel at a time, activations a tensor at a time, from their least and
+ONNX Runtime's static quantization: weights a channel at a time, activations a tensor at a time, from their least and
 largest value over the pictures (Jacob et al., "Quantization and Training of Neural Networks", arXiv 1712.05877). ReLU6
 then is the range itself and costs nothing. Other ranges, and parts left in float, were measured on photos of `train`:
 benchmarks/results/own_encoders.md. Weights keep all 8 bits: with 7, which every processor adds up without overflow,
@@ -64,7 +64,7 @@ def in_whole_numbers(model: bytes, pixels: Iterable[NDArray[np.uint8]], shown: I
 
 
 def _show(graph: onnx.GraphProto, tensor: str) -> None:
-    """Gives the name of a tensor to its rounded copy: the quantiser left it to what comes before ReLU6."""
+    """Gives the name of a tensor to its rounded copy: the quantizer left it to what comes before ReLU6."""
     rounded = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "QuantizeLinear"}
     widened = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     copy = widened.get(rounded.get(tensor, ""))

@@ -10,7 +10,7 @@ from PIL.Image import Image
 from snapfind.convert.detect import fingerprint, read_original
 from snapfind.convert.hub import found
 from snapfind.convert.measure import milliseconds, size_of
-from snapfind.convert.neighbors import same_neighbours
+from snapfind.convert.neighbors import same_neighbors
 from snapfind.convert.source_model import Original
 from snapfind.convert.verify import pictures_by_torch
 from snapfind.convert.write import write_tower
@@ -19,7 +19,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.image.onnx_tower import GOLDEN_TEXTS, Tower
 
-__all__ = ["Converted", "convert", "neighbours", "source_of"]
+__all__ = ["Converted", "convert", "neighbors", "source_of"]
 
 Progress = Callable[[int, int], None]
 
@@ -36,7 +36,7 @@ class Converted:
 
 
 def source_of(source: str) -> str:
-    """The sha256 by which a catalogue knows again what it was made of. Raises NotFound."""
+    """The sha256 by which a catalog knows again what it was made of. Raises NotFound."""
     return fingerprint(found(source))
 
 
@@ -72,7 +72,7 @@ def convert(source: str, folder: Path, precision: str, told: Callable[[str], Non
     return Converted(tower, original, facts)
 
 
-def neighbours(made: Converted, images: Sequence[Image], progress: Progress | None = None) -> dict[str, object]:
+def neighbors(made: Converted, images: Sequence[Image], progress: Progress | None = None) -> dict[str, object]:
     """On a shop's own pictures: the mean and least cosine with PyTorch, and the part of the ten nearest pictures that
     PyTorch finds which the artifact finds too.
     """
@@ -83,5 +83,5 @@ def neighbours(made: Converted, images: Sequence[Image], progress: Progress | No
         "pictures": len(images),
         "cosine_mean": round(float(np.mean(cosines)), 6),
         "cosine_least": round(float(np.min(cosines)), 6),
-        "recall_at_10": round(same_neighbours(exact, ours), 4),
+        "recall_at_10": round(same_neighbors(exact, ours), 4),
     }

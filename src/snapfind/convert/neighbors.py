@@ -4,13 +4,13 @@ import numpy as np
 
 from snapfind.encoders.base import Vectors
 
-__all__ = ["same_answers", "same_neighbours"]
+__all__ = ["same_answers", "same_neighbors"]
 
 
-def same_neighbours(one: Vectors, other: Vectors, count: int = 10) -> float:
+def same_neighbors(one: Vectors, other: Vectors, count: int = 10) -> float:
     """Part of the `count` nearest of each row of `one` that are among the nearest of the same row of `other`.
 
-    Both are (n, d) unit rows, d may differ; no row is its own neighbour. 1 where there is a single row.
+    Both are (n, d) unit rows, d may differ; no row is its own neighbor. 1 where there is a single row.
     """
     scores = [rows @ rows.T for rows in (one, other)]
     for own in scores:

@@ -16,7 +16,7 @@ _FREE = torch.export.Dim.DYNAMIC
 
 
 class SeenByTower(nn.Module):
-    """(n, side, side, 3) uint8 RGB -> (n, width): normalising is the first step, so it cannot be forgotten."""
+    """(n, side, side, 3) uint8 RGB -> (n, width): normalizing is the first step, so it cannot be forgotten."""
 
     mean: Tensor
     deviation: Tensor

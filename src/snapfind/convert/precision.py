@@ -30,7 +30,7 @@ def in_precision(model: bytes, precision: str) -> bytes:
         raise BadInput(f"precision {precision!r}: give one of {', '.join(PRECISIONS)}", field="precision")
     if precision == "fp32":
         return model
-    return halved(_quantised(model) if precision == "int8" else model)
+    return halved(_quantized(model) if precision == "int8" else model)
 
 
 def halved(model: bytes) -> bytes:
@@ -52,7 +52,7 @@ def halved(model: bytes) -> bytes:
     return content
 
 
-def _quantised(model: bytes) -> bytes:
+def _quantized(model: bytes) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as spare, quiet():

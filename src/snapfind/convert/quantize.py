@@ -1,4 +1,4 @@
-"""The encoder that answers in a catalogue, in 8 bits: ranges from the catalogue's own pictures, and what it costs.
+"""The encoder that answers in a catalog, in 8 bits: ranges from the catalog's own pictures, and what it costs.
 
 Half of a sample of the kept pictures, each with two photos made of it (media/image/photo_simulation.py), tells the
 ranges; photos of the other half are compared, before and after. No shopper's photo and no label is used.
@@ -17,7 +17,7 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.models.registry import copied
 from snapfind.convert.int8 import write_eight_bits
 from snapfind.convert.measure import milliseconds
-from snapfind.convert.neighbors import same_answers, same_neighbours
+from snapfind.convert.neighbors import same_answers, same_neighbors
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.image.base import PhotoEncoder
@@ -25,18 +25,18 @@ from snapfind.encoders.image.efficientnet import Builtin, artifact_of
 from snapfind.media.image.background import cutout
 from snapfind.media.image.photo_simulation import rephotograph
 
-__all__ = ["Quantised", "photographed", "quantise"]
+__all__ = ["Quantized", "photographed", "quantize"]
 
 Progress = Callable[[int, int], None]
 _MOST, _LEAST = 400, 16  # pictures of the sample; below, half of them would tell too little of either
 _VIEWS = 2
 _BATCH = 16
-_WORST = 0.9  # mean cosine with what was quantised, below which nothing is offered
+_WORST = 0.9  # mean cosine with what was quantized, below which nothing is offered
 _SEED = 11  # neither the adapter's nor that of calibration
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
+class Quantized:
     """The artifact's folder, the encoder it holds, and `facts`: agreement with the one it was made of, as parts of 1
     and cosines, and of both the pictures a second, milliseconds a picture and bytes of the network.
     """
@@ -46,8 +46,8 @@ class Quantised:
     facts: dict[str, object]
 
 
-def quantise(opened: Catalog, folder: Path, progress: Progress | None = None) -> Quantised:
-    """Writes the artifact into the new `folder`; the catalogue is only read.
+def quantize(opened: Catalog, folder: Path, progress: Progress | None = None) -> Quantized:
+    """Writes the artifact into the new `folder`; the catalog is only read.
 
     Raises BadInput for an encoder of the shop's own, one in 8 bits, or fewer than 16 pictures; ModelBroken where the
     answers would be others.
@@ -84,7 +84,7 @@ def quantise(opened: Catalog, folder: Path, progress: Progress | None = None) ->
         "picture_ms": [round(_milliseconds(own, sample[:1]), 1) for own in (before, after)],
         "bytes": [(place / "model.onnx").stat().st_size for place in (source, folder)],
     }
-    return Quantised(folder, after, facts)
+    return Quantized(folder, after, facts)
 
 
 def photographed(images: Sequence[Image], views: int) -> Iterator[list[Image]]:
@@ -103,7 +103,7 @@ def _standing(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[st
             f"{name} is your own model: convert it again with snapfind model convert --precision int8, then use that"
         )
     if entry.precision == "int8":
-        raise BadInput(f"{name} is in 8 bits already; switch to the model that is to be quantised first")
+        raise BadInput(f"{name} is in 8 bits already; switch to the model that is to be quantized first")
     if not entry.adapted:
         return artifact_of(entry.encoder), None, {}
     if entry.kind == "trained":
@@ -123,7 +123,7 @@ def _sample(opened: Catalog) -> list[Image]:
         if image is not None:
             found.append(image)
     if len(found) < _LEAST:
-        raise BadInput(f"the catalogue has {len(found)} picture(s); ranges for 8 bits are found on {_LEAST} or more")
+        raise BadInput(f"the catalog has {len(found)} picture(s); ranges for 8 bits are found on {_LEAST} or more")
     return found
 
 
@@ -131,7 +131,7 @@ def _agreement(
     before: PhotoEncoder, after: PhotoEncoder, sample: Sequence[Image], photos: Sequence[Image]
 ) -> dict[str, object]:
     """Cosines of the rows of both, and the part of the ten nearest pictures that stays. Raises ModelBroken."""
-    rows = [(own.images(sample, "catalogue"), own.images(photos, "query")) for own in (before, after)]
+    rows = [(own.images(sample, "document"), own.images(photos, "query")) for own in (before, after)]
     (pictures, queries), (pictures_after, queries_after) = rows
     of_pictures = (pictures * pictures_after).sum(axis=1)[1::2]  # the first half told the ranges
     of_photos = (queries * queries_after).sum(axis=1)
@@ -143,7 +143,7 @@ def _agreement(
     return {
         "cosine_pictures": [round(float(value), 4) for value in (of_pictures.mean(), of_pictures.min())],
         "cosine_photos": [round(float(value), 4) for value in (of_photos.mean(), of_photos.min())],
-        "recall_at_10_pictures": round(same_neighbours(pictures, pictures_after), 4),
+        "recall_at_10_pictures": round(same_neighbors(pictures, pictures_after), 4),
         "recall_at_10_photos": round(same_answers((queries, pictures), (queries_after, pictures_after)), 4),
         "first_stays": round(same_answers((queries, pictures), (queries_after, pictures_after), 1), 4),
     }

@@ -19,7 +19,7 @@ def need_convert() -> None:
 def need_onnx() -> None:
     """Raises ExtraMissing where onnx, which writes the files of eight bits, is not installed."""
     if not find_spec("onnx"):
-        raise ExtraMissing.of("an encoder in 8 bits is written with onnx", "quantise")
+        raise ExtraMissing.of("an encoder in 8 bits is written with onnx", "quantize")
 
 
 def need_package(name: str, what: str) -> None:

@@ -45,7 +45,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Original:
-    """`picture`: (n, 3, side, side) normalised levels -> (n, width); `kind` such as "transformers clip"."""
+    """`picture`: (n, 3, side, side) normalized levels -> (n, width); `kind` such as "transformers clip"."""
 
     name: str
     kind: str

@@ -1,6 +1,6 @@
 """One tokenizer.json from whatever tokenizer a library has, held against that tokenizer id by id.
 
-Sentencepiece (SigLIP's) becomes a Unigram of `tokenizers`, with the library's cleaning as its normaliser: lower case,
+Sentencepiece (SigLIP's) becomes a Unigram of `tokenizers`, with the library's cleaning as its normalizer: lower case,
 no ASCII punctuation, one space. CLIP's own becomes a byte-level BPE.
 """
 

@@ -65,7 +65,7 @@ def write_tower(
         "dim": dim,
         "precision": precision,
         "preprocessing": original.pixels.ours.as_dict(),
-        "normalised_in": {"picture.onnx": [original.pixels.mean, original.pixels.deviation]},
+        "normalized_in": {"picture.onnx": [original.pixels.mean, original.pixels.deviation]},
         "opset": OPSET,
         "source": {"kind": original.kind, **source},
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},

@@ -1,1 +1,1 @@
-"""What is wrong with a catalogue and what would mend it; smaller and larger sets to learn from."""
+"""What is wrong with a catalog and what would mend it; smaller and larger sets to learn from."""

@@ -1,4 +1,4 @@
-"""What was found in a catalogue, as frozen values, and the file in which the catalogue keeps the last look.
+"""What was found in a catalog, as frozen values, and the file in which the catalog keeps the last look.
 
 curate/findings.json in the folder is replaced whole. The id of a finding follows from what was found, so that it is the
 same after the next look.
@@ -104,7 +104,7 @@ def finding(
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One look at a catalogue: when, at how much, with which model, and what was found, kind by kind, surest first."""
+    """One look at a catalog: when, at how much, with which model, and what was found, kind by kind, surest first."""
 
     at: str
     products: int
@@ -117,13 +117,13 @@ class Findings:
         return tuple(one for one in self.found if one.kind == kind)
 
     def save(self, folder: Path) -> None:
-        """Into the catalogue's folder."""
+        """Into the catalog's folder."""
         (folder / "curate").mkdir(exist_ok=True)
         write_whole(_file(folder), json.dumps(asdict(self), ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, folder: Path) -> "Findings | None":
-        """The last look at a catalogue, None where there was none. Raises CatalogBroken on a damaged file."""
+        """The last look at a catalog, None where there was none. Raises CatalogBroken on a damaged file."""
         if not _file(folder).exists():
             return None
         try:

@@ -47,7 +47,7 @@ def dismissed(folder: Path) -> dict[str, Applied]:
     """Finding id -> the findings that are dismissed now, in the order in which they were.
 
     Args:
-        folder: The catalogue's folder.
+        folder: The catalog's folder.
     """
     return _standing(folder, "dismiss", "restore")
 
@@ -69,34 +69,34 @@ def _standing(folder: Path, verb: str, back: str) -> dict[str, Applied]:
     return now
 
 
-def apply(catalogue: Catalog, ids: Sequence[str] | None = None) -> list[Outcome]:
+def apply(catalog: Catalog, ids: Sequence[str] | None = None) -> list[Outcome]:
     """Apply findings of the last look by id; None: those that are safe unseen. One that fails stops no other."""
-    folder = catalogue.folder.path
+    folder = catalog.folder.path
     now, known = applied(folder), _known(folder)
     done = {*now, *dismissed(folder)}
     wanted = [one.id for one in known.values() if one.safe and one.id not in done] if ids is None else ids
-    return [_tried(one, partial(_apply, catalogue, known.get(one), one, one in now)) for one in wanted]
+    return [_tried(one, partial(_apply, catalog, known.get(one), one, one in now)) for one in wanted]
 
 
-def undo(catalogue: Catalog, ids: Sequence[str] | None = None) -> list[Outcome]:
+def undo(catalog: Catalog, ids: Sequence[str] | None = None) -> list[Outcome]:
     """Take applied findings back by id, None: all of them, the last one first."""
-    now = applied(catalogue.folder.path)
+    now = applied(catalog.folder.path)
     wanted = list(reversed(now)) if ids is None else ids
-    return [_tried(one, partial(_undo, catalogue, now.get(one), one)) for one in wanted]
+    return [_tried(one, partial(_undo, catalog, now.get(one), one)) for one in wanted]
 
 
-def dismiss(catalogue: Catalog, ids: Sequence[str], *, restore: bool = False) -> list[Outcome]:
+def dismiss(catalog: Catalog, ids: Sequence[str], *, restore: bool = False) -> list[Outcome]:
     """Dismiss findings of the last look, so that no look shows them again. Pictures and categories stay as they are.
 
     Args:
-        catalogue: The catalogue that was looked at.
+        catalog: The catalog that was looked at.
         ids: Ids of findings.
         restore: Show dismissed findings again instead.
 
     Returns:
         One outcome for each id, in their order. One that fails stops no other.
     """
-    folder = catalogue.folder.path
+    folder = catalog.folder.path
     known, now, done = _known(folder), dismissed(folder), applied(folder)
     if restore:
         return [_tried(id, partial(_restore, folder, now.get(id), id)) for id in ids]
@@ -131,7 +131,7 @@ def _tried(id: str, deed: Callable[[], str]) -> Outcome:
         return Outcome(id, False, error.message)
 
 
-def _apply(catalogue: Catalog, found: Finding | None, id: str, done: bool) -> str:
+def _apply(catalog: Catalog, found: Finding | None, id: str, done: bool) -> str:
     if done:
         raise Conflict(f"finding {id[:40]!r} is applied already")
     if found is None:
@@ -140,49 +140,49 @@ def _apply(catalogue: Catalog, found: Finding | None, id: str, done: bool) -> st
         raise Conflict(f"finding {id} has no mend that can be applied: {found.said}")
     change = found.change
     if change.verb == "relabel":
-        _expect(catalogue, change.product, change.before)
-    _write(catalogue.folder.path, "apply", found)
+        _expect(catalog, change.product, change.before)
+    _write(catalog.folder.path, "apply", found)
     if change.verb == "hide":
-        hidden = catalogue.hide(change.pictures)
-        gone = _gone(catalogue, found)
+        hidden = catalog.hide(change.pictures)
+        gone = _gone(catalog, found)
         left = (
             f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no picture left and cannot be found"
             if gone
             else ""
         )
         return f"{len(hidden)} hidden: {found.said}{left}"
-    catalogue.update(change.product, {"category": change.after or None})
+    catalog.update(change.product, {"category": change.after or None})
     return f"{change.product}: category {change.before} -> {change.after}"
 
 
-def _gone(catalogue: Catalog, found: Finding) -> list[str]:
+def _gone(catalog: Catalog, found: Finding) -> list[str]:
     """Products of a finding that have no picture in the search any more."""
-    left = {str(point.payload["_product"]) for point in catalogue.points()}
+    left = {str(point.payload["_product"]) for point in catalog.points()}
     return [product for product in dict.fromkeys(one.product for one in found.shown) if product not in left]
 
 
-def _undo(catalogue: Catalog, one: Applied | None, id: str) -> str:
+def _undo(catalog: Catalog, one: Applied | None, id: str) -> str:
     if one is None:
         raise NotFound(f"finding {id[:40]!r} is not applied; nothing is to be taken back")
     change = one.finding.change
     assert change is not None
     if change.verb == "hide":
-        said = f"{len(catalogue.show(change.pictures))} shown again: {one.finding.said}"
+        said = f"{len(catalog.show(change.pictures))} shown again: {one.finding.said}"
     else:
-        _set_back(catalogue, change)
+        _set_back(catalog, change)
         said = f"{change.product}: category {change.after} -> {change.before}"
-    _write(catalogue.folder.path, "undo", one.finding)
+    _write(catalog.folder.path, "undo", one.finding)
     return said
 
 
-def _set_back(catalogue: Catalog, change: Change) -> None:
-    if catalogue.get(change.product).category != change.before:  # else the deed was never done, or is undone already
-        _expect(catalogue, change.product, change.after)
-        catalogue.update(change.product, {"category": change.before or None})
+def _set_back(catalog: Catalog, change: Change) -> None:
+    if catalog.get(change.product).category != change.before:  # else the deed was never done, or is undone already
+        _expect(catalog, change.product, change.after)
+        catalog.update(change.product, {"category": change.before or None})
 
 
-def _expect(catalogue: Catalog, product: str, category: str) -> None:
-    current = catalogue.get(product).category
+def _expect(catalog: Catalog, product: str, category: str) -> None:
+    current = catalog.get(product).category
     if current != category:
         raise Conflict(f"product {product} has the category {current!r} by now, not {category!r}: it is left as it is")
 

@@ -67,22 +67,22 @@ class CatalogSnapshot:
         return str(self.points[row].payload.get("category", ""))
 
 
-def take_snapshot(catalogue: Catalog, progress: Progress | None = None) -> CatalogSnapshot:
+def take_snapshot(catalog: Catalog, progress: Progress | None = None) -> CatalogSnapshot:
     """Read all pictures that have an embedding in the active space.
 
     Args:
-        catalogue: Catalog to read.
+        catalog: Catalog to read.
         progress: Called with (pictures done, pictures in total).
 
     Returns:
         The pictures. A picture without a stored copy has a gray thumbnail.
     """
-    space = catalogue.model.photo.space
-    points = [point for point in catalogue.points(vectors=True) if space.id in point.vectors]
+    space = catalog.model.photo.space
+    points = [point for point in catalog.points(vectors=True) if space.id in point.vectors]
     points.sort(key=lambda point: (str(point.payload["_product"]), str(point.payload["_picture"])))
     thumbs = np.full((len(points), SIDE, SIDE, 3), 128, np.uint8)
-    with ThreadPoolExecutor(max(1, catalogue.settings.whole("threads") or 2)) as pool:
-        for row, (_, thumbnail) in enumerate(ahead(pool, partial(_thumb, catalogue), points, 64)):
+    with ThreadPoolExecutor(max(1, catalog.settings.whole("threads") or 2)) as pool:
+        for row, (_, thumbnail) in enumerate(ahead(pool, partial(_thumb, catalog), points, 64)):
             if thumbnail is not None:
                 thumbs[row] = thumbnail
             if progress and row % 50 == 0:
@@ -94,11 +94,11 @@ def take_snapshot(catalogue: Catalog, progress: Progress | None = None) -> Catal
     return CatalogSnapshot(points, vectors, thumbs, numbers, products.tolist())
 
 
-def image_of(catalogue: Catalog, point: str, side: int | None = None) -> Image.Image:
+def image_of(catalog: Catalog, point: str, side: int | None = None) -> Image.Image:
     """Load the stored copy of a picture.
 
     Args:
-        catalogue: Catalog of the picture.
+        catalog: Catalog of the picture.
         point: Id of its point.
         side: Longest side in pixels to decode to, or None for the full size.
 
@@ -108,11 +108,11 @@ def image_of(catalogue: Catalog, point: str, side: int | None = None) -> Image.I
     Raises:
         BadPicture: If there is no copy or it cannot be decoded.
     """
-    return load(catalogue.folder.copy_of(point), Limits.of(catalogue.settings), side=side)
+    return load(catalog.folder.copy_of(point), Limits.of(catalog.settings), side=side)
 
 
-def _thumb(catalogue: Catalog, point: Point) -> NDArray[np.uint8] | None:
+def _thumb(catalog: Catalog, point: Point) -> NDArray[np.uint8] | None:
     try:
-        return thumb(image_of(catalogue, point.id, SIDE))
+        return thumb(image_of(catalog, point.id, SIDE))
     except BadPicture:
         return None

@@ -17,14 +17,14 @@ __all__ = ["survey"]
 _PARTS = 5  # steps after the pictures are read
 
 
-def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
+def survey(catalog: Catalog, progress: Progress | None = None) -> Findings:
     """Run all detectors on a catalog and store the findings in its folder.
 
     Takes about 20 ms for each picture on two cores, and 10 seconds to fit the image-quality detectors. Hidden pictures
     are skipped.
 
     Args:
-        catalogue: Catalog to survey.
+        catalog: Catalog to survey.
         progress: Called with (steps done, steps in total).
 
     Returns:
@@ -33,9 +33,9 @@ def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
     Raises:
         BadInput: If the catalog has no picture.
     """
-    snapshot = take_snapshot(catalogue, progress)
+    snapshot = take_snapshot(catalog, progress)
     if not snapshot.points:
-        raise BadInput(f"{catalogue.folder.path} has no pictures; add products first")
+        raise BadInput(f"{catalog.folder.path} has no pictures; add products first")
     total = len(snapshot.points)
 
     def report(part: int) -> None:
@@ -50,23 +50,23 @@ def survey(catalogue: Catalog, progress: Progress | None = None) -> Findings:
     findings += product_findings(snapshot, groups)
     report(3)
     taken = {one.shown[0].picture for one in findings if one.change and one.change.verb == "hide"}
-    findings += image_quality_findings(catalogue, snapshot)
+    findings += image_quality_findings(catalog, snapshot)
     report(4)
     findings += [one for one in outlier_findings(snapshot, groups) if one.shown[0].picture not in taken]
     findings += small_category_findings(snapshot)
     report(5)
-    known = dismissed(catalogue.folder.path)
+    known = dismissed(catalog.folder.path)
     findings = [_with_removed(one, snapshot) for one in findings if one.id not in known]
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda one: (order[one.kind], -one.score, one.id))
     result = Findings(
         datetime.now(UTC).isoformat(timespec="seconds"),
-        len(catalogue),
+        len(catalog),
         total,
-        catalogue.model.photo.space.id,
+        catalog.model.photo.space.id,
         tuple(findings),
     )
-    result.save(catalogue.folder.path)
+    result.save(catalog.folder.path)
     return result
 
 

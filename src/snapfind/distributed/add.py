@@ -34,7 +34,7 @@ __all__ = ["add"]
 
 
 def add(
-    catalogue: Catalog,
+    catalog: Catalog,
     source: str | Path,
     address: str = "local",
     *,
@@ -46,7 +46,7 @@ def add(
     """Add products with the workers of a Ray cluster.
 
     Args:
-        catalogue: The catalog to add to.
+        catalog: The catalog to add to.
         source: Table, folder, Parquet with embedded pictures, or tar shards. Local or in object storage (`s3://…`).
         address: Address of Ray. `local` starts it on this machine.
         workers: Number of workers. 0: one per core.
@@ -67,12 +67,12 @@ def add(
             f"{source} is neither a file nor a folder"
         )  # checked before workers are started, which takes seconds
     store = store_of(str(source), str(root or ""))
-    bundle = replace(bundle_encoders(catalogue.folder, catalogue.model, catalogue.settings), store=store)
+    bundle = replace(bundle_encoders(catalog.folder, catalog.model, catalog.settings), store=store)
     pool = WorkerPool(address, bundle, workers=workers)
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            opened = open_bulk(str(source), catalogue.schema, root, store, Path(temporary))
-            return catalogue.add(opened, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
+            opened = open_bulk(str(source), catalog.schema, root, store, Path(temporary))
+            return catalog.add(opened, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
     finally:
         pool.close()
 

@@ -19,7 +19,7 @@ from snapfind.encoders.golden import check_golden
 
 __all__ = ["Adapter"]
 
-_ROLES: tuple[Role, Role] = ("query", "catalogue")
+_ROLES: tuple[Role, Role] = ("query", "document")
 
 
 @dataclass(frozen=True, slots=True)

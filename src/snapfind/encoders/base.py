@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 __all__ = ["Encoder", "Role", "Space", "Vectors", "space_id"]
 
-Role = Literal["query", "catalogue"]
+Role = Literal["query", "document"]
 Vectors = NDArray[np.float32]
 
 
@@ -49,7 +49,7 @@ class Encoder(Protocol):
 
         Args:
             images: n upright RGB images of any size.
-            role: "query" for shopper photos, "catalogue" for product pictures.
+            role: "query" for shopper photos, "document" for product pictures.
 
         Returns:
             Unit rows, float32 of shape (n, dim).
@@ -61,7 +61,7 @@ class Encoder(Protocol):
 
         Args:
             texts: n texts.
-            role: "query" for what shoppers type, "catalogue" for texts of products.
+            role: "query" for what shoppers type, "document" for texts of products.
 
         Returns:
             Unit rows, float32 of shape (n, dim).

@@ -102,7 +102,7 @@ class Model:
             if encoder.raw_id not in by_network:
                 by_network[encoder.raw_id] = encoder.extract_features(images)
         for encoder in (self.photo, *self.others):
-            vectors[encoder.space.id] = encoder.project(by_network[encoder.raw_id], "catalogue")
+            vectors[encoder.space.id] = encoder.project(by_network[encoder.raw_id], "document")
         features = by_network[self.classes.raw_id]
         vectors[self.conse.space.id] = self.conse.bridge(features.posterior)
         return vectors | ({self.locked.space.id: self.locked.bridge(features)} if self.locked else {})
@@ -116,7 +116,7 @@ class Model:
         Returns:
             Id of the text space -> unit rows of shape (n, dim).
         """
-        return {self.text.space.id: self.text.texts([beginning(text, _OF_A_PRODUCT) for text in texts], "catalogue")}
+        return {self.text.space.id: self.text.texts([beginning(text, _OF_A_PRODUCT) for text in texts], "document")}
 
     def encode_query_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Encode query texts.
@@ -129,5 +129,5 @@ class Model:
         """
         texts = [beginning(text, _OF_A_QUERY) for text in texts]
         encoded, words = self.text.texts(texts, "query"), self.photo.words
-        reached = words.texts(texts, "query") if words else (self.locked or self.conse).centred(encoded)
+        reached = words.texts(texts, "query") if words else (self.locked or self.conse).centered(encoded)
         return {"text": encoded, "bridge": reached}

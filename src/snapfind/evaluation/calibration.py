@@ -14,7 +14,7 @@ __all__ = ["auroc", "calibration_error", "reliability_svg"]
 
 _BINS = 10
 _SIDE, _EDGE = 320, 46  # pixels of the plot and of the margin for its labels
-_INKS = ("#0b62a8", "#b35900", "#5b2a86", "#1b7a4b")  # told apart by the colour-blind, with a sign of its own each
+_INKS = ("#0b62a8", "#b35900", "#5b2a86", "#1b7a4b")  # told apart by the color-blind, with a sign of its own each
 
 
 def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:

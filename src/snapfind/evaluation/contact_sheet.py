@@ -1,6 +1,6 @@
 """Queries and their hits as one page to look at: no scripts, no foreign hosts, dark and light, wide and narrow.
 
-Right and wrong are told by a sign and a word, not by colour alone; titles are the shop's and are escaped.
+Right and wrong are told by a sign and a word, not by color alone; titles are the shop's and are escaped.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Ask a catalogue every query of a table and keep what came back: the run that a report is made of."""
+"""Ask a catalog every query of a table and keep what came back: the run that a report is made of."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ def query_of(asked: Asked) -> Query:
 
 
 def run(
-    catalogue: "Catalog",
+    catalog: "Catalog",
     queries: Sequence[Asked],
     *,
     depth: int = 20,
@@ -33,14 +33,14 @@ def run(
 ) -> tuple[list[Answered], list[str]]:
     """What came back for each query, `depth` products deep, and a sentence for each that could not be asked.
 
-    `model` lets another built model of the catalogue answer than the active one.
+    `model` lets another built model of the catalog answer than the active one.
     """
-    categories = {product.id: product.category for product in catalogue.products()}
+    categories = {product.id: product.category for product in catalog.products()}
     answered, failed = [], []
     for done, asked in enumerate(queries, 1):
         try:
-            answer = catalogue.search(query_of(asked), limit=depth, model=model)
-            answered.append(_answered(catalogue, asked, answer, categories))
+            answer = catalog.search(query_of(asked), limit=depth, model=model)
+            answered.append(_answered(catalog, asked, answer, categories))
         except SnapfindError as error:
             failed.append(f"{asked.name}: {error.message}")
         if progress:
@@ -48,13 +48,13 @@ def run(
     return answered, failed
 
 
-def _answered(catalogue: "Catalog", asked: Asked, answer: Answer, categories: dict[str, str]) -> Answered:
+def _answered(catalog: "Catalog", asked: Asked, answer: Answer, categories: dict[str, str]) -> Answered:
     # a product's own category where the table names none
     right = {asked.category} if asked.category else {categories.get(product, "") for product in asked.products}
     found = dict.fromkeys(hit.product.category for hit in answer if hit.product.category)
     properties = {"category": min(right)} if any(right) else {}
     if asked.photo is not None:
-        properties |= properties_of(load(asked.photo, Limits.of(catalogue.settings)))
+        properties |= properties_of(load(asked.photo, Limits.of(catalog.settings)))
     return Answered(
         asked.name,
         asked.products,

@@ -1,4 +1,4 @@
-"""A query and the answer of a catalogue as a row of a contact sheet."""
+"""A query and the answer of a catalog as a row of a contact sheet."""
 
 from typing import TYPE_CHECKING
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 __all__ = ["sheet_row"]
 
 
-def sheet_row(catalogue: "Catalog", query: Query, answer: Answer, right: frozenset[str] | None = None) -> SheetRow:
+def sheet_row(catalog: "Catalog", query: Query, answer: Answer, right: frozenset[str] | None = None) -> SheetRow:
     """The row of one query; `right` are the products that answer it, where that is known."""
     photos = [like for like in query.likes if like.photo is not None]
-    picture = thumbnail(load(photos[0].photo, Limits.of(catalogue.settings))) if photos else None
+    picture = thumbnail(load(photos[0].photo, Limits.of(catalog.settings))) if photos else None
     others = [like for like in query.likes if like is not photos[0]] if photos else query.likes
     text = " ".join(
         f"{'less like ' if like.weight < 0 else ''}{like.text or like.product or 'a photo'}" for like in others
     )
-    cards = tuple(_card(catalogue, hit, right) for hit in answer)
+    cards = tuple(_card(catalog, hit, right) for hit in answer)
     boxes = tuple(like.box for like in photos[:1] if like.box)
-    truth = ", ".join(_title(catalogue, product) for product in sorted(right or ()))
+    truth = ", ".join(_title(catalog, product) for product in sorted(right or ()))
     return SheetRow(picture, text, cards, boxes, truth)
 
 
-def _card(catalogue: "Catalog", hit: Hit, right: frozenset[str] | None) -> SheetCard:
+def _card(catalog: "Catalog", hit: Hit, right: frozenset[str] | None) -> SheetCard:
     product = hit.product
     return SheetCard(
-        catalogue.picture(product.id, hit.picture.name),
+        catalog.picture(product.id, hit.picture.name),
         product.title or product.id,
         product.price,
         product.category,
@@ -42,8 +42,8 @@ def _card(catalogue: "Catalog", hit: Hit, right: frozenset[str] | None) -> Sheet
     )
 
 
-def _title(catalogue: "Catalog", product: str) -> str:
+def _title(catalog: "Catalog", product: str) -> str:
     try:
-        return catalogue.get(product).title or product
+        return catalog.get(product).title or product
     except NotFound:
         return product

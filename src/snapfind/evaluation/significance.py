@@ -1,4 +1,4 @@
-"""Is one run better than another on the same queries? Paired randomisation test (Smucker et al. 2007)."""
+"""Is one run better than another on the same queries? Paired randomization test (Smucker et al. 2007)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

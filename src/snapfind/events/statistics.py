@@ -214,7 +214,7 @@ def coverage(events: Path, products: int) -> Coverage:
         BadInput: If `products` is less than one.
     """
     if products < 1:
-        raise BadInput(f"a catalogue of {products} products has nothing to show", field="products")
+        raise BadInput(f"a catalog of {products} products has nothing to show", field="products")
     query = """with each as
         (select product, count(*) as times, bool_or(clicked) as clicked from shown group by product),
         ranked as (select *, sum(times) over (order by times desc, product) - times as above from each)

@@ -1,4 +1,4 @@
-"""The event store: SQLite in the catalogue's folder, or another database by URL.
+"""The event store: SQLite in the catalog's folder, or another database by URL.
 
 Privacy: no address of a shopper comes in here; of a session only HMAC-SHA256 under a salt that is replaced after
 `salt_days`, and a salt goes when the last event under it is too old, so that nobody can tie a session to its

@@ -23,9 +23,9 @@ class Guard:
 
 
 def enough(candidates: Sequence[Candidate], rules: Rules) -> Guard:
-    """So many labelled photos are there to learn from."""
+    """So many labeled photos are there to learn from."""
     count, products = len(candidates), len({one.product for one in candidates})
-    told = f"{count} labelled photos of {products} products; {rules.least} photos of 2 products are needed"
+    told = f"{count} labeled photos of {products} products; {rules.least} photos of 2 products are needed"
     return Guard("enough to learn from", count >= rules.least and products >= 2, told)
 
 

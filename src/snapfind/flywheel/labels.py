@@ -1,4 +1,4 @@
-"""What shoppers did with the answers, as labelled photos: a photo that was kept and the product it was settled by.
+"""What shoppers did with the answers, as labeled photos: a photo that was kept and the product it was settled by.
 
 Of one search the strongest act counts, a purchase before a cart before a click, and of equal ones the last: who is
 satisfied stops. A search whose category was switched or whose box was changed afterwards began wrong; what is clicked
@@ -44,12 +44,12 @@ def settled(events: Iterable[Event]) -> dict[str, Event]:
     return found
 
 
-def labels(catalogue: Catalog, since: datetime | None = None) -> list[Candidate]:
+def labels(catalog: Catalog, since: datetime | None = None) -> list[Candidate]:
     """Candidates in order of time: searches whose photo was kept, of products that are still there."""
-    known = {product.id for product in catalogue.products()}
+    known = {product.id for product in catalog.products()}
     found = []
-    for search, event in settled(catalogue.events.read(since=since)).items():
-        photo = catalogue.asked.find(search)
+    for search, event in settled(catalog.events.read(since=since)).items():
+        photo = catalog.asked.find(search)
         if photo is not None and event.product in known:
             found.append(Candidate(search, photo, event.product, event.kind, event.session, event.at))
     return sorted(found, key=lambda one: (one.at, one.search))

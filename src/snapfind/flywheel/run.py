@@ -1,7 +1,7 @@
-"""One turn: labels from what shoppers did, a model learnt from them, judged, and put on trial when every guard holds.
+"""One turn: labels from what shoppers did, a model learned from them, judged, and put on trial when every guard holds.
 
 Nothing that shoppers see changes before the last step, which is one write of the manifest, and each step leaves the
-catalogue whole: a turn that is interrupted is begun again.
+catalog whole: a turn that is interrupted is begun again.
 """
 
 import tempfile
@@ -42,23 +42,23 @@ class _Log:
     coverage: float
 
 
-def folder_of(catalogue: Reading) -> Path:
+def folder_of(catalog: Reading) -> Path:
     """Where the records lie."""
-    return catalogue.folder.path / "flywheel"
+    return catalog.folder.path / "flywheel"
 
 
-def run(catalogue: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Tell = lambda _: None) -> Turn:
-    """One turn, recorded. `frozen` are labelled photos that never change; without them only fresh ones judge.
+def run(catalog: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Tell = lambda _: None) -> Turn:
+    """One turn, recorded. `frozen` are labeled photos that never change; without them only fresh ones judge.
 
     Raises BadInput while a trial is under way, ExtraMissing without PyTorch where a network learns.
     """
     if rules.depth != "fit":
         need_torch()
-    if catalogue.trial is not None:
-        raise BadInput(f"{catalogue.trial.model} is on trial; conclude that first")
-    began, before = _now(), catalogue.folder.manifest.active
-    log = _read(catalogue, rules)
-    tell(f"{len(log.learnable)} labelled photos to learn from, {len(log.held)} held out")
+    if catalog.trial is not None:
+        raise BadInput(f"{catalog.trial.model} is on trial; conclude that first")
+    began, before = _now(), catalog.folder.manifest.active
+    log = _read(catalog, rules)
+    tell(f"{len(log.learnable)} labeled photos to learn from, {len(log.held)} held out")
     checks = [
         gates.enough(log.learnable, rules),
         gates.not_one_sided([*log.learnable, *log.held], log.shown),
@@ -71,35 +71,33 @@ def run(catalogue: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Te
         "products": len({one.product for one in log.learnable}),
         "newest": max((one.at.isoformat() for one in log.learnable), default=""),
     }
-    turn = Turn(
-        number_of_next(folder_of(catalogue)), began, "", __version__, asdict(rules), data, before, guards=checks
-    )
+    turn = Turn(number_of_next(folder_of(catalog)), began, "", __version__, asdict(rules), data, before, guards=checks)
     if all(check.holds for check in checks):
-        turn = _learnt(catalogue, turn, rules, log, frozen, tell)
+        turn = _learned(catalog, turn, rules, log, frozen, tell)
     failed = next((check for check in turn.guards if not check.holds), None)
     if failed is None:
-        turn = _promoted(catalogue, turn, rules)
+        turn = _promoted(catalog, turn, rules)
     else:
         turn = replace(turn, decision="stopped", why=f"{failed.name}: {failed.told}")
         if turn.model and turn.model != before:
-            catalogue.drop(turn.model)
+            catalog.drop(turn.model)
     turn = replace(turn, finished=_now())
-    write(folder_of(catalogue), turn)
+    write(folder_of(catalog), turn)
     return turn
 
 
-def conclude(catalogue: Catalog, *, votes: int = 50, alpha: float = 0.05, force: bool = False) -> Turn:
+def conclude(catalog: Catalog, *, votes: int = 50, alpha: float = 0.05, force: bool = False) -> Turn:
     """Ends the trial once shoppers have decided it: switches where they prefer the new model, else keeps the old one.
 
     Below `votes` decided votes nothing changes unless `force`; then, as with enough votes and no clear preference, the
     old model stays. Raises NotFound without a trial.
     """
-    trial, folder = catalogue.trial, folder_of(catalogue)
+    trial, folder = catalog.trial, folder_of(catalog)
     if trial is None:
         raise NotFound("there is no trial under way")
-    found = ab_test.judge(catalogue.trial_log, catalogue.events.read(since=datetime.fromisoformat(trial.began)))
+    found = ab_test.judge(catalog.trial_log, catalog.events.read(since=datetime.fromisoformat(trial.began)))
     turn = next((one for one in [*turns(folder)][::-1] if one.model == trial.model), None) or Turn(
-        number_of_next(folder), trial.began, "", __version__, {}, {}, catalogue.folder.manifest.active, trial.model
+        number_of_next(folder), trial.began, "", __version__, {}, {}, catalog.folder.manifest.active, trial.model
     )
     told = asdict(found) | {"preference": round(found.preference, 4)}
     decided = found.active + found.other
@@ -107,38 +105,38 @@ def conclude(catalogue: Catalog, *, votes: int = 50, alpha: float = 0.05, force:
     if decided < votes and not force:
         turn = replace(turn, verdict=told, why=f"{said}; {votes} votes decide")
     elif found.p < alpha and found.preference > 0.5:
-        catalogue.switch(trial.model)
+        catalog.switch(trial.model)
         turn = replace(turn, verdict=told, decision="switched", why=said, finished=_now())
     else:
-        catalogue.try_out(None)
+        catalog.try_out(None)
         turn = replace(turn, verdict=told, decision="kept", why=f"{said}; the old model stays", finished=_now())
-        catalogue.drop(turn.model)
+        catalog.drop(turn.model)
     write(folder, turn)
     return turn
 
 
-def _read(catalogue: Catalog, rules: Rules) -> _Log:
-    learnable, held = parted(capped(labels(catalogue), rules.a_session, rules.a_product), rules.fresh)
+def _read(catalog: Catalog, rules: Rules) -> _Log:
+    learnable, held = parted(capped(labels(catalog), rules.a_session, rules.a_product), rules.fresh)
     shown: dict[str, int] = {}
-    for event in catalogue.events.read(kind="search"):
+    for event in catalog.events.read(kind="search"):
         for product in event.results:
             shown[product] = shown.get(product, 0) + 1
     with tempfile.TemporaryDirectory() as spare:
         table = Path(spare) / "events.parquet"
-        if not export_events(catalogue.events, table):
+        if not export_events(catalog.events, table):
             return _Log(learnable, held, shown, 0.0, 0.0)
-        wide = coverage(table, max(1, len(catalogue))).share
+        wide = coverage(table, max(1, len(catalog))).share
         return _Log(learnable, held, shown, exploration(table).share, wide)
 
 
-def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell) -> Turn:
+def _learned(catalog: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell) -> Turn:
     """The turn with its model, built beside the old one, and what the two give on both sets."""
-    name = _fitted(catalogue, log) if rules.depth == "fit" else _taught(catalogue, rules, log, turn.number, tell)
+    name = _fitted(catalog, log) if rules.depth == "fit" else _taught(catalog, rules, log, turn.number, tell)
     fresh = [Asked(one.search, one.photo, None, frozenset({one.product})) for one in log.held]
     checks, metrics = list(turn.guards), {}
     for kind, asked in (("fresh", fresh), ("frozen", frozen)):
         if asked:
-            before, after = (Report(tuple(ask_all(catalogue, asked, model=model)[0])) for model in (None, name))
+            before, after = (Report(tuple(ask_all(catalog, asked, model=model)[0])) for model in (None, name))
             checks += [
                 gates.proved(kind, before, after, rules),
                 gates.no_slice_falls(kind, before, after, rules),
@@ -150,41 +148,41 @@ def _learnt(catalogue: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Seq
     return replace(turn, model=name, metrics=metrics, guards=checks)
 
 
-def _fitted(catalogue: Catalog, log: _Log) -> str:
+def _fitted(catalog: Catalog, log: _Log) -> str:
     """A model in closed form, of the labels and of the kept photos that settled nothing."""
     spoken = {one.photo for one in (*log.learnable, *log.held)}
-    others = [photo for photo in sorted(catalogue.asked) if photo not in spoken]
-    return catalogue.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
+    others = [photo for photo in sorted(catalog.asked) if photo not in spoken]
+    return catalog.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
 
 
-def _taught(catalogue: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) -> str:
-    """A model that learnt from the labels by gradient descent."""
+def _taught(catalog: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) -> str:
+    """A model that learned from the labels by gradient descent."""
     from snapfind.training.data.samples import gather
     from snapfind.training.methods.catalog_adaptation import adapt, within
 
     assert rules.depth != "fit"
-    shown, _, _ = gather(catalogue, [(one.photo, one.product) for one in log.learnable])
+    shown, _, _ = gather(catalog, [(one.photo, one.product) for one in log.learnable])
     step = within(rules.depth, rules.minutes, shown, rules.seed + number)
-    with tempfile.TemporaryDirectory(dir=catalogue.folder.path) as work:
+    with tempfile.TemporaryDirectory(dir=catalog.folder.path) as work:
         command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
         found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)
-        tell(f"learnt: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
-        return catalogue.adopt(found.folder)
+        tell(f"learned: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
+        return catalog.adopt(found.folder)
 
 
 def _figures(report: Report) -> dict[str, float]:
     return {name: round(figure.mean, 4) for name, figure in report.figures("product").items()}
 
 
-def _promoted(catalogue: Catalog, turn: Turn, rules: Rules) -> Turn:
+def _promoted(catalog: Catalog, turn: Turn, rules: Rules) -> Turn:
     if turn.model == turn.model_before:
-        return replace(turn, decision="kept", why="the same model was learnt again")
+        return replace(turn, decision="kept", why="the same model was learned again")
     if rules.share:
-        catalogue.try_out(turn.model, rules.share)
+        catalog.try_out(turn.model, rules.share)
         return replace(
             turn, decision="trial", why=f"it answers {rules.share:.0%} of the photo searches beside the old one"
         )
-    catalogue.switch(turn.model)
+    catalog.switch(turn.model)
     return replace(turn, decision="switched", why="every guard holds and no trial was asked for")
 
 

@@ -1,7 +1,7 @@
 """The Index port: stores and finds vectors with payload. Every adapter passes tests/index/test_contract.py.
 
 A point is one picture. Its vectors carry the name of their space, so that a second space can be built beside the
-first. `words` is text for BM25. Payload keys that begin with "_" belong to the catalogue; all others are fields of
+first. `words` is text for BM25. Payload keys that begin with "_" belong to the catalog; all others are fields of
 the product that filters and facets speak of.
 """
 

@@ -1,6 +1,6 @@
 """Texts as BM25 sees them, the same for documents and queries in every engine.
 
-Tokenisers part "mug-1" at its hyphen and drop what is digits alone, so codes that differ by a digit would look alike
+Tokenizers part "mug-1" at its hyphen and drop what is digits alone, so codes that differ by a digit would look alike
 and an EAN would not be found: every code (letters and digits mixed, or with marks inside) is given once more in one
 piece, and one of digits alone with letters before it.
 """

@@ -1,4 +1,4 @@
-"""How finely neighbours are linked, looked for and rounded, in the embedded index and on servers.
+"""How finely neighbors are linked, looked for and rounded, in the embedded index and on servers.
 
 Measured embedded, on made vectors with the spread of real ones, asked with made photos (benchmarks/results/scale.md).
 What is linked with `build` candidates (Malkov & Yashunin 2018) is asked with `breadth`; a vector rounded to one byte a
@@ -18,10 +18,10 @@ __all__ = ["DEFAULT", "Graph"]
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Settings of the neighbour graph; an index keeps `links`, `build`, `quantile` and `full_scan` of when it was made.
+    """Settings of the neighbor graph; an index keeps `links`, `build`, `quantile` and `full_scan` of when it was made.
 
-    links: neighbours of a point; build, breadth, filtered: candidates while linking, searching, and searching behind a
-    filter; around: behind filters that keep at most this part of all, neighbours of neighbours are looked at too
+    links: neighbors of a point; build, breadth, filtered: candidates while linking, searching, and searching behind a
+    filter; around: behind filters that keep at most this part of all, neighbors of neighbors are looked at too
     (ACORN, Patel et al. 2024), 0 never; quantile: share of the numbers that rounding covers, None stores no rounded
     vectors; spare: candidates scored again, times the hits asked for; full_scan: kilobytes of float32 vectors up to
     which all are scanned, or all that fit a filter.

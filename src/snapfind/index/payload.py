@@ -1,7 +1,7 @@
 """How a product and one of its pictures become the payload of a point, and back.
 
 Fields of the product stand at the top level under their own names, so that filters and facets speak of them; keys that
-begin with "_" belong to the catalogue. Every point of a product carries all its fields; exactly one is `_primary`: it
+begin with "_" belong to the catalog. Every point of a product carries all its fields; exactly one is `_primary`: it
 stands for the product when products are counted, listed or found by words.
 """
 
@@ -29,7 +29,7 @@ _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
 
 def point_id(product: str, picture: str) -> str:
-    """The id of a point: the same for the same product and picture in every catalogue. Raises BadInput."""
+    """The id of a point: the same for the same product and picture in every catalog. Raises BadInput."""
     check_characters(product, "product")
     check_characters(picture, "picture")
     return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}"))

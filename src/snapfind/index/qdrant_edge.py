@@ -347,7 +347,7 @@ class Edge:
     def _open(self) -> engine.EdgeShard:
         shard = self._shard
         if shard is None:
-            raise SnapfindError("the index is closed; open the catalogue again")
+            raise SnapfindError("the index is closed; open the catalog again")
         if os.getpid() != self._process:
             raise CatalogBusy(f"the index was opened in process {self._process}; open it again in a forked child")
         return shard

@@ -149,7 +149,7 @@ class Exact:
 
     def _open(self) -> threading.RLock:
         if self._closed:
-            raise SnapfindError("the index is closed; open the catalogue again")
+            raise SnapfindError("the index is closed; open the catalog again")
         return self._lock
 
     def _fitting(self, where: Filter | None) -> list[Point]:

@@ -124,7 +124,7 @@ def _trained(
     plan: Plan,
     told: Callable[[Told], None] | None,
 ) -> ClickNetwork:
-    # an epoch goes at most once through the rows of a domain: few rows seen often are learnt by heart
+    # an epoch goes at most once through the rows of a domain: few rows seen often are learned by heart
     counts = [max(16, min(recipe.size, len(part) // recipe.steps)) for part in parts]
     batch = mixed_batches(parts, counts, steps=recipe.steps, seed=plan.seed)
     clicked = (chosen_by.labels > 0).tolist()

@@ -1,7 +1,7 @@
-"""Compare and calibrate: a comparator over chunks of 8, an absolute relevance beside it, learnt from clicks.
+"""Compare and calibrate: a comparator over chunks of 8, an absolute relevance beside it, learned from clicks.
 
 After Pailitao-VL (arXiv 2602.13704): candidates are compared inside a chunk, judged each alone by a calibrated score,
-and merged. How the two are merged and learnt is not published to us: the merge is that of `search/rerank/base.py`; the
+and merged. How the two are merged and learned is not published to us: the merge is that of `search/rerank/base.py`; the
 comparator is a small self-attention network under a listwise softmax of clicks weighted by the inverse chance that
 their place was looked at (Joachims et al., arXiv 1608.04468); the judge a pointwise network whose chance, times that of
 looking, is the chance of a click. (The inverse weights in a pointwise cross entropy make weights of "not clicked"

@@ -19,7 +19,7 @@ __all__ = ["DIM", "HIDDEN", "ClickNetwork", "CrossNetwork", "Inputs", "Mixture",
 
 DIM, HIDDEN, TOWER = 16, (64, 32), 16
 _DROPPED = 0.2  # part of the inputs that a step of learning does not see
-_FIRST = 0.01  # deviation of a table at first: larger rows are fingerprints by which few rows are learnt by heart
+_FIRST = 0.01  # deviation of a table at first: larger rows are fingerprints by which few rows are learned by heart
 
 
 class Inputs(nn.Module):

@@ -1,4 +1,4 @@
-"""Fit a click ranker to a shop's own events, and judge it on what was shown after it had learnt."""
+"""Fit a click ranker to a shop's own events, and judge it on what was shown after it had learned."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ class Judged:
 
 
 def fit_shop(
-    catalogue: Catalog,
+    catalog: Catalog,
     artifact: Path,
     *,
     domain: ShopDomain = "search",
@@ -58,7 +58,7 @@ def fit_shop(
 
     The artifact is written whole. Raises BadInput with fewer than 200 clicks.
     """
-    target, source = _logs(catalogue, domain, method)
+    target, source = _logs(catalog, domain, method)
     clicks = int(target.rows.labels.sum())
     if clicks < _LEAST:
         raise BadInput(f"{clicks} clicks in the domain {domain}; a ranker needs {_LEAST} or more to learn from")
@@ -73,41 +73,41 @@ def fit_shop(
     model = click_model(fitted, FIELDS)
     judged = _judge(model, parts[2], cuts[1])
     manifest = {
-        "space": catalogue.folder.manifest.active,
+        "space": catalog.folder.manifest.active,
         "method": method,
         "domain": domain,
         "seed": seed,
-        "learnt_until": cuts[1].isoformat(),
+        "learned_until": cuts[1].isoformat(),
         "rows": len(parts[0]),
         "data_sha256": _digest(parts[0].rows.encoded, parts[0].rows.labels),
         "metrics": asdict(judged.ranker),
         "command": f"snapfind rank fit --domain {domain} --method {method} --seed {seed}",
     }
-    write_ranker(artifact, model, *_golden(catalogue), manifest)
+    write_ranker(artifact, model, *_golden(catalog), manifest)
     return judged
 
 
-def judge_shop(catalogue: Catalog, artifact: Path | None = None) -> Judged:
-    """The shop's own ranker, or that of an artifact, on what was shown since it learnt. Raises NotFound, BadInput."""
-    place = artifact or ranker_folder(catalogue.folder)
+def judge_shop(catalog: Catalog, artifact: Path | None = None) -> Judged:
+    """The shop's own ranker, or that of an artifact, on what was shown since it learned. Raises NotFound, BadInput."""
+    place = artifact or ranker_folder(catalog.folder)
     if not (place / "manifest.json").is_file():
-        raise NotFound("this catalogue has no click ranker; make one with: snapfind rank fit SHOP")
-    model = load(place, catalogue.folder.manifest.active)
+        raise NotFound("this catalog has no click ranker; make one with: snapfind rank fit SHOP")
+    model = load(place, catalog.folder.manifest.active)
     told = json.loads((place / "manifest.json").read_bytes())
-    logged, _ = _logs(catalogue, told["domain"], "single")
-    since = datetime.fromisoformat(told["learnt_until"])
+    logged, _ = _logs(catalog, told["domain"], "single")
+    since = datetime.fromisoformat(told["learned_until"])
     later = logged.between(since, None)
     if not len(later):
-        raise BadInput(f"nothing was shown since {since.isoformat()}, when the ranker learnt; come back later")
+        raise BadInput(f"nothing was shown since {since.isoformat()}, when the ranker learned; come back later")
     return _judge(model, later, since)
 
 
-def _logs(catalogue: Catalog, domain: ShopDomain, method: Method) -> tuple[Logged, Logged | None]:
-    products = {str(point.payload["_product"]): point.payload for point in catalogue.points(where("_primary", [True]))}
+def _logs(catalog: Catalog, domain: ShopDomain, method: Method) -> tuple[Logged, Logged | None]:
+    products = {str(point.payload["_product"]): point.payload for point in catalog.points(where("_primary", [True]))}
     other: ShopDomain = "similar" if domain == "search" else "search"
-    with tempfile.TemporaryDirectory(dir=catalogue.folder.path, prefix=".rank-") as folder:
+    with tempfile.TemporaryDirectory(dir=catalog.folder.path, prefix=".rank-") as folder:
         events = Path(folder) / "events.parquet"
-        export_events(catalogue.events, events)
+        export_events(catalog.events, events)
         target = read_log(events, products, domain, source=False)
         source = read_log(events, products, other, source=True) if method == "cdanet" else None
     return target, source
@@ -139,9 +139,9 @@ def _placeless(rows: Encoded) -> Encoded:
     return Encoded(ids, rows.numbers, rows.lists)
 
 
-def _golden(catalogue: Catalog) -> tuple[dict[str, list[object]], int]:
+def _golden(catalog: Catalog) -> tuple[dict[str, list[object]], int]:
     """Columns of a few products of the shop, and of one that it does not have."""
-    ids = [product.id for product, _ in zip(catalogue.products(), range(15))]
+    ids = [product.id for product, _ in zip(catalog.products(), range(15))]
     count = len(ids) + 1
     columns: dict[str, list[object]] = {
         "product.id": [*ids, "a product that is not there"],

@@ -1,4 +1,4 @@
-"""Two domains of one shop with a hidden truth: search clicks, and the clicks on recommendations that are to be learnt.
+"""Two domains of one shop with a hidden truth: search clicks, and the clicks on recommendations that are to be learned.
 
 A shopper has a taste and a zeal to click. The taste leans to items, in the target through another map (a rotation)
 and with a part that the source knows nothing of (`own`). Numbers are noisy views, other ones in each domain: of a
@@ -76,8 +76,8 @@ def simulate(world: World, seed: int) -> tuple[Domain, Domain, Domain, Domain]:
     zeal, other = world.zeal * rng.standard_normal((2, world.shoppers))
     zeals = zeal, np.sqrt(1 - world.own) * zeal + np.sqrt(world.own) * other
     leaning = np.sqrt(1 - world.own) * tastes @ turned + np.sqrt(world.own) * foreign
-    centres = rng.standard_normal((12, world.taste))
-    groups = (tastes + rng.standard_normal(tastes.shape) @ centres.T[: world.taste, : world.taste] * 0.2) @ centres.T
+    centers = rng.standard_normal((12, world.taste))
+    groups = (tastes + rng.standard_normal(tastes.shape) @ centers.T[: world.taste, : world.taste] * 0.2) @ centers.T
     group = groups.argmax(axis=1)
     source = _Shop(world, "source", tastes, zeals[0] - 1.2, group, world.source_items, rng)
     target = _Shop(world, "target", leaning, zeals[1] - 2.0, group, world.target_items, rng)
@@ -99,9 +99,9 @@ class _Shop:
         rng: np.random.Generator,
     ) -> None:
         self.name, self.tastes, self.zeal, self.group = name, tastes, zeal, group
-        centres = rng.standard_normal((24, world.taste))
+        centers = rng.standard_normal((24, world.taste))
         self.category = rng.integers(24, size=items)
-        self.items = 0.8 * centres[self.category] + 0.6 * rng.standard_normal((items, world.taste))
+        self.items = 0.8 * centers[self.category] + 0.6 * rng.standard_normal((items, world.taste))
         self.items *= world.strength / np.sqrt(world.taste)
         self.quality = 0.6 * rng.standard_normal(items)
         self.price = rng.lognormal(3, 1, items)

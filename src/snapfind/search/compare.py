@@ -25,7 +25,7 @@ def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
     encoder, limits = context.model.photo, Limits.of(context.settings)
     images = [load(photo, limits, side=encoder.preprocessing.source_side) for photo in (photo_a, photo_b)]
     features = encoder.extract_features(images)
-    queries, pictures = encoder.project(features, "query"), encoder.project(features, "catalogue")
+    queries, pictures = encoder.project(features, "query"), encoder.project(features, "document")
     # The adapter treats the two roles differently. The mean over both assignments makes the score symmetric.
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
     return context.calibration.photo_scores([cosine])[0]

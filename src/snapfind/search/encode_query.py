@@ -96,7 +96,7 @@ def _stored_vector(like: Like, context: SearchContext) -> Vectors:
     primary = where("_product", [str(like.product)]) & where("_primary", [True])
     page = context.index.scroll(primary, limit=1, vectors=True)
     if not page.points:
-        raise NotFound(f"no product {like.product!r} in this catalogue")
+        raise NotFound(f"no product {like.product!r} in this catalog")
     if space not in page.points[0].vectors:
         raise NotFound(f"product {like.product!r} has no vector in the space {space}; run: snapfind model build")
     return np.asarray(page.points[0].vectors[space], np.float32)

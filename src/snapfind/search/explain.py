@@ -51,10 +51,10 @@ def explain(photo: Image, picture: Image, encoder: PhotoEncoder) -> Explanation:
         raise BadInput(f"encoder {encoder.name} has no feature map, so its hits cannot be explained; use another model")
     of_photo, of_picture = encoder.extract_feature_map(photo), encoder.extract_feature_map(picture)
     query = encoder.project(of_photo.features, "query")[0]
-    document = encoder.project(of_picture.features, "catalogue")[0]
+    document = encoder.project(of_picture.features, "document")[0]
     return Explanation(
         _heat(of_photo, encoder.toward(document, "query"), photo.size),
-        _heat(of_picture, encoder.toward(query, "catalogue"), picture.size),
+        _heat(of_picture, encoder.toward(query, "document"), picture.size),
     )
 
 

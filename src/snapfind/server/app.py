@@ -39,13 +39,13 @@ __all__ = ["build", "routes"]
 _PAGE = Path(__file__).parent / "web"
 
 
-def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str = "") -> FastAPI:
-    """The application over an open catalogue, which it closes when it stops; over a replica it refuses what changes.
+def build(catalog: Catalog | Replica, *, needs_key: bool = False, compat: str = "") -> FastAPI:
+    """The application over an open catalog, which it closes when it stops; over a replica it refuses what changes.
 
-    `needs_key` asks for a key even while the catalogue has none: for a server that others can reach.
+    `needs_key` asks for a key even while the catalog has none: for a server that others can reach.
     `compat="imagesearch"` also answers as Alibaba Cloud Image Search does.
     """
-    service = Service(catalogue, needs_key=needs_key)
+    service = Service(catalog, needs_key=needs_key)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +56,7 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
     app = FastAPI(
         title="snapfind",
         version=__version__,
-        summary="Snap it, find it: a shopper's photo finds the product in your catalogue.",
+        summary="Snap it, find it: a shopper's photo finds the product in your catalog.",
         lifespan=life,
         docs_url=None,  # its page loads scripts from a foreign host; web/docs.html does not
         redoc_url=None,
@@ -77,7 +77,7 @@ def build(catalogue: Catalog | Replica, *, needs_key: bool = False, compat: str 
 
 
 def routes(app: FastAPI) -> None:
-    """The endpoints of the API and their document; it needs no catalogue."""
+    """The endpoints of the API and their document; it needs no catalog."""
     for noun in (search, images, products, thumbnails, events, imports, jobs, models, quality, flywheel, system):
         app.include_router(noun.router)
     app.include_router(system.open_router)

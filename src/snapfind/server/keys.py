@@ -42,8 +42,8 @@ class Key:
 class KeyStore:
     """The API keys of one catalog."""
 
-    def __init__(self, catalogue: Path) -> None:
-        self.path = catalogue / "keys.json"
+    def __init__(self, catalog: Path) -> None:
+        self.path = catalog / "keys.json"
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._keys: dict[str, Key] = {}

@@ -1,4 +1,4 @@
-"""The catalogue as tools of an assistant (Model Context Protocol): it may search and look, and change nothing."""
+"""The catalog as tools of an assistant (Model Context Protocol): it may search and look, and change nothing."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ _MOST = 50
 
 
 def assistant(shop: "Catalog | Client") -> "MCPServer":
-    """An MCP server over a catalogue or a client of one; `.run("stdio")` serves it. Raises ExtraMissing."""
+    """An MCP server over a catalog or a client of one; `.run("stdio")` serves it. Raises ExtraMissing."""
     try:
         from mcp.server import MCPServer
     except ImportError:

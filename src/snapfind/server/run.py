@@ -1,4 +1,4 @@
-"""One process that serves a catalogue: where it listens, who may reach it, and how it stops."""
+"""One process that serves a catalog: where it listens, who may reach it, and how it stops."""
 
 import logging
 import socket
@@ -21,7 +21,7 @@ _BACKLOG = 128
 def listen(host: str, port: int, shop: Path) -> socket.socket:
     """A socket on that address; port 0 takes a free one.
 
-    Raises BadSetting for an address that others can reach while the catalogue has no key, or that cannot be had.
+    Raises BadSetting for an address that others can reach while the catalog has no key, or that cannot be had.
     """
     if not is_loopback(host) and not KeyStore(shop).keys():
         raise BadSetting(
@@ -41,12 +41,12 @@ def listen(host: str, port: int, shop: Path) -> socket.socket:
     return opened
 
 
-def serve(catalogue: Catalog | Replica, opened: socket.socket, compat: str = "") -> None:
-    """Serve a catalogue until SIGTERM or Ctrl-C; requests that were taken are finished first, then it is closed."""
+def serve(catalog: Catalog | Replica, opened: socket.socket, compat: str = "") -> None:
+    """Serve a catalog until SIGTERM or Ctrl-C; requests that were taken are finished first, then it is closed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request to index servers
     host = opened.getsockname()[0]
-    app = build(catalogue, needs_key=not is_loopback(host), compat=compat)
+    app = build(catalog, needs_key=not is_loopback(host), compat=compat)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -54,7 +54,7 @@ def serve(catalogue: Catalog | Replica, opened: socket.socket, compat: str = "")
         server_header=False,
         proxy_headers=False,  # nothing here depends on the address of the caller
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=round(catalogue.settings.number("grace")),
+        timeout_graceful_shutdown=round(catalog.settings.number("grace")),
         h11_max_incomplete_event_size=64 * 1024,
     )
     uvicorn.Server(config).run(sockets=[opened])

@@ -39,16 +39,16 @@ log = logging.getLogger("snapfind.server")
 
 
 class Service:
-    """A served catalog. `shop` is for reading, `catalogue` for writing (not available on a read replica)."""
+    """A served catalog. `shop` is for reading, `catalog` for writing (not available on a read replica)."""
 
-    def __init__(self, catalogue: Catalog | Replica, *, needs_key: bool = False) -> None:
-        settings = catalogue.settings
-        self.shop, self.settings, self.needs_key = catalogue, settings, needs_key
-        own_folders = [catalogue.folder.path, Path(snapfind.__file__).parent, Path(tempfile.gettempdir())]
+    def __init__(self, catalog: Catalog | Replica, *, needs_key: bool = False) -> None:
+        settings = catalog.settings
+        self.shop, self.settings, self.needs_key = catalog, settings, needs_key
+        own_folders = [catalog.folder.path, Path(snapfind.__file__).parent, Path(tempfile.gettempdir())]
         models = settings.text("models")
         self._folders = [*own_folders, *([Path(models).expanduser()] if models else [])]
         self.metrics, self.version = Metrics(), __version__
-        self.keys = KeyStore(catalogue.folder.path)
+        self.keys = KeyStore(catalog.folder.path)
         timeout, queue = settings.number("timeout"), settings.whole("queue")
         self.reading = BoundedQueue("read", settings.whole("workers") or 2 * cores(), queue, timeout)
         # writes are serialized; with a second thread, one write can decode while another is stored
@@ -59,13 +59,13 @@ class Service:
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         # separate processes, so that imports do not slow down searches
-        catalogue.decode = self._decode_added = Apart(
+        catalog.decode = self._decode_added = Apart(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
         self._later: Later | None = None
-        own = catalogue if isinstance(catalogue, Catalog) else None
+        own = catalog if isinstance(catalog, Catalog) else None
         self._jobs = Jobs(own.folder.path / "jobs", job_handlers(own)) if own is not None else None
         self.inside = 0  # requests in flight; used by the event loop only
         self.ready, self.stopping = threading.Event(), threading.Event()
@@ -83,14 +83,14 @@ class Service:
             self._later = Later(self.shop.events)
         if not self.reads_only:
             self.jobs.start()
-            self.catalogue.prune()
+            self.catalog.prune()
             threading.Thread(target=self._prune_daily, name="snapfind-prune", daemon=True).start()
         self.ready.set()
 
     def _prune_daily(self) -> None:
         while not self.stopping.wait(86_400):
             try:
-                self.catalogue.prune()
+                self.catalog.prune()
             except SnapfindError as error:
                 log.warning("old events could not be deleted: %s", error.message)
 
@@ -104,7 +104,7 @@ class Service:
         return self._jobs is None
 
     @property
-    def catalogue(self) -> Catalog:
+    def catalog(self) -> Catalog:
         """The catalog for writing.
 
         Raises:
@@ -134,7 +134,7 @@ class Service:
         """Delete all events and stored query photos of a session, including queued events."""
         if self._later is not None:
             self._later.flush()
-        return self.catalogue.forget(session)
+        return self.catalog.forget(session)
 
     def keep(self, search: str, photo: Image.Image) -> None:
         """Store the photo of a search, at the rate of the setting `keep_photos`. Errors are logged only."""

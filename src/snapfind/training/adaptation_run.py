@@ -178,7 +178,7 @@ def finish_run(
         "metrics": {
             "judged_on": len(run.validator.photos),
             "fine_at_1_raw": run.parent_recall,
-            "fine_at_1_learnt": after,
+            "fine_at_1_learned": after,
         },
         "calibration": run.validator.calibrate(learner),
     }

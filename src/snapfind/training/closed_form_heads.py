@@ -39,6 +39,6 @@ def fit_closed_form_heads(body: nn.Module, source: FeatureCache | LiveViews, syn
     with torch.no_grad():
         views = [encode_view(body, source, photos, view) for view in range(1, min(source.views, _VIEWS))]
         weights = solve(encode_view(body, source, studio, 0), np.stack(views, axis=1))
-    heads = Heads(weights["query_matrix"], weights["query_mean"], weights["catalogue_mean"])
-    heads.catalogue.data.copy_(heads.catalogue.new_tensor(weights["catalogue_matrix"]))
+    heads = Heads(weights["query_matrix"], weights["query_mean"], weights["document_mean"])
+    heads.document.data.copy_(heads.document.new_tensor(weights["document_matrix"]))
     return heads

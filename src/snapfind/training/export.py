@@ -111,9 +111,9 @@ def _fill(draft: Path, network: Network, heads: Heads, metadata: Mapping[str, ob
     golden = _encode(read_network(draft), pictures)
     _check_rounding(_encode(network, pictures), golden, name)
     (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
-    inherited = {name: base[name] for name in ("preprocessing", "normalised_in", "pooling", "licence", "source")}
+    inherited = {name: base[name] for name in ("preprocessing", "normalized_in", "pooling", "license", "source")}
     manifest = {
-        "name": f"{base['name']}-learnt",
+        "name": f"{base['name']}-learned",
         "kind": "encoder",
         "parent": base["name"],
         **inherited,

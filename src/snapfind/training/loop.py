@@ -234,7 +234,7 @@ class _Run:
             f"{kind}.{name}": value for kind, part in self._modules() for name, value in part.state_dict().items()
         }
         state = self.optimizer.state_dict()["state"]
-        tensors |= {f"optimiser.{at}.{key}": value for at, slots in state.items() for key, value in slots.items()}
+        tensors |= {f"optimizer.{at}.{key}": value for at, slots in state.items() for key, value in slots.items()}
         counts = {
             "run": self._identity(),
             "finished": not self.has_next_epoch(),
@@ -265,7 +265,7 @@ class _Run:
             )
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
-            if name.startswith("optimiser."):
+            if name.startswith("optimizer."):
                 _, at, key = name.split(".")
                 slots.setdefault(int(at), {})[key] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": slots})

@@ -54,12 +54,12 @@ def append_closed_form(heads: Heads, samples: EncodedSamples, share: float = SHA
     dim = trained["query_matrix"].shape[1]
     closed = first_matrix(samples.features, samples.products, min(dim, samples.features.shape[1]))
     matrices = {}
-    for role, rows in (("query", samples.features[samples.queries]), ("catalogue", samples.features[~samples.queries])):
+    for role, rows in (("query", samples.features[samples.queries]), ("document", samples.features[~samples.queries])):
         centered = rows - trained[f"{role}_mean"]
         halves = ((1 - share, trained[f"{role}_matrix"]), (share, closed))
         matrices[role] = np.hstack([weight**0.5 / _rms_length(centered @ matrix) * matrix for weight, matrix in halves])
-    joined = Heads(matrices["query"], trained["query_mean"], trained["catalogue_mean"])
-    joined.catalogue.data.copy_(joined.catalogue.new_tensor(matrices["catalogue"]))
+    joined = Heads(matrices["query"], trained["query_mean"], trained["document_mean"])
+    joined.document.data.copy_(joined.document.new_tensor(matrices["document"]))
     return joined
 
 

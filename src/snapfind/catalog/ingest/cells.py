@@ -61,7 +61,7 @@ def _converted(value: Any) -> Any:
         return _of_decimal(value)
     if isinstance(value, (time, timedelta)):
         return str(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy, which need not be installed to be recognised
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy, which need not be installed to be recognized
         if str(value.dtype) == "datetime64[ns]":  # as pandas has it; it would become an integer
             value = value.astype("datetime64[us]")
         return plain(value.tolist())

@@ -71,7 +71,7 @@ def duplicates(
 ) -> list[Duplicate]:
     """Those of the points just added whose picture was there before, or comes twice among them; the nearest one each.
 
-    `images` holds the pictures of the added points by id; older pictures are read from the catalogue's copies.
+    `images` holds the pictures of the added points by id; older pictures are read from the catalog's copies.
     """
     hashes: dict[str, list[Point]] = {}
     wanted = sorted({str(point.payload["_hash"]) for point in added})

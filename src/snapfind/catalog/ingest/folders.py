@@ -73,7 +73,7 @@ class Walk:
     """A walk through a folder and its sub-folders, in a stable order.
 
     A linked folder inside of the root is walked once. One that leads out of it is a Failure. Hidden files, files of
-    systems and catalogues are skipped; other files that are no pictures are counted by suffix in `others`.
+    systems and catalogs are skipped; other files that are no pictures are counted by suffix in `others`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -93,7 +93,7 @@ class Walk:
                 continue
             for parent, folders, files in os.walk(place):
                 self._walked.add(Path(parent).resolve())
-                own = sorted(name for name in folders if not is_of_system(name) and not _is_catalogue(parent, name))
+                own = sorted(name for name in folders if not is_of_system(name) and not _is_catalog(parent, name))
                 links += [Path(parent, name) for name in own if Path(parent, name).is_symlink()]
                 folders[:] = [name for name in own if Path(parent, name).resolve() not in self._walked]
                 yield from self._pictures(parent, files)
@@ -123,7 +123,7 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _is_catalogue(parent: str, name: str) -> bool:
+def _is_catalog(parent: str, name: str) -> bool:
     return Path(parent, name, "manifest.json").is_file() and Path(parent, name, "lock").is_file()
 
 

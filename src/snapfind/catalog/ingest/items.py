@@ -34,6 +34,6 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Remote(Item):
-    """One whose picture is named by its address: fetched once, and not again while the catalogue has it."""
+    """One whose picture is named by its address: fetched once, and not again while the catalog has it."""
 
     allowed: "Fetching | None" = None

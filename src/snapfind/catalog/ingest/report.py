@@ -12,7 +12,7 @@ __all__ = ["AddReport"]
 class AddReport:
     """Pictures by what became of them; `updated` counts those whose fields changed but not their bytes.
 
-    `duplicates` are new pictures that the catalogue, or this run, has under another name already.
+    `duplicates` are new pictures that the catalog, or this run, has under another name already.
     """
 
     added: int = 0
@@ -33,7 +33,7 @@ class AddReport:
 
     @property
     def stored(self) -> int:
-        """Pictures of the source that the catalogue holds now."""
+        """Pictures of the source that the catalog holds now."""
         return self.embedded + self.updated + self.unchanged
 
     @property

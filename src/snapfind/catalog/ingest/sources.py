@@ -91,7 +91,7 @@ def open_source(
 
     Args:
         path: A table or a folder.
-        known: Kinds of the attributes that the catalogue has; they win over what the column looks like.
+        known: Kinds of the attributes that the catalog has; they win over what the column looks like.
         root: Folder that picture names start from; the table's own by default.
         columns: Columns of a table that are called otherwise than here, by meaning.
         kinds: Kinds of columns, which win over `known`.
@@ -165,7 +165,7 @@ def _open_table(
         if looks - {None}
     }
     if len({**known, **schema}) > MOST_ATTRIBUTES:
-        raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalogue; {path.name} has too many columns")
+        raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalog; {path.name} has too many columns")
     return Source(path, (root or path.parent).resolve(), total, schema, columns, numbers, noted=notes)
 
 
@@ -212,7 +212,7 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
         try:
             product = columns.product(row, source.schema, source.numbers, source.noted)
             if before and before.id == product.id:
-                if columns.names_none(row):  # a size or a colour of what has its pictures
+                if columns.names_none(row):  # a size or a color of what has its pictures
                     continue
                 product = _filled(product, before)
             pictures, before = columns.pictures(row, files.exists if files else lambda _: False), product

@@ -37,7 +37,7 @@ class Uploads:
                     seen.setdefault(name, set()).add(typed_kind_of(value))
         schema = {name: known.get(name) or settle(kinds) for name, kinds in seen.items()}
         if len({**known, **schema}) > MOST_ATTRIBUTES:
-            raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalogue; use fewer columns")
+            raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalog; use fewer columns")
         return cls(given, schema)
 
     @property

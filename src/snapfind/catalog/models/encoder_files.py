@@ -1,8 +1,8 @@
-"""A shop's own encoders inside its catalogue: copied once, shared by the spaces that stand on them.
+"""A shop's own encoders inside its catalog: copied once, shared by the spaces that stand on them.
 
     shop.snap/encoders/NAME/      the artifact of `snapfind model convert`, named by its raw space
 
-A catalogue keeps its own copy, so that it can be moved, and answers when the original is gone.
+A catalog keeps its own copy, so that it can be moved, and answers when the original is gone.
 """
 
 import json
@@ -17,7 +17,7 @@ __all__ = ["forget_unused", "keep", "kept_from"]
 
 
 def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
-    """Copy an artifact into the catalogue, whole or not at all, and open the copy. Raises ModelBroken, NoRoom."""
+    """Copy an artifact into the catalog, whole or not at all, and open the copy. Raises ModelBroken, NoRoom."""
     tower = Tower.load(artifact, threads=threads)
     target = folder.encoder(tower.raw_id)
     if not target.exists():
@@ -26,7 +26,7 @@ def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
 
 
 def kept_from(folder: Folder, source: str, precision: str) -> Path | None:
-    """The encoder that was made from the weights of that sha256 in that precision, where the catalogue keeps one."""
+    """The encoder that was made from the weights of that sha256 in that precision, where the catalog keeps one."""
     for manifest in sorted((folder.path / "encoders").glob("*/manifest.json")):
         told = json.loads(manifest.read_bytes())
         if (told["source"]["sha256"], told["precision"]) == (source, precision):

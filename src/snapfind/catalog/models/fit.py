@@ -1,4 +1,4 @@
-"""Fitting an adapter to a catalogue: to its own pictures, and to photos of shoppers where there are any."""
+"""Fitting an adapter to a catalog: to its own pictures, and to photos of shoppers where there are any."""
 
 import random
 from collections import Counter
@@ -32,7 +32,7 @@ Refused = Callable[[str], None]
 Named = tuple[Source, str]  # a photo, and the id of the product it shows; "" where nobody said
 _PHOTOS = 4096  # at most; of more, so many are drawn
 _BATCH = 32
-_NEAREST = 5  # pictures that a photo may be of, where the catalogue is too large to ask about all
+_NEAREST = 5  # pictures that a photo may be of, where the catalog is too large to ask about all
 
 
 def fit(
@@ -45,7 +45,7 @@ def fit(
     refused: Refused | None = None,
     progress: Progress | None = None,
 ) -> PhotoEncoder:
-    """Fit an adapter to the catalogue's own pictures, and to photos of shoppers, and keep it in the folder.
+    """Fit an adapter to the catalog's own pictures, and to photos of shoppers, and keep it in the folder.
 
     `refused` is told of each photo that cannot be read or is of no product here. Raises BadInput with fewer than two
     pictures, or where not one photo of those given can be used.
@@ -82,7 +82,7 @@ def _network(folder: Folder, model: Model, settings: Settings) -> PhotoEncoder:
 
 
 def _pictures_of(index: Index, products: set[str]) -> dict[str, list[str]]:
-    """The points of those products that the catalogue has."""
+    """The points of those products that the catalog has."""
     found: dict[str, list[str]] = {}
     for point in points_of(index, where("_product", sorted(products))) if products else ():
         found.setdefault(str(point.payload["_product"]), []).append(point.id)
@@ -98,7 +98,7 @@ def _read(
     for photo, product in drawn:
         try:
             if product and product not in shown:
-                raise BadInput(f"there is no product {product!r} in the catalogue; its photo was left out")
+                raise BadInput(f"there is no product {product!r} in the catalog; its photo was left out")
             yield load(photo, limits, side=side), product
         except (BadPicture, BadInput) as problem:
             if refused:
@@ -143,7 +143,7 @@ def _told(products: Sequence[str], pictures: Sequence[str]) -> NDArray[np.float6
 
 
 def _keep(folder: Folder, name: str, raw: PhotoEncoder, adapter: Adapter) -> PhotoEncoder:
-    """The adapted encoder, in the catalogue's folder and manifest. A network in 8 bits, which no package ships, is
+    """The adapted encoder, in the catalog's folder and manifest. A network in 8 bits, which no package ships, is
     copied beside its adapter."""
     entry = folder.manifest.models[name]
     own = entry.precision == "int8"

@@ -1,6 +1,6 @@
-"""The models of a catalogue: which spaces stand side by side, building one beside, switching, rolling back.
+"""The models of a catalog: which spaces stand side by side, building one beside, switching, rolling back.
 
-A model is named by its photo space. Its vectors are built from the copies that the catalogue keeps, point by point, so
+A model is named by its photo space. Its vectors are built from the copies that the catalog keeps, point by point, so
 that an interrupted build goes on where it stopped; searches use the old model until the switch, which is one write of
 the manifest.
 """
@@ -59,7 +59,7 @@ MOST = 512  # pictures that fitting and calibration look at
 
 
 def open_model(folder: Folder, settings: Settings) -> Model:
-    """The encoders of the manifest, the active one first; a new catalogue starts with the encoder of the settings."""
+    """The encoders of the manifest, the active one first; a new catalog starts with the encoder of the settings."""
     manifest = folder.manifest
     if not manifest.active:
         return Model(_first(folder, settings))
@@ -128,8 +128,8 @@ def mark_ready(folder: Folder, name: str) -> None:
 
 
 def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
-    """Copy an artifact into the catalogue and register it: one of `snapfind learn` (a network with heads, or heads
-    alone), of `snapfind model quantise` (a network, perhaps with heads) or of `snapfind model convert`.
+    """Copy an artifact into the catalog and register it: one of `snapfind learn` (a network with heads, or heads
+    alone), of `snapfind model quantize` (a network, perhaps with heads) or of `snapfind model convert`.
 
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
     """
@@ -309,7 +309,7 @@ def rank(folder: Folder, artifact: Path | None) -> None:
 
 
 def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> FittedCalibration:
-    """Fit both to the catalogue's own pictures and keep them. Raises BadInput with fewer than two products."""
+    """Fit both to the catalog's own pictures and keep them. Raises BadInput with fewer than two products."""
     found = learn(kept_pictures(folder, context.index, context.settings, most=MOST), context, progress)
     found.save(folder.space(context.model.photo.space.id))
     return found

@@ -1,4 +1,4 @@
-"""A learnt bridge from texts to pictures inside a catalogue: kept in its folder, built beside ConSE, given up again.
+"""A learned bridge from texts to pictures inside a catalog: kept in its folder, built beside ConSE, given up again.
 
 shop.snap/spaces/locked-…/      the artifact of `snapfind learn locked`, named by its space
 """
@@ -17,7 +17,7 @@ _FILES = ("manifest.json", "weights.safetensors")
 
 
 def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> Locked:
-    """Copy an artifact into the catalogue, whole or not at all, and open the copy.
+    """Copy an artifact into the catalog, whole or not at all, and open the copy.
 
     Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
     """

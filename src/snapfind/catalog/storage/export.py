@@ -1,4 +1,4 @@
-"""A catalogue as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures.
+"""A catalog as a table on disk, the mirror of `add`: JSONL or Parquet, with or without vectors, with its pictures.
 
 CSV is for spreadsheets: without vectors, lists separated by bars, and safe where a spreadsheet would run a formula.
 What `add` would read in another way is written so that it does not: a list column is called `tags:list`, and a picture

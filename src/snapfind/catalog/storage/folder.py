@@ -1,11 +1,11 @@
-"""The catalogue's folder on disk: its layout, its manifest, and the lock that gives it one owner.
+"""The catalog's folder on disk: its layout, its manifest, and the lock that gives it one owner.
 
 shop.snap/
   manifest.json     format, encoders and spaces, schema of the attributes
   lock, owner       who has it open
   index/            the engine's files
   pictures/ab/…     a small copy of every picture, without metadata
-  spaces/…          what was fitted on this catalogue
+  spaces/…          what was fitted on this catalog
   encoders/…        the shop's own encoders
   asked/ab/…        photos of searches, only where the shop keeps them
 """
@@ -36,7 +36,7 @@ class Manifest:
     """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
 
     `trial` is empty, or names a model, its share of the searches and when it began. `index` is empty for the embedded
-    one, or the address of the servers' (catalog/storage/migrate.py). `bridge` is empty for ConSE, or names the learnt
+    one, or the address of the servers' (catalog/storage/migrate.py). `bridge` is empty for ConSE, or names the learned
     space where texts are compared with pictures (catalog/models/text_to_image.py).
     """
 
@@ -84,14 +84,14 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 class Folder:
-    """An owned catalogue folder. Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly; `close` gives it back."""
+    """An owned catalog folder. Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly; `close` gives it back."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         path = self.path = absolute_path(path)
         self._process = os.getpid()
         fresh = not (path / "manifest.json").exists()
         if fresh and not create:
-            raise NotFound(f"{path} is not a catalogue; make one with: snapfind add {path} PICTURES")
+            raise NotFound(f"{path} is not a catalog; make one with: snapfind add {path} PICTURES")
         if fresh and path.exists() and any(child.name not in {"lock", "owner"} for child in path.iterdir()):
             raise CatalogBroken(f"{path} holds other files and no manifest.json; give a new or empty folder")
         if not fresh and not os.access(path, os.W_OK):
@@ -126,7 +126,7 @@ class Folder:
         if found < FORMAT:
             raise CatalogBroken(
                 f"{self.path} has format {found} of an older snapfind, this one reads format {FORMAT}; export it with "
-                "the older one (snapfind export) and add the table to a new catalogue"
+                "the older one (snapfind export) and add the table to a new catalog"
             )
         if found > FORMAT:
             raise CatalogBroken(f"{self.path} has format {found}, this snapfind reads up to {FORMAT}; upgrade snapfind")
@@ -195,5 +195,5 @@ def drafted(artifact: Path, names: Iterable[str], place: Path) -> Path:
                 shutil.copyfile(artifact / name, draft / name)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        raise NoRoom(f"{artifact} cannot be copied into the catalogue: {error.strerror}; free some space") from error
+        raise NoRoom(f"{artifact} cannot be copied into the catalog: {error.strerror}; free some space") from error
     return draft

@@ -1,4 +1,4 @@
-"""Moving a catalogue's index: from the folder to Qdrant servers, from there to others, and back into the folder.
+"""Moving a catalog's index: from the folder to Qdrant servers, from there to others, and back into the folder.
 
 Pictures, spaces, events and the manifest stay in the folder, which keeps its one writer; the index goes. Points are
 copied page by page under an id of their own, so a move that was stopped goes on; then both sides are compared, and one

@@ -1,4 +1,4 @@
-"""A catalogue as one file and back: a tar of the folder with the sha256 of every file, checked when it is restored.
+"""A catalog as one file and back: a tar of the folder with the sha256 of every file, checked when it is restored.
 
 A snapshot is for the same version of snapfind and is fast; an export is for any version. The engine has no snapshot of
 its own: it is flushed and closed first, and the files are read while the folder's lock is held. Most of an engine's
@@ -44,17 +44,17 @@ class _Content:
     ranges: tuple[tuple[int, int], ...]
 
 
-def snapshot(catalogue: Path, target: Path, *, progress: Progress | None = None) -> int:
-    """Write a closed catalogue into a tar; returns its bytes. Raises CatalogBusy, NotFound, BadInput."""
-    folder = Folder(catalogue, create=False)
+def snapshot(catalog: Path, target: Path, *, progress: Progress | None = None) -> int:
+    """Write a closed catalog into a tar; returns its bytes. Raises CatalogBusy, NotFound, BadInput."""
+    folder = Folder(catalog, create=False)
     try:
-        return pack(catalogue, target, progress=progress)
+        return pack(catalog, target, progress=progress)
     finally:
         folder.close()
 
 
 def pack(
-    catalogue: Path, target: Path, copies: Mapping[str, Path] | None = None, *, progress: Progress | None = None
+    catalog: Path, target: Path, copies: Mapping[str, Path] | None = None, *, progress: Progress | None = None
 ) -> int:
     """The same for a folder that is open, while nobody writes into it.
 
@@ -62,11 +62,11 @@ def pack(
     """
     if target.exists():
         raise BadInput(f"{target} is there already; give another name or remove it")
-    if _belongs(target.resolve(), catalogue.resolve()):
-        raise BadInput(f"{target} lies in the catalogue itself; give a place outside of it")
+    if _belongs(target.resolve(), catalog.resolve()):
+        raise BadInput(f"{target} lies in the catalog itself; give a place outside of it")
     draft = target.with_name(target.name + ".new")
     try:
-        files = {path.relative_to(catalogue).as_posix(): path for path in _files(catalogue)}
+        files = {path.relative_to(catalog).as_posix(): path for path in _files(catalog)}
         for name, copy in (copies or {}).items():
             files = {known: path for known, path in files.items() if known not in {f"{name}-wal", f"{name}-shm"}}
             files[name] = copy
@@ -163,24 +163,24 @@ def _made(draft: Path, target: Path) -> tarfile.TarFile:
     return tarfile.open(draft, "w")
 
 
-def _files(catalogue: Path) -> Iterator[Path]:
-    """What belongs to the catalogue: jobs of a server and photos of shoppers are no part of it."""
-    return (path for path in catalogue.rglob("*") if _belongs(path, catalogue) and path.is_file())
+def _files(catalog: Path) -> Iterator[Path]:
+    """What belongs to the catalog: jobs of a server and photos of shoppers are no part of it."""
+    return (path for path in catalog.rglob("*") if _belongs(path, catalog) and path.is_file())
 
 
-def _belongs(path: Path, catalogue: Path) -> bool:
-    inside = path.is_relative_to(catalogue) and path.name not in _SKIPPED
-    return inside and path.relative_to(catalogue).parts[0] not in _APART
+def _belongs(path: Path, catalog: Path) -> bool:
+    inside = path.is_relative_to(catalog) and path.name not in _SKIPPED
+    return inside and path.relative_to(catalog).parts[0] not in _APART
 
 
-def restore(source: Path, catalogue: Path, *, progress: Progress | None = None) -> int:
+def restore(source: Path, catalog: Path, *, progress: Progress | None = None) -> int:
     """Unpack a snapshot into a new folder and check every file; returns how many. Raises CatalogBroken, BadInput.
 
     The folder appears when all sums agree, and not before.
     """
-    if catalogue.exists():
-        raise BadInput(f"{catalogue} is there already; restore into a new folder")
-    draft = catalogue.with_name(catalogue.name + ".new")
+    if catalog.exists():
+        raise BadInput(f"{catalog} is there already; restore into a new folder")
+    draft = catalog.with_name(catalog.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         meter = _Meter(progress)
@@ -191,7 +191,7 @@ def restore(source: Path, catalogue: Path, *, progress: Progress | None = None) 
         sums = _sums(draft / _SUMS, source)
         _check(draft, sums, source)
         (draft / _SUMS).unlink()
-        draft.replace(catalogue)
+        draft.replace(catalog)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return len(sums)

@@ -1,4 +1,4 @@
-"""Labelled photos before anything is learnt from them: without copies, without labels that are probably wrong."""
+"""Labeled photos before anything is learned from them: without copies, without labels that are probably wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """New training photos: a product cut out of its studio picture, set on a background with its light and a shadow.
 
 media/image/photo_simulation.py draws whole shops; here the background is a picture that the shop has (a shelf, a
-table). The product takes on some of the background's light and colour (mean and spread of its levels, after Reinhard
+table). The product takes on some of the background's light and color (mean and spread of its levels, after Reinhard
 et al. 2001), throws a shadow away from a light of its own, and goes through a phone's camera. Seeded.
 """
 

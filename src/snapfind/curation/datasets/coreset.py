@@ -1,6 +1,6 @@
-"""Fewer rows to learn from that say nearly as much: k-centre and herding, a share of each class.
+"""Fewer rows to learn from that say nearly as much: k-center and herding, a share of each class.
 
-k-centre (Gonzalez 1985; Sener and Savarese, arXiv 1708.00489): the next row is the one farthest from all chosen; bursts
+k-center (Gonzalez 1985; Sener and Savarese, arXiv 1708.00489): the next row is the one farthest from all chosen; bursts
 of one scene give one row. Herding (Welling 2009; Rebuffi et al., arXiv 1611.07725): the next row is the one that brings
 the mean of the chosen nearest to the mean of all; bursts count as often as they are. Which pays when:
 docs/methods/coreset.md.
@@ -16,9 +16,9 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import all_numbers
 from snapfind.encoders.base import Vectors
 
-__all__ = ["METHODS", "Method", "coreset", "herding", "k_centre"]
+__all__ = ["METHODS", "Method", "coreset", "herding", "k_center"]
 
-Method = Literal["k-centre", "herding"]
+Method = Literal["k-center", "herding"]
 METHODS: tuple[Method, ...] = get_args(Method)
 _Rows = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ def coreset(vectors: Vectors, labels: NDArray[np.int64], part: float, method: Me
     if len(vectors) != len(labels):
         raise BadInput(f"{len(vectors)} vectors and {len(labels)} labels; give one for each")
     all_numbers(vectors, "vectors")
-    choose: Callable[[Vectors, int], _Rows] = k_centre if method == "k-centre" else herding
+    choose: Callable[[Vectors, int], _Rows] = k_center if method == "k-center" else herding
     kept = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -43,7 +43,7 @@ def coreset(vectors: Vectors, labels: NDArray[np.int64], part: float, method: Me
     return np.sort(np.concatenate(kept)) if kept else np.empty(0, np.int64)
 
 
-def k_centre(vectors: Vectors, count: int) -> _Rows:
+def k_center(vectors: Vectors, count: int) -> _Rows:
     """(n, d) -> `count` rows in the order chosen, the first the one nearest to the mean."""
     first = int(np.linalg.norm(vectors - vectors.mean(axis=0), axis=1).argmin())
     chosen, apart = [first], np.linalg.norm(vectors - vectors[first], axis=1)

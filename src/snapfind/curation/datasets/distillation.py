@@ -47,7 +47,7 @@ def distil(
     made = torch.nn.Parameter(real[torch.from_numpy(start)].clone())
     sides = [_averages(np.asarray(own), classes) for own in (labels, labels[start])]
     there = torch.from_numpy(np.isin(np.arange(classes), labels[start]))
-    optimiser = torch.optim.Adam([made], lr=2e-3)
+    optimizer = torch.optim.Adam([made], lr=2e-3)
     losses = []
     for _ in range(steps):
         network = torch.randn(real.shape[1], _WIDTH, generator=generator) / real.shape[1] ** 0.5
@@ -58,9 +58,9 @@ def distil(
             for side, rows in zip(sides, (real, functional.normalize(made, dim=1)))
         ]
         loss = ((means[0] - means[1])[there] ** 2).sum() * 1e3
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     tenth = max(1, steps // 10)
     found = functional.normalize(made.detach(), dim=1).numpy()

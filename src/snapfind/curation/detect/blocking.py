@@ -59,19 +59,19 @@ def by_hash(hashes: NDArray[np.uint16]) -> Iterator[tuple[int, int]]:
                         yield a, b
 
 
-def by_vector(vectors: Vectors, neighbours: int, least: float) -> Iterator[tuple[int, int, float]]:
+def by_vector(vectors: Vectors, neighbors: int, least: float) -> Iterator[tuple[int, int, float]]:
     """Find pairs of nearest neighbors by an exact scan: half a minute for 20,000 rows of 1,280 on two cores.
 
     Args:
         vectors: Unit rows, shape (n, d).
-        neighbours: Number of neighbors of each row.
+        neighbors: Number of neighbors of each row.
         least: Smallest cosine of a pair.
 
     Yields:
         Each pair of rows once, a < b, with its cosine.
     """
     seen: set[tuple[int, int]] = set()
-    k = min(neighbours, len(vectors) - 1)
+    k = min(neighbors, len(vectors) - 1)
     for start in range(0, len(vectors), _ROWS) if k > 0 else ():
         near = vectors[start : start + _ROWS] @ vectors.T
         near[np.arange(len(near)), np.arange(len(near)) + start] = -np.inf

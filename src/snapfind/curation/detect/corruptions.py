@@ -1,4 +1,4 @@
-"""Pictures spoiled on purpose, in the ways that hurt a catalogue: blurred, blown up from a tiny file, written over, put
+"""Pictures spoiled on purpose, in the ways that hurt a catalog: blurred, blown up from a tiny file, written over, put
 together from several. A detector learns from these what to look for (curation/detect/image_faults.py); nothing here is
 served.
 """
@@ -55,9 +55,9 @@ def _written_over(image: Image.Image, rng: Generator) -> Image.Image:
     """Words across it: a watermark repeated over the whole, or lines of advertising."""
     layer = Image.new("RGBA", image.size)
     draw, side = ImageDraw.Draw(layer), max(image.size)
-    colour = tuple(int(level) for level in rng.integers(0, 256, 3)) if rng.random() < 0.5 else (255, 255, 255)
+    color = tuple(int(level) for level in rng.integers(0, 256, 3)) if rng.random() < 0.5 else (255, 255, 255)
     tiled = rng.random() < 0.5
-    ink = (*colour, int(rng.integers(70, 170) if tiled else rng.integers(170, 256)))
+    ink = (*color, int(rng.integers(70, 170) if tiled else rng.integers(170, 256)))
     size = max(8.0, side * float(rng.uniform(0.05, 0.11)))
     font, pitch = ImageFont.load_default(size), size * float(rng.uniform(1.3, 2.2))
     rows = np.arange(0, image.height, pitch)

@@ -1,7 +1,7 @@
 """Is one picture a cut of another? The cut whose fingerprint is nearest, searched from coarse to fine.
 
 Shrinking a cut to 16 by 16 cells is a product of two small matrices, one for the rows and one for the columns, so that
-hundreds of cuts are tried in a millisecond or two: first in grey on a grid, then twice around the best.
+hundreds of cuts are tried in a millisecond or two: first in gray on a grid, then twice around the best.
 """
 
 import numpy as np
@@ -28,20 +28,20 @@ def nearest_cut(thumb: NDArray[np.uint8], wanted: Fingerprint) -> Cells:
     Returns:
         (16, 16, 3) float32 levels of the cut.
     """
-    grey, target = thumb.mean(axis=2), _standard(wanted.reshape(1, _CELLS, _CELLS, 3).mean(axis=3))[0]
+    gray, target = thumb.mean(axis=2), _standard(wanted.reshape(1, _CELLS, _CELLS, 3).mean(axis=3))[0]
     down = across = np.array([(a, b) for a in _LEVELS for b in _LEVELS])
     for step in (*_STEPS, None):
-        best = _best(grey, target, down, across)
+        best = _best(gray, target, down, across)
         if step is not None:
             down, across = (_around(edges, step) for edges in best)
     return np.stack([_shrunk(thumb[..., channel], *best)[0, 0] for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def _best(
-    grey: NDArray[np.float64], target: NDArray[np.float64], down: _Edges, across: _Edges
+    gray: NDArray[np.float64], target: NDArray[np.float64], down: _Edges, across: _Edges
 ) -> tuple[_Edges, _Edges]:
     """The edges (1, 2) of rows and of columns whose cut is nearest."""
-    cuts = _shrunk(grey, down, across)
+    cuts = _shrunk(gray, down, across)
     apart = np.abs(_standard(cuts.reshape(-1, _CELLS, _CELLS)) - target).mean(axis=(1, 2))
     row, column = divmod(int(apart.argmin()), len(across))
     return down[row : row + 1], across[column : column + 1]
@@ -73,6 +73,6 @@ def _around(edges: _Edges, step: float) -> _Edges:
 def _standard(cuts: NDArray[np.floating]) -> NDArray[np.float64]:
     """Each with mean 0 and deviation 1; plain ones all zeros."""
     axes = tuple(range(1, cuts.ndim))
-    centred = cuts - cuts.mean(axis=axes, keepdims=True)
-    spread = centred.std(axis=axes, keepdims=True)
-    return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred, np.float64), where=spread > 1e-9))
+    centered = cuts - cuts.mean(axis=axes, keepdims=True)
+    spread = centered.std(axis=axes, keepdims=True)
+    return np.asarray(np.divide(centered, spread, out=np.zeros_like(centered, np.float64), where=spread > 1e-9))

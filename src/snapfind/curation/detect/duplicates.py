@@ -40,7 +40,7 @@ _SAME_CELL, _CUT_CELL = 0.7, 0.9  # most difference of a single cell: another pr
 _SAME_COLORS, _CUT_COLORS = 26.0, 40.0  # most difference of colors in levels: a variant in another color has more
 _APART = 0.8  # most difference before the cut for which one is looked for
 _AGAIN = 0.75  # least cosine, in the space less its mean
-_NEIGHBOURS = 4
+_NEIGHBORS = 4
 _NEAR = 0.5  # least cosine of a candidate
 Thumbs = NDArray[np.uint8]
 
@@ -110,15 +110,15 @@ def _same_files(hashes: Sequence[str]) -> set[tuple[int, int]]:
 def _candidates(prints: Sequence[Fingerprint], vectors: Vectors) -> set[tuple[int, int]]:
     if not prints:
         return set()
-    near = {(a, b) for a, b, _ in by_vector(_centred(vectors), _NEIGHBOURS, _NEAR)}
+    near = {(a, b) for a, b, _ in by_vector(_centered(vectors), _NEIGHBORS, _NEAR)}
     return near | set(by_hash(hashed(np.stack(prints))))
 
 
 def _again(vectors: Vectors) -> list[Pair]:
-    near = by_vector(_centred(vectors), _NEIGHBOURS, _AGAIN) if len(vectors) else ()
+    near = by_vector(_centered(vectors), _NEIGHBORS, _AGAIN) if len(vectors) else ()
     return [Pair(a, b, "same product", min(cosine, 1.0)) for a, b, cosine in near]
 
 
-def _centred(vectors: Vectors) -> Vectors:
+def _centered(vectors: Vectors) -> Vectors:
     """Less the mean, which all pictures of a shop share, so that a cosine means the same in every space."""
     return unit(vectors - vectors.mean(axis=0))

@@ -78,8 +78,8 @@ def deviations(vectors: Vectors, before: Vectors, after: Vectors) -> NDArray[np.
 
 
 def _scores(vectors: Vectors, usual: Vectors, before: Vectors, after: Vectors) -> NDArray[np.float64]:
-    centred = usual - usual.mean(axis=0)
-    covariance = centred.T @ centred / len(centred)
+    centered = usual - usual.mean(axis=0)
+    covariance = centered.T @ centered / len(centered)
     variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
     shrinkage = max(_SHRINKAGE, len(covariance) / (2 * len(usual)))
     moved = (after - before).mean(axis=0).astype(np.float64)

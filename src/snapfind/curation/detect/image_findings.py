@@ -29,11 +29,11 @@ _TEXTS: dict[str, tuple[Kind, str]] = {
 }
 
 
-def image_quality_findings(catalogue: Catalog, snapshot: CatalogSnapshot) -> list[Finding]:
+def image_quality_findings(catalog: Catalog, snapshot: CatalogSnapshot) -> list[Finding]:
     """Find pictures that are blurred, upscaled, covered with text, collages, or small in pixels.
 
     Args:
-        catalogue: Catalog of the pictures.
+        catalog: Catalog of the pictures.
         snapshot: Its pictures.
 
     Returns:
@@ -43,7 +43,7 @@ def image_quality_findings(catalogue: Catalog, snapshot: CatalogSnapshot) -> lis
     if len(snapshot.points) < _LEAST:
         return findings
     small = {one.shown[0].picture for one in findings}
-    for one in faults(snapshot.vectors, _corruption_pairs(catalogue, snapshot)):
+    for one in faults(snapshot.vectors, _corruption_pairs(catalog, snapshot)):
         kind, fault = _TEXTS[one.kind]
         shown = snapshot.shown(one.row)
         if shown.picture not in small:
@@ -68,20 +68,20 @@ def _hide(picture: str) -> Change:
     return Change("hide", (picture,))
 
 
-def _corruption_pairs(catalogue: Catalog, snapshot: CatalogSnapshot) -> dict[str, tuple[Vectors, Vectors]]:
+def _corruption_pairs(catalog: Catalog, snapshot: CatalogSnapshot) -> dict[str, tuple[Vectors, Vectors]]:
     """Embed a sample of pictures before and after each corruption."""
     rng = np.random.default_rng(0)
     rows, images = [], []
     for row in rng.permutation(len(snapshot.points))[:_CORRUPTED].tolist():
         try:
-            images.append(image_of(catalogue, snapshot.points[row].id, _SIDE))
+            images.append(image_of(catalog, snapshot.points[row].id, _SIDE))
             rows.append(row)
         except BadPicture:
             continue  # the copy is gone
-    encoder = catalogue.model.photo
-    before = encoder.images(images, "catalogue")  # the stored embeddings were computed from larger pictures
+    encoder = catalog.model.photo
+    before = encoder.images(images, "document")  # the stored embeddings were computed from larger pictures
     return {
-        kind: (before, encoder.images([spoilt(image, kind, rng, images) for image in images], "catalogue"))
+        kind: (before, encoder.images([spoilt(image, kind, rng, images) for image in images], "document"))
         for kind in SPOILT
     }
 

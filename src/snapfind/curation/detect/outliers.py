@@ -13,7 +13,7 @@ from snapfind.encoders.base import Vectors
 __all__ = ["isolation", "outliers"]
 
 # k is a fiftieth of the rows within this range, so that a few similar outliers do not hide each other
-_NEIGHBOURS = (5, 20)
+_NEIGHBORS = (5, 20)
 _LEAST = 2.5
 _ROWS = 1024
 
@@ -30,7 +30,7 @@ def isolation(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float64
     """
     rows = unit(vectors - vectors.mean(axis=0))
     distances = np.empty(len(rows))
-    k = min(max(_NEIGHBOURS[0], min(_NEIGHBOURS[1], len(rows) // 50)), len(rows) - 1)
+    k = min(max(_NEIGHBORS[0], min(_NEIGHBORS[1], len(rows) // 50)), len(rows) - 1)
     for start in range(0, len(rows), _ROWS):
         near = rows[start : start + _ROWS] @ rows.T
         near[groups[start : start + _ROWS, None] == groups] = -1.0

@@ -14,7 +14,7 @@ from snapfind.encoders.base import Vectors
 __all__ = ["posteriors"]
 
 _SHRINKAGE = 1.0  # of the covariance within labels, in its own mean variance
-_NEIGHBOURS = 10
+_NEIGHBORS = 10
 _DIM = 256
 _ROWS = 1024  # batch of rows
 _TEMPERATURES = 2.0 ** np.arange(-6, 6.5, 0.5)
@@ -55,25 +55,25 @@ def posteriors(vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.in
 
 def _main(rows: Vectors) -> Vectors:
     """Project centered rows to at most 256 principal components."""
-    centred = rows - rows.mean(axis=0)
-    if centred.shape[1] <= _DIM:
-        return np.asarray(centred, np.float32)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ axes[:, -_DIM:], np.float32)
+    centered = rows - rows.mean(axis=0)
+    if centered.shape[1] <= _DIM:
+        return np.asarray(centered, np.float32)
+    _, axes = np.linalg.eigh(centered.T @ centered)
+    return np.asarray(centered @ axes[:, -_DIM:], np.float32)
 
 
 def _whitened(
     rows: Vectors, labels: NDArray[np.int64], known: NDArray[np.bool_], count: int
 ) -> tuple[Vectors, Vectors]:
     """Whiten all rows by the within-label covariance of the known rows. Also return the label means, NaN for none."""
-    centre = rows[known].mean(axis=0)
-    means = _means(rows[known] - centre, labels[known], count)
-    within = rows[known] - centre - means[labels[known]]
+    center = rows[known].mean(axis=0)
+    means = _means(rows[known] - center, labels[known], count)
+    within = rows[known] - center - means[labels[known]]
     covariance = within.T @ within / len(within)
     variance = max(float(np.trace(covariance)) / rows.shape[1], 1e-12)
     levels, axes = np.linalg.eigh(covariance / np.float32(variance) + np.float32(_SHRINKAGE) * np.eye(rows.shape[1]))
     whitening = ((axes / np.sqrt(levels)) @ axes.T / np.sqrt(variance)).astype(np.float32)
-    return (rows - centre) @ whitening, means @ whitening
+    return (rows - center) @ whitening, means @ whitening
 
 
 def _means(rows: Vectors, labels: NDArray[np.int64], count: int) -> Vectors:
@@ -95,7 +95,7 @@ def _nearest(whitened: Vectors, known: Vectors, labels: NDArray[np.int64], count
     """Return the shares 0..1 of the labels among the nearest known rows, weighted by cosine."""
     shares = np.zeros((len(whitened), count), np.float32)
     mine, its = unit(whitened), unit(known)
-    k = min(_NEIGHBOURS, len(its))
+    k = min(_NEIGHBORS, len(its))
     for start in range(0, len(mine), _ROWS):
         near = mine[start : start + _ROWS] @ its.T
         found = np.argpartition(-near, k - 1, axis=1)[:, :k]

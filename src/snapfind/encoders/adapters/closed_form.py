@@ -2,7 +2,7 @@
 
     query      M            whitening of the variation between photos of one product (within-class covariance
                             normalization, Hatch et al. 2006, with shrinkage)
-    catalogue  (I + k B) M  moves a studio picture toward its photos: B is the ridge regression from pictures to photos,
+    catalog  (I + k B) M  moves a studio picture toward its photos: B is the ridge regression from pictures to photos,
                             k balances the two terms
 
 benchmarks/photo_to_studio.py measures it, and the gain of real photos (encoders/adapters/semi_supervised.py).
@@ -27,12 +27,12 @@ class PhotoStatistics(NamedTuple):
 
     Attributes:
         mean: Mean of the photos, shape (d,).
-        centres: Centers of n products minus the mean, shape (n, d).
+        centers: Centers of n products minus the mean, shape (n, d).
         covariance: Covariance of photos around the center of their product, shape (d, d).
     """
 
     mean: NDArray[np.floating]
-    centres: NDArray[np.floating]
+    centers: NDArray[np.floating]
     covariance: NDArray[np.floating]
 
 
@@ -46,9 +46,9 @@ def solve(studio: Vectors, photos: Vectors) -> dict[str, Vectors]:
     Returns:
         Weights of an `Adapter`.
     """
-    centres = photos.mean(axis=1, dtype=np.float64)
-    mean = trusted(len(studio)) * centres.mean(axis=0)
-    return weights_of(studio, PhotoStatistics(mean, centres - mean, within(photos - centres[:, None])))
+    centers = photos.mean(axis=1, dtype=np.float64)
+    mean = trusted(len(studio)) * centers.mean(axis=0)
+    return weights_of(studio, PhotoStatistics(mean, centers - mean, within(photos - centers[:, None])))
 
 
 def weights_of(studio: Vectors, statistics: PhotoStatistics) -> dict[str, Vectors]:
@@ -66,13 +66,13 @@ def weights_of(studio: Vectors, statistics: PhotoStatistics) -> dict[str, Vector
     whitening, pictures = _whitening(statistics.covariance), studio - mean
     gram = pictures @ pictures.T
     gram += _RIDGE * np.trace(gram) / n * np.eye(n)
-    regression = pictures.T @ np.linalg.solve(gram, statistics.centres)
-    balance = np.linalg.norm(pictures @ whitening) / max(float(np.linalg.norm(statistics.centres @ whitening)), 1e-9)
+    regression = pictures.T @ np.linalg.solve(gram, statistics.centers)
+    balance = np.linalg.norm(pictures @ whitening) / max(float(np.linalg.norm(statistics.centers @ whitening)), 1e-9)
     weights = {
         "query_mean": statistics.mean,
-        "catalogue_mean": mean,
+        "document_mean": mean,
         "query_matrix": whitening,
-        "catalogue_matrix": whitening + trust * balance * regression @ whitening,
+        "document_matrix": whitening + trust * balance * regression @ whitening,
     }
     return {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
 

@@ -87,12 +87,12 @@ def fit(
         "rephotographed_recall_at_1": {"raw": recalls[0], "adapted": recalls[1]},
     }
     labels = photos.labels[:, chosen] if photos else np.zeros((0, len(chosen)))
-    labelled = int(labels.any(axis=1).sum())
-    if recalls[1] < recalls[0] and not labelled:
+    labeled = int(labels.any(axis=1).sum())
+    if recalls[1] < recalls[0] and not labeled:
         return Adapter(encoder.raw_id, raw.weights, metadata)
     if photos is None or not len(labels):
         return Adapter(encoder.raw_id, solved.weights, metadata)
-    counts = {"unlabelled_photos": len(labels) - labelled, "labelled_photos": labelled}
+    counts = {"unlabeled_photos": len(labels) - labeled, "labeled_photos": labeled}
     weights = fit_semi_supervised(studio, made[:, held_out:], unit(photos.features), labels)
     return Adapter(encoder.raw_id, weights, metadata | counts)
 
@@ -127,5 +127,5 @@ def _extract(
 def _recall(adapter: Adapter, studio: Vectors, photos: Vectors) -> float:
     """Compute recall@1 of photos of shape (n, v, d): the fraction whose nearest picture is their own."""
     n, v, d = photos.shape
-    scores = adapter.project(photos.reshape(-1, d), "query") @ adapter.project(studio, "catalogue").T
+    scores = adapter.project(photos.reshape(-1, d), "query") @ adapter.project(studio, "document").T
     return round(float((scores.argmax(axis=1) == np.repeat(np.arange(n), v)).mean()), 4)

@@ -19,7 +19,7 @@ __all__ = ["fit_semi_supervised"]
 _SHARPNESS = 25.0  # of the soft labels, per unit of cosine
 _ANCHOR = 40.0  # weight of a picture in its center, in photos
 _LABEL = 20.0  # weight of a labeled photo in a center, in photos
-_LABELLED = 4.0  # weight of a labeled photo in the mean of its product
+_LABELED = 4.0  # weight of a labeled photo in the mean of its product
 _PRIOR = 3.0  # weight of the synthetic photos of a picture in the mean of its product
 _MADE = 300  # photos at which real and synthetic photos have equal weight in the covariance
 _ROUNDS, _BALANCES = 8, 3
@@ -43,27 +43,27 @@ def fit_semi_supervised(studio: Vectors, made: Vectors, photos: Vectors, labels:
     trust = trusted(len(photos))
     mean = trust * photos.mean(axis=0, dtype=np.float64) + (1 - trust) * weights["query_mean"]
     moved = Adapter("", weights | {"query_mean": mean.astype(np.float32)})
-    shares = _shares(moved.project(photos, "query"), moved.project(studio, "catalogue"), labels)
+    shares = _shares(moved.project(photos, "query"), moved.project(studio, "document"), labels)
     own = made.mean(axis=1, dtype=np.float64)
-    counts = shares * np.where(labels.any(axis=1), _LABELLED, 1.0)[:, None]
-    centres = _PRIOR * (own - own.mean(axis=0)) + counts.T @ (photos - mean)
-    centres /= _PRIOR + counts.sum(axis=0)[:, None]
-    both = within(made - own[:, None]), within(photos - mean - shares @ centres)
+    counts = shares * np.where(labels.any(axis=1), _LABELED, 1.0)[:, None]
+    centers = _PRIOR * (own - own.mean(axis=0)) + counts.T @ (photos - mean)
+    centers /= _PRIOR + counts.sum(axis=0)[:, None]
+    both = within(made - own[:, None]), within(photos - mean - shares @ centers)
     part = len(photos) / (len(photos) + _MADE)
     covariance = sum(share * one / max(float(np.trace(one)), 1e-12) for share, one in zip((1 - part, part), both))
-    return weights_of(studio, PhotoStatistics(mean, centres, np.asarray(covariance)))
+    return weights_of(studio, PhotoStatistics(mean, centers, np.asarray(covariance)))
 
 
 def _shares(photos: Vectors, pictures: Vectors, labels: Shares) -> Shares:
     """Compute soft labels of shape (m, n) for m photos and n pictures. Rows sum to 1."""
     known = labels.any(axis=1, keepdims=True)
-    centres = anchors = unit(_ANCHOR * pictures + _LABEL * labels.T.astype(np.float32) @ photos)
+    centers = anchors = unit(_ANCHOR * pictures + _LABEL * labels.T.astype(np.float32) @ photos)
     for _ in range(_ROUNDS):
-        scores = _SHARPNESS * (photos @ centres.T).astype(np.float64)
+        scores = _SHARPNESS * (photos @ centers.T).astype(np.float64)
         shares = np.where(known, labels, _normalized(np.exp(scores - scores.max(axis=1, keepdims=True))))
         for _ in range(_BALANCES):
             shares = np.where(known, labels, _normalized(shares / (shares.sum(axis=0) + 1e-9)))
-        centres = unit(_ANCHOR * anchors + shares.T.astype(np.float32) @ photos)
+        centers = unit(_ANCHOR * anchors + shares.T.astype(np.float32) @ photos)
     return shares
 
 

@@ -52,7 +52,7 @@ class Conse:
         if not 1 <= top <= len(class_names()):
             raise BadInput(f"top={top} is out of range; give 1 to {len(class_names())}", field="top")
         self._text, self._top = text, top
-        described: dict[str, object] = {"text": text.space.id, "top": top, "centred": True, "names": _fingerprint()}
+        described: dict[str, object] = {"text": text.space.id, "top": top, "centered": True, "names": _fingerprint()}
         identity = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:8]
         self.space = Space(f"conse-{identity}", text.space.dim, "conse", text.space.languages, described)
 
@@ -68,18 +68,18 @@ class Conse:
         Raises:
             BadInput: If the shape is wrong.
         """
-        if posterior.ndim != 2 or posterior.shape[1] != len(self._centred):
-            raise BadInput(f"posterior has shape {posterior.shape}; give (n, {len(self._centred)}) probabilities")
+        if posterior.ndim != 2 or posterior.shape[1] != len(self._centered):
+            raise BadInput(f"posterior has shape {posterior.shape}; give (n, {len(self._centered)}) probabilities")
         best = np.argpartition(posterior, -self._top, axis=1)[:, -self._top :]
         weights = np.take_along_axis(posterior, best, axis=1)
         # No division by Z: the rows are normalized anyway.
-        return unit(np.einsum("nt,ntd->nd", weights, self._centred[best]))
+        return unit(np.einsum("nt,ntd->nd", weights, self._centered[best]))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
-        return self.centred(self._text.texts(texts, role))
+        return self.centered(self._text.texts(texts, role))
 
-    def centred(self, encoded: Vectors) -> Vectors:
+    def centered(self, encoded: Vectors) -> Vectors:
         """Map embeddings of the text encoder to this space.
 
         Args:
@@ -96,10 +96,10 @@ class Conse:
         with safe_open(_WEIGHTS / "imagenet_names.safetensors", framework="np") as shipped:
             if shipped.metadata()["space"] == self._text.space.id:
                 return unit(shipped.get_tensor("names"))
-        return self._text.texts(class_names(), role="catalogue")
+        return self._text.texts(class_names(), role="document")
 
     @cached_property
-    def _centred(self) -> Vectors:
+    def _centered(self) -> Vectors:
         return unit(self.names - self.names.mean(axis=0))
 
 

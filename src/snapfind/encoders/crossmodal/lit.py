@@ -173,9 +173,9 @@ class Locked:
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
-        return self.centred(self._text.texts(texts, role))
+        return self.centered(self._text.texts(texts, role))
 
-    def centred(self, encoded: Vectors) -> Vectors:
+    def centered(self, encoded: Vectors) -> Vectors:
         """Map embeddings of the text encoder to this space.
 
         Args:
@@ -184,7 +184,7 @@ class Locked:
         Returns:
             Unit rows, float32 of shape (n, dim).
         """
-        return self._joined(self.maps.texts(encoded), self._conse.centred(encoded))
+        return self._joined(self.maps.texts(encoded), self._conse.centered(encoded))
 
     def _joined(self, trained: Vectors, conse: Vectors) -> Vectors:
         share = self.maps.share

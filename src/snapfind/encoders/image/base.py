@@ -91,7 +91,7 @@ class PhotoEncoder(Encoder, Protocol):
 
         Args:
             features: Features of n images.
-            role: "query" for shopper photos, "catalogue" for product pictures.
+            role: "query" for shopper photos, "document" for product pictures.
 
         Returns:
             Unit rows, float32 of shape (n, dim).

@@ -346,7 +346,7 @@ def _grouped(part: Filter, text: str) -> str:
 
 
 def where(key: str, values: Sequence[Value]) -> Filter:
-    """Points whose payload key is one of the values: what the catalogue itself asks for."""
+    """Points whose payload key is one of the values: what the catalog itself asks for."""
     kind: Kind = "bool" if values and isinstance(values[0], bool) else "text"
     for value in values:
         if isinstance(value, str):

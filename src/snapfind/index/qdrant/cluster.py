@@ -1,6 +1,6 @@
-"""The Index of many machines: collections on Qdrant servers behind one alias, for catalogues that outgrow one folder.
+"""The Index of many machines: collections on Qdrant servers behind one alias, for catalogs that outgrow one folder.
 
-A catalogue NAME is the alias NAME and the collections NAME-1, NAME-2, … A model that is built beside another gets a
+A catalog NAME is the alias NAME and the collections NAME-1, NAME-2, … A model that is built beside another gets a
 collection of its own, which takes words, payload and the vectors of texts along: building it leaves the graph alone
 that answers meanwhile. `publish` moves the alias, in one step on the servers, so other programs that read NAME see the
 whole of one model or the whole of the other; `drop_space` removes the collection that nothing else needs.
@@ -35,15 +35,15 @@ _PAGE = 256
 
 
 def open(servers: Servers, name: str, shape: Shape | None = None, spaces: Mapping[str, int] | None = None) -> "Cluster":
-    """The catalogue of that name, made in `shape` with `spaces` (id -> dim) where there is none.
+    """The catalog of that name, made in `shape` with `spaces` (id -> dim) where there is none.
 
-    Raises BadInput where a collection that is no catalogue has the name, NotReady where no server answers.
+    Raises BadInput where a collection that is no catalog has the name, NotReady where no server answers.
     """
     if name not in _aliases(servers):
         first = f"{name}-1"
         for taken in (name, first):
             if servers.ask("collection_exists", taken) and not _cut_short(servers, taken, first):
-                raise BadInput(f"the servers have a collection {taken} that is no catalogue's; give another name")
+                raise BadInput(f"the servers have a collection {taken} that is no catalog's; give another name")
         make(servers, first, spaces or {}, shape or Shape())
         _point(servers, name, first)
     cluster = Cluster(servers, name)
@@ -52,7 +52,7 @@ def open(servers: Servers, name: str, shape: Shape | None = None, spaces: Mappin
 
 
 def _cut_short(servers: Servers, taken: str, first: str) -> bool:
-    """Whether a collection was left by one who was making a catalogue: nothing is in it yet, and it goes."""
+    """Whether a collection was left by one who was making a catalog: nothing is in it yet, and it goes."""
     empty = taken == first and not servers.ask("count", taken).count
     if empty:
         servers.ask("delete_collection", taken)
@@ -60,9 +60,9 @@ def _cut_short(servers: Servers, taken: str, first: str) -> bool:
 
 
 def find(servers: Servers, name: str) -> "Cluster":
-    """The catalogue of that name, which is there. Raises NotFound, NotReady."""
+    """The catalog of that name, which is there. Raises NotFound, NotReady."""
     if name not in _aliases(servers):
-        raise NotFound(f"the servers have no catalogue {name}; move one there: snapfind migrate SHOP qdrant://…/{name}")
+        raise NotFound(f"the servers have no catalog {name}; move one there: snapfind migrate SHOP qdrant://…/{name}")
     return Cluster(servers, name)
 
 
@@ -95,7 +95,7 @@ class Cluster:
         names = [one.name for one in self._servers.ask("get_collections").collections if own.fullmatch(one.name)]
         front = _aliases(self._servers).get(self._name)
         if front is None:
-            raise NotFound(f"the servers have no catalogue {self._name} any more; restore it or move it there again")
+            raise NotFound(f"the servers have no catalog {self._name} any more; restore it or move it there again")
         beside = (Collection(self._servers, one) for one in sorted(names) if one != front)
         # the one behind the alias first; replaced whole, for readers take no lock
         self._collections = (Collection(self._servers, front), *(one for one in beside if one.holds_words))

@@ -23,7 +23,7 @@ _LOCAL = ("Payload indexes have no effect", "Local mode performs exact")  # what
 
 
 def connect(address: str) -> tuple["Servers", str]:
-    """The servers of an address, and the name that a catalogue has there. Raises BadInput, ExtraMissing."""
+    """The servers of an address, and the name that a catalog has there. Raises BadInput, ExtraMissing."""
     scheme, parted, rest = address.partition("://")
     hosts, _, name = rest.rpartition("/")
     local = scheme == "qdrant+path"
@@ -91,7 +91,7 @@ class Servers:
     def ready(self) -> tuple["QdrantClient", ...]:
         """The connections. Raises SnapfindError when they were closed."""
         if not self._clients:
-            raise SnapfindError("the index is closed; open the catalogue again")
+            raise SnapfindError("the index is closed; open the catalog again")
         return self._clients
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ __all__ = ["bounded"]
 _MOST_PARTS = 50_000  # chunks of a PNG, segments of a JPEG: 32 MiB in pieces of 1 KiB are 32,000
 _MOST_BESIDE = 1_000_000  # bytes of a profile or of metadata, unpacked; Pillow refuses a PNG with more than 2**20
 _MEGAPIXEL_SCANS = 1000.0  # scans times megapixels: about a second of decoding
-_LEAST_SCANS, _MOST_SCANS = 32, 200  # encoders write 10 scans, optimisers up to about 20
+_LEAST_SCANS, _MOST_SCANS = 32, 200  # encoders write 10 scans, optimizers up to about 20
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _TAKEN = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP"})
@@ -35,7 +35,7 @@ def bounded(content: bytes, name: str) -> bytes:
         name: What the picture is called in a message.
 
     Returns:
-        Bytes with the same pixels, transparency, colour space and orientation.
+        Bytes with the same pixels, transparency, color space and orientation.
 
     Raises:
         BadPicture: More chunks, segments or scans than a picture of its size may have.

@@ -1,4 +1,4 @@
-"""What a phone does to a scene: light, colour, shadow, blur, noise and JPEG, all drawn from a random generator."""
+"""What a phone does to a scene: light, color, shadow, blur, noise and JPEG, all drawn from a random generator."""
 
 import io
 
@@ -33,7 +33,7 @@ def tilt(image: Image.Image, rng: Generator, least: float, most: float) -> Image
 
 
 def _light(levels: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
-    """Exposure, gamma and what the phone's white balance leaves of the lamps' colour."""
+    """Exposure, gamma and what the phone's white balance leaves of the lamps' color."""
     warm = rng.normal(0.01, 0.05)
     gains = np.array([1 + warm, 1 + rng.normal(0, 0.02), 1 - warm], np.float32) * rng.uniform(0.85, 1.3)
     bent: NDArray[np.float32] = levels ** np.float32(rng.uniform(0.75, 1.25))

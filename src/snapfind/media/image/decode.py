@@ -1,7 +1,7 @@
 """Bytes to a picture: bounded, upright, RGB. Every failure is a BadPicture with one sentence that names the mend.
 
-The order is the defence (Pillow's security handbook, STRIDE): bytes are counted, the format is sniffed from a closed
-list, the size is read from the header and checked, and only then are pixels decoded. Colour is media/image/color.py's.
+The order is the defense (Pillow's security handbook, STRIDE): bytes are counted, the format is sniffed from a closed
+list, the size is read from the header and checked, and only then are pixels decoded. Color is media/image/color.py's.
 """
 
 import io

@@ -1,7 +1,7 @@
-"""A picture's fingerprint that survives another file format, another size and a little light: 16 by 16 colours.
+"""A picture's fingerprint that survives another file format, another size and a little light: 16 by 16 colors.
 
-A hash of 64 bits (brighter or darker than the neighbour) tells cartons of one brand that differ in their print for
-the same; standardised colours do not (benchmarks/duplicates.py).
+A hash of 64 bits (brighter or darker than the neighbor) tells cartons of one brand that differ in their print for
+the same; standardized colors do not (benchmarks/duplicates.py).
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def standardize(cells: Cells) -> Fingerprint:
 
 
 def difference(one: Fingerprint, other: Fingerprint) -> float:
-    """Mean distance of the colours, in deviations: 0 for the same picture, about 1 for unrelated ones."""
+    """Mean distance of the colors, in deviations: 0 for the same picture, about 1 for unrelated ones."""
     return float(np.abs(one - other).mean())
 
 

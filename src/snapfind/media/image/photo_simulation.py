@@ -91,11 +91,11 @@ def _close(scene: Image.Image, product: Image.Image, rng: Generator) -> None:
 
 
 def _plain(rng: Generator) -> Image.Image:
-    """A blurred field of a few dull colours with grain: a floor, a wall, a table."""
-    colours = rng.integers(20, 235, (int(rng.integers(2, 6)), int(rng.integers(2, 6)), 3)).astype(np.float64)
-    colours += rng.uniform(0.3, 0.9) * (colours.mean(axis=2, keepdims=True) - colours)
+    """A blurred field of a few dull colors with grain: a floor, a wall, a table."""
+    colors = rng.integers(20, 235, (int(rng.integers(2, 6)), int(rng.integers(2, 6)), 3)).astype(np.float64)
+    colors += rng.uniform(0.3, 0.9) * (colors.mean(axis=2, keepdims=True) - colors)
     filters = (Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
-    scene = Image.fromarray(colours.astype(np.uint8)).resize((_SIDE, _SIDE), filters[int(rng.random() < 0.3)])
+    scene = Image.fromarray(colors.astype(np.uint8)).resize((_SIDE, _SIDE), filters[int(rng.random() < 0.3)])
     grain = 128 + rng.normal(0, rng.uniform(0, 25), (_SIDE // 4, _SIDE // 4))
     coarse = Image.fromarray(grain.clip(0, 255).astype(np.uint8)).resize(scene.size)
     return Image.blend(scene, Image.merge("RGB", [coarse] * 3), 0.3).filter(ImageFilter.GaussianBlur(rng.uniform(0, 3)))
@@ -109,8 +109,8 @@ def _aisle(others: Sequence[Image.Image], rng: Generator) -> Image.Image:
     for number, y in enumerate(np.arange(rng.uniform(0, pitch), 1 + pitch, pitch)):
         copy = _scaled(others[number % len(others)], pitch * rng.uniform(0.7, 0.95) * _SIDE)
         _row(scene, ImageEnhance.Brightness(copy).enhance(rng.uniform(0.5, 1)), y - pitch / 2 - 0.03, rng)
-        edge, grey = y * _SIDE, int(rng.integers(60, 230))
-        draw.rectangle([0, edge - 8, _SIDE, edge + 6], (grey, grey, grey))
+        edge, gray = y * _SIDE, int(rng.integers(60, 230))
+        draw.rectangle([0, edge - 8, _SIDE, edge + 6], (gray, gray, gray))
         for left in np.arange(rng.uniform(0, 60), _SIDE, rng.uniform(40, 120)):
             draw.rectangle([left, edge - 7, left + 26, edge + 5], (250, 240, int(rng.choice([90, 240]))))
             draw.line([left + 4, edge - 1, left + 18, edge - 1], (30, 30, 30), 3)
@@ -120,7 +120,7 @@ def _aisle(others: Sequence[Image.Image], rng: Generator) -> Image.Image:
 
 
 def _fingers(scene: Image.Image, rng: Generator, x: float, y: float, size: tuple[int, int]) -> None:
-    """Skin-coloured capsules that reach in from one side of the product."""
+    """Skin-colored capsules that reach in from one side of the product."""
     skin = tuple(int(level) for level in np.array([224, 172, 140]) * rng.uniform(0.45, 1.05))
     hand = Image.new("RGBA", scene.size)
     draw = ImageDraw.Draw(hand)
@@ -143,7 +143,7 @@ def _scaled(product: Image.Image, side: float) -> Image.Image:
 
 
 def _paste(scene: Image.Image, copy: Image.Image, x: float, y: float) -> None:
-    """Centred at fractions of the scene, with a soft dark rim where it touches what lies beneath."""
+    """Centered at fractions of the scene, with a soft dark rim where it touches what lies beneath."""
     corner = (round(x * _SIDE - copy.width / 2), round(y * _SIDE - copy.height / 2))
     shadow = copy.getchannel("A").point(lambda level: level // 3)
     scene.paste((0, 0, 0), (corner[0] + 2, corner[1] + 3), shadow)

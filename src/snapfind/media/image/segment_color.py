@@ -1,6 +1,6 @@
-"""A rough mask of an object to a tight box, by colour: one cut of GrabCut's kind (Rother, Kolmogorov, Blake 2004).
+"""A rough mask of an object to a tight box, by color: one cut of GrabCut's kind (Rother, Kolmogorov, Blake 2004).
 
-Colours inside the mask and around it are counted; each pixel near it then belongs to whichever side its colour is
+Colors inside the mask and around it are counted; each pixel near it then belongs to whichever side its color is
 more frequent on, with the mask as a prior; what hangs together with the mask is the object.
 """
 
@@ -13,14 +13,14 @@ __all__ = ["Mask", "Palette", "bounds", "spread", "tighten"]
 _SIDE = 112  # pixels of the longer side
 _LEVELS = 6  # per channel
 _AROUND = 0.6  # how far beyond the mask is looked, in its own sides
-_PRIOR = 2.5  # most that the mask may say against the colours, in nats
+_PRIOR = 2.5  # most that the mask may say against the colors, in nats
 
 Mask = NDArray[np.bool_]
 Sides = tuple[float, float, float, float]
 
 
 class Palette:
-    """A picture as small whole numbers, one for each pixel: its colour, quantised."""
+    """A picture as small whole numbers, one for each pixel: its color, quantized."""
 
     def __init__(self, image: Image.Image) -> None:
         scale = _SIDE / max(image.size)
@@ -28,12 +28,12 @@ class Palette:
         small = image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
         levels = np.asarray(small.convert("RGB"), np.int32) * _LEVELS // 256
         self.size = size
-        self.colours = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
+        self.colors = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
 
     @property
     def plain(self) -> bool:
-        """Whether the picture is of one colour."""
-        return bool((self.colours == self.colours.flat[0]).all())
+        """Whether the picture is of one color."""
+        return bool((self.colors == self.colors.flat[0]).all())
 
     def fit(self, field: NDArray[np.floating] | Mask) -> NDArray[np.float32]:
         """A field (h, w) over the picture, at the palette's size."""
@@ -49,11 +49,11 @@ def tighten(palette: Palette, prior: NDArray[np.float32], mask: Mask, others: Ma
     if not mask.any():
         return None
     rows, columns = _around(mask)
-    colours, inside, other = palette.colours[rows, columns], mask[rows, columns], others[rows, columns]
+    colors, inside, other = palette.colors[rows, columns], mask[rows, columns], others[rows, columns]
     belief = _PRIOR * np.clip(prior[rows, columns], -1, 1)
     chosen = inside
     for _ in range(2):
-        odds = _smoothed(_odds(colours, chosen, ~chosen & ~other) + belief)
+        odds = _smoothed(_odds(colors, chosen, ~chosen & ~other) + belief)
         grown = (odds > 0) & ~other
         if not (grown & inside).any():
             break
@@ -100,17 +100,17 @@ def _around(mask: Mask) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _odds(colours: NDArray[np.int32], inside: Mask, outside: Mask) -> NDArray[np.float64]:
-    """Log odds of each pixel by its colour alone."""
+def _odds(colors: NDArray[np.int32], inside: Mask, outside: Mask) -> NDArray[np.float64]:
+    """Log odds of each pixel by its color alone."""
     kinds = _LEVELS**3
-    counts = [np.bincount(colours[part], minlength=kinds) + 0.5 for part in (inside, outside)]
+    counts = [np.bincount(colors[part], minlength=kinds) + 0.5 for part in (inside, outside)]
     shares = [np.log(count / (count.sum() - 0.45 * kinds)) for count in counts]
-    odds: NDArray[np.float64] = (shares[0] - shares[1])[colours]
+    odds: NDArray[np.float64] = (shares[0] - shares[1])[colors]
     return odds
 
 
 def _smoothed(field: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of each pixel and its eight neighbours."""
+    """The mean of each pixel and its eight neighbors."""
     padded = np.pad(field, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     mean: NDArray[np.float64] = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9

@@ -1,4 +1,4 @@
-"""The small copy of a picture that a catalogue keeps and serves: never the shopper's or the shop's own file."""
+"""The small copy of a picture that a catalog keeps and serves: never the shopper's or the shop's own file."""
 
 import io
 

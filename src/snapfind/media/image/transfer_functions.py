@@ -52,7 +52,7 @@ def displayed(image: Image.Image, gamma: float | None, coding: Coding | None) ->
     """The picture in sRGB.
 
     Args:
-        image: RGB or L as stored, without a colour profile.
+        image: RGB or L as stored, without a color profile.
         gamma: What PNG's gAMA says: the exponent with which it was encoded; 0.45455 is sRGB's.
         coding: Primaries and transfer (H.273). It counts more than `gamma`.
 

@@ -86,7 +86,7 @@ def _add(service: Service, fields: Fields) -> Reply:
     photo, size = _cut(service, fields, content)
     answer = service.shop.search(photo, limit=1)
     name = _needed(fields, "PicName")
-    report = service.catalogue.put([(product, {name: content})])
+    report = service.catalog.put([(product, {name: content})])
     if report.failures:
         raise BadInput(report.failures[0].reason, code=report.failures[0].code)
     return {"Code": 0, "Message": "success", "PicInfo": _pic_info(service, answer, size, fields)}
@@ -95,7 +95,7 @@ def _add(service: Service, fields: Fields) -> Reply:
 def _update(service: Service, fields: Fields) -> Reply:
     product = _needed(fields, "ProductId")
     _picture(service, product, _needed(fields, "PicName"))
-    service.catalogue.update(product, _given(fields))
+    service.catalog.update(product, _given(fields))
     return {"Code": 0, "Message": "success"}
 
 
@@ -107,14 +107,14 @@ def _delete(service: Service, fields: Fields) -> Reply:
             for product in service.shop.products(filter=filter)
             for picture in product.pictures
         ]
-        service.catalogue.delete(filter=filter)
+        service.catalog.delete(filter=filter)
     elif name := fields.get("PicName"):
         product, names = _needed(fields, "ProductId"), [name]
-        service.catalogue.remove(point_id(product, _picture(service, product, name).name))
+        service.catalog.remove(point_id(product, _picture(service, product, name).name))
     else:
         product = service.shop.get(_needed(fields, "ProductId")).id
         names = [served_name(picture.name) for picture in service.shop.get(product).pictures]
-        service.catalogue.delete([product])
+        service.catalog.delete([product])
     return {"Code": 0, "Message": "success", "Data": {"PicNames": names}}
 
 

@@ -28,40 +28,40 @@ __all__ = ["ERROR_FILE", "artifact_of", "job_handlers"]
 ERROR_FILE = "errors.csv"
 
 
-def job_handlers(catalogue: Catalog) -> Mapping[str, Work]:
+def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalogue.fit(kept=job.spec.get("kept", False), progress=progress)}
+        return {"model": catalog.fit(kept=job.spec.get("kept", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalogue.build(job.spec["encoder"], progress=progress)}
+        return {"model": catalog.build(job.spec["encoder"], progress=progress)}
 
     def use(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalogue.use(artifact_of(catalogue.settings, job.spec["artifact"]), progress=progress)}
+        return {"model": catalog.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
 
     def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.tar"
         target.unlink(missing_ok=True)
-        return {"bytes": catalogue.snapshot(target), "file": target.name}
+        return {"bytes": catalog.snapshot(target), "file": target.name}
 
     def export(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.{job.spec['format']}"
-        rows = catalogue.export(filter=job.spec["filter"], vectors=job.spec["vectors"])
-        count = write_table(rows, target, FIXED | catalogue.schema, vectors=job.spec["vectors"])
+        rows = catalog.export(filter=job.spec["filter"], vectors=job.spec["vectors"])
+        count = write_table(rows, target, FIXED | catalog.schema, vectors=job.spec["vectors"])
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        findings = survey(catalogue, progress)
+        findings = survey(catalog, progress)
         counts = {kind: len(findings.of(kind)) for kind in KINDS}
         return {"findings": len(findings.found)} | {kind: count for kind, count in counts.items() if count}
 
     def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        run = run_turn(catalogue, Rules(**job.spec))
+        run = run_turn(catalog, Rules(**job.spec))
         return {"turn": run.number, "decision": run.decision, "why": run.why, "model": run.model}
 
     return {
-        "import": partial(_import, catalogue),
+        "import": partial(_import, catalog),
         "fit": fit,
         "build": build,
         "use": use,
@@ -92,10 +92,10 @@ def artifact_of(settings: Settings, name: str) -> Path:
     return artifact
 
 
-def _import(catalogue: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+def _import(catalog: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
     """Add the uploaded table and pictures of an import."""
     uploads = place / "given"
-    settings = catalogue.settings
+    settings = catalog.settings
     unpacked = _unpack_archives(uploads, settings)
     table = job.spec["table"]
     source = uploads / table if table else uploads / "pictures"
@@ -103,7 +103,7 @@ def _import(catalogue: Catalog, job: Job, place: Path, progress: Progress) -> di
         first = unpacked.failures[0]
         raise BadInput(f"the archive has no usable picture; {first.path}: {first.reason}")
     sync = job.spec["sync"] and not (unpacked.failures and not table)
-    report = catalogue.add(
+    report = catalog.add(
         source,
         root=uploads / "pictures",
         sync=sync,
@@ -116,7 +116,7 @@ def _import(catalogue: Catalog, job: Job, place: Path, progress: Progress) -> di
     if job.spec["sync"] and not sync:
         report.notes.append("nothing was deleted, because some entries of an archive were skipped")
     _write_failures(place / ERROR_FILE, report)
-    catalogue.index.flush()
+    catalog.index.flush()
     counts = ("added", "changed", "updated", "unchanged", "removed")
     result: dict[str, Any] = {name: getattr(report, name) for name in counts}
     return result | {"failed": len(report.failures), "notes": report.notes, "seconds": round(report.seconds, 2)}

@@ -1,6 +1,6 @@
 """Long work as jobs: taken at once, done one after another in a thread, on disk, and gone on with after a restart.
 
-A job is a folder of `jobs/` in the catalogue: `job.json`, replaced whole, and the files that it reads and makes. Every
+A job is a folder of `jobs/` in the catalog: `job.json`, replaced whole, and the files that it reads and makes. Every
 kind of work may begin again from its start: what is done already is found done.
 """
 
@@ -62,7 +62,7 @@ Work = Callable[[Job, Path, Progress], dict[str, Any]]  # job, its folder, progr
 
 
 class Jobs:
-    """The jobs of one catalogue. `works` says how each kind is done."""
+    """The jobs of one catalog. `works` says how each kind is done."""
 
     def __init__(self, folder: Path, works: Mapping[str, Work]) -> None:
         self._folder, self._works = folder, works

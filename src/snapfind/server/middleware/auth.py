@@ -1,4 +1,4 @@
-"""Who may ask what: a scope for each endpoint; without any key in the catalogue everyone on this machine may do all."""
+"""Who may ask what: a scope for each endpoint; without any key in the catalog everyone on this machine may do all."""
 
 from collections.abc import AsyncIterator
 
@@ -45,4 +45,4 @@ def needs(scope: str) -> params.Depends:
 def _refuse_changes(request: Request, service: Serving, scope: str) -> None:
     """Before a body is read in earnest: what only searches may be asked of a server that changes nothing."""
     if service.reads_only and scope != "search" and request.method not in {"GET", "HEAD"}:
-        raise ReadOnly("this server answers from a catalogue that another one writes; ask that one")
+        raise ReadOnly("this server answers from a catalog that another one writes; ask that one")

@@ -113,8 +113,8 @@ async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> Tu
     curl --json '{"votes": 50}' http://127.0.0.1:8000/v1/flywheel/conclude
     ```
     """
-    catalogue = service.catalogue
-    turn = await service.writing.run(trace, lambda: conclude(catalogue, votes=body.votes, force=body.force))
+    catalog = service.catalog
+    turn = await service.writing.run(trace, lambda: conclude(catalog, votes=body.votes, force=body.force))
     return reply(trace, TurnReply, turn=_shape(turn))
 
 

@@ -182,7 +182,7 @@ async def put_products(request: Request, service: Serving, trace: Now) -> PutRep
     def put() -> AddReport:
         with trace.step("fetch"):
             fetched, failures = _fetch_pictures(items, service)
-        report = service.catalogue.put(fetched)
+        report = service.catalog.put(fetched)
         report.failures += failures
         return report
 
@@ -217,7 +217,7 @@ async def change_product(product: Id, body: ChangeBody, service: Serving, trace:
     changes: dict[str, Any] = {
         name: getattr(body, name) for name in body.model_fields_set if name != "attributes"
     } | body.attributes
-    result = await service.writing.run(trace, lambda: service.catalogue.update(product, changes))
+    result = await service.writing.run(trace, lambda: service.catalog.update(product, changes))
     return reply(trace, ProductReply, product=product_schema(result, trace.root))
 
 
@@ -231,7 +231,7 @@ async def delete_products(
     curl -X DELETE 'http://127.0.0.1:8000/v1/products?filter=stock%20=%200'
     ```
     """
-    deleted = await service.writing.run(trace, lambda: service.catalogue.delete(filter=filter))
+    deleted = await service.writing.run(trace, lambda: service.catalog.delete(filter=filter))
     return reply(trace, GoneReply, deleted=deleted)
 
 
@@ -243,7 +243,7 @@ async def delete_product(product: Id, service: Serving, trace: Now) -> GoneReply
     curl -X DELETE http://127.0.0.1:8000/v1/products/tea-1
     ```
     """
-    deleted = await service.writing.run(trace, lambda: service.catalogue.delete([product]))
+    deleted = await service.writing.run(trace, lambda: service.catalog.delete([product]))
     if not deleted:
         raise NotFound(f"no product {product!r} in this catalog")
     return reply(trace, GoneReply, deleted=deleted)

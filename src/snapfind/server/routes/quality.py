@@ -153,9 +153,9 @@ async def apply_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
     """
 
     def apply() -> tuple[Outcome, Finding | None]:
-        last = Findings.load(service.catalogue.folder.path)
+        last = Findings.load(service.catalog.folder.path)
         known = next((one for one in last.found if one.id == id), None) if last else None
-        return journal.apply(service.catalogue, [id])[0], known
+        return journal.apply(service.catalog, [id])[0], known
 
     outcome, known = await service.writing.run(trace, apply)
     return _finding_reply(service, trace, outcome, known)
@@ -171,8 +171,8 @@ async def undo_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
     """
 
     def undo() -> tuple[Outcome, Finding | None]:
-        one = journal.applied(service.catalogue.folder.path).get(id)
-        return journal.undo(service.catalogue, [id])[0], one.finding if one else None
+        one = journal.applied(service.catalog.folder.path).get(id)
+        return journal.undo(service.catalog, [id])[0], one.finding if one else None
 
     outcome, known = await service.writing.run(trace, undo)
     return _finding_reply(service, trace, outcome, known)
@@ -193,11 +193,11 @@ async def dismiss_finding(
     """
 
     def dismiss() -> tuple[Outcome, Finding | None]:
-        folder = service.catalogue.folder.path
+        folder = service.catalog.folder.path
         last, before = Findings.load(folder), journal.dismissed(folder)
         known = {one.id: one for one in last.found} if last else {}
         known |= {name: one.finding for name, one in before.items()}
-        return journal.dismiss(service.catalogue, [id], restore=restore)[0], known.get(id)
+        return journal.dismiss(service.catalog, [id], restore=restore)[0], known.get(id)
 
     outcome, known = await service.writing.run(trace, dismiss)
     return _finding_reply(service, trace, outcome, known)

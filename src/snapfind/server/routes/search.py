@@ -139,23 +139,23 @@ async def similar(
 
 
 def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
-    body, catalogue = asked.body, service.shop
+    body, catalog = asked.body, service.shop
     limit, offset = _slice(service, asked)
     with trace.step("decode"):
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
-    trial, who = catalogue.trial, body.session or asked.digest
+    trial, who = catalog.trial, body.session or asked.digest
     if trial is not None and _is_single_photo(query) and drawn(trial, who):
-        answer, tried = catalogue.search_tried(query, who + asked.digest, limit=limit, offset=offset)
+        answer, tried = catalog.search_tried(query, who + asked.digest, limit=limit, offset=offset)
         if tried is not None:
-            catalogue.trial_log.note(replace(tried, search=trace.request_id))
+            catalog.trial_log.note(replace(tried, search=trace.request_id))
     else:
-        answer = catalogue.search(query, limit=limit, offset=offset)
+        answer = catalog.search(query, limit=limit, offset=offset)
     if _is_single_photo(query):
         service.keep(trace.request_id, _crop_searched(photos[0], query, answer))
     trace.add(answer.timings)
     with trace.step("facets"):
-        facets = {name: catalogue.facets(name, filter=body.filter or None) for name in body.facets}
+        facets = {name: catalog.facets(name, filter=body.filter or None) for name in body.facets}
     hits = [hit for hit in answer if hit.score >= body.threshold]
     service.note(_event(service, trace, asked, answer, offset))
     more = len(hits) == limit and offset + limit < _max_depth(service, asked)

@@ -18,7 +18,7 @@ from snapfind.server.service import Now, Service, Serving
 
 __all__ = ["open_router", "router"]
 
-router = APIRouter(prefix="/v1", tags=["catalogue"], dependencies=[needs("search")], responses=ERRORS)
+router = APIRouter(prefix="/v1", tags=["catalog"], dependencies=[needs("search")], responses=ERRORS)
 open_router = APIRouter(tags=["health"], responses={code: ERRORS[code] for code in (405, 500, 503)})
 
 

@@ -56,5 +56,5 @@ async def delete_picture(
     curl -X DELETE http://127.0.0.1:8000/v1/pictures/8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e.jpg
     ```
     """
-    await service.writing.run(trace, lambda: service.catalogue.remove(picture))
+    await service.writing.run(trace, lambda: service.catalog.remove(picture))
     return reply(trace, GoneReply, deleted=1)

@@ -136,7 +136,7 @@ const near = (url) => url.slice(url.indexOf("v1/"));
 
 export const fetchPicture = async (url) => (await ask(near(url))).blob();
 
-/** Show a picture of the catalogue; with a key it is fetched, as an <img> cannot send one. */
+/** Show a picture of the catalog; with a key it is fetched, as an <img> cannot send one. */
 export async function show(image, url) {
   if (!hasKey()) {
     image.src = near(url);

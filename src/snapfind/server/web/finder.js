@@ -57,7 +57,7 @@ export async function describe() {
 }
 
 function describeFields({ fields, products, pictures, read_only, scopes }) {
-  document.documentElement.toggleAttribute("data-read-only", read_only); // hides what changes the catalogue
+  document.documentElement.toggleAttribute("data-read-only", read_only); // hides what changes the catalog
   document.documentElement.dataset.may = scopes.join(" ");
   const names = Object.keys(fields);
   by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;

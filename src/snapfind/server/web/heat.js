@@ -1,10 +1,10 @@
-// A heat map over a picture: what does not count fades to grey, what counts keeps its colour under orange.
+// A heat map over a picture: what does not count fades to gray, what counts keeps its color under orange.
 
 import { make } from "./dom.js";
 
 const SIDE = 320;
 
-/** A picture file, rows of cells 0..1, and the box that they lie over (null: the whole) as a labelled canvas. */
+/** A picture file, rows of cells 0..1, and the box that they lie over (null: the whole) as a labeled canvas. */
 export async function heated(file, rows, box, label) {
   const image = await createImageBitmap(file, { imageOrientation: "from-image" });
   const [x0, y0, x1, y1] = box ?? [0, 0, 1, 1];
@@ -18,10 +18,10 @@ export async function heated(file, rows, box, label) {
   for (let place = 0; place < heat.length; place++) {
     const weight = heat[place] / 255;
     const [red, green, blue] = shown.data.subarray(place * 4, place * 4 + 3);
-    const grey = ((red + green + blue) / 3) * 0.6 + 80;
-    shown.data[place * 4] = grey * (1 - weight) + (0.6 * red + 102) * weight;
-    shown.data[place * 4 + 1] = grey * (1 - weight) + (0.6 * green + 56) * weight;
-    shown.data[place * 4 + 2] = grey * (1 - weight) + 0.6 * blue * weight;
+    const gray = ((red + green + blue) / 3) * 0.6 + 80;
+    shown.data[place * 4] = gray * (1 - weight) + (0.6 * red + 102) * weight;
+    shown.data[place * 4 + 1] = gray * (1 - weight) + (0.6 * green + 56) * weight;
+    shown.data[place * 4 + 2] = gray * (1 - weight) + 0.6 * blue * weight;
   }
   pen.putImageData(shown, 0, 0);
   return make("figure", {}, canvas, make("figcaption", { class: "small" }, label));

@@ -1,4 +1,4 @@
-// Quality: what the last look at the catalogue found, each with its mend and the way back, and what shoppers missed.
+// Quality: what the last look at the catalog found, each with its mend and the way back, and what shoppers missed.
 
 import * as api from "./api.js";
 import { by, make, newest, percent } from "./dom.js";

@@ -43,7 +43,7 @@ class Shown:
     @property
     def role(self) -> Role:
         """Role of the views in a search: query photo or catalog image."""
-        return "catalogue" if self.how == "studio" else "query"
+        return "document" if self.how == "studio" else "query"
 
 
 def view_of(

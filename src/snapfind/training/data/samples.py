@@ -16,13 +16,13 @@ __all__ = ["gather"]
 _SIDE = 384  # longest side in pixels of the images that views are drawn from
 
 
-def gather(catalogue: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[Shown], list[str], list[Path]]:
+def gather(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[Shown], list[str], list[Path]]:
     """Collect the training samples of a catalog.
 
     Products without photos also get their catalog images as synthetic photos.
 
     Args:
-        catalogue: The catalog.
+        catalog: The catalog.
         photos: Files and the id of the product they show. Unknown products and unreadable files are left out.
 
     Returns:
@@ -31,15 +31,15 @@ def gather(catalogue: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list
     Raises:
         BadInput: Fewer than two products have an image.
     """
-    limits = Limits.of(catalogue.settings)
+    limits = Limits.of(catalog.settings)
     images: dict[str, list[Path]] = {}
-    for point in catalogue.points():
-        copy = catalogue.folder.copy_of(point.id)
+    for point in catalog.points():
+        copy = catalog.folder.copy_of(point.id)
         if copy.exists():
             images.setdefault(str(point.payload["_product"]), []).append(copy)
     if len(images) < 2:
         raise BadInput(
-            f"{catalogue.folder.path} has {len(images)} product(s) with an image. Training needs at least two."
+            f"{catalog.folder.path} has {len(images)} product(s) with an image. Training needs at least two."
         )
     numbers = {product: number for number, product in enumerate(sorted(images))}
     labeled = [(file, product) for file, product in photos if product in numbers and _is_readable(file, limits)]

@@ -1,4 +1,4 @@
-"""How labelled pictures are parted to measure a classifier: closed set, few shots, or classes never seen."""
+"""How labeled pictures are parted to measure a classifier: closed set, few shots, or classes never seen."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ How = Literal["closed", "few", "zero"]
 
 @dataclass(frozen=True)
 class Split:
-    """`train` and `test` rows; the classes that are learnt from (`seen`) and those that are asked (`asked`)."""
+    """`train` and `test` rows; the classes that are learned from (`seen`) and those that are asked (`asked`)."""
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]

@@ -15,7 +15,7 @@ _EDGE = 1e-6  # keeps the derivative of the arc cosine finite
 
 
 class Prototypes(nn.Module):
-    """(classes, dim) directions, learnt; `forward` gives the cosines (n, classes) of unit rows to them."""
+    """(classes, dim) directions, learned; `forward` gives the cosines (n, classes) of unit rows to them."""
 
     def __init__(self, first: Tensor) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 Each product is a class. Patches are the 7 by 7 cells before the network's last convolution, words the vectors of the
 text encoder. Two models learn alike, one without words; both are asked with the photos held out. The shop floor makes
-vectors of products from pictures alone, so what is learnt here is measured and kept, and answers no search.
+vectors of products from pictures alone, so what is learned here is measured and kept, and answers no search.
 """
 
 import json
@@ -34,7 +34,7 @@ _VIEWS, _DIM, _BATCH, _WORDS = 2, 128, 64, 8
 
 @dataclass(frozen=True)
 class Titled:
-    """Recall@1 of `judged` photos: by the raw encoder, learnt from pictures alone, and from pictures and titles."""
+    """Recall@1 of `judged` photos: by the raw encoder, learned from pictures alone, and from pictures and titles."""
 
     judged: int
     raw: float
@@ -61,7 +61,7 @@ def by_titles(
     concepts, there = concepts_of(titles, text)
     found, best = {}, None
     for name, words in (("pictures", torch.zeros_like(there)), ("titles", there)):
-        best = _learnt(run, concepts, words, plan, work / f"checkpoint-{name}", told)
+        best = _learned(run, concepts, words, plan, work / f"checkpoint-{name}", told)
         found[name] = _recall(run, best, concepts, words)
     assert best is not None
     done = Titled(len(run.validator.photos), run.parent_recall, found["pictures"], found["titles"])
@@ -73,7 +73,7 @@ def concepts_of(titles: Sequence[str], text: Encoder) -> tuple[Tensor, Tensor]:
     """(n, 8, t) vectors of the first words of each title, and which of these there are (n, 8) bool."""
     told = [title.split()[:_WORDS] for title in titles]
     distinct = {word: number for number, word in enumerate(sorted({word for own in told for word in own}))}
-    vectors = torch.from_numpy(text.texts(list(distinct), role="catalogue"))
+    vectors = torch.from_numpy(text.texts(list(distinct), role="document"))
     concepts, there = torch.zeros(len(told), _WORDS, vectors.shape[1]), torch.zeros(len(told), _WORDS, dtype=torch.bool)
     for row, own, words in zip(concepts, there, told):
         row[: len(words)] = vectors[[distinct[word] for word in words]]
@@ -81,7 +81,7 @@ def concepts_of(titles: Sequence[str], text: Encoder) -> tuple[Tensor, Tensor]:
     return concepts - vectors.mean(0), there
 
 
-def _learnt(
+def _learned(
     run: AdaptationRun, concepts: Tensor, there: Tensor, plan: Plan, kept: Path, told: Callable[[Told], None] | None
 ) -> PhotoToProduct:
     photos, source, studio = run.photos, run.source, run.validator.studio

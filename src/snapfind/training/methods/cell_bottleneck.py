@@ -1,4 +1,4 @@
-"""Cells with a variational bottleneck each: regularisation that grows with depth, features that know their doubt.
+"""Cells with a variational bottleneck each: regularization that grows with depth, features that know their doubt.
 
 After Zhai et al., "Cell Variational Information Bottleneck Network" (arXiv 2403.15082, withdrawn: only the abstract
 could be read). A cell makes a mean map and a deviation map by convolutions of its own and passes on
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 __all__ = ["BottleneckNet", "Shape", "StochasticCell", "kl_to_normal", "parameters_of"]
 
-_FIRST_DEVIATION = 0.2  # of a cell before it has learnt anything
+_FIRST_DEVIATION = 0.2  # of a cell before it has learned anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def corrupted(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     return 0.5 * images + 0.25 if kind == "contrast" else images
 
 
-def mislabelled(labels: Tensor, part: float, classes: int, generator: torch.Generator) -> Tensor:
+def mislabeled(labels: Tensor, part: float, classes: int, generator: torch.Generator) -> Tensor:
     """`part` (0..1) of the labels replaced by another class, drawn evenly."""
     wrong = torch.rand(len(labels), generator=generator) < part
     moved = (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes

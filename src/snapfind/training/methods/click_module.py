@@ -1,4 +1,4 @@
-"""Features from clicks: classification on Virtual IDs, triplets and lists, learnt together.
+"""Features from clicks: classification on Virtual IDs, triplets and lists, learned together.
 
 After Zhang et al., "Virtual ID Discovery from E-commerce Media at Alibaba" (arXiv 2102.04667): virtual_ids.py makes the
 classes, triplets.py mines what was passed over, leaves.py adds the categories. Weights of the parts and the form of the
@@ -38,7 +38,7 @@ class Clicked:
     """A log to learn from: unit rows of `photos` and of `items`, their Virtual IDs (-1 for none), and triplets.
 
     `leaves` (items,) are the categories of the items and `virtual` (photos,) the Virtual IDs of the photos among the
-    categories; without them nothing is learnt of categories.
+    categories; without them nothing is learned of categories.
     """
 
     searches: Sequence[Search]

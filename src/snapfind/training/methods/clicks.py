@@ -1,9 +1,9 @@
-"""The catalogue's event log as searches to learn from, and learning from it to the artifact.
+"""The catalog's event log as searches to learn from, and learning from it to the artifact.
 
 What is read: ids of searches and of products, order and kind of what happened. What is not: sessions, texts, filters,
 categories and switches of them (docs/methods/virtual-ids.md says why); searches of one shopper are not joined. Most
 photos are not kept, so in place of the photo of a search stands a photo of the product that it clicked first: a
-labelled one where the shop has any, else its picture photographed again. The artifact holds weights and counts, no
+labeled one where the shop has any, else its picture photographed again. The artifact holds weights and counts, no
 search.
 """
 
@@ -43,7 +43,7 @@ _VIEWS, _DIM, _BATCH, _STEPS = 4, 256, 64, 60
 def searches_of(log: Iterable[Event], products: Mapping[str, int]) -> list[Search]:
     """Events in order of time -> the searches with a click on a product that is known, numbered 0, 1, …
 
-    `products` are numbers of the catalogue's products by id. What was shown is the list of the search, then what was
+    `products` are numbers of the catalog's products by id. What was shown is the list of the search, then what was
     reported as shown or clicked besides.
     """
     shown: dict[str, dict[int, None]] = {}

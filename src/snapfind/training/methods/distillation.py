@@ -1,6 +1,6 @@
 """Distillation: the small encoder learns to see as a larger one does, from pictures without a label.
 
-Two losses. Features: each vector turns towards the teacher's vector of the same view (after Romero et al., "FitNets",
+Two losses. Features: each vector turns toward the teacher's vector of the same view (after Romero et al., "FitNets",
 arXiv 1412.6550, on the last layer). Relations: each picture is as near to the others of the batch as the teacher finds
 it, softmax against softmax (after Park et al., "Relational Knowledge Distillation", arXiv 1904.05068, in the form of
 Fang et al., "SEED", arXiv 2101.04731). The heads begin as the ridge regression from the pupil's features to the
@@ -69,7 +69,7 @@ STEPS: dict[Depth, Lesson] = {
 def relations(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     """Mean Kullback-Leibler divergence, in nats, of whom each of n unit rows is near to from whom it should be.
 
-    `vectors` (n, d) and `wanted` (n, e) of the same pictures; a row is no neighbour of itself.
+    `vectors` (n, d) and `wanted` (n, e) of the same pictures; a row is no neighbor of itself.
     """
     own = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     mine, theirs = ((rows @ rows.T / temperature).masked_fill(own, -1e4) for rows in (vectors, wanted))
@@ -170,7 +170,7 @@ def projected(kept: FeatureCache, teacher: Builtin, dim: int) -> Vectors:
     count, views = kept.features.shape[:2]
     rows = np.empty((count, views, teacher.space.dim), np.float32)
     none = np.empty((0, 0), np.float32)
-    for role, chosen in (("query", kept.queries), ("catalogue", ~kept.queries)):
+    for role, chosen in (("query", kept.queries), ("document", ~kept.queries)):
         seen = kept.features[chosen].astype(np.float32).reshape(int(chosen.sum()) * views, -1)
         rows[chosen] = teacher.project(Features(seen, none), role).reshape(-1, views, rows.shape[2])  # type: ignore[arg-type]
     flat = rows.reshape(count * views, -1)
@@ -224,7 +224,7 @@ def _begin(
         sides.append(_ridge(encode_view(body, source, rows, view), wanted[rows, view]))
     heads = Heads(sides[0][0], sides[0][1], sides[1][1])
     with torch.no_grad():
-        heads.catalogue.copy_(torch.from_numpy(sides[1][0]))
+        heads.document.copy_(torch.from_numpy(sides[1][0]))
     return heads
 
 

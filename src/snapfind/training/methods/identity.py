@@ -1,6 +1,6 @@
 """Identity training (identity_module.py) on a shop's own pictures, from encoding them to the artifact.
 
-As in catalogue adaptation the weights go a part of the way only, so that products that come later stay findable
+As in catalog adaptation the weights go a part of the way only, so that products that come later stay findable
 (training/weight_interpolation.py).
 """
 
@@ -43,7 +43,7 @@ def identify(
 ) -> Adapted:
     """The three stages on `shown`; writes the artifact into `folder`, keeps maps and checkpoints in `work`.
 
-    `part` 0..1 is how far the weights go from those before to those learnt, by default as far as catalogue adaptation
+    `part` 0..1 is how far the weights go from those before to those learned, by default as far as catalog adaptation
     lets them at that depth. Raises BadInput as `prepare_run` does.
     """
     stages, part = stages or Stages(), LADDER[depth].part if part is None else part

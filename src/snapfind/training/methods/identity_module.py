@@ -1,8 +1,8 @@
 """Identity learning in three stages: every product is a class of its own.
 
 After Pailitao-VL (arXiv 2602.13704): (1) a contrastive warm start, (2) a prototype for every product, begun as the mean
-of its vectors, learnt while the body rests, (3) all of it end to end with an additive angular margin. Between (1) and
-(2) a purity filter drops labels that no neighbour shares (training/data/label_filter.py). Against many products only
+of its vectors, learned while the body rests, (3) all of it end to end with an additive angular margin. Between (1) and
+(2) a purity filter drops labels that no neighbor shares (training/data/label_filter.py). Against many products only
 part of the prototypes stand in a step (training/losses/margin.py `sampled`). Scales, margins and lengths of the stages
 are ours: the paper publishes none.
 """
@@ -125,7 +125,7 @@ def _stage(
     of: str,
     told: Callable[[Told], None] | None,
 ) -> Identity:
-    """One stage; while prototypes are learnt everything else rests."""
+    """One stage; while prototypes are learned everything else rests."""
     learner.stage = stage
     resting = [own for own in learner.parameters() if own.requires_grad and own is not learner.prototypes.weight]
     for parameter in resting if stage == "prototypes" else []:
@@ -154,7 +154,7 @@ def _vectors(
     *,
     query: bool,
 ) -> Vectors:
-    """(n, dim) of the first view that may be learnt from, in one role."""
+    """(n, dim) of the first view that may be learned from, in one role."""
     parts = [rows[at : at + 256] for at in range(0, len(rows), 256)]
     seen = (source.batch(part, again[part].astype(np.int64)) for part in parts)
     vectors: Vectors = np.concatenate([learner.vectors(own, query=query).cpu().numpy() for own in seen])

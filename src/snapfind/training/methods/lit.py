@@ -1,4 +1,4 @@
-"""Locked image tuning: pictures and texts meet in a space learnt on the frozen features of both.
+"""Locked image tuning: pictures and texts meet in a space learned on the frozen features of both.
 
 After Zhai et al., "LiT", arXiv 2111.07991; here both towers rest and an affine map of each learns, which a laptop does
 in a minute. The maps begin as the ridge regression from pictures to titles, and learn with one of the losses of
@@ -124,7 +124,7 @@ def lock(
 
 @dataclass(frozen=True)
 class Judged:
-    """Recall@1 title -> picture and picture -> title on `judged` pairs held out: by ConSE, and as learnt."""
+    """Recall@1 title -> picture and picture -> title on `judged` pairs held out: by ConSE, and as learned."""
 
     judged: int
     before: tuple[float, float]
@@ -154,8 +154,8 @@ def judged_lock(
     locked = Locked(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, told=told), text)
     part, own = Features(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
     conse, titles = Conse(text), pairs.titles[own]
-    before = _recalls(conse.bridge(part.posterior), conse.centred(titles), own)
-    after = _recalls(locked.bridge(part), locked.centred(titles), own)
+    before = _recalls(conse.bridge(part.posterior), conse.centered(titles), own)
+    after = _recalls(locked.bridge(part), locked.centered(titles), own)
     metrics = {"metrics": {"pairs": held, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
     write_maps(folder, replace(locked.maps, told=locked.maps.told | metrics))
     return Judged(held, before, after)

@@ -1,7 +1,7 @@
 """A shop's own titles as the way from texts to pictures, for its products that have none; judged by shoppers' queries.
 
-Locked towers (training/methods/lit.py) on what the catalogue holds already: the raw encoder's vectors of the pictures
-of titled products, and their titles. Titles are not what shoppers type: judged by titles left out the learnt space
+Locked towers (training/methods/lit.py) on what the catalog holds already: the raw encoder's vectors of the pictures
+of titled products, and their titles. Titles are not what shoppers type: judged by titles left out the learned space
 looks good where queries find less than by ConSE (benchmarks/locked_shop.py). So queries decide: five times a fifth of
 the titles is left out, and the queries for these products ask for their pictures among each other. The share beside
 ConSE is the one that serves them best, and 0 where ConSE alone does. The closed form is used as it is, since InfoNCE
@@ -42,14 +42,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """So many queries and titles judged, by ConSE and with the best share of the learnt space; 0: nothing was gained,
+    """So many queries and titles judged, by ConSE and with the best share of the learned space; 0: nothing was gained,
     and no artifact written."""
 
     queries: int
     titles: int
     share: float
     conse: Found
-    learnt: Found
+    learned: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Titled:
 
 
 def bridge_titles(
-    catalogue: Catalog,
+    catalog: Catalog,
     asked: Sequence[tuple[str, str]],
     folder: Path,
     *,
@@ -73,14 +73,14 @@ def bridge_titles(
 
     Raises BadInput with fewer than 10 distinct titles that have a picture, or 10 queries for products with a title.
     """
-    titled = titled_in(catalogue, progress)
+    titled = titled_in(catalog, progress)
     asked = [(text, product) for text, product in asked if product in titled.numbers]
     if len(asked) < _LEAST:
         raise BadInput(f"{len(asked)} of the queries mean a product with a title; judging needs {_LEAST}")
-    model, pairs = catalogue.model, titled.pairs
+    model, pairs = catalog.model, titled.pairs
     encoder, text = Builtin.load().raw_id, model.text.space.id
     encoded = model.text.texts([typed for typed, _ in asked], role="query")
-    sides = encoded, model.conse.centred(encoded), np.array([titled.numbers[product] for _, product in asked])
+    sides = encoded, model.conse.centered(encoded), np.array([titled.numbers[product] for _, product in asked])
     folds = np.random.default_rng([seed, 6]).permutation(len(pairs.titles)) % _FOLDS
     parts = [(folds == fold, lock(_only(pairs, folds != fold), encoder, text, _TUNING)) for fold in range(_FOLDS)]
     found = {share: _found([_ranks(titled, out, maps, sides, share) for out, maps in parts]) for share in SHARES}
@@ -92,14 +92,14 @@ def bridge_titles(
     return done
 
 
-def titled_in(catalogue: Catalog, progress: Callable[[int, int], None] | None = None) -> Titled:
-    """What a catalogue has of its titled products: nothing is looked at, titles are encoded as queries."""
-    raw, conse = Builtin.load().raw_id, catalogue.model.conse.space.id
-    if raw not in catalogue.index.spaces():
-        raise BadInput(f"the catalogue has no vectors of {raw}; make them with: snapfind model build SHOP lite0")
+def titled_in(catalog: Catalog, progress: Callable[[int, int], None] | None = None) -> Titled:
+    """What a catalog has of its titled products: nothing is looked at, titles are encoded as queries."""
+    raw, conse = Builtin.load().raw_id, catalog.model.conse.space.id
+    if raw not in catalog.index.spaces():
+        raise BadInput(f"the catalog has no vectors of {raw}; make them with: snapfind model build SHOP lite0")
     points = [
         (str(point.payload["_product"]), title, point.vectors[raw], point.vectors[conse])
-        for point in catalogue.points(vectors=True)
+        for point in catalog.points(vectors=True)
         if (title := str(point.payload.get("title") or "").strip()) and {raw, conse} <= set(point.vectors)
     ]
     numbers = {title: number for number, title in enumerate(dict.fromkeys(title for _, title, _, _ in points))}
@@ -107,7 +107,7 @@ def titled_in(catalogue: Catalog, progress: Callable[[int, int], None] | None = 
         raise BadInput(f"{len(numbers)} distinct title(s) with a picture: learning the way from texts needs {_LEAST}")
     titles, encoded = list(numbers), []
     for at in range(0, len(titles), _TEXTS):
-        encoded.append(catalogue.model.text.texts(titles[at : at + _TEXTS], role="query"))
+        encoded.append(catalog.model.text.texts(titles[at : at + _TEXTS], role="query"))
         if progress is not None:
             progress(min(at + _TEXTS, len(titles)), len(titles))
     pictures, known = (np.array([point[part] for point in points], np.float32) for part in (2, 3))
@@ -119,10 +119,10 @@ def _ranks(
     titled: Titled, out: NDArray[np.bool_], maps: Maps, sides: tuple[Vectors, Vectors, Numbers], share: float
 ) -> Numbers:
     """Pictures of other titles before the first of its own, for the queries that mean a title left `out` (t,) bool."""
-    rows, (encoded, centred, means) = out[titled.pairs.own], sides
+    rows, (encoded, centered, means) = out[titled.pairs.own], sides
     asked = out[means]
     cosines = share * maps.texts(encoded[asked]) @ maps.pictures(titled.pairs.pictures[rows]).T
-    cosines += (1 - share) * centred[asked] @ titled.known[rows].T
+    cosines += (1 - share) * centered[asked] @ titled.known[rows].T
     mine = titled.pairs.own[rows][None, :] == means[asked][:, None]
     best = np.where(mine, cosines, -np.inf).max(axis=1, keepdims=True)
     found: Numbers = (cosines > best).sum(axis=1)

@@ -38,7 +38,7 @@ _TRIES = 64  # pairs in a row that cannot be read before it ends
 class Recipe:
     """Loss, pairs in a batch of one rank, pairs in memory at a time, weight of hard negatives, steps of a round.
 
-    `held` pairs are learnt from by nobody and judge. `plan.epochs` counts rounds.
+    `held` pairs are learned from by nobody and judge. `plan.epochs` counts rounds.
     """
 
     plan: Plan = field(default_factory=lambda: Plan(epochs=10, rate=1e-3, decay=0.1))
@@ -81,7 +81,7 @@ class Feed:
         return self.read(self._order[first : first + self._recipe.batch], at)
 
     def read(self, numbers: NDArray[np.int64], at: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Those pairs as tensors; in place of one that cannot be read another one, drawn from what is learnt from."""
+        """Those pairs as tensors; in place of one that cannot be read another one, drawn from what is learned from."""
         used, found = np.flatnonzero(self._used), []
         for slot, number in enumerate(numbers.tolist()):
             rng = np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank])
@@ -174,7 +174,7 @@ def cost(pairs: float, speed: float, price: float) -> str:
 def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, object]) -> None:
     """Both towers as safetensors with a manifest, whole or not at all.
 
-    Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalogue
+    Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalog
     adopts. Raises ModelBroken when float16 turns its vectors, NoRoom.
     """
     manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}

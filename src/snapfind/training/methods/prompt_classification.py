@@ -1,4 +1,4 @@
-"""Class names taught to a user's two-tower model: from labelled pictures to what was learnt, beside names alone."""
+"""Class names taught to a user's two-tower model: from labeled pictures to what was learned, beside names alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -28,19 +28,19 @@ _BATCH, _READ = 64, 16
 
 @dataclass(frozen=True)
 class Classified:
-    """Accuracy top-1 and top-5 by names alone and as learnt, on `tested` pictures; how many numbers were learnt."""
+    """Accuracy top-1 and top-5 by names alone and as learned, on `tested` pictures; how many numbers were learned."""
 
     before: dict[str, float]
     after: dict[str, float]
     tested: int
     classes: int
-    learnt: int
+    learned: int
     failed: list[str] = field(default_factory=list)
 
 
 def classify(
     model: Path,
-    labelled: Sequence[tuple[Path, str]],
+    labeled: Sequence[tuple[Path, str]],
     folder: Path,
     method: Method,
     how: How,
@@ -51,11 +51,11 @@ def classify(
     progress: Callable[[int, int], None] | None = None,
     told: Callable[[Told], None] | None = None,
 ) -> Classified:
-    """Pictures (file, class name) are parted, learnt from, tested; what learns and the vectors of all classes go into
+    """Pictures (file, class name) are parted, learned from, tested; what learns and the vectors of all classes go into
     `folder`. Raises BadInput with too few classes or pictures, ModelBroken, ExtraMissing.
     """
     clip, form = read_clip(model), form or fitting(model)
-    states, names, failed = _states(clip, labelled, progress)
+    states, names, failed = _states(clip, labeled, progress)
     classes = sorted(set(names))
     labels = np.array([classes.index(name) for name in names], np.int64)
     parted = split(labels, how, seed=plan.seed, shots=shots)
@@ -65,10 +65,10 @@ def classify(
         Prompted(clip, Words.of(classes, clip, form, "names"), "names", form), states, labels, classes, parted, clip
     )
     after = accuracy(best, states, labels, classes, parted, clip)
-    learnt = sum(own.numel() for own in best.learnable().values())
-    metrics = {"split": how, "tested": len(parted.test), "names_alone": before, "learnt": after}
+    learned = sum(own.numel() for own in best.learnable().values())
+    metrics = {"split": how, "tested": len(parted.test), "names_alone": before, "learned": after}
     _save(folder, best, clip, classes, {"method": method, "form": asdict(form), "seed": plan.seed, "metrics": metrics})
-    return Classified(before, after, len(parted.test), len(parted.asked), learnt, failed)
+    return Classified(before, after, len(parted.test), len(parted.asked), learned, failed)
 
 
 def fitting(model: Path) -> Form:
@@ -135,13 +135,13 @@ def accuracy(
 
 
 def _states(
-    clip: Clip, labelled: Sequence[tuple[Path, str]], progress: Callable[[int, int], None] | None
+    clip: Clip, labeled: Sequence[tuple[Path, str]], progress: Callable[[int, int], None] | None
 ) -> tuple[Tensor, list[str], list[str]]:
     """(n, 1, hidden) states of the pictures that can be read, their class names, and a sentence for each other."""
     rows, names, failed, limits = [], [], [], Limits.of(Settings())
-    for first in range(0, len(labelled), _READ):
+    for first in range(0, len(labeled), _READ):
         images = []
-        for file, name in labelled[first : first + _READ]:
+        for file, name in labeled[first : first + _READ]:
             try:
                 images.append(load(file, limits, side=2 * clip.looks.side))
                 names.append(name)
@@ -149,14 +149,14 @@ def _states(
                 failed.append(problem.message)
         rows += [clip.pictures(images)] if images else []
         if progress is not None:
-            progress(min(first + _READ, len(labelled)), len(labelled))
+            progress(min(first + _READ, len(labeled)), len(labeled))
     if not rows:
-        raise BadInput(f"none of {len(labelled)} pictures can be read")
+        raise BadInput(f"none of {len(labeled)} pictures can be read")
     return torch.cat(rows)[:, None], names, failed
 
 
 def _save(folder: Path, learner: Prompted, clip: Clip, classes: list[str], facts: dict[str, object]) -> None:
-    """weights.safetensors with what learnt and the unit vectors of all classes, manifest.json; whole or not at all."""
+    """weights.safetensors with what learned and the unit vectors of all classes, manifest.json; whole or not at all."""
     with torch.no_grad():
         vectors = learner.texts(Words.of(classes, clip, learner.form, learner.method))
     held = {name: value.contiguous() for name, value in learner.state_dict().items()} | {"classes": vectors}

@@ -1,7 +1,7 @@
 """Efficient prompting and adapters: a frozen two-tower model learns a shop's classes with very few numbers.
 
-After Ju et al., "Prompting Visual-Language Models for Efficient Video Understanding" (arXiv 2112.04478). Learnt vectors
-stand before and behind each class name, one table for all classes; a temporal block reads the features of frames;
+After Ju et al., "Prompting Visual-Language Models for Efficient Video Understanding" (arXiv 2112.04478). Learned
+vectors stand before and behind each class name, one table for all classes; a temporal block reads the features of frames;
 cosines over .07 in a softmax over the classes of the batch and others that are drawn. Only the table, the places of the
 frames and the block learn. `lora` (Hu et al., arXiv 2106.09685) puts adapters on the attention of the text tower
 instead, `linear` on the two projections, both by the package peft.
@@ -44,10 +44,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Words:
-    """Token ids (c, length) of class names with room around them; `learnt` (c, length) bool says where the room is."""
+    """Token ids (c, length) of class names with room around them; `learned` (c, length) bool says where the room is."""
 
     ids: Tensor
-    learnt: Tensor
+    learned: Tensor
 
     @classmethod
     def of(cls, names: Sequence[str], clip: Clip, form: Form, method: Method) -> "Words":
@@ -60,16 +60,16 @@ class Words:
         first, end = clip.tokenizer.bos_token_id, clip.tokenizer.eos_token_id
         told = [clip.tokenizer(name, add_special_tokens=False)["input_ids"][:room] for name in names]
         length = max(len(ids) for ids in told) + before + behind + 2
-        ids, learnt = torch.full((len(told), length), end), torch.zeros(len(told), length, dtype=torch.bool)
-        for row, own, name in zip(ids, learnt, told):
+        ids, learned = torch.full((len(told), length), end), torch.zeros(len(told), length, dtype=torch.bool)
+        for row, own, name in zip(ids, learned, told):
             line = [first, *[first] * before, *name, *[first] * behind, end]
             row[: len(line)] = torch.tensor(line)
             own[1 : 1 + before] = own[1 + before + len(name) : len(line) - 1] = True
-        return cls(ids, learnt)
+        return cls(ids, learned)
 
     def only(self, chosen: Tensor) -> "Words":
         """Those classes."""
-        return Words(self.ids[chosen], self.learnt[chosen])
+        return Words(self.ids[chosen], self.learned[chosen])
 
 
 class Temporal(nn.Module):
@@ -133,12 +133,12 @@ class Prompted(nn.Module):
         return functional.normalize(seen.mean(1) if self.temporal is None else self.temporal(seen), dim=1)
 
     def texts(self, words: Words) -> Tensor:
-        """(c, d) unit rows; gradients pass through the frozen tower to the learnt vectors."""
-        ids, learnt = words.ids.to(self.device), words.learnt.to(self.device)
+        """(c, d) unit rows; gradients pass through the frozen tower to the learned vectors."""
+        ids, learned = words.ids.to(self.device), words.learned.to(self.device)
 
         def put(module: nn.Module, given: Any, found: Tensor) -> Tensor:
             assert self.table is not None
-            return torch.where(learnt[..., None], self.table[: ids.shape[1]], found)
+            return torch.where(learned[..., None], self.table[: ids.shape[1]], found)
 
         table = self.clip.text_model.embeddings.token_embedding
         hook = table.register_forward_hook(put) if self.table is not None else None

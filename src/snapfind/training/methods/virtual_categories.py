@@ -1,7 +1,7 @@
-"""The category network of Virtual IDs: what kind of thing a photo shows, learnt from clicks alone.
+"""The category network of Virtual IDs: what kind of thing a photo shows, learned from clicks alone.
 
 After Zhang et al. (arXiv 2102.04667): classification on Virtual IDs of the co-click graph of leaf categories, with two
-regularisers, the category of what was clicked first and the tab that the shopper changed to by hand. The paper does not
+regularizers, the category of what was clicked first and the tab that the shopper changed to by hand. The paper does not
 publish their form; here the network scores leaf categories, and
 
     virtual   cross-entropy of the photo's Virtual ID, whose probability is the sum over its leaves

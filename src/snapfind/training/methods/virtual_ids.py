@@ -1,4 +1,4 @@
-"""Virtual IDs: classes that nobody labelled, found in who clicked what together.
+"""Virtual IDs: classes that nobody labeled, found in who clicked what together.
 
 After Zhang et al., "Virtual ID Discovery from E-commerce Media at Alibaba" (arXiv 2102.04667). Two items that one photo
 clicked are co-clicked; the graph is embedded (DeepWalk in closed form: a factorisation of the shifted positive mutual

@@ -2,7 +2,7 @@
 
 Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variants. Batch norms were folded into the convolutions when the
 file was made (scripts/export_encoder.py), so a batch may have any size and a picture's vector never depends on its
-neighbours. Any chain of Conv, Clip and Add with the same block names can be read; training/export.py writes it back.
+neighbors. Any chain of Conv, Clip and Add with the same block names can be read; training/export.py writes it back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -107,16 +107,16 @@ class Network(nn.Module):
         return planes
 
     def pooled(self, planes: Tensor, first: int = 0) -> Tensor:
-        """The input of block `first` -> (n, width): the mean of the last map, weighted towards its middle."""
+        """The input of block `first` -> (n, width): the mean of the last map, weighted toward its middle."""
         cells = self.between(planes, first, len(self.blocks))
-        return (cells * centre(cells.shape[-1], self.spread).to(cells)).sum((2, 3))
+        return (cells * center(cells.shape[-1], self.spread).to(cells)).sum((2, 3))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(n, side, side, 3) uint8 RGB -> (n, width) float32."""
         return self.pooled(self.planes(pictures))
 
 
-def centre(cells: int, spread: float) -> Tensor:
+def center(cells: int, spread: float) -> Tensor:
     """(cells, cells) weights that sum to 1: a bell of that deviation in half sides, as the shipped file pools."""
     places = (torch.arange(cells) - (cells - 1) / 2) / (cells / 2)
     weights = torch.exp(-(places[:, None] ** 2 + places**2) / (2 * spread**2))
@@ -137,11 +137,13 @@ def read_network(folder: Path, spread: float = 0.5) -> Network:
         }
         return Network(blocks, float(constants["mean"]), float(constants["deviation"]), spread)
     except Exception as problem:
-        raise ModelBroken(f"{folder / 'model.onnx'} is not an encoder that can be learnt from ({problem})") from problem
+        raise ModelBroken(
+            f"{folder / 'model.onnx'} is not an encoder that can be learned from ({problem})"
+        ) from problem
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[np.float32]]:
-    """Initialisers by name; those kept as float16 with a cast under the name of the cast's output."""
+    """Initializers by name; those kept as float16 with a cast under the name of the cast's output."""
     held = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     casts = {
         node.output[0]: held[node.input[0]] for node in graph.node if node.op_type == "Cast" and node.input[0] in held

@@ -1,4 +1,4 @@
-"""One affine map for photos and one for catalogue pictures, on shared features: the two roles of an encoder.
+"""One affine map for photos and one for catalog pictures, on shared features: the two roles of an encoder.
 
 OCLEAR (arXiv 2305.03972) shares the backbone and gives query and document a transformation each. The form is that of
 encoders/adapter.py, which serves them: unit rows, less the mean of the role, times its matrix, unit rows again.
@@ -21,24 +21,24 @@ _SHRINKAGE = 1.0  # of the covariance within products, in its own mean variance
 class Heads(nn.Module):
     """`forward`: (n, width) features and which rows are photos (n,) bool -> (n, dim) unit rows."""
 
-    def __init__(self, matrix: Vectors, query_mean: Vectors, catalogue_mean: Vectors) -> None:
+    def __init__(self, matrix: Vectors, query_mean: Vectors, document_mean: Vectors) -> None:
         super().__init__()
         self.query = nn.Parameter(torch.from_numpy(matrix.copy()))
-        self.catalogue = nn.Parameter(torch.from_numpy(matrix.copy()))
+        self.document = nn.Parameter(torch.from_numpy(matrix.copy()))
         self.query_mean = nn.Parameter(torch.from_numpy(query_mean.copy()))
-        self.catalogue_mean = nn.Parameter(torch.from_numpy(catalogue_mean.copy()))
+        self.document_mean = nn.Parameter(torch.from_numpy(document_mean.copy()))
 
     def forward(self, features: Tensor, queries: Tensor) -> Tensor:
         """Rows keep their order."""
         rows = functional.normalize(features.float(), dim=1)
         photos = (rows - self.query_mean) @ self.query
-        studio = (rows - self.catalogue_mean) @ self.catalogue
+        studio = (rows - self.document_mean) @ self.document
         return functional.normalize(torch.where(queries[:, None], photos, studio), dim=1)
 
     def adapter(self, encoder: str, told: dict[str, object]) -> Adapter:
         """What the shop floor loads; `encoder` is the id of the raw space of the features."""
         weights: dict[str, Vectors] = {}
-        roles: tuple[Role, Role] = ("query", "catalogue")
+        roles: tuple[Role, Role] = ("query", "document")
         for role in roles:
             weights[f"{role}_matrix"] = getattr(self, role).detach().cpu().numpy().astype(np.float32)
             weights[f"{role}_mean"] = getattr(self, f"{role}_mean").detach().cpu().numpy().astype(np.float32)

@@ -77,7 +77,7 @@ class Towers(nn.Module):
     """`forward(pictures, texts, titles)` is the loss of a batch over all ranks.
 
     `titles` (n,) int64 number what is written: pairs with one title do not stand against each other. `part` rows are in
-    memory at a time (0: all); `hard` as in contrast.py. Scale and bias are learnt; the scale is clipped to 100 itself,
+    memory at a time (0: all); `hard` as in contrast.py. Scale and bias are learned; the scale is clipped to 100 itself,
     as in CLIP, so that it can come down again. The loss is in float32 whatever the towers compute in.
     """
 

@@ -1,14 +1,14 @@
-"""Catalogue adaptation on grocery: fitted on `train`, reported on `val`. Prints Markdown.
+"""Catalog adaptation on grocery: fitted on `train`, reported on `val`. Prints Markdown.
 
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --minutes 5 --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --photos 1 2 5 10 --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth heads --studio-only --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --depth blocks --studio-only --asked third --work DIR
-    SNAPFIND_DATA=... python benchmarks/learn_catalogue.py --parent FOLDER --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth blocks --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth blocks --minutes 5 --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth heads --photos 1 2 5 10 --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth heads --studio-only --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth blocks --studio-only --asked third --work DIR
+    SNAPFIND_DATA=... python benchmarks/learn_catalog.py --parent FOLDER --work DIR
 
 fine@1, fine@5, coarse@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`, by the
-query side. Where not all of `train` was learnt from, `--asked third` asks with every third of its other photos, to
+query side. Where not all of `train` was learned from, `--asked third` asks with every third of its other photos, to
 choose by, and `--asked rest` with those that are left.
 Intervals are 95 % bootstrap over the photos. `--work` keeps maps and checkpoints: a run that was stopped goes on.
 Seconds are of the wall and of the processor, which differ on a machine that does other work too.
@@ -48,7 +48,7 @@ def row(name: str, encoder: Builtin, data: Grocery, asked: list[Shown], against:
     """One line of the table: photos `asked` against the studio pictures, and `against` other photos."""
     labels = labels_of(asked)
     photos = encoder.images([one.load() for one in asked], "query")
-    studio = encoder.images([one.load() for one in data.studio], "catalogue")
+    studio = encoder.images([one.load() for one in data.studio], "document")
     found = cells(photos, labels, studio, data.coarse)
     if against:
         others = encoder.images([one.load() for one in against], "query")
@@ -72,7 +72,7 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
         step = replace(step, plan=replace(step.plan, epochs=given.epochs))
     work = given.work / tag
     command = (
-        f"python benchmarks/learn_catalogue.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"
+        f"python benchmarks/learn_catalog.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"
     )
     found = adapt(
         shown,
@@ -86,12 +86,12 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
     )
     wall, processor = time.monotonic() - begin, time.process_time() - used
     name = f"{name}, {len(found.outcome.history)} epochs, {wall / 60:.1f} min (processor {processor / 60:.1f})"
-    row(name, found.encoder, data, asked(data, photos, given.asked), data.train if given.neighbours else [])
+    row(name, found.encoder, data, asked(data, photos, given.asked), data.train if given.neighbors else [])
 
 
-def asked(data: Grocery, learnt: list[Shown], which: str) -> list[Shown]:
-    """`val`, or photos of `train` that were not learnt from: a third to choose by, the rest to report."""
-    used = {id(one) for one in learnt}
+def asked(data: Grocery, learned: list[Shown], which: str) -> list[Shown]:
+    """`val`, or photos of `train` that were not learned from: a third to choose by, the rest to report."""
+    used = {id(one) for one in learned}
     others = [one for one in data.train if id(one) not in used]
     third = others[::3]
     return {"val": data.val, "third": third, "rest": [one for place, one in enumerate(others) if place % 3]}[which]
@@ -104,14 +104,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--views", type=int, default=0, help="of each picture; by default as the ladder says")
-    parser.add_argument("--part", type=float, help="of the way from raw weights to learnt ones")
+    parser.add_argument("--part", type=float, help="of the way from raw weights to learned ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parent", type=Path, default=SHIPPED, help="artifact that learns; the shipped one by default")
     parser.add_argument("--photos", type=int, nargs="*", default=[], help="photos a product; all by default")
     parser.add_argument("--studio-only", action="store_true")
     parser.add_argument("--asked", choices=("val", "third", "rest"), default="val", help="photos that judge")
     parser.add_argument("--raw", action="store_true", help="the shipped encoder's line too")
-    parser.add_argument("--neighbours", action="store_true", help="kNN over the photos of train too")
+    parser.add_argument("--neighbors", action="store_true", help="kNN over the photos of train too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, required=True)
     given = parser.parse_args()
@@ -120,7 +120,7 @@ def main() -> None:
     by = asked(data, [], given.asked)
     print(f"n = {len(by)} photos\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|")
     if given.raw:
-        encoder, against = Builtin.load(str(given.parent)), data.train if given.neighbours else []
+        encoder, against = Builtin.load(str(given.parent)), data.train if given.neighbors else []
         row("raw", encoder, data, by, against)
         if given.studio_only:
             row("`model fit`", encoder.adapted(fit([one.load() for one in data.studio], encoder)), data, by, against)
