@@ -57,7 +57,7 @@ def cases(fine: Rows, fitted: Rows, asked: Rows, rng: np.random.Generator) -> It
 
 
 def figures(weights: dict[str, Vectors], studio: Vectors, photos: Vectors, wanted: Rows) -> tuple[float, float]:
-    """fine@1 and fine@5 of those photos against those pictures."""
+    """recall@1 and recall@5 of those photos against those pictures."""
     adapter = Adapter("", weights)
     order = np.argsort(-(adapter.project(photos, "query") @ adapter.project(studio, "document").T), axis=1)
     return float((order[:, 0] == wanted).mean()), float((order[:, :5] == wanted[:, None]).any(axis=1).mean())
@@ -134,12 +134,12 @@ class Table:
         self.rows: dict[str, list[list[float]]] = {}
 
     def add(self, name: str, figures: list[tuple[float, float]]) -> None:
-        """One drawing: fine@1 and fine@5 of each way."""
+        """One drawing: recall@1 and recall@5 of each way."""
         self.rows.setdefault(name, []).append([part for way in figures for part in way])
 
     def show(self, head: str, *ways: str) -> None:
         """Means and deviations."""
-        print(f"\n| {head} | {' | '.join(f'{way} | fine@5' for way in ways)} |\n|{'---|' * (2 * len(ways) + 1)}")
+        print(f"\n| {head} | {' | '.join(f'{way} | recall@5' for way in ways)} |\n|{'---|' * (2 * len(ways) + 1)}")
         for name, rows in self.rows.items():
             means, deviations = np.mean(rows, 0), np.std(rows, 0, ddof=1)
             print(f"| {name} | {' | '.join(f'{m:.3f} ± {d:.3f}' for m, d in zip(means, deviations))} |")

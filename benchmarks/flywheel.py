@@ -26,7 +26,7 @@ from query_latency import small_shop
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.models.trial import drawn
-from snapfind.evaluation.queries import Asked
+from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Figure, Report
 from snapfind.evaluation.run import run as ask_all
 from snapfind.events.event import Event
@@ -39,15 +39,17 @@ FROZEN, A_SESSION, DEPTH = 100, 4, 20
 HABITS = Habits()
 
 
-def labeled(data: Path, split: str) -> list[Asked]:
+def labeled(data: Path, split: str) -> list[LabeledQuery]:
     """The photos of a split and what they show."""
     with (data / "classes.csv").open() as table:
         names = [row[0] for row in list(csv.reader(table))[1:]]
     lines = [line.split(", ") for line in (data / f"{split}.txt").read_text().splitlines()]
-    return [Asked(path, data / path, None, frozenset({names[int(fine)]})) for path, fine, _ in lines]
+    return [LabeledQuery(path, data / path, None, frozenset({names[int(fine)]})) for path, fine, _ in lines]
 
 
-def shopper(catalog: Catalog, asked: Asked, session: str, kinds: dict[str, str], rng: Generator) -> tuple[bool, bool]:
+def shopper(
+    catalog: Catalog, asked: LabeledQuery, session: str, kinds: dict[str, str], rng: Generator
+) -> tuple[bool, bool]:
     """One search with its events; whether anything was clicked, and whether the first hit was."""
     search = f"s{rng.integers(2**62):016x}"
     photo = load(asked.photo, Limits.of(catalog.settings), side=448)
@@ -78,7 +80,7 @@ def shopper(catalog: Catalog, asked: Asked, session: str, kinds: dict[str, str],
     return bool(clicked.any()), bool(clicked[0])
 
 
-def bots(catalog: Catalog, photos: list[Asked], product: str, rng: Generator) -> None:
+def bots(catalog: Catalog, photos: list[LabeledQuery], product: str, rng: Generator) -> None:
     """Each is a session of its own, searches with some photo and clicks one product, wherever it stands."""
     for number, asked in enumerate(photos):
         search, session = f"b{rng.integers(2**62):016x}", f"bot {number}"
@@ -93,12 +95,12 @@ def bots(catalog: Catalog, photos: list[Asked], product: str, rng: Generator) ->
         )
 
 
-def fine_at_1(catalog: Catalog, asked: list[Asked]) -> Figure:
+def recall_at_1(catalog: Catalog, asked: list[LabeledQuery]) -> Figure:
     """Of the model that answers."""
     return Report(tuple(ask_all(catalog, asked)[0])).figures("product")["precision@1"]
 
 
-def day(catalog: Catalog, photos: list[Asked], number: int, kinds: dict[str, str], rng: Generator) -> str:
+def day(catalog: Catalog, photos: list[LabeledQuery], number: int, kinds: dict[str, str], rng: Generator) -> str:
     """Shoppers of one turn: parts of the searches with a click, and with a click on the first hit."""
     told = [
         shopper(catalog, asked, f"shopper {number}.{place // A_SESSION}", kinds, rng)
@@ -115,9 +117,9 @@ def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
     frozen, street = [train[at] for at in order[:FROZEN]], [train[at] for at in order[FROZEN:]]
     kinds = {product.id: product.category for product in catalog.products()}
     rules = Rules(depth=given.depth, share=1, slice_loss=0.2, slice_least=20, loss=0.0, seed=given.seed)
-    print("| turn | searches with a click | on the first hit | trial | labels | decision | `val` fine@1 |")
+    print("| turn | searches with a click | on the first hit | trial | labels | decision | `val` recall@1 |")
     print("|---|---|---|---|---|---|---|")
-    print(f"| before | | | | | | {fine_at_1(catalog, val)} |", flush=True)
+    print(f"| before | | | | | | {recall_at_1(catalog, val)} |", flush=True)
     for number in range(1, given.turns + 1):
         photos = street[(number - 1) * given.photos : number * given.photos]
         clicks, trial = day(catalog, photos, number, kinds, rng), ""
@@ -126,14 +128,14 @@ def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
             new, old = ended.verdict["other"], ended.verdict["active"]
             trial = f"{ended.decision}, {new} of {new + old} votes"
         turn = run(catalog, rules, frozen)
-        cells = (number, clicks, trial, turn.data["photos"], turn.decision, fine_at_1(catalog, val))
+        cells = (number, clicks, trial, turn.data["photos"], turn.decision, recall_at_1(catalog, val))
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
     if catalog.trial is not None:
         catalog.try_out(None)
-    before = fine_at_1(catalog, val)
+    before = recall_at_1(catalog, val)
     bots(catalog, street[: 2 * given.photos], min(kinds), rng)
     turn = run(catalog, rules, frozen)
-    after = fine_at_1(catalog, val)
+    after = recall_at_1(catalog, val)
     print(f"\n{2 * given.photos} bots click one product: {turn.decision}, {turn.why}. `val` {before}, then {after}.")
 
 

@@ -30,7 +30,7 @@ def main() -> None:
         best = np.sort(cosines[:, kept], axis=1)[:, ::-1]
         rows.append([auroc(signs.tolist(), there) for signs in (best[:, 0], best[:, 0] - best[:, 1])])
     (cosine, ahead), (cosine_sd, ahead_sd) = np.mean(rows, axis=0), np.std(rows, axis=0)
-    print("| encoder | fine@1, all 81 in the catalog | AUROC by cosine | AUROC by the lead |")
+    print("| encoder | recall@1, all 81 in the catalog | AUROC by cosine | AUROC by the lead |")
     print("|---|---|---|---|")
     right = float((cosines.argmax(axis=1) == val.fine).mean())
     print(f"| learned | {right:.3f} | {cosine:.3f} ± {cosine_sd:.3f} | {ahead:.3f} ± {ahead_sd:.3f} |")

@@ -16,7 +16,7 @@ from learn_data import spread
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.methods.cell_bottleneck import (
     BottleneckNet,
     Shape,
@@ -27,7 +27,7 @@ from snapfind.training.methods.cell_bottleneck import (
 )
 
 CHANNELS = (12, 24, 32)
-PLAN = Plan(epochs=40, rate=4e-3, average=0.9)
+PLAN = TrainingConfig(epochs=40, rate=4e-3, average=0.9)
 BATCH = 64
 NOISE = (0.0, 0.2, 0.4, 0.6)
 BETAS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)

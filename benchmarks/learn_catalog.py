@@ -7,9 +7,9 @@
     SNAPFIND_DATA=... python benchmarks/learn_catalog.py --depth blocks --studio-only --asked third --work DIR
     SNAPFIND_DATA=... python benchmarks/learn_catalog.py --parent FOLDER --work DIR
 
-fine@1, fine@5, coarse@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`, by the
-query side. Where not all of `train` was learned from, `--asked third` asks with every third of its other photos, to
-choose by, and `--asked rest` with those that are left.
+recall@1, recall@5, category@1: a photo of `val` against the 81 studio pictures; `kNN`: its nearest photo of `train`,
+by the query side. Where not all of `train` was learned from, `--asked third` asks with every third of its other
+photos, to choose by, and `--asked rest` with those that are left.
 Intervals are 95 % bootstrap over the photos. `--work` keeps maps and checkpoints: a run that was stopped goes on.
 Seconds are of the wall and of the processor, which differ on a machine that does other work too.
 """
@@ -25,13 +25,13 @@ from learn_data import Grocery, cells, figure, grocery, labels_of
 
 from snapfind.encoders.adapters.fit import fit
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.export import SHIPPED
-from snapfind.training.loop import Told
+from snapfind.training.loop import EpochMetrics
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt, within
 
 
-def few(photos: list[Shown], count: int, seed: int) -> list[Shown]:
+def few(photos: list[Sample], count: int, seed: int) -> list[Sample]:
     """At most `count` photos of each product, drawn."""
     order = np.random.default_rng(seed).permutation(len(photos))
     seen: dict[int, int] = {}
@@ -44,7 +44,7 @@ def few(photos: list[Shown], count: int, seed: int) -> list[Shown]:
     return [photos[place] for place in sorted(chosen)]
 
 
-def row(name: str, encoder: Builtin, data: Grocery, asked: list[Shown], against: list[Shown]) -> None:
+def row(name: str, encoder: Builtin, data: Grocery, asked: list[Sample], against: list[Sample]) -> None:
     """One line of the table: photos `asked` against the studio pictures, and `against` other photos."""
     labels = labels_of(asked)
     photos = encoder.images([one.load() for one in asked], "query")
@@ -56,12 +56,12 @@ def row(name: str, encoder: Builtin, data: Grocery, asked: list[Shown], against:
     print(f"| {name} | {' | '.join(found)} |", flush=True)
 
 
-def tell(told: Told) -> None:
+def tell(told: EpochMetrics) -> None:
     """Progress."""
     print(f"epoch {told.epoch}/{told.epochs} loss {told.loss:.3f} {told.speed:.0f}/s held out {told.score}", flush=True)
 
 
-def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespace, tag: str) -> None:
+def learn(name: str, data: Grocery, photos: list[Sample], given: argparse.Namespace, tag: str) -> None:
     """One artifact and its line."""
     begin, used = time.monotonic(), time.process_time()
     again = [replace(one, how="rephotographed") for one in data.studio] if not photos else []
@@ -82,14 +82,14 @@ def learn(name: str, data: Grocery, photos: list[Shown], given: argparse.Namespa
         step=step,
         parent=given.parent,
         command=command,
-        told=tell,
+        on_epoch=tell,
     )
     wall, processor = time.monotonic() - begin, time.process_time() - used
     name = f"{name}, {len(found.outcome.history)} epochs, {wall / 60:.1f} min (processor {processor / 60:.1f})"
     row(name, found.encoder, data, asked(data, photos, given.asked), data.train if given.neighbors else [])
 
 
-def asked(data: Grocery, learned: list[Shown], which: str) -> list[Shown]:
+def asked(data: Grocery, learned: list[Sample], which: str) -> list[Sample]:
     """`val`, or photos of `train` that were not learned from: a third to choose by, the rest to report."""
     used = {id(one) for one in learned}
     others = [one for one in data.train if id(one) not in used]
@@ -118,7 +118,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     data = grocery()
     by = asked(data, [], given.asked)
-    print(f"n = {len(by)} photos\n\n| encoder | fine@1 | fine@5 | coarse@1 | kNN |\n|---|---|---|---|---|")
+    print(f"n = {len(by)} photos\n\n| encoder | recall@1 | recall@5 | category@1 | kNN |\n|---|---|---|---|---|")
     if given.raw:
         encoder, against = Builtin.load(str(given.parent)), data.train if given.neighbors else []
         row("raw", encoder, data, by, against)

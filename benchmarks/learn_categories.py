@@ -18,11 +18,11 @@ from learn_data import spread
 from torch import Tensor
 from torch.nn import functional
 
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.methods.category_attention import Document, PhotoToProduct, govern
 
 PRODUCTS, KINDS, WIDTH, WORD, PHOTOS, BATCH = 160, 16, 32, 16, 4000, 128
-PLAN = Plan(epochs=12, rate=3e-3)
+PLAN = TrainingConfig(epochs=12, rate=3e-3)
 
 
 class Pairs(PhotoToProduct):

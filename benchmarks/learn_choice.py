@@ -25,7 +25,7 @@ from snapfind.training.data.batches import make_batches
 from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import encode_samples, initialize_heads
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.methods.catalog_adaptation import LADDER, Step
 from snapfind.training.models.adaptation import ProductRecognizer, Tail
 from snapfind.training.models.efficientnet import read_network
@@ -55,7 +55,7 @@ def maps_of(data: Grocery, first: str, views: int, work: Path) -> FeatureCache:
     )
 
 
-def fine_at_1(
+def recall_at_1(
     maps: FeatureCache, held: np.ndarray, first: str, step: Step, changes: dict[str, float], epochs: int, seed: int
 ) -> tuple[float, float]:
     """After every epoch; the last, and the best."""
@@ -70,7 +70,7 @@ def fine_at_1(
         tail, *initialize_heads(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.recipe, **changes)
     )
     batch, steps = make_batches(maps, again, photos, size=step.batch, seed=seed)
-    plan = Plan(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
+    plan = TrainingConfig(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
     outcome = train(learner, batch, steps, plan, score=judge.score)
     scores = [told.score or 0.0 for told in outcome.history]
     return scores[-1], max(scores)
@@ -96,11 +96,11 @@ def main() -> None:
     network = read_network(SHIPPED)
     raw = encode_view(Tail(network, network.names.index(given.first)), maps, photos, 0)
     folds[photos] = fold_of(raw, maps.products[photos])
-    print("| recipe | fold | fine@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
+    print("| recipe | fold | recall@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
     for recipe in given.recipes:
         for fold in given.folds:
             begun = time.monotonic()
-            last, best = fine_at_1(maps, folds == fold, given.first, step, recipe, given.epochs, given.seed)
+            last, best = recall_at_1(maps, folds == fold, given.first, step, recipe, given.epochs, given.seed)
             minutes = (time.monotonic() - begun) / 60
             print(f"| {json.dumps(recipe)} | {fold} | {last:.3f} | {best:.3f} | {minutes:.1f} |", flush=True)
 

@@ -8,7 +8,7 @@ the other photos are sent by shoppers (training/data/click_simulator.py), who se
 range put forward to a quarter of it. Nobody knows a class; sellers file one offer in ten in a wrong leaf category.
 Photos of `val` judge:
 
-    fine@1, fine@5   the photo's product among the 81 studio pictures
+    recall@1, recall@5   the photo's product among the 81 studio pictures
     offer@1          the nearest offer shows the photo's product
     clicks           mean average precision of what shoppers click when the raw encoder's first 20 are shuffled, read to
                      the end, and then ordered by the method
@@ -36,7 +36,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.evaluation.metrics import average_precision
 from snapfind.training.data.click_log import Search
 from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.losses.margin import Prototypes
 from snapfind.training.losses.triplets import cleaned, mined
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches
@@ -46,7 +46,7 @@ from snapfind.training.models.heads import Heads
 
 DIM, BATCH, STEPS, SEARCHES = 128, 48, 60, 8000
 OWN = 5  # of 20 places go to the shop's own range
-COLUMNS = ("fine@1", "fine@5", "offer@1", "clicks", "leaf@1", "tab@1")
+COLUMNS = ("recall@1", "recall@5", "offer@1", "clicks", "leaf@1", "tab@1")
 Rows, Numbers = NDArray[np.float32], NDArray[np.int64]
 
 
@@ -188,7 +188,7 @@ def learned(
     network = method.shares and Leaves(torch.from_numpy(own), torch.from_numpy(tabs), DIM, method.shares)
     learner = ClickLearner(heads, Prototypes(torch.randn(classes, DIM)), method.weights, network)
     batch, _ = click_batches(clicked, size=BATCH, seed=seed)
-    best = train(learner, batch, STEPS, Plan(chosen.epochs, chosen.rate, seed=seed)).module
+    best = train(learner, batch, STEPS, TrainingConfig(chosen.epochs, chosen.rate, seed=seed)).module
     assert isinstance(best, ClickLearner)
     return best
 

@@ -21,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.data.augmentation import Shown
-from snapfind.training.loop import Told
+from snapfind.training.data.augmentation import Sample
+from snapfind.training.loop import EpochMetrics
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt
 
 
@@ -31,13 +31,13 @@ def means(vectors: Vectors, labels: np.ndarray) -> Vectors:
     return unit(np.stack([vectors[labels == number].mean(axis=0) for number in range(labels.max() + 1)]))
 
 
-def seen(encoder: Builtin, shown: list[Shown]) -> Vectors:
+def seen(encoder: Builtin, shown: list[Sample]) -> Vectors:
     """(n, dim) by the query side, opened a part at a time."""
     parts = [shown[at : at + 64] for at in range(0, len(shown), 64)]
     return np.concatenate([encoder.images([one.load() for one in part], "query") for part in parts])
 
 
-def row(name: str, encoder: Builtin, train: list[Shown], asks: list[Shown], typical: list[Shown]) -> None:
+def row(name: str, encoder: Builtin, train: list[Sample], asks: list[Sample], typical: list[Sample]) -> None:
     """One line of the table."""
     labels, own, vectors = labels_of(asks), labels_of(train), seen(encoder, asks)
     taken = seen(encoder, train)
@@ -48,7 +48,7 @@ def row(name: str, encoder: Builtin, train: list[Shown], asks: list[Shown], typi
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def tell(told: Told) -> None:
+def tell(told: EpochMetrics) -> None:
     """Progress."""
     print(f"epoch {told.epoch}/{told.epochs} loss {told.loss:.3f} held out {told.score}", flush=True)
 
@@ -79,7 +79,7 @@ def main() -> None:
             step = replace(LADDER[depth], plan=replace(LADDER[depth].plan, seed=seed))
             step = replace(step, plan=replace(step.plan, epochs=given.epochs or step.plan.epochs))
             work, used = given.work / f"{depth}-{seed}", time.process_time()
-            found = adapt([*train, *typical], work / "artifact", work, depth=depth, step=step, told=tell)
+            found = adapt([*train, *typical], work / "artifact", work, depth=depth, step=step, on_epoch=tell)
             minutes = (time.process_time() - used) / 60
             row(f"{depth}, seed {seed}, {minutes:.1f} processor-minutes", found.encoder, train, asks, typical)
 

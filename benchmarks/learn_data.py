@@ -1,4 +1,4 @@
-"""Grocery and clothing as things to learn from, and fine@1 of an encoder with its interval: what learn_*.py share."""
+"""Grocery and clothing as things to learn from, and recall@1 of an encoder with its interval: what learn_*.py share."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ from PIL import Image
 
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.preprocess import Preprocessing
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
 from snapfind.training.export import SHIPPED
 
@@ -25,9 +25,9 @@ _DRAWS = 2000
 class Grocery:
     """Photos of `train` and `val`, 81 studio pictures, and the coarse class of each of the 81."""
 
-    train: list[Shown]
-    val: list[Shown]
-    studio: list[Shown]
+    train: list[Sample]
+    val: list[Sample]
+    studio: list[Sample]
     coarse: NDArray[np.int64]
 
 
@@ -42,26 +42,26 @@ def grocery() -> Grocery:
     with (folder / "classes.csv").open() as table:
         rows = list(csv.reader(table))[1:]
 
-    def photos(split: str) -> list[Shown]:
+    def photos(split: str) -> list[Sample]:
         lines = [line.split(", ") for line in (folder / f"{split}.txt").read_text().splitlines()]
-        return [Shown(partial(open_rgb, folder / path), int(fine), "photo") for path, fine, _ in lines]
+        return [Sample(partial(open_rgb, folder / path), int(fine), "photo") for path, fine, _ in lines]
 
-    studio = [Shown(partial(open_rgb, folder / row[4]), int(row[1]), "studio") for row in rows]
+    studio = [Sample(partial(open_rgb, folder / row[4]), int(row[1]), "studio") for row in rows]
     return Grocery(photos("train"), photos("val"), studio, np.array([int(row[3]) for row in rows]))
 
 
-def clothing(split: str) -> list[Shown]:
+def clothing(split: str) -> list[Sample]:
     """Garment photos; the class is the product."""
     folder = Path(os.environ["SNAPFIND_DATA"]) / "clothing" / split
     kinds = sorted(child.name for child in folder.iterdir() if child.is_dir())
     return [
-        Shown(partial(open_rgb, file), number, "photo")
+        Sample(partial(open_rgb, file), number, "photo")
         for number, kind in enumerate(kinds)
         for file in sorted((folder / kind).glob("*.jpg"))
     ]
 
 
-def labels_of(shown: Sequence[Shown]) -> NDArray[np.int64]:
+def labels_of(shown: Sequence[Sample]) -> NDArray[np.int64]:
     """(n,) numbers of the products."""
     return np.array([one.product for one in shown])
 
@@ -74,7 +74,7 @@ def figure(right: NDArray[np.bool_]) -> str:
 
 
 def cells(photos: Vectors, labels: NDArray[np.int64], studio: Vectors, coarse: NDArray[np.int64]) -> list[str]:
-    """fine@1, fine@5 and coarse@1 of photos against one studio picture a class."""
+    """recall@1, recall@5 and category@1 of photos against one studio picture a class."""
     order = np.argsort(-(photos @ studio.T), axis=1, kind="stable")
     first = order[:, 0]
     fine5 = (order[:, :5] == labels[:, None]).any(axis=1)
@@ -86,7 +86,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
-def frozen(shown: Sequence[Shown], work: Path, name: str, views: int = 1) -> FeatureCache:
+def frozen(shown: Sequence[Sample], work: Path, name: str, views: int = 1) -> FeatureCache:
     """(n, views, 1280) features of the shipped encoder, kept in `work`."""
     work.mkdir(parents=True, exist_ok=True)
     front = load_frozen_front(SHIPPED / "model.onnx", "", torch.get_num_threads())

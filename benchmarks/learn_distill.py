@@ -4,9 +4,9 @@
     SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR --learned ARTIFACT
 
 The pupil learns from the photos of `train` and the 81 studio pictures without a label, heads only, each as it is.
-fine@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos where nothing
-is drawn, mean and deviation over seeds where something is. The teacher with learned heads has seen the labels of
-`train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself. `--learned`
+recall@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos
+where nothing is drawn, mean and deviation over seeds where something is. The teacher with learned heads has seen the
+labels of `train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself. `--learned`
 takes an artifact of benchmarks/learn_catalog.py as the teacher instead: a network that learned from these labels.
 """
 
@@ -24,7 +24,7 @@ from torch import nn
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin, Features
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.batches import make_batches
 from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache
 from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
@@ -68,7 +68,7 @@ class Bench:
         )
         self.taught, self.taught_val = joined(*seen), self._by_teacher(data.val, work / f"{name}-val.f16", 1)
 
-    def _by_teacher(self, shown: list[Shown], file: Path, views: int) -> FeatureCache:
+    def _by_teacher(self, shown: list[Sample], file: Path, views: int) -> FeatureCache:
         front, preprocessing = teacher_front(self.teacher), self.teacher.preprocessing
         return build_feature_cache(
             shown, front, preprocessing, file, views=views, seed=0, threads=torch.get_num_threads()
@@ -133,7 +133,7 @@ def spread_of(bench: Bench, teacher: Callable[[int], Builtin], pull: Pull | None
 
 
 def of_labels(bench: Bench, seeds: range) -> str:
-    """fine@1 of heads that learn from the labels themselves."""
+    """recall@1 of heads that learn from the labels themselves."""
     return spread(
         [float(bench.of_module(by_labels(bench.pupil, seed), bench.pupil, bench.asked).mean()) for seed in seeds]
     )
@@ -179,7 +179,8 @@ def main() -> None:
     teacher = Builtin.load(str(given.learned or "lite2"), threads=given.threads)
     bench, seeds = Bench(given.work, teacher, "learned" if given.learned else "lite2"), range(given.seeds)
     print(
-        f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n| encoder | labels | fine@1 |\n|---|---|---|"
+        f"n = {len(bench.labels)} photos of `val`, {given.seeds} seeds\n\n"
+        "| encoder | labels | recall@1 |\n|---|---|---|"
     )
     raw = [unit(rows) for rows in bench.rows(bench.pupil, bench.asked)]
     print(f"| Lite0, raw: the pupil before | none | {figure(bench.right(raw[0], raw[1]))} |")

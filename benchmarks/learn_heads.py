@@ -67,7 +67,7 @@ def main() -> None:
     adapter = fit_adapter([one.load() for one in data.studio], Builtin.load())
     closed = right(adapter.project(asked, "query"), adapter.project(there, "document"))
     print(
-        f"n = {len(asked)} photos of `val`, {given.seeds} seeds\n\n| encoder | learned from | fine@1 |\n|---|---|---|"
+        f"n = {len(asked)} photos of `val`, {given.seeds} seeds\n\n| encoder | learned from | recall@1 |\n|---|---|---|"
     )
     print(
         f"| raw | nothing | {raw:.3f} |\n| closed-form adapter | studio pictures, photographed again | {closed:.3f} |"

@@ -3,8 +3,8 @@
     SNAPFIND_DATA=... python benchmarks/learn_identity.py --work DIR
 
 Fitted on `train` (two views a photo), reported on `val`: a photo against the 81 studio pictures, mean and standard
-deviation over seeds. Wrong labels are drawn evenly from the other classes. `--shipped` prints fine@1 and fine@5 of what
-`snapfind learn identity` leaves: the last row, beside a closed form (training/weight_interpolation.py).
+deviation over seeds. Wrong labels are drawn evenly from the other classes. `--shipped` prints recall@1 and recall@5
+of what `snapfind learn identity` leaves: the last row, beside a closed form (training/weight_interpolation.py).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch import nn
 from snapfind.encoders.arrays import unit
 from snapfind.training.data.feature_cache import FeatureCache
 from snapfind.training.initialization import encode_samples
-from snapfind.training.loop import Plan
+from snapfind.training.loop import TrainingConfig
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
 from snapfind.training.models.heads import Heads, first_matrix
 from snapfind.training.weight_interpolation import append_closed_form
@@ -51,7 +51,7 @@ def stages(seed: int, **changes: object) -> Stages:
 
 
 def right(learner: Identity, val: FeatureCache, studio: FeatureCache, first: int = 1) -> float:
-    """fine@1, or @`first`."""
+    """recall@1, or @`first`."""
     photos, pictures = (
         learner.vectors(torch.from_numpy(np.asarray(side.features[:, 0], np.float32)), query=query).numpy()
         for side, query in ((val, True), (studio, False))
@@ -60,13 +60,13 @@ def right(learner: Identity, val: FeatureCache, studio: FeatureCache, first: int
     return float((studio.products[order] == val.products[:, None]).any(1).mean())
 
 
-NONE = Plan(epochs=0)
+NONE = TrainingConfig(epochs=0)
 VARIANTS: dict[str, Callable[[int], Stages]] = {
     "InfoNCE only, 16 epochs": lambda seed: stages(
-        seed, contrast=Plan(epochs=16), prototypes=NONE, angles=NONE, purify=False
+        seed, contrast=TrainingConfig(epochs=16), prototypes=NONE, angles=NONE, purify=False
     ),
     "prototypes by softmax, no warm start, no margin, 16 epochs": lambda seed: stages(
-        seed, contrast=NONE, prototypes=NONE, angles=Plan(epochs=16), margin=0.0, purify=False
+        seed, contrast=NONE, prototypes=NONE, angles=TrainingConfig(epochs=16), margin=0.0, purify=False
     ),
     "three stages, 4 + 2 + 10 epochs": lambda seed: stages(seed, purify=False),
     "three stages, a quarter of the prototypes in each step": lambda seed: stages(seed, purify=False, part=0.25),
@@ -86,7 +86,7 @@ def shipped(
         learner.heads = append_closed_form(learner.heads, encode_samples(learner.body, source, nothing, used))
         found.append([right(learner, val, studio), right(learner, val, studio, 5)])
     cells = " | ".join(spread(own) for own in zip(*found))
-    print(f"| encoder | fine@1 | fine@5 |\n|---|---|---|\n| `learn identity` | {cells} |")
+    print(f"| encoder | recall@1 | recall@5 |\n|---|---|---|\n| `learn identity` | {cells} |")
 
 
 def main() -> None:
@@ -103,7 +103,8 @@ def main() -> None:
         shipped(train, val, studio, labels, given.seeds)
         return
     print(
-        f"n = {len(data.val)} photos of `val`, {given.seeds} seeds\n\n| method | wrong labels | fine@1 |\n|---|---|---|"
+        f"n = {len(data.val)} photos of `val`, {given.seeds} seeds\n\n"
+        "| method | wrong labels | recall@1 |\n|---|---|---|"
     )
     for part in (0.0, 0.2):
         for name in VARIANTS if not part else NOISY:

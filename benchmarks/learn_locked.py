@@ -27,18 +27,18 @@ from onnx import numpy_helper
 from snapfind.encoders.arrays import softmax
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.crossmodal.conse import Conse
-from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.training.export import SHIPPED
-from snapfind.training.loop import Plan
+from snapfind.training.loop import TrainingConfig
 from snapfind.training.methods.lit import Pairs, Tuning, classes_of, lock
 
 GROCERY, CLOTHING = (
     81,
     ("dress", "hat", "longsleeve", "outwear", "pants", "shirt", "shoes", "shorts", "skirt", "t-shirt"),
 )
-NONE = Plan(epochs=0)
+NONE = TrainingConfig(epochs=0)
 Rows = NDArray[np.int64]
 Bridge = tuple[Callable[[Features], Vectors], Callable[[Vectors], Vectors]]  # of pictures, of encoded titles
 
@@ -84,12 +84,12 @@ def figures(bridge: Bridge, seen: Seen, titles: Vectors, among: Rows) -> tuple[f
     return float((among[cosines.argmax(0)] == seen.labels).mean()), float(right[there].mean())
 
 
-def learned(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text: TextEncoder) -> Locked:
+def learned(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text: TextEncoder) -> LitSpace:
     """The space that those photos give."""
     classes, own = np.unique(seen.labels, return_inverse=True)
     pairs = Pairs(seen.look.pooled, titles[classes], own)
     encoder = Builtin.load().raw_id
-    return Locked(lock(pairs if more is None else pairs.with_(more), encoder, text.space.id, tuning), text)
+    return LitSpace(lock(pairs if more is None else pairs.with_(more), encoder, text.space.id, tuning), text)
 
 
 def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: TextEncoder) -> None:
@@ -101,7 +101,7 @@ def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: Te
         "titles": names,
     }
     replace(space.maps, told={**space.maps.told, **told}).save(folder)
-    again = Locked.load(folder, text, Builtin.load().raw_id)
+    again = LitSpace.load(folder, text, Builtin.load().raw_id)
     found = figures((again.bridge, again.centered), asked(), titles, np.arange(len(titles)))
     print(f"{folder}: photo -> title {found[0]:.3f}, title -> photo {found[1]:.3f}, with ConSE")
 
@@ -163,7 +163,7 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
                 whole = learned(use, titles, own_tuning, more, text).maps
             rest = learned(use.rows(~np.isin(use.labels, out)), titles, own_tuning, more, text).maps
             for share, (all_, left) in found.items():
-                spaces = [Locked(replace(maps, share=share), text) for maps in (whole, rest)]
+                spaces = [LitSpace(replace(maps, share=share), text) for maps in (whole, rest)]
                 all_.append(figures((spaces[0].bridge, spaces[0].centered), test, titles, classes))
                 left.append(figures((spaces[1].bridge, spaces[1].centered), unseen[seed], titles, out))
         line(f"{name}, alone", *found[1.0])

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
-from snapfind.training.loop import Told
+from snapfind.training.loop import EpochMetrics
 from snapfind.training.methods.clicks import PLAN, from_log
 
 
 def fine(
     encoder: Builtin, val: NDArray[np.float32], studio: NDArray[np.float32], own: NDArray[np.int64]
 ) -> list[float]:
-    """fine@1 and fine@5 of frozen features (n, 1280)."""
+    """recall@1 and recall@5 of frozen features (n, 1280)."""
     none = np.empty((0, 0), np.float32)
     photos, pictures = (
         encoder.project(Features(val, none), "query"),
@@ -38,7 +38,7 @@ def fine(
     return [float(right[:, 0].mean()), float(right.any(1).mean())]
 
 
-def tell(told: Told) -> None:
+def tell(told: EpochMetrics) -> None:
     """Progress."""
     print(f"epoch {told.epoch}/{told.epochs} loss {told.loss:.3f} held out {told.score}", flush=True)
 
@@ -64,10 +64,10 @@ def main() -> None:
         log = simulate(Ranker(unit(train) @ unit(studio).T), truth, given.searches, Habits(), seed)
         log = [replace(one, photo=number) for number, one in enumerate(log)]  # as the verb reads it: none is joined
         work, plan = given.work / f"log-{seed}", replace(PLAN, seed=seed)
-        done = from_log(shown, log, work / "clicks", work, plan=plan, count=given.ids, told=tell)
+        done = from_log(shown, log, work / "clicks", work, plan=plan, count=given.ids, on_epoch=tell)
         found.append(fine(done.encoder, val, studio, labels_of(data.val)))
     print(f"\n{given.searches:,} searches, {given.seeds} seeds\n")
-    print("| encoder | fine@1 | fine@5 |\n|---|---|---|")
+    print("| encoder | recall@1 | recall@5 |\n|---|---|---|")
     raw = fine(Builtin.load(), val, studio, labels_of(data.val))
     print(f"| raw | {raw[0]:.3f} | {raw[1]:.3f} |")
     print(f"| `learn clicks` | {' | '.join(spread(own) for own in zip(*found))} |")

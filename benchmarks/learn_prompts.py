@@ -22,7 +22,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from snapfind.training.data.splits import How, Split, split
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.methods.prompt_classification import accuracy, taught
 from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
 from snapfind.training.models.clip import Clip, read_clip
@@ -34,7 +34,7 @@ NAMES = [f"{color} {shape}" for color in COLORS for shape in SHAPES]
 SIDE, EACH, STEPS, PLACES = 32, 20, 500, 32
 METHODS: tuple[Method, ...] = ("prompts", "lora", "linear")
 SPLITS: tuple[How, ...] = ("closed", "few", "zero")
-PLAN = Plan(epochs=15, rate=2e-3, decay=0.01, average=0.9)
+PLAN = TrainingConfig(epochs=15, rate=2e-3, decay=0.01, average=0.9)
 
 
 def drawn(name: str, rng: np.random.Generator, *, photo: bool) -> Image.Image:
@@ -109,7 +109,7 @@ def classes_table(clip: Clip, seeds: int) -> None:
             asked = (states, labels, NAMES, parted, clip)
             found.setdefault(("names", how), []).append(accuracy(alone, *asked)["top-1"])
             for method in METHODS:
-                plan = Plan(PLAN.epochs, PLAN.rate, decay=PLAN.decay, average=PLAN.average, seed=seed)
+                plan = TrainingConfig(PLAN.epochs, PLAN.rate, decay=PLAN.decay, average=PLAN.average, seed=seed)
                 best = taught(clip, states, labels, NAMES, parted, method, form, plan)
                 found.setdefault((method, how), []).append(accuracy(best, *asked)["top-1"])
                 learned[method] = sum(own.numel() for own in best.learnable().values())
@@ -146,7 +146,7 @@ def order_table(clip: Clip, seeds: int) -> None:
                 chosen = torch.randint(64, (16,), generator=torch.Generator().manual_seed(100 * epoch + step))
                 return rows[chosen], labels[chosen]
 
-            best = train(learner, batch, 25, Plan(epochs=4, rate=2e-3, average=0.9, seed=seed)).module
+            best = train(learner, batch, 25, TrainingConfig(epochs=4, rate=2e-3, average=0.9, seed=seed)).module
             assert isinstance(best, Prompted)
             own.append(float((best.scores(asked[:, None], words).argmax(1) == truth).float().mean()))
     print("\n| frames in two orders | top-1 |\n|---|---|")

@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print("| learns | part of the way | share of the closed form | fine@1, new products | fine@1, known products |")
+    print("| learns | part of the way | share of the closed form | recall@1, new products | recall@1, known products |")
     print("|---" * 5 + "|")
     for depth in given.depth:
         bench = Bench(depth, given.work, choose=given.choose, identity=given.identity)

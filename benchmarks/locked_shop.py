@@ -30,13 +30,13 @@ from text_to_photo import IN_IMAGENET, NOT
 import snapfind
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.types import Like
-from snapfind.encoders.crossmodal.lit import Locked, Maps
+from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.evaluation.metrics import average_precision
 from snapfind.training.methods.lit_titles import bridge_titles
 
 FOLDER = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
-Asked = tuple[str, str]  # what is typed, the product
+LabeledQuery = tuple[str, str]  # what is typed, the product
 Ranks = tuple[int, int]  # places from 0: in the catalog's answer, among the products without a title
 
 
@@ -54,7 +54,7 @@ def products() -> list[dict[str, str]]:
     return found
 
 
-def queries() -> dict[str, list[Asked]]:
+def queries() -> dict[str, list[LabeledQuery]]:
     """The three kinds."""
     ids = {own["name"]: own["id"] for own in products()}
     nouns = [(typed, ids[name]) for name, told in (IN_IMAGENET | NOT).items() for typed in told]
@@ -78,7 +78,7 @@ def shop_of(work: Path) -> Catalog:
     return shop
 
 
-def ranks(shop: Catalog, asked: Sequence[Asked]) -> list[Ranks]:
+def ranks(shop: Catalog, asked: Sequence[LabeledQuery]) -> list[Ranks]:
     """The places of the product that is meant."""
     found = []
     for typed, product in asked:
@@ -130,7 +130,7 @@ def photos(shop: Catalog, work: Path) -> None:
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
     spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centered)]}
     bridge_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
-    locked = Locked(Maps.load(work / "locked"), text)
+    locked = LitSpace(LitMaps.load(work / "locked"), text)
     spaces["learned on all titles"] = [(locked.bridge(look), locked.centered)]
     print("\n| bridge | products | en | sv | zh |\n|---|---|---|---|---|")
     for name, ((rows, centered),) in spaces.items():

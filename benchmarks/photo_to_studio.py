@@ -3,8 +3,8 @@
     SNAPFIND_DATA=... python benchmarks/photo_to_studio.py                # val: the figures that are reported
     SNAPFIND_DATA=... python benchmarks/photo_to_studio.py --split train  # every fourth photo: for choosing
 
-Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. fine@1 and fine@5 count the class,
-coarse@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
+Queries: the photos of `grocery`; gallery: its 81 studio pictures, one a class. recall@1 and recall@5 count the class,
+category@1 the group of classes; intervals are 95 %, from 2,000 bootstrap draws of the photos. No variant is fitted on a
 photo except the row marked so (what photos of shoppers add: benchmarks/fit_photos.py). Lite2 has a row where
 scripts/export_encoder.py has made it. `--shop SHOP` gives a row for each model of a catalog instead.
 """
@@ -180,7 +180,7 @@ def main() -> None:
     given = parser.parse_args()
     data = Grocery(given.split)
     print(f"n = {len(data.photos)} photos of `{given.split}`, {len(np.unique(data.fine))} classes among 81\n")
-    print("| variant | fine@1 | fine@5 | coarse@1 |\n|---|---|---|---|")
+    print("| variant | recall@1 | recall@5 | category@1 |\n|---|---|---|---|")
     if given.shop:
         report(data, rows_of(given.shop, data))
         return

@@ -25,7 +25,7 @@ import torch
 
 from snapfind.evaluation.click_metrics import ClickFigures, click_figures
 from snapfind.ranking.export import click_model
-from snapfind.ranking.fit import METHODS, Recipe, chances, fit
+from snapfind.ranking.fit import METHODS, ClickModelConfig, chances, fit
 from snapfind.ranking.rows import SOURCE, Rows, rows_of
 from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 from snapfind.search.rerank.clicks import columns_of
@@ -98,7 +98,7 @@ def sampled(
 def figures(parts: Parts, method: Any, fields: tuple[tuple[Field, ...], tuple[Field, ...]], seed: int) -> ClickFigures:
     """Learn and judge."""
     source, first, second, third = parts
-    recipe = replace(Recipe(), plan=replace(Recipe().plan, seed=seed))
+    recipe = replace(ClickModelConfig(), plan=replace(ClickModelConfig().plan, seed=seed))
     found = fit(method, first, second, fields[0], source=source, source_fields=fields[1], recipe=recipe)
     return click_figures(chances(found, third), third.labels > 0, third.groups)
 
@@ -133,8 +133,10 @@ def spread(values: list[float], sign: str = "") -> str:
 def serve() -> None:
     """200 candidates as a search hands them over: hashing, tables, layers."""
     parts = simulated(0, 0.05)
-    found = fit("cdanet", parts[1], parts[2], TARGET_FIELDS, source=parts[0], source_fields=SOURCE_FIELDS,
-                recipe=replace(Recipe(), steps=5, plan=replace(Recipe().plan, epochs=1)))  # fmt: skip
+    config = replace(ClickModelConfig(), steps=5, plan=replace(ClickModelConfig().plan, epochs=1))
+    found = fit(
+        "cdanet", parts[1], parts[2], TARGET_FIELDS, source=parts[0], source_fields=SOURCE_FIELDS, recipe=config
+    )
     model = click_model(found, TARGET_FIELDS)
     payloads = [{"_product": f"p{at}", "category": f"c{at % 9}", "price": at + 0.5} for at in range(200)]
     times = []

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
 from snapfind.ranking.list_simulator import Shoppers, click, examination, simulate_lists
-from snapfind.ranking.listwise import Listwise, Recipe, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, fit_lists, order_of
 from snapfind.search.rerank.base import CHUNK
 
 EPSILONS = (0.02, 0.05, 0.1, 0.2)
@@ -78,7 +78,7 @@ def main() -> None:
         looked = examination(simulate_lists(LEARN, 90_000 + seed, shuffled=True))
         seen = click(judged, Shoppers(patience=1.0), 80_000 + seed)  # what is clicked when all is looked at
         for name, weights in (("weighted by position", looked), ("unweighted", None)):
-            recipe = Recipe(plan=replace(Recipe().plan, seed=seed))
+            recipe = ListwiseConfig(plan=replace(ListwiseConfig().plan, seed=seed))
             module = fit_lists(learned, chosen, weights, recipe)
             worth = np.stack([order_of(module, own, epsilon=0.0)[1] for own in judged.features])
             error = calibration_error(worth.ravel().tolist(), seen.clicked.ravel().tolist())

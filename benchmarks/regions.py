@@ -149,7 +149,7 @@ def finding(shown: list, seen: list[FeatureMap]) -> None:
 
 def worth(encoders: dict[str, Builtin], shown: list, seen: list[FeatureMap], pictures: list[Image.Image]) -> None:
     """The table of searches in scenes."""
-    print("\n| space | searched | each object: fine@1 | first answer is in the scene |\n|---|---|---|---|")
+    print("\n| space | searched | each object: recall@1 | first answer is in the scene |\n|---|---|---|---|")
     for space, encoder in encoders.items():
         gallery = encoder.images(pictures, "document")
 

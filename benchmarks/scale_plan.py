@@ -52,7 +52,7 @@ class Assumed:
     disk_month: float = given(0.10, "price of a GB of disk for a month; an example")
 
 
-class Plan:
+class TrainingConfig:
     """The needs of a catalog of some size, each by one line of arithmetic."""
 
     def __init__(self, rows: dict[tuple[int, int], dict[str, Any]], assumed: Assumed) -> None:
@@ -148,7 +148,7 @@ def measured(rows: dict[tuple[int, int], dict[str, Any]]) -> list[str]:
     return lines
 
 
-def computed(plan: Plan) -> list[str]:
+def computed(plan: TrainingConfig) -> list[str]:
     """A line a need, a column a size."""
     every, some = plan.shards, plan.some
     needs: list[tuple[str, str, Callable[[int], str]]] = [
@@ -191,7 +191,7 @@ def main() -> None:
     into, assumed = options.pop("into"), Assumed(**options)
     read = [json.loads(line) for line in ROWS.read_text().splitlines()]
     rows = {(row["points"], row["dim"]): row for row in read}
-    parts = [measured(rows), computed(Plan(rows, assumed)), assumptions(assumed)]
+    parts = [measured(rows), computed(TrainingConfig(rows, assumed)), assumptions(assumed)]
     if into is None:
         print("\n\n".join("\n".join(lines) for lines in parts))
         return

@@ -19,7 +19,7 @@ from PIL import Image
 from scenes import DATA
 from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
-from snapfind.catalog.models.calibrate import learn_from, synthetic_photo_features
+from snapfind.catalog.models.calibrate import fit_features, synthetic_photo_features
 from snapfind.core.config import Settings
 from snapfind.core.types import Like, Query
 from snapfind.encoders.adapter import Adapter
@@ -86,7 +86,7 @@ class Bench:
             again = Features(self.again.pooled[own], self.again.posterior[own])
             products, categories = [NAMES[at] for at in kept], [f"c{COARSE[at]}" for at in kept]
             base = search_context(encoder, self.studio, kept)
-            learned = learn_from(products, categories, self.studio.posterior[list(kept)], again, base)
+            learned = fit_features(products, categories, self.studio.posterior[list(kept)], again, base)
             self.learned[key] = replace(base, calibration=learned.calibration, prototypes=learned.prototypes)
         return self.learned[key]
 
@@ -104,10 +104,8 @@ def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
 
 
 def categories(bench: Bench) -> None:
-    """Coarse@1 of either voice and of both, and what leaning on them does to fine@1."""
-    print(
-        "| split | space | coarse@1: model | vote | **fused** | among three | fine@1: cosine | **leant by category** |"
-    )
+    """Category@1 of either voice and of both, and what leaning on them does to recall@1."""
+    print("| split | space | category@1: model | vote | **fused** | among three | recall@1: cosine | **by category** |")
     print("|---|---|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
@@ -209,7 +207,7 @@ def taught(bench: Bench, encoder: Builtin, kept: Sequence[int]) -> SearchContext
 
 def feedback(bench: Bench) -> None:
     """A shopper who marks the right hit where it is among ten, and the first wrong one; then once more."""
-    print("| split | space | marks | first answer: fine@1 | after one round | after two |\n|---|---|---|---|---|---|")
+    print("| split | space | marks | first answer: recall@1 | after one round | after two |\n|---|---|---|---|---|---|")
     for split, shown in (("val", bench.val), ("train, every third", third(bench.train))):
         for name, encoder in bench.spaces().items():
             on = search_context(encoder, bench.studio)
@@ -279,7 +277,7 @@ def words(bench: Bench) -> None:
     encoder = bench.fitted
     gallery = encoder.project(bench.studio, "document")
     asked = {k: text.texts([kind(k)], "query")[0] for k in set(COARSE.tolist())}
-    print("| say of the photo (words have 1) | train, every third: fine@1 | val: fine@1 |\n|---|---|---|")
+    print("| say of the photo (words have 1) | train, every third: recall@1 | val: recall@1 |\n|---|---|---|")
     for say in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 1e6):
         cells = []
         for part in shown:
@@ -323,7 +321,7 @@ def left_out(title: str, rng: np.random.Generator) -> str:
 
 
 def rerank(bench: Bench) -> None:
-    """fine@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
+    """recall@1 on val as the pipeline judges, and after a closer look at the first ten; nothing is fitted for it."""
     on, limits = bench.search_context("fitted", bench.fitted), Limits.of(Settings())
     lines = [line.split(", ")[0] for line in (DATA / "grocery" / "val.txt").read_text().splitlines()]
     reranker, off, again = Geometry(bench.raw, RerankConfig()), [], []

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.export import SHIPPED
 from snapfind.training.models.efficientnet import Network, read_network
 
@@ -67,7 +67,7 @@ def stem() -> Callable[[NDArray[np.uint8]], Tensor]:
     return front
 
 
-def photos(split: str) -> tuple[list[Shown], NDArray[np.int64]]:
+def photos(split: str) -> tuple[list[Sample], NDArray[np.int64]]:
     """Groceries and clothes of `train` or `val`, with classes 0..80 and 81..90."""
     grocery = data.grocery()
     first = grocery.train if split == "train" else grocery.val

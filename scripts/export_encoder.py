@@ -40,7 +40,7 @@ EPSILON = 1e-3  # of TensorFlow's batch norm, which trained these weights
 STRIDED_STAGES = (2, 3, 4, 6)  # counted from 1: the first block of these halves the side
 SMALL = 5000  # kernels below stay float32: the early layers' rounding alone moved a golden vector by .0015, not .0004
 REDUCTION = 32  # picture pixels a cell of the last map
-SPREAD = 0.5  # deviation of the pooling weights, 1 = half the picture: fine@1 .300 flat, .329 so, on photos of train
+SPREAD = 0.5  # deviation of the pooling weights, 1 = half the picture: recall@1 .300 flat, .329 so, on photos of train
 MEAN, DEVIATION = 127.0, 128.0  # of all three channels, RGB; as in the TPU repository for the Lite variants
 Arrays = Mapping[str, NDArray[np.float32]]
 

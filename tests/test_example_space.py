@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import snapfind
-from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
 
@@ -36,7 +36,7 @@ def test_photos_it_never_saw_are_nearest_their_own_names():
         names = [row[0].replace("-", " ") for row in list(csv.reader(table))[1:]]
     rows = [line.split(", ") for line in (folder / "val.txt").read_text().splitlines()[::10]]
     encoder = Builtin.load()
-    space = Locked.load(SPACE, TextEncoder(), encoder.raw_id)
+    space = LitSpace.load(SPACE, TextEncoder(), encoder.raw_id)
     look = encoder.extract_features([Image.open(folder / path).convert("RGB") for path, _, _ in rows])
     nearest = (space.bridge(look) @ space.texts(names, role="query").T).argmax(axis=1)
     assert np.mean(nearest == [int(fine) for _, fine, _ in rows]) > 0.5

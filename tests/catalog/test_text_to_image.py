@@ -8,7 +8,7 @@ from snapfind.catalog.ingest.sources import Item
 from snapfind.core.errors import ModelBroken, NotFound
 from snapfind.core.types import Like, Product
 from snapfind.distributed.worker import EncodedPicture, Task, Worker, bundle_encoders
-from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
 from tests.pictures import save
@@ -27,7 +27,7 @@ def maps_of(folder, pictures):
         "text_mean": np.zeros(384, np.float32),
         "text_matrix": np.linalg.pinv(titles),
     }
-    Maps(encoder.raw_id, text.space.id, 0.9, weights).save(folder)
+    LitMaps(encoder.raw_id, text.space.id, 0.9, weights).save(folder)
     return folder
 
 
@@ -98,8 +98,8 @@ def test_it_outlives_closing_reaches_what_is_added_later_and_every_model(nameles
 def test_a_second_artifact_takes_the_place_of_the_first(nameless, tmp_path):
     catalog, artifact = nameless
     old = catalog.bridge(artifact)
-    other = Maps.load(artifact)
-    Maps(other.encoder, other.text, 0.5, other.weights).save(tmp_path / "other")
+    other = LitMaps.load(artifact)
+    LitMaps(other.encoder, other.text, 0.5, other.weights).save(tmp_path / "other")
     new = catalog.bridge(tmp_path / "other")
     assert new != old and old not in catalog.index.spaces()
     assert [own.name for own in (catalog.folder.path / "spaces").glob("locked-*")] == [new]
@@ -112,9 +112,9 @@ def test_what_is_damaged_of_others_or_nowhere_is_refused_and_changes_nothing(nam
     before = catalog.info()["bridge"]
     with pytest.raises(NotFound, match=r"no manifest\.json"):
         catalog.bridge(tmp_path)
-    maps = Maps.load(artifact)
-    Maps("other-1", maps.text, 0.5, maps.weights).save(tmp_path / "encoder")
-    Maps(maps.encoder, "other-2", 0.5, maps.weights).save(tmp_path / "text")
+    maps = LitMaps.load(artifact)
+    LitMaps("other-1", maps.text, 0.5, maps.weights).save(tmp_path / "encoder")
+    LitMaps(maps.encoder, "other-2", 0.5, maps.weights).save(tmp_path / "text")
     (artifact / "weights.safetensors").write_bytes(b"broken")
     for folder, said in (("encoder", "trained on other-1"), ("text", "trained on other-2")):
         with pytest.raises(ModelBroken, match=said):

@@ -6,13 +6,13 @@ import time
 from PIL import Image
 
 from snapfind.events.event import Event
-from snapfind.events.query_photos import KeptPhotos
+from snapfind.events.query_photos import QueryPhotoStore
 from tests.catalog.conftest import Shop
 from tests.pictures import picture
 
 
 def test_a_photo_is_kept_small_and_without_metadata(tmp_path):
-    kept = KeptPhotos(tmp_path)
+    kept = QueryPhotoStore(tmp_path)
     photo = picture(1).resize((900, 600))
     photo.info["comment"] = b"Anna's kitchen"
     kept.keep("0123456789abcdef", photo)
@@ -24,7 +24,7 @@ def test_a_photo_is_kept_small_and_without_metadata(tmp_path):
 
 
 def test_an_id_cannot_lead_out_of_the_folder(tmp_path):
-    kept = KeptPhotos(tmp_path / "asked")
+    kept = QueryPhotoStore(tmp_path / "asked")
     for id in ("../../etc/passwd", "", "a/b", "x" * 65, ".."):
         kept.keep(id, picture(1))
         assert kept.find(id) is None

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import snapfind
 from snapfind.cli.app import app
 from snapfind.core.errors import BadInput, NotFound
-from snapfind.evaluation.queries import Asked
+from snapfind.evaluation.queries import LabeledQuery
 from snapfind.events.event import Event
 from snapfind.flywheel.config import Rules
 from snapfind.flywheel.records import turns
@@ -53,7 +53,7 @@ def frozen(tmp_path):
     for number in range(PRODUCTS):
         path = tmp_path / f"frozen{number}.png"
         photo(number, 99).save(path)
-        found.append(Asked(path.name, path, None, frozenset({f"p{number}"})))
+        found.append(LabeledQuery(path.name, path, None, frozenset({f"p{number}"})))
     return found
 
 

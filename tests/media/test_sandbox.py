@@ -12,12 +12,12 @@ from tests.waiting import until
 
 from snapfind.core.errors import BadPicture
 from snapfind.media.image.decode import Limits, load
-from snapfind.media.image.sandbox import Apart
+from snapfind.media.image.sandbox import DecoderPool
 
 
 @pytest.fixture(scope="module")
 def decode():
-    apart = Apart(processes=1, megabytes=1024, seconds=20)
+    apart = DecoderPool(processes=1, megabytes=1024, seconds=20)
     yield apart
     apart.close()
 
@@ -61,7 +61,7 @@ def test_the_death_of_the_process_costs_one_answer(decode):
 
 
 def test_a_picture_that_takes_too_long_is_refused():
-    slow = Apart(processes=1, megabytes=1024, seconds=0.05)
+    slow = DecoderPool(processes=1, megabytes=1024, seconds=0.05)
     try:
         content = written(scene(4000, 4000), "PNG", compress_level=9)
         with pytest.raises(BadPicture, match="longer than"):
@@ -72,7 +72,7 @@ def test_a_picture_that_takes_too_long_is_refused():
 
 
 def test_many_threads_share_few_processes():
-    apart = Apart(processes=2, megabytes=1024, seconds=20)
+    apart = DecoderPool(processes=2, megabytes=1024, seconds=20)
     try:
         content = written(scene(), "JPEG")
         with ThreadPoolExecutor(8) as pool:

@@ -10,15 +10,15 @@ from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.evaluation.calibration import auroc
 from snapfind.ranking.cdanet import Augmentation
 from snapfind.ranking.export import click_model, write_ranker
-from snapfind.ranking.fit import METHODS, Recipe, chances, fit
+from snapfind.ranking.fit import METHODS, ClickModelConfig, chances, fit
 from snapfind.ranking.rows import SOURCE, mixed_batches, rows_of
 from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 from snapfind.search.rerank.click_model import load
-from snapfind.training.loop import Plan
+from snapfind.training.loop import TrainingConfig
 
 UNION = (*TARGET_FIELDS, *(own for own in SOURCE_FIELDS if own not in TARGET_FIELDS))
 WORLD = World(shoppers=100, source_items=40, target_items=20, source_rows=3000, target_rows=1500, judged_rows=1000)
-QUICK = Recipe(steps=15, plan=Plan(epochs=4, rate=4e-3, average=0.9))
+QUICK = ClickModelConfig(steps=15, plan=TrainingConfig(epochs=4, rate=4e-3, average=0.9))
 
 
 @pytest.fixture(scope="module")

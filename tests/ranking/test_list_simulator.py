@@ -12,11 +12,11 @@ from snapfind.core.errors import BadInput
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
 from snapfind.ranking.list_simulator import Shoppers, click, examination, simulate_lists
-from snapfind.ranking.listwise import Listwise, Recipe, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, fit_lists, order_of
 from snapfind.search.rerank.base import CHUNK
-from snapfind.training.loop import Plan
+from snapfind.training.loop import TrainingConfig
 
-QUICK = Recipe(steps=40, plan=Plan(epochs=6, rate=4e-3, average=0.95))
+QUICK = ListwiseConfig(steps=40, plan=TrainingConfig(epochs=6, rate=4e-3, average=0.95))
 
 
 @pytest.fixture(scope="module")

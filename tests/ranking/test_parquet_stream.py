@@ -9,7 +9,7 @@ from snapfind.ranking.networks import Inputs, SingleDomain
 from snapfind.ranking.parquet_stream import streamed_batches
 from snapfind.ranking.rows import rows_of
 from snapfind.search.rerank.features import Field
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 
 FIELDS = (Field("item", "hashed", 64), Field("before", "sequence", 64, table="item", most=3), Field("price", "number"))
 
@@ -59,7 +59,7 @@ def test_every_row_comes_once_an_epoch_and_as_from_memory(file, columns):
 def test_a_network_learns_from_the_stream(file, columns):
     batch, steps = streamed_batches(file, FIELDS, size=64, seed=0, stretch=300)
     network = SingleDomain(Inputs(FIELDS, [rows_of(columns, FIELDS)]), FIELDS)
-    history = train(network, batch, steps, Plan(epochs=5, rate=1e-2)).history
+    history = train(network, batch, steps, TrainingConfig(epochs=5, rate=1e-2)).history
     assert history[-1].loss < 0.55 < history[0].loss
 
 

@@ -14,7 +14,7 @@ from snapfind.events.event import Event
 from snapfind.events.parquet import export_events
 from snapfind.index.payload import to_payload
 from snapfind.ranking.log import first_places, read_log
-from snapfind.ranking.shop import fit_shop, judge_shop
+from snapfind.ranking.shop import evaluate_shop, fit_shop
 from snapfind.search.calibration import verdict
 from snapfind.search.rerank.clicks import by_clicks
 from tests.pictures import picture
@@ -61,7 +61,7 @@ def test_it_learns_what_is_opened_and_says_how_well(shop, fitted):
     place, judged = fitted
     assert judged.ranker.auc > 0.7 and judged.search.auc < 0.65
     assert judged.first is not None and judged.first.value > judged.earned + 0.1
-    again = judge_shop(shop, place)
+    again = evaluate_shop(shop, place)
     assert again == judged
 
 
@@ -85,7 +85,7 @@ def test_it_orders_inside_a_verdict_only_where_it_is_used_and_asked_for(shop, fi
     shop.rank(None)
     assert [hit.product.id for hit in shop.search(photo, limit=12)] == before
     with pytest.raises(NotFound):
-        judge_shop(shop)
+        evaluate_shop(shop)
 
 
 class Backwards:

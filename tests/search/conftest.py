@@ -1,5 +1,5 @@
 """The small shop of the catalog's tests."""
 
-from tests.catalog.conftest import shop
+from tests.catalog.conftest import catalog, shop
 
 __all__ = ["catalog", "shop"]

@@ -100,10 +100,10 @@ def test_what_shoppers_did_not_find_is_counted(client):
     missed = [Event("search", verdict="none", text=text) for text in ("soap", "soap", "tea", "")]
     switches = [Event("category_switch", category="red", before=before) for before in ("blue", "blue", "")]
     catalog.events.write([*missed, *switches, Event("search", verdict="match", text="red thing")])
-    unmet = client.get("/v1/quality").json()["unmet"]
-    assert (unmet["searches"], unmet["without_match"]) == (5, 4)
-    assert unmet["texts"] == [{"text": "soap", "count": 2}, {"text": "tea", "count": 1}]
-    assert unmet["switches"][0] == {"before": "blue", "after": "red", "count": 2}
+    zero_result_statistics = client.get("/v1/quality").json()["unmet"]
+    assert (zero_result_statistics["searches"], zero_result_statistics["without_match"]) == (5, 4)
+    assert zero_result_statistics["texts"] == [{"text": "soap", "count": 2}, {"text": "tea", "count": 1}]
+    assert zero_result_statistics["switches"][0] == {"before": "blue", "after": "red", "count": 2}
 
 
 def test_it_needs_the_scope_admin(looked, tmp_path):

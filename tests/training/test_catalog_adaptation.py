@@ -21,7 +21,7 @@ from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput, ModelBroken, NoRoom, NotFound  # noqa: E402
 from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
 from snapfind.media.image.photo_simulation import rephotograph  # noqa: E402
-from snapfind.training.data.augmentation import Shown, view_of  # noqa: E402
+from snapfind.training.data.augmentation import Sample, view_of  # noqa: E402
 from snapfind.training.data.samples import gather  # noqa: E402
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt, within  # noqa: E402
 from tests.pictures import picture, save  # noqa: E402
@@ -35,8 +35,8 @@ def photo(product, number):
 
 
 def shown(photos=6):
-    found = [Shown(lambda p=p, n=n: photo(p, n), p, "photo") for p in range(PRODUCTS) for n in range(photos)]
-    return found + [Shown(lambda p=p: picture(p, 160), p, "studio") for p in range(PRODUCTS)]
+    found = [Sample(lambda p=p, n=n: photo(p, n), p, "photo") for p in range(PRODUCTS) for n in range(photos)]
+    return found + [Sample(lambda p=p: picture(p, 160), p, "studio") for p in range(PRODUCTS)]
 
 
 def found_first(encoder):
@@ -69,7 +69,7 @@ def shop(tmp_path):
 def test_the_artifact_says_what_it_was_learned_from(learned):
     manifest = json.loads((learned.folder / "manifest.json").read_text())
     assert manifest["metrics"]["judged_on"] == len(learned.held) == PRODUCTS
-    assert manifest["metrics"]["fine_at_1_learned"] == learned.after and manifest["command"] == "test"
+    assert manifest["metrics"]["recall_at_1_learned"] == learned.after and manifest["command"] == "test"
     assert len(manifest["data_sha256"]) == 64 and len(manifest["calibration"]) == 5
     assert learned.encoder.space.dim == 32  # 16 learned, 16 in closed form
 
@@ -220,17 +220,19 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
 def test_a_shop_that_has_changed_learns_anew_and_an_unchanged_one_does_not(tmp_path):
     def learned_of(pictures):
         told = []
-        adapt(pictures, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"), told=told.append)
+        adapt(
+            pictures, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"), on_epoch=told.append
+        )
         data = json.loads((tmp_path / "artifact" / "manifest.json").read_text())["data_sha256"]
         return len(told), data, (tmp_path / "work" / "maps-pooled.f16").read_bytes()
 
     pictures = shown(5)
     first = learned_of(pictures)
     assert first[0] == 2 and learned_of(pictures) == (0, *first[1:]), "the finished run is found again"
-    swapped = [Shown(lambda: photo(0, 9), 0, "photo"), *pictures[1:]]  # another file under the same name
+    swapped = [Sample(lambda: photo(0, 9), 0, "photo"), *pictures[1:]]  # another file under the same name
     second = learned_of(swapped)
     assert second[0] == 2 and second[1] != first[1] and second[2] != first[2], "its maps are another photo's"
-    assert learned_of([*pictures, Shown(lambda: picture(9, 160), PRODUCTS, "studio")])[0] == 2, "one product more"
+    assert learned_of([*pictures, Sample(lambda: picture(9, 160), PRODUCTS, "studio")])[0] == 2, "one product more"
 
 
 @pytest.mark.parametrize("most", [40_000, 5_000_000])  # bytes a file: maps do not fit, or the network does not

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
 
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.methods.category_attention import Attention, Document, PhotoToProduct, govern  # noqa: E402
 
 
@@ -38,7 +38,7 @@ def test_photo_and_product_of_a_class_come_together():
     torch.manual_seed(0)
     model = PhotoToProduct(8, 6, 16, 6)
     batch = photos, own.patches, own.concepts, own.there, torch.arange(6)
-    found = train(model, lambda epoch, step: batch, 20, Plan(epochs=10, rate=2e-2, average=0.5)).module
+    found = train(model, lambda epoch, step: batch, 20, TrainingConfig(epochs=10, rate=2e-2, average=0.5)).module
     scores = found.photos(photos) @ found.products(own).T
     assert (scores.argmax(1) == torch.arange(6)).all()
 

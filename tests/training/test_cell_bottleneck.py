@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 
 from torch.distributions import Normal, kl_divergence  # noqa: E402
 
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.methods.cell_bottleneck import (  # noqa: E402
     BottleneckNet,
     Shape,
@@ -61,7 +61,9 @@ def test_it_learns_and_a_greater_beta_makes_the_divergence_smaller():
     for beta in (0.0, 0.2):
         torch.manual_seed(0)
         network = BottleneckNet(replace(EVERY, beta=beta))
-        found = train(network, lambda epoch, step: (images, labels), 10, Plan(epochs=8, rate=1e-2, average=0.5)).module
+        found = train(
+            network, lambda epoch, step: (images, labels), 10, TrainingConfig(epochs=8, rate=1e-2, average=0.5)
+        ).module
         assert (found.logits(images).argmax(1) == labels).float().mean() > 0.9
         divergences.append(found.through(images)[1].sum())
     assert divergences[1] < 0.7 * divergences[0]

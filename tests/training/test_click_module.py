@@ -14,7 +14,7 @@ from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.data.click_log import Search  # noqa: E402
 from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate  # noqa: E402
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.losses.margin import Prototypes  # noqa: E402
 from snapfind.training.losses.triplets import cleaned, mined  # noqa: E402
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches  # noqa: E402
@@ -125,7 +125,7 @@ def learned(log, shares=None, epochs=6, spread=0.6):
     heads = Heads(np.eye(WIDTH, dtype=np.float32), photos.mean(0), items.mean(0))
     leaves = shares and Leaves(torch.from_numpy(own), torch.arange(4) // 2, WIDTH, shares)
     learner = ClickLearner(heads, Prototypes(torch.randn(CLASSES, WIDTH)), Weights(), leaves)
-    outcome = train(learner, batch, 20, Plan(epochs=epochs, rate=1e-2))
+    outcome = train(learner, batch, 20, TrainingConfig(epochs=epochs, rate=1e-2))
     assert outcome.history[-1].loss < outcome.history[0].loss
     return outcome.module
 

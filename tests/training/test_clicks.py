@@ -88,7 +88,7 @@ def test_learning_from_the_log_leaves_an_artifact_that_names_no_shopper(store, t
     assert "anna" not in told and "private" not in told and '"s1"' not in told
     assert done.outcome.history[-1].loss < done.outcome.history[0].loss
     rest = []
-    again = from_log(shown(5), found, tmp_path / "other", tmp_path / "work", told=rest.append, **short)
+    again = from_log(shown(5), found, tmp_path / "other", tmp_path / "work", on_epoch=rest.append, **short)
     assert not rest and again.encoder.space.id == done.encoder.space.id, "a finished run is not done again"
 
 
@@ -107,7 +107,7 @@ def test_a_log_that_has_grown_is_learned_anew(tmp_path):
         searches = searches_of(store.read(), NUMBERS)
         store.close()
         plan = replace(PLAN, epochs=1)
-        from_log(shown(5), searches, tmp_path / "artifact", tmp_path / "work", plan=plan, dim=16, told=told.append)
+        from_log(shown(5), searches, tmp_path / "artifact", tmp_path / "work", plan=plan, dim=16, on_epoch=told.append)
         return len(told)
 
     assert [learned_of(count) for count in (30, 30, 50)] == [1, 0, 1], "as many batches, another log"

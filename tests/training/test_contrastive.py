@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 
 from torch import distributed, multiprocessing, nn  # noqa: E402
 
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.losses.contrastive import gathered, in_parts, info_nce, sigmoid_loss  # noqa: E402
 from tests.training.leaving import leave  # noqa: E402
 
@@ -76,7 +76,7 @@ def rank(number, ranks, folder):
         own = rows.roll(epoch + step, 1)[:, number * 16 // ranks : (number + 1) * 16 // ranks]
         return own[0], own[1]
 
-    outcome = train(Towers(), batch, 3, Plan(epochs=2, rate=1e-2, warm=0.0))
+    outcome = train(Towers(), batch, 3, TrainingConfig(epochs=2, rate=1e-2, warm=0.0))
     torch.save(outcome.module.state_dict(), f"{folder}/{ranks}-{number}.pt")
     if ranks > 1:
         leave()

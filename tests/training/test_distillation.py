@@ -71,7 +71,7 @@ def test_the_pupil_finds_near_what_the_teacher_finds_near(taught):
 
 def test_the_artifact_says_who_taught_it_and_answers_without_pytorch(taught):
     told = json.loads((taught.folder / "manifest.json").read_text())
-    assert told["teacher"]["space"] == teacher().space.id and 0 <= told["teacher"]["fine_at_1"] <= 1
+    assert told["teacher"]["space"] == teacher().space.id and 0 <= told["teacher"]["recall_at_1"] <= 1
     again = Builtin.load(adapter=taught.folder)
     assert again.images([picture(0, 160)], "document").shape == (1, 16)
 
@@ -90,7 +90,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(tmp_path, taught):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        distill(shown(), teacher(), tmp_path / "a", tmp_path / "work", step=short(), told=stop)
+        distill(shown(), teacher(), tmp_path / "a", tmp_path / "work", step=short(), on_epoch=stop)
     again = distill(shown(), teacher(), tmp_path / "a", tmp_path / "work", step=short())
     assert [one.loss for one in again.outcome.history] == [one.loss for one in taught.outcome.history]
 

@@ -91,7 +91,7 @@ import torch
 from snapfind.cli.output import fail
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.training.distributed import ranks
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 from torch import distributed
 
 class Square(torch.nn.Linear):
@@ -99,7 +99,7 @@ class Square(torch.nn.Linear):
         return super().forward(rows).square().mean()
 
 def learn(epochs):
-    train(Square(2, 1), lambda epoch, step: (torch.ones(2, 2),), 1, Plan(epochs), checkpoint_folder=kept)
+    train(Square(2, 1), lambda epoch, step: (torch.ones(2, 2),), 1, TrainingConfig(epochs), checkpoint_folder=kept)
 
 try:
     with ranks("cpu") as place:
@@ -149,7 +149,7 @@ UNEVEN = """
 import time
 import torch
 from snapfind.training.distributed import ranks
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 
 class Square(torch.nn.Linear):
     def forward(self, rows):
@@ -161,8 +161,8 @@ def batch(epoch, step):
 
 with ranks("cpu") as place:
     scores = iter([0.5, 0.4, 0.9, 0.3, 0.2, 0.1] if place.number else [0.5, 0.6, 0.4, 0.3, 0.9, 0.9])
-    timed = train(Square(2, 1), batch, 2, Plan(40, minutes=0.004)).history
-    waited = train(Square(2, 1), batch, 1, Plan(6, patience=2), score=lambda module: next(scores))
+    timed = train(Square(2, 1), batch, 2, TrainingConfig(40, minutes=0.004)).history
+    waited = train(Square(2, 1), batch, 1, TrainingConfig(6, patience=2), score=lambda module: next(scores))
     print(len(timed) < 40, len(timed), [one.loss for one in timed], waited.epoch, len(waited.history))
 """
 

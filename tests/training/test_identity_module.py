@@ -15,7 +15,7 @@ from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.data.feature_cache import FeatureCache  # noqa: E402
 from snapfind.training.data.label_filter import agrees_with_neighbors  # noqa: E402
 from snapfind.training.export import SHIPPED  # noqa: E402
-from snapfind.training.loop import Plan  # noqa: E402
+from snapfind.training.loop import TrainingConfig  # noqa: E402
 from snapfind.training.losses.margin import Prototypes  # noqa: E402
 from snapfind.training.methods.identity import identify  # noqa: E402
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity  # noqa: E402
@@ -62,7 +62,7 @@ def learned(noise, purify, seed=0, batch=64, **how):
     rows = unit(kept[:, 0])
     matrix = first_matrix(rows, products, 16)
     heads = Heads(matrix, rows[: len(photos)].mean(0), rows[len(photos) :].mean(0))
-    short = Plan(epochs=3, rate=3e-3, seed=seed)
+    short = TrainingConfig(epochs=3, rate=3e-3, seed=seed)
     stages = Stages(short, replace(short, epochs=1), replace(short, epochs=5), purify=purify, part=0.8, batch=batch)
     learner, used = learn_identity(nn.Identity(), heads, source, np.arange(len(photos)), CLASSES, stages, **how)
     test, truth = things(5)
@@ -92,15 +92,15 @@ def test_a_run_that_was_stopped_in_any_stage_draws_the_same_prototypes(tmp_path,
             raise KeyboardInterrupt
 
     whole, stopped = [], []
-    learned(0.3, True, batch=4, told=whole.append)
+    learned(0.3, True, batch=4, on_epoch=whole.append)
     with pytest.raises(KeyboardInterrupt):
-        learned(0.3, True, batch=4, kept=tmp_path, told=stop)
-    learned(0.3, True, batch=4, kept=tmp_path, told=stopped.append)
+        learned(0.3, True, batch=4, kept=tmp_path, on_epoch=stop)
+    learned(0.3, True, batch=4, kept=tmp_path, on_epoch=stopped.append)
     assert [one.loss for one in stopped] == [one.loss for one in whole[epoch:]]
 
 
 def test_the_blocks_go_a_part_of_the_way(tmp_path):
-    short, raw = Plan(epochs=1), read_network(SHIPPED).state_dict()
+    short, raw = TrainingConfig(epochs=1), read_network(SHIPPED).state_dict()
     stages, moved = Stages(short, short, short, batch=16), {}
     for part in (1.0, None):  # the first learns, the other finds its checkpoints
         folder = tmp_path / str(part)

@@ -14,7 +14,7 @@ import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.core.types import Like  # noqa: E402
-from snapfind.encoders.crossmodal.lit import Maps  # noqa: E402
+from snapfind.encoders.crossmodal.lit import LitMaps  # noqa: E402
 from snapfind.training.methods.lit_titles import SHARES, bridge_titles, titled_in  # noqa: E402
 
 COLORS = ("red", "green", "blue", "yellow", "black")
@@ -65,7 +65,7 @@ def test_queries_find_pictures_whose_titles_were_left_out_better_than_by_conse(f
     assert found.learned.mrr > found.conse.mrr + 0.1 and found.learned.at_5 >= found.learned.at_1
     told = json.loads((tmp_path / "locked" / "manifest.json").read_text())
     assert told["metrics"]["learned"]["mrr"] == found.learned.mrr
-    assert Maps.load(tmp_path / "locked").share == found.share
+    assert LitMaps.load(tmp_path / "locked").share == found.share
 
 
 def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 from snapfind.core.errors import BadInput, NoRoom  # noqa: E402
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 
 
 class Line(nn.Module):
@@ -33,7 +33,7 @@ def batch(epoch, step):
     return x, 2 * x + 1
 
 
-PLAN = Plan(epochs=6, rate=0.05, rates={"rest": 0.01}, patience=0)
+PLAN = TrainingConfig(epochs=6, rate=0.05, rates={"rest": 0.01}, patience=0)
 
 
 def error(module):
@@ -66,14 +66,14 @@ def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path):
 
 
 def test_it_stops_when_the_score_no_longer_rises():
-    plan = Plan(epochs=50, rate=1e-3, patience=2)
+    plan = TrainingConfig(epochs=50, rate=1e-3, patience=2)
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
     outcome = train(Line(), batch, 1, plan, score=lambda module: next(scores))
     assert len(outcome.history) == 4 and outcome.epoch == 2
 
 
 def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
-    plan = Plan(epochs=5, rate=1e-3)
+    plan = TrainingConfig(epochs=5, rate=1e-3)
     for judged, epoch in ((0, 2), (10_000, 2), (100, 4)):  # of 100 photos at .9 the standard error is .03
         scores = iter([0.5, 0.9, 0.86, 0.88, 0.85])
         assert (
@@ -89,12 +89,12 @@ def test_minutes_shorten_the_plan():
         time.sleep(0.02)
         return batch(epoch, step)
 
-    outcome = train(Line(), slow, 5, Plan(epochs=1000, minutes=0.01))
+    outcome = train(Line(), slow, 5, TrainingConfig(epochs=1000, minutes=0.01))
     assert 1 <= len(outcome.history) < 10
 
 
 def test_half_precision_runs_on_a_cpu_and_learns():
-    outcome = train(Line(), batch, 20, Plan(epochs=6, rate=0.05, bfloat16=True))
+    outcome = train(Line(), batch, 20, TrainingConfig(epochs=6, rate=0.05, bfloat16=True))
     assert outcome.history[-1].loss < outcome.history[0].loss / 2
     assert all(value.dtype == torch.float32 for value in outcome.module.state_dict().values())
 
@@ -124,7 +124,7 @@ def test_an_unfinished_checkpoint_of_something_else_is_refused_and_left_alone(in
             self.rest = nn.Linear(1, 2)
 
     for module, plan, of in (
-        (Line(), Plan(epochs=9), "mugs"),
+        (Line(), TrainingConfig(epochs=9), "mugs"),
         (Line(), PLAN, "cups"),
         (Other(), PLAN, "mugs"),
         (Wider(), PLAN, "mugs"),
@@ -183,8 +183,8 @@ def test_more_minutes_go_on_where_fewer_ended(tmp_path):
         time.sleep(0.02)
         return batch(epoch, step)
 
-    first = train(Line(), slow, 1, Plan(epochs=40, minutes=0.001), checkpoint_folder=tmp_path)
-    rest = train(Line(), slow, 1, Plan(epochs=40, minutes=1), checkpoint_folder=tmp_path)
+    first = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=0.001), checkpoint_folder=tmp_path)
+    rest = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=1), checkpoint_folder=tmp_path)
     assert len(first.history) < 40 == len(rest.history) and rest.history[: len(first.history)] == first.history
 
 
@@ -202,7 +202,7 @@ def test_decay_pulls_at_matrices_and_leaves_biases_gains_and_scales():
 
     module = Scaled()
     before = {name: value.clone() for name, value in module.named_parameters()}
-    train(module, lambda epoch, step: (torch.ones(3, 2),), 2, Plan(epochs=2, rate=0.1, decay=0.5))
+    train(module, lambda epoch, step: (torch.ones(3, 2),), 2, TrainingConfig(epochs=2, rate=0.1, decay=0.5))
     moved = {name for name, value in module.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {"line.weight"}
 
@@ -216,7 +216,7 @@ def test_the_averaged_weights_come_with_the_statistics_of_batch_norms():
         def forward(self, x):
             return self.norm(x).square().mean()
 
-    best = train(Normed(), lambda epoch, step: (torch.randn(64, 1) + 5,), 40, Plan(epochs=2)).module
+    best = train(Normed(), lambda epoch, step: (torch.randn(64, 1) + 5,), 40, TrainingConfig(epochs=2)).module
     assert float(best.norm.running_mean) == pytest.approx(5, abs=0.3)
 
 

@@ -21,15 +21,17 @@ from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.encoders.image.preprocess import Preprocessing  # noqa: E402
 from snapfind.training.data.webdataset import Shards  # noqa: E402
 from snapfind.training.export import SHIPPED  # noqa: E402
-from snapfind.training.loop import Plan  # noqa: E402
-from snapfind.training.methods.pretraining import Feed, Recipe, cost, pretrain, save_towers  # noqa: E402
+from snapfind.training.loop import TrainingConfig  # noqa: E402
+from snapfind.training.methods.pretraining import Feed, PretrainingConfig, cost, pretrain, save_towers  # noqa: E402
 from snapfind.training.models.efficientnet import read_network  # noqa: E402
 from snapfind.training.models.two_tower import ByteText, Sight, Towers, bytes_of, titles_of  # noqa: E402
 from tests.training.leaving import leave  # noqa: E402
 from tests.training.test_webdataset import LIMITS, jpeg, pairs, shard  # noqa: E402
 
 SIDE = 16
-RECIPE = Recipe(Plan(epochs=2, rate=3e-3, warm=0.1), "info_nce", batch=16, part=4, steps=4, held=8, length=16)
+RECIPE = PretrainingConfig(
+    TrainingConfig(epochs=2, rate=3e-3, warm=0.1), "info_nce", batch=16, part=4, steps=4, held=8, length=16
+)
 
 
 class Pixels(nn.Module):
@@ -127,7 +129,7 @@ def colored(number):
 def test_it_learns_which_picture_belongs_to_which_title(tmp_path, loss):
     members = [(f"{n}.{end}", part) for n in range(48) for end, part in zip(("png", "txt"), colored(n))]
     shards = Shards([shard(tmp_path / "a.tar", members)], LIMITS)
-    recipe = replace(RECIPE, loss=loss, plan=Plan(epochs=5, rate=3e-2, average=0.5), steps=8, batch=16)
+    recipe = replace(RECIPE, loss=loss, plan=TrainingConfig(epochs=5, rate=3e-2, average=0.5), steps=8, batch=16)
     outcome = pretrain(towers(loss, part=0), feed(shards, recipe), recipe)
     assert outcome.history[-1].loss < outcome.history[0].loss
     assert outcome.history[-1].score == 1.0 and outcome.history[0].speed > 0
@@ -142,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_bit_by_bit(shards, tmp_path, loss):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept", told=stop)
+        pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept", on_epoch=stop)
     with pytest.raises(BadInput, match="another configuration"):
         pretrain(towers(loss), feed(shards, recipe), replace(recipe, steps=5), kept=tmp_path / "kept")
     again = pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept")
@@ -263,7 +265,7 @@ def test_too_few_pairs_for_a_batch_are_one_sentence(shards):
 def test_the_shipped_network_is_a_tower_too(shards):
     torch.manual_seed(0)
     learner = Towers(Sight(read_network(SHIPPED), 8, "_blocks.15"), ByteText(8, 64, 1, 16), "sigmoid", part=2)
-    recipe = replace(RECIPE, loss="sigmoid", batch=4, steps=2, held=4, plan=Plan(epochs=1, rate=1e-3))
+    recipe = replace(RECIPE, loss="sigmoid", batch=4, steps=2, held=4, plan=TrainingConfig(epochs=1, rate=1e-3))
     before = {name: value.clone() for name, value in learner.state_dict().items()}
     pretrain(learner, Feed(shards, Preprocessing(64), recipe), recipe)
     moved = {name for name, value in learner.state_dict().items() if not torch.equal(before[name], value)}

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from snapfind.core.errors import BadInput, ModelBroken  # noqa: E402
 from snapfind.training.data.splits import split  # noqa: E402
-from snapfind.training.loop import Plan, train  # noqa: E402
+from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.methods.prompt_tuning import Form, Prompted, Temporal, Words, window  # noqa: E402
 from snapfind.training.models.clip import read_clip  # noqa: E402
 from tests.pictures import picture  # noqa: E402
@@ -78,7 +78,7 @@ def test_no_frozen_weight_changes_and_what_learns_is_counted(clip, method):
     assert sum(value.numel() for value in own.learnable().values()) == LEARNED[method]
     assert {name for name, value in own.named_parameters() if value.requires_grad} == set(own.learnable())
     rows = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1))
-    outcome = train(own, batches(rows, torch.arange(24) % 6), 10, Plan(epochs=3, rate=1e-2, average=0.5))
+    outcome = train(own, batches(rows, torch.arange(24) % 6), 10, TrainingConfig(epochs=3, rate=1e-2, average=0.5))
     assert outcome.history[-1].loss < 0.9 * outcome.history[0].loss
     for name, value in clip.model.state_dict().items():
         assert torch.equal(before[name], value), name
@@ -113,7 +113,7 @@ def test_the_order_of_frames_is_seen_by_the_temporal_block_and_not_by_the_mean(c
         own = Prompted(clip, names, "prompts", FORM)
         if how == "mean":
             own.temporal = None
-        found = train(own, batches(rows, labels), 25, Plan(epochs=4, rate=3e-3, average=0.9)).module
+        found = train(own, batches(rows, labels), 25, TrainingConfig(epochs=4, rate=3e-3, average=0.9)).module
         right[how] = float((found.scores(asked[:, None], names).argmax(1) == truth).float().mean())
     assert right["block"] > 0.95 and 0.35 < right["mean"] < 0.65, right
 
@@ -132,12 +132,12 @@ def test_a_frozen_model_with_dropout_does_not_drop_while_prompts_learn(tmp_path)
     for method in ("prompts", "lora"):
         own = learner(clip, method, replace(FORM, candidates=len(NAMES))).train()
         assert own(rows, labels).item() == own(rows, labels).item() == own.eval()(rows, labels).item()
-        train(own, lambda epoch, step: (rows, labels), 1, Plan(epochs=1))
+        train(own, lambda epoch, step: (rows, labels), 1, TrainingConfig(epochs=1))
         assert not clip.model.training
 
 
 def test_a_run_that_was_stopped_goes_on_bit_by_bit(clip, tmp_path):
-    rows, plan = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1)), Plan(epochs=3, rate=1e-3)
+    rows, plan = torch.randn(24, 4, 32, generator=torch.Generator().manual_seed(1)), TrainingConfig(epochs=3, rate=1e-3)
 
     def stop(told):
         raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, CatalogBusy, NotFound
 from snapfind.core.types import Kind
 from snapfind.encoders.embedding_model import Model
-from snapfind.events.query_photos import KeptPhotos
+from snapfind.events.query_photos import QueryPhotoStore
 from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
@@ -79,9 +79,9 @@ class Opened:
         return EventStore.at(self._events_at, salt_days=self.settings.number("salt_days"))
 
     @cached_property
-    def asked(self) -> KeptPhotos:
+    def asked(self) -> QueryPhotoStore:
         """Photos of searches, by the id of the search; empty unless `keep_photos` is set."""
-        return KeptPhotos(self.folder.path / "asked")
+        return QueryPhotoStore(self.folder.path / "asked")
 
     def forget(self, session: str) -> int:
         """Delete every event of a shopper's session, and the photos that were kept of it; returns how many events."""

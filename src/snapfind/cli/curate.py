@@ -19,7 +19,7 @@ from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, one_line, out, print_json, progress_bar
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.curation import journal
-from snapfind.curation.findings import KINDS, Finding, Findings, Shown
+from snapfind.curation.findings import KINDS, Finding, Findings, FindingSample
 from snapfind.curation.journal import Outcome
 from snapfind.curation.report import HEADS, page
 from snapfind.curation.snapshot import image_of
@@ -137,7 +137,7 @@ def _of_kind(folder: Path, kind: str, *, restore: bool) -> list[str]:
     return [one.id for one in last.of(kind) if one.id not in done] if last else []
 
 
-def _thumbnail(opened: Catalog, sample: Shown) -> bytes | None:
+def _thumbnail(opened: Catalog, sample: FindingSample) -> bytes | None:
     try:
         return thumbnail(image_of(opened, sample.picture, _SIDE), _SIDE)
     except SnapfindError:

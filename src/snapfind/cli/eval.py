@@ -15,7 +15,7 @@ from snapfind.cli.options import Shop
 from snapfind.cli.output import err, out, progress_bar
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.metrics import METRICS
-from snapfind.evaluation.queries import Asked, read_queries
+from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
 from snapfind.evaluation.run import query_of, run
 from snapfind.evaluation.sheet_rows import sheet_row
@@ -100,7 +100,7 @@ def _print_difference(report: Report, before: Report) -> None:
     out.print(grid)
 
 
-def _write_worst(target: Path, catalog: Catalog, report: Report, queries: list[Asked]) -> None:
+def _write_worst(target: Path, catalog: Catalog, report: Report, queries: list[LabeledQuery]) -> None:
     by_name = {one.name: one for one in queries}
     rows = []
     for mistake in report.worst(_WORST):

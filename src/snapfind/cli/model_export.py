@@ -12,7 +12,7 @@ from PIL.Image import Image
 from rich.table import Table
 
 import snapfind
-from snapfind.catalog.models.encoder_files import kept_from
+from snapfind.catalog.models.encoder_files import cached_artifact
 from snapfind.catalog.models.registry import copied
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, out, print_json, progress_bar
@@ -124,7 +124,7 @@ def _convert_and_use(catalog: "Catalog", source: str, precision: str, progress: 
     from snapfind.convert.convert import convert as make
     from snapfind.convert.convert import source_of
 
-    if cached := kept_from(catalog.folder, source_of(source), precision):
+    if cached := cached_artifact(catalog.folder, source_of(source), precision):
         return catalog.use(cached, progress=progress)
     artifact = catalog.folder.encoder("converted")
     shutil.rmtree(artifact, ignore_errors=True)

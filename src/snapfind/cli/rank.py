@@ -13,8 +13,8 @@ from snapfind.cli.output import err, out, print_json
 from snapfind.training.requirements import need_torch
 
 if TYPE_CHECKING:
-    from snapfind.ranking.shop import Judged
-    from snapfind.training.loop import Told
+    from snapfind.ranking.shop import RankerEvaluation
+    from snapfind.training.loop import EpochMetrics
 
 __all__ = ["app"]
 
@@ -47,7 +47,7 @@ def fit(
 
     with snapfind.open(shop, create=False) as opened:
         artifact = opened.folder.path / "learn" / "ranker"
-        evaluation = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, told=_print_epoch)
+        evaluation = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, on_epoch=_print_epoch)
         if use:
             opened.rank(artifact)
     _print_evaluation(evaluation, json)
@@ -66,10 +66,10 @@ def evaluate(
 ) -> None:
     """Evaluate the ranker on impressions after its training data."""
     need_torch()
-    from snapfind.ranking.shop import judge_shop
+    from snapfind.ranking.shop import evaluate_shop
 
     with snapfind.open(shop, create=False) as opened:
-        evaluation = judge_shop(opened, artifact)
+        evaluation = evaluate_shop(opened, artifact)
     _print_evaluation(evaluation, json)
 
 
@@ -89,11 +89,11 @@ def use(
     out.print("The click ranker is off." if artifact == "none" else "The ranker is active.")
 
 
-def _print_epoch(epoch: "Told") -> None:
+def _print_epoch(epoch: "EpochMetrics") -> None:
     err.print(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  validation AUC {epoch.score or 0:.3f}")
 
 
-def _print_evaluation(evaluation: "Judged", json: bool) -> None:
+def _print_evaluation(evaluation: "RankerEvaluation", json: bool) -> None:
     if json:
         print_json(asdict(evaluation))
         return

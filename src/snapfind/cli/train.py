@@ -97,7 +97,7 @@ def catalog(
                 step=step,
                 command=command,
                 progress=progress,
-                told=print_epoch,
+                on_epoch=print_epoch,
             ),
             yes=yes,
         )
@@ -132,7 +132,7 @@ def identity(
                 seed=seed,
                 command=command,
                 progress=progress,
-                told=print_epoch,
+                on_epoch=print_epoch,
             ),
             yes=yes,
         )
@@ -159,7 +159,7 @@ def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed 
             session.work / "views-patches",
             plan=replace(PLAN, seed=seed),
             progress=progress,
-            told=print_epoch,
+            on_epoch=print_epoch,
         )
     rows = {
         "pretrained": result.raw,
@@ -202,7 +202,7 @@ def clicks(
                 count=ids,
                 command=f"snapfind learn clicks --ids {ids} --seed {seed}",
                 progress=progress,
-                told=print_epoch,
+                on_epoch=print_epoch,
             ),
             yes=yes,
         )
@@ -238,7 +238,7 @@ def distill(
                 step=within(depth, 0, seed),
                 command=command,
                 progress=progress,
-                told=print_epoch,
+                on_epoch=print_epoch,
             ),
             yes=yes,
         )

@@ -19,8 +19,8 @@ from snapfind.training.requirements import need_torch
 if TYPE_CHECKING:
     from snapfind.training.data.webdataset import Shards
     from snapfind.training.distributed import Ranks
-    from snapfind.training.loop import Told
-    from snapfind.training.methods.pretraining import Recipe
+    from snapfind.training.loop import EpochMetrics
+    from snapfind.training.methods.pretraining import PretrainingConfig
 
 __all__ = ["pretrain", "print_epoch", "prompts"]
 
@@ -66,8 +66,8 @@ def pretrain(
         if locked and group.count > 1:
             raise BadInput("--locked runs in a single process. Start it without torchrun.")
         from snapfind.training.data.webdataset import Shards
-        from snapfind.training.loop import Plan
-        from snapfind.training.methods.pretraining import Recipe, cost
+        from snapfind.training.loop import TrainingConfig
+        from snapfind.training.methods.pretraining import PretrainingConfig, cost
 
         pairs = Shards(shards, Limits.of(Settings()))
         err.print(f"{len(pairs):,} pairs in {len(shards):,} shards")
@@ -75,8 +75,8 @@ def pretrain(
         if locked:
             _train_locked(pairs, into, loss, seed, held)
             return
-        plan = Plan(rounds, rate, decay=0.1, seed=seed, device=device)
-        recipe = Recipe(plan, loss, batch, part, hard, steps, held)
+        plan = TrainingConfig(rounds, rate, decay=0.1, seed=seed, device=device)
+        recipe = PretrainingConfig(plan, loss, batch, part, hard, steps, held)
         pairs_per_second = _train_towers(pairs, into, recipe, group)
         out.print(cost(target, pairs_per_second / group.machines, price))
 
@@ -102,7 +102,7 @@ def prompts(
 ) -> None:
     """Tune prompts or adapters of a frozen CLIP model for class names. The files of the model stay unchanged."""
     need_torch()
-    from snapfind.training.loop import Plan
+    from snapfind.training.loop import TrainingConfig
     from snapfind.training.methods.prompt_classification import classify
 
     queries, failures = read_queries(table, root, categories=True)
@@ -116,10 +116,10 @@ def prompts(
             into,
             method,
             split,
-            Plan(epochs, rate, decay=0.01, seed=seed),
+            TrainingConfig(epochs, rate, decay=0.01, seed=seed),
             shots=shots,
             progress=progress,
-            told=print_epoch,
+            on_epoch=print_epoch,
         )
     for failure in result.failed[:10]:
         err.print(failure, markup=False)
@@ -131,13 +131,13 @@ def prompts(
     out.print(f"Written to {into}")
 
 
-def print_epoch(epoch: "Told") -> None:
+def print_epoch(epoch: "EpochMetrics") -> None:
     """Print loss, speed and validation score of an epoch to stderr."""
     score = "" if epoch.score is None else f"  held-out recall@1 {epoch.score:.3f}"
     err.print(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  {epoch.speed:,.0f} pictures/s{score}")
 
 
-def _train_towers(pairs: "Shards", into: Path, recipe: "Recipe", group: "Ranks") -> float:
+def _train_towers(pairs: "Shards", into: Path, recipe: "PretrainingConfig", group: "Ranks") -> float:
     """Train both encoders on all ranks, write them on rank 0, and return the pairs per second of all ranks."""
     from snapfind.training.methods.pretraining import Feed, new_towers, pretrain, recall_of, save_towers
 
@@ -146,7 +146,7 @@ def _train_towers(pairs: "Shards", into: Path, recipe: "Recipe", group: "Ranks")
     feed = Feed(pairs, preprocessing, local)
     validation = feed.judged()
     before = recall_of(towers, validation) if validation else (0.0, 0.0)
-    outcome = pretrain(towers, feed, local, kept=into.with_name(into.name + ".work"), told=print_epoch)
+    outcome = pretrain(towers, feed, local, kept=into.with_name(into.name + ".work"), on_epoch=print_epoch)
     best = outcome.module.cpu()
     assert isinstance(best, type(towers))
     after = recall_of(best, validation) if validation else (0.0, 0.0)
@@ -165,15 +165,15 @@ def _train_locked(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nc
     """Train two linear maps on frozen features and print their held-out recall@1 beside that of ConSE."""
     from snapfind.encoders.image.efficientnet import Builtin
     from snapfind.encoders.text.e5 import TextEncoder
-    from snapfind.training.methods.lit import judged_lock, see_pairs
+    from snapfind.training.methods.lit import encode_pairs, train_and_evaluate
 
     encoder, text = Builtin.load(), TextEncoder()
     with progress_bar("encoding") as progress:
-        features, image_features = see_pairs(
+        features, image_features = encode_pairs(
             pairs, encoder, text, into.with_name(into.name + ".work"), progress=progress
         )
-    result = judged_lock(
-        features, image_features, encoder, text, into, loss=loss, seed=seed, held=held, told=print_epoch
+    result = train_and_evaluate(
+        features, image_features, encoder, text, into, loss=loss, seed=seed, held=held, on_epoch=print_epoch
     )
     _print_recalls(result.judged, {"ConSE": result.before, "LiT": result.after})
     out.print(f"The text-to-image space is in {into}. Load it with snapfind.encoders.crossmodal.lit.Locked.load.")

@@ -15,13 +15,13 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.cli.output import err, out, progress_bar
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.metrics import METRICS
-from snapfind.evaluation.queries import Asked, read_queries
+from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
 from snapfind.evaluation.run import run
 
 if TYPE_CHECKING:
     from snapfind.training.adaptation_run import Adapted
-    from snapfind.training.data.augmentation import Shown
+    from snapfind.training.data.augmentation import Sample
 
 __all__ = ["TrainingSession", "open_session"]
 
@@ -39,10 +39,10 @@ class TrainingSession:
     """
 
     opened: Catalog
-    samples: "list[Shown]"
+    samples: "list[Sample]"
     products: list[str]
     photos: list[Path]
-    labels: dict[Path, Asked]
+    labels: dict[Path, LabeledQuery]
 
     @property
     def work(self) -> Path:
@@ -110,7 +110,7 @@ def _check_trainable(opened: Catalog) -> None:
         )
 
 
-def _offer(opened: Catalog, artifact: Path, held_out: list[Asked], *, yes: bool) -> None:
+def _offer(opened: Catalog, artifact: Path, held_out: list[LabeledQuery], *, yes: bool) -> None:
     """Build the new space, print the metrics before and after, and switch if the user agrees."""
     before, old = run(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.errors import CatalogBroken
 
-__all__ = ["KINDS", "Change", "Finding", "Findings", "Shown", "finding"]
+__all__ = ["KINDS", "Change", "Finding", "FindingSample", "Findings", "finding"]
 
 Kind = Literal[
     "same file",
@@ -36,7 +36,7 @@ _NAMED = 4  # products named in a sentence
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FindingSample:
     """A picture that a finding speaks of: id of its point, its product and its name."""
 
     picture: str
@@ -81,7 +81,7 @@ class Finding:
     id: str
     kind: Kind
     said: str
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[FindingSample, ...] = ()
     change: Change | None = None
     score: float = 0.0
     safe: bool = False
@@ -90,7 +90,7 @@ class Finding:
 def finding(
     kind: Kind,
     said: str,
-    shown: tuple[Shown, ...] = (),
+    shown: tuple[FindingSample, ...] = (),
     change: Change | None = None,
     *,
     score: float = 0.0,
@@ -139,7 +139,7 @@ def parse(told: Mapping[str, Any]) -> Finding:
     return Finding(
         **dict(told)
         | {
-            "shown": tuple(Shown(**one) for one in told["shown"]),
+            "shown": tuple(FindingSample(**one) for one in told["shown"]),
             "change": _change(change) if change else None,
         }
     )

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Callable, Collection
 from html import escape
 
-from snapfind.curation.findings import KINDS, Finding, Findings, Shown
+from snapfind.curation.findings import KINDS, Finding, Findings, FindingSample
 
 __all__ = ["HEADS", "page"]
 
@@ -31,7 +31,9 @@ _MOST = 60  # cards of a kind; the others are in --json
 _PICTURES = 4  # of a card
 
 
-def page(findings: Findings, picture: Callable[[Shown], bytes | None], applied: Collection[str], shop: str) -> str:
+def page(
+    findings: Findings, picture: Callable[[FindingSample], bytes | None], applied: Collection[str], shop: str
+) -> str:
     """A whole HTML page, UTF-8, with its pictures inside; `picture` gives a JPEG, or None where the copy is gone."""
     body = "\n".join(_section(kind, findings.of(kind), picture, applied) for kind in KINDS if findings.of(kind))
     counted = ", ".join(f"{len(findings.of(kind))} {HEADS[kind][0].lower()}" for kind in KINDS if findings.of(kind))
@@ -60,7 +62,7 @@ def page(findings: Findings, picture: Callable[[Shown], bytes | None], applied: 
 def _section(
     kind: str,
     found: tuple[Finding, ...],
-    picture: Callable[[Shown], bytes | None],
+    picture: Callable[[FindingSample], bytes | None],
     applied: Collection[str],
 ) -> str:
     head, said = HEADS[kind]
@@ -69,7 +71,7 @@ def _section(
     return f"<section><h2>{head} <small>{len(found)}</small></h2><p>{said}</p><ul>{cards}</ul>{more}</section>"
 
 
-def _card(one: Finding, picture: Callable[[Shown], bytes | None], done: bool) -> str:
+def _card(one: Finding, picture: Callable[[FindingSample], bytes | None], done: bool) -> str:
     changed = set(one.change.pictures) if one.change else set()
     shown = "".join(_picture(each, picture(each), each.picture in changed) for each in one.shown[:_PICTURES])
     more = f"<p>and {len(one.shown) - _PICTURES} more</p>" if len(one.shown) > _PICTURES else ""
@@ -82,7 +84,7 @@ def _card(one: Finding, picture: Callable[[Shown], bytes | None], done: bool) ->
     return f"<li><div class=pictures>{shown}</div><h3>{escape(one.said)}</h3>{more}{mend}</li>"
 
 
-def _picture(shown: Shown, jpeg: bytes | None, changes: bool) -> str:
+def _picture(shown: FindingSample, jpeg: bytes | None, changes: bool) -> str:
     said = escape(f"{shown.product}: {shown.name}", quote=True)
     mark = "<figcaption>would be hidden</figcaption>" if changes else ""
     if jpeg is None:

@@ -12,7 +12,7 @@ from PIL import Image
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.errors import BadPicture
 from snapfind.curation.detect.duplicates import SIDE, thumb
-from snapfind.curation.findings import Shown
+from snapfind.curation.findings import FindingSample
 from snapfind.encoders.base import Vectors
 from snapfind.index.base import Point
 from snapfind.media.image.decode import Limits, load
@@ -41,10 +41,10 @@ class CatalogSnapshot:
     numbers: NDArray[np.int64]
     products: Sequence[str]
 
-    def shown(self, row: int) -> Shown:
+    def shown(self, row: int) -> FindingSample:
         """Return the picture of a row as an item of a finding."""
         payload = self.points[row].payload
-        return Shown(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
+        return FindingSample(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
 
     def pictures_of(self, product: str) -> set[str]:
         """Return the point ids of all pictures of a product."""

@@ -20,7 +20,7 @@ from snapfind.core.errors import BadInput, BadPicture, NotReady
 from snapfind.distributed.object_store import Store
 from snapfind.distributed.storage import ObjectItem
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.registry import ModelEntry, open_model_entry
 from snapfind.media.image.decode import Limits, load
@@ -47,7 +47,7 @@ class EncoderBundle:
     entries: Sequence[tuple[ModelEntry, Mapping[str, bytes]]]
     keep_side: int
     limits: Limits
-    maps: Maps | None
+    maps: LitMaps | None
     store: Store | None = None
 
 

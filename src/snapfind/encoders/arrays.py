@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Vectors
 
-__all__ = ["all_numbers", "softmax", "unit"]
+__all__ = ["check_finite", "softmax", "unit"]
 
 
-def all_numbers(rows: NDArray[np.floating], name: str) -> None:
+def check_finite(rows: NDArray[np.floating], name: str) -> None:
     """Check that all values are finite.
 
     Args:

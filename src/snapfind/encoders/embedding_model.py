@@ -16,7 +16,7 @@ from PIL.Image import Image
 
 from snapfind.encoders.base import Space, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
-from snapfind.encoders.crossmodal.lit import Locked, Maps
+from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.base import Features, PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.preprocess import fitted
@@ -39,7 +39,7 @@ class Model:
         maps: Maps of a text-to-image space trained on the titles of the shop, or None.
     """
 
-    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = (), maps: Maps | None = None) -> None:
+    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = (), maps: LitMaps | None = None) -> None:
         self.photo, self.others, self.maps = photo, tuple(others), maps
 
     @cached_property
@@ -53,9 +53,9 @@ class Model:
         return Conse(self.text)
 
     @cached_property
-    def locked(self) -> Locked | None:
+    def locked(self) -> LitSpace | None:
         """Trained text-to-image space, or None."""
-        return Locked(self.maps, self.text) if self.maps else None
+        return LitSpace(self.maps, self.text) if self.maps else None
 
     @property
     def bridge(self) -> Space:

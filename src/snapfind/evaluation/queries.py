@@ -11,11 +11,11 @@ from snapfind.catalog.ingest.picture_names import Names
 from snapfind.catalog.ingest.tables import column_names, rows
 from snapfind.core.errors import BadInput, BadRow
 
-__all__ = ["Asked", "read_queries"]
+__all__ = ["LabeledQuery", "read_queries"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LabeledQuery:
     """One query: a photo or a text, the products that answer it, and its category where it is known.
 
     `products` is empty where the table names only a category.
@@ -28,7 +28,9 @@ class Asked:
     category: str = ""
 
 
-def read_queries(path: Path, root: Path | None = None, *, categories: bool = False) -> tuple[list[Asked], list[str]]:
+def read_queries(
+    path: Path, root: Path | None = None, *, categories: bool = False
+) -> tuple[list[LabeledQuery], list[str]]:
     """The queries of a table.
 
     Args:
@@ -51,10 +53,10 @@ def read_queries(path: Path, root: Path | None = None, *, categories: bool = Fal
         needed = f"{' or '.join(answers)} and picture (or text)"
         raise BadInput(f"{path.name} needs the columns {needed}; it has {', '.join(sorted(columns))}")
     found = list(_rows(path, root or path.parent, groups))
-    return [one for one in found if isinstance(one, Asked)], [one for one in found if isinstance(one, str)]
+    return [one for one in found if isinstance(one, LabeledQuery)], [one for one in found if isinstance(one, str)]
 
 
-def _rows(path: Path, root: Path, groups: Groups) -> Iterator[Asked | str]:
+def _rows(path: Path, root: Path, groups: Groups) -> Iterator[LabeledQuery | str]:
     files, categories = Names(root.resolve()), "category" in groups[0]
     for line, row in rows(path, groups):
         if isinstance(row, BadRow):
@@ -70,7 +72,9 @@ def _rows(path: Path, root: Path, groups: Groups) -> Iterator[Asked | str]:
         elif photo and not (found := _file(photo, root, files)):
             yield f"line {line}: there is no picture {photo}"
         else:
-            yield Asked(photo or text, found if photo else None, text or None, products, cells.get("category", ""))
+            yield LabeledQuery(
+                photo or text, found if photo else None, text or None, products, cells.get("category", "")
+            )
 
 
 def _file(name: str, root: Path, files: Names) -> Path | None:

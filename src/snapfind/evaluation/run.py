@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from snapfind.core.errors import SnapfindError
 from snapfind.core.types import Answer, Like, Query
-from snapfind.evaluation.queries import Asked
+from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Answered
 from snapfind.evaluation.slices import properties_of
 from snapfind.media.image.decode import Limits, load
@@ -18,14 +18,14 @@ __all__ = ["query_of", "run"]
 Progress = Callable[[int, int], None]
 
 
-def query_of(asked: Asked) -> Query:
+def query_of(asked: LabeledQuery) -> Query:
     """The query of a row of the table."""
     return Query((Like(photo=asked.photo) if asked.photo else Like(text=asked.text),))
 
 
 def run(
     catalog: "Catalog",
-    queries: Sequence[Asked],
+    queries: Sequence[LabeledQuery],
     *,
     depth: int = 20,
     model: str | None = None,
@@ -48,7 +48,7 @@ def run(
     return answered, failed
 
 
-def _answered(catalog: "Catalog", asked: Asked, answer: Answer, categories: dict[str, str]) -> Answered:
+def _answered(catalog: "Catalog", asked: LabeledQuery, answer: Answer, categories: dict[str, str]) -> Answered:
     # a product's own category where the table names none
     right = {asked.category} if asked.category else {categories.get(product, "") for product in asked.products}
     found = dict.fromkeys(hit.product.category for hit in answer if hit.product.category)

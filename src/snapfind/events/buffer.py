@@ -12,13 +12,13 @@ from snapfind.core.errors import SnapfindError
 from snapfind.events.event import Event
 from snapfind.events.store import EventStore
 
-__all__ = ["Later"]
+__all__ = ["EventBuffer"]
 
 log = logging.getLogger("snapfind.events")
 _MOST, _BATCH, _PAUSE = 10_000, 500, 0.2  # events that wait; in one write; seconds between writes
 
 
-class Later:
+class EventBuffer:
     """Takes events without waiting and writes them in batches from a thread of its own."""
 
     def __init__(self, store: EventStore) -> None:

@@ -13,12 +13,12 @@ from PIL.Image import Image
 
 from snapfind.media.image.thumbnail import thumbnail
 
-__all__ = ["KeptPhotos"]
+__all__ = ["QueryPhotoStore"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class KeptPhotos:
+class QueryPhotoStore:
     """Folder of query photos, by search id."""
 
     def __init__(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select
 from snapfind.events.store import EventStore
 from snapfind.events.table import events, millis
 
-__all__ = ["Switch", "Unmet", "unmet"]
+__all__ = ["Switch", "ZeroResultStatistics", "zero_result_statistics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
+class ZeroResultStatistics:
     """Searches, those of them whose best hit was no match, the words of these with their number, and the switches; the
     most frequent first.
     """
@@ -32,7 +32,7 @@ class Unmet:
     switches: tuple[Switch, ...]
 
 
-def unmet(store: EventStore, since: datetime, *, limit: int = 20) -> Unmet:
+def zero_result_statistics(store: EventStore, since: datetime, *, limit: int = 20) -> ZeroResultStatistics:
     """Since a time; at most `limit` of each list."""
     kind, after = events.c.kind, events.c.at >= millis(since)
     missed = events.c.verdict == "none"
@@ -56,7 +56,7 @@ def unmet(store: EventStore, since: datetime, *, limit: int = 20) -> Unmet:
         .order_by(count.desc(), events.c.before, events.c.category)
         .limit(limit)
     )
-    return Unmet(
+    return ZeroResultStatistics(
         int(total["all"]),
         int(total["missed"] or 0),
         tuple((str(row["text"]), int(row["count"])) for row in store.rows_of(texts)),

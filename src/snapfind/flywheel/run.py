@@ -14,7 +14,7 @@ from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.read import Reading
 from snapfind.core.errors import BadInput, NotFound
-from snapfind.evaluation.queries import Asked
+from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Report
 from snapfind.evaluation.run import run as ask_all
 from snapfind.events.parquet import export_events
@@ -47,7 +47,7 @@ def folder_of(catalog: Reading) -> Path:
     return catalog.folder.path / "flywheel"
 
 
-def run(catalog: Catalog, rules: Rules, frozen: Sequence[Asked] = (), tell: Tell = lambda _: None) -> Turn:
+def run(catalog: Catalog, rules: Rules, frozen: Sequence[LabeledQuery] = (), tell: Tell = lambda _: None) -> Turn:
     """One turn, recorded. `frozen` are labeled photos that never change; without them only fresh ones judge.
 
     Raises BadInput while a trial is under way, ExtraMissing without PyTorch where a network learns.
@@ -129,10 +129,10 @@ def _read(catalog: Catalog, rules: Rules) -> _Log:
         return _Log(learnable, held, shown, exploration(table).share, wide)
 
 
-def _learned(catalog: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[Asked], tell: Tell) -> Turn:
+def _learned(catalog: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[LabeledQuery], tell: Tell) -> Turn:
     """The turn with its model, built beside the old one, and what the two give on both sets."""
     name = _fitted(catalog, log) if rules.depth == "fit" else _taught(catalog, rules, log, turn.number, tell)
-    fresh = [Asked(one.search, one.photo, None, frozenset({one.product})) for one in log.held]
+    fresh = [LabeledQuery(one.search, one.photo, None, frozenset({one.product})) for one in log.held]
     checks, metrics = list(turn.guards), {}
     for kind, asked in (("fresh", fresh), ("frozen", frozen)):
         if asked:

@@ -18,7 +18,7 @@ from snapfind.index.filters import Filter
 __all__ = ["LESS", "MORE", "Ask", "Found", "Index", "Page", "Point", "Where"]
 
 # Chosen on photos of `train` (benchmarks/search.py). The engine's other recommendation, by the best example, loses
-# fine@1 when only wrong ones are marked: pictures are nearer to each other than a photo is to its picture.
+# recall@1 when only wrong ones are marked: pictures are nearer to each other than a photo is to its picture.
 MORE, LESS = 0.3, 0.1
 Where = Filter | Sequence[str] | None  # a filter, point ids, or everything
 

@@ -15,20 +15,20 @@ from snapfind.ranking.cdanet import Augmentation, Translation
 from snapfind.ranking.networks import HIDDEN, ClickNetwork, CrossNetwork, Inputs, Mixture, SharedBottom, SingleDomain
 from snapfind.ranking.rows import Rows, mixed_batches, tensors
 from snapfind.search.rerank.features import Field
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 
-__all__ = ["METHODS", "TWO_DOMAINS", "ClickFit", "Method", "Recipe", "chances", "fit"]
+__all__ = ["METHODS", "TWO_DOMAINS", "ClickFit", "ClickModelConfig", "Method", "chances", "fit"]
 
 Method = Literal["single", "random", "dcn", "shared", "mmoe", "cdanet", "cdanet-uncrossed"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TWO_DOMAINS: tuple[Method, ...] = ("shared", "mmoe", "cdanet", "cdanet-uncrossed")
 
 
-_PLAN = Plan(epochs=15, rate=2e-3, rates={"inputs.tables": 3e-4}, decay=1e-2, average=0.97, patience=4)
+_PLAN = TrainingConfig(epochs=15, rate=2e-3, rates={"inputs.tables": 3e-4}, decay=1e-2, average=0.97, patience=4)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ClickModelConfig:
     """How to train. A batch holds `size` rows of each domain, an epoch `steps` batches, however many rows there are;
     `across` is the weight of the cross supervision, `kept_rate` the rate of what the second stage takes over, as a
     part of the plan's. The defaults were chosen on the simulator's rows to choose by.
@@ -38,7 +38,7 @@ class Recipe:
     steps: int = 60
     across: float = 0.5
     kept_rate: float = 0.1
-    plan: Plan = field(default_factory=lambda: _PLAN)
+    plan: TrainingConfig = field(default_factory=lambda: _PLAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def fit(
     *,
     source: Rows | None = None,
     source_fields: Sequence[Field] = (),
-    recipe: Recipe | None = None,
-    told: Callable[[Told], None] | None = None,
+    recipe: ClickModelConfig | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> ClickFit:
     """Learn from `target` (and `source`); the epoch and the calibration are chosen on `chosen_by`, rows of the target.
 
@@ -75,17 +75,17 @@ def fit(
         raise BadInput("the rows that choose the epoch need some that were clicked and some that were not; give more")
     if method in TWO_DOMAINS and (source is None or not len(source)):
         raise BadInput(f"method {method} learns from two domains; give the rows of the other one, or take single")
-    recipe = recipe or Recipe()
+    recipe = recipe or ClickModelConfig()
     torch.manual_seed(recipe.plan.seed)
     joint = [target, source] if source is not None and method in TWO_DOMAINS else [target]
     union = [*fields, *(own for own in source_fields if own not in fields)]
     inputs = Inputs(union, joint)
     network = _made(method, inputs, fields, source_fields, recipe)
-    network = _trained(network, joint, chosen_by, recipe, recipe.plan, told)
+    network = _trained(network, joint, chosen_by, recipe, recipe.plan, on_epoch)
     if isinstance(network, Translation):
         second = Augmentation(network)
         slow = dict.fromkeys(("inputs", "extract", "translate"), recipe.kept_rate * recipe.plan.rate)
-        network = _trained(second, [target], chosen_by, recipe, replace(recipe.plan, rates=slow), told)
+        network = _trained(second, [target], chosen_by, recipe, replace(recipe.plan, rates=slow), on_epoch)
     logits = _logits(network, chosen_by)
     scale, shift = _platt(logits, chosen_by.labels)
     return ClickFit(network, method, scale, shift, auroc(logits.tolist(), (chosen_by.labels > 0).tolist()))
@@ -100,7 +100,7 @@ def chances(fitted: ClickFit, rows: Rows) -> NDArray[np.float64]:
 
 
 def _made(
-    method: Method, inputs: Inputs, fields: Sequence[Field], source_fields: Sequence[Field], recipe: Recipe
+    method: Method, inputs: Inputs, fields: Sequence[Field], source_fields: Sequence[Field], recipe: ClickModelConfig
 ) -> ClickNetwork:
     if method == "single":
         return SingleDomain(inputs, fields)
@@ -120,9 +120,9 @@ def _trained(
     network: ClickNetwork,
     parts: Sequence[Rows],
     chosen_by: Rows,
-    recipe: Recipe,
-    plan: Plan,
-    told: Callable[[Told], None] | None,
+    recipe: ClickModelConfig,
+    plan: TrainingConfig,
+    on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> ClickNetwork:
     # an epoch goes at most once through the rows of a domain: few rows seen often are learned by heart
     counts = [max(16, min(recipe.size, len(part) // recipe.steps)) for part in parts]
@@ -133,7 +133,7 @@ def _trained(
         assert isinstance(module, ClickNetwork)
         return auroc(_logits(module, chosen_by).tolist(), clicked)
 
-    best = train(network, batch, recipe.steps, plan, score=score, on_epoch=told).module
+    best = train(network, batch, recipe.steps, plan, score=score, on_epoch=on_epoch).module
     assert isinstance(best, ClickNetwork)
     return best.requires_grad_(True)
 

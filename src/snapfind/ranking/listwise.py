@@ -18,24 +18,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snapfind.core.errors import BadInput
-from snapfind.encoders.arrays import all_numbers
+from snapfind.encoders.arrays import check_finite
 from snapfind.ranking.list_simulator import Lists
 from snapfind.search.rerank.base import CHUNK, merge
-from snapfind.training.loop import Plan, train
+from snapfind.training.loop import TrainingConfig, train
 
-__all__ = ["Listwise", "Recipe", "fit_lists", "order_of"]
+__all__ = ["Listwise", "ListwiseConfig", "fit_lists", "order_of"]
 
 _MOST_WEIGHT = 10.0  # an inverse propensity is cut there: less variance for a little bias
 _LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ListwiseConfig:
     """How to train: chunks in a batch, steps of an epoch."""
 
     size: int = 64
     steps: int = 50
-    plan: Plan = field(default_factory=lambda: Plan(epochs=12, rate=3e-3, average=0.97, patience=3))
+    plan: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, rate=3e-3, average=0.97, patience=3))
 
 
 class Listwise(nn.Module):
@@ -75,7 +75,7 @@ class Listwise(nn.Module):
 
 
 def fit_lists(
-    lists: Lists, chosen_by: Lists, examination: NDArray[np.float64] | None, recipe: Recipe | None = None
+    lists: Lists, chosen_by: Lists, examination: NDArray[np.float64] | None, recipe: ListwiseConfig | None = None
 ) -> Listwise:
     """Learn from clicks; `examination` (n,) 0..1 of each place, None: every click counts 1.
 
@@ -85,10 +85,10 @@ def fit_lists(
     if min(lists.features.shape[1], chosen_by.features.shape[1]) < CHUNK:
         raise BadInput(f"lists of fewer than {CHUNK} candidates have no chunk to compare; show more")
     for part in (lists, chosen_by):
-        all_numbers(part.features, "lists")
+        check_finite(part.features, "lists")
     if not lists.clicked.any():
         raise BadInput("no list of the log has a click; collect more, or rank by the first search")
-    recipe = recipe or Recipe()
+    recipe = recipe or ListwiseConfig()
     torch.manual_seed(recipe.plan.seed)
     module = Listwise(lists.features.shape[2])
     parts, other = _chunks(lists, examination), _chunks(chosen_by, examination)

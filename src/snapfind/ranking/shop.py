@@ -18,21 +18,21 @@ from snapfind.evaluation.click_metrics import ClickFigures, click_figures
 from snapfind.events.parquet import export_events
 from snapfind.index.filters import where
 from snapfind.ranking.export import click_model, write_ranker
-from snapfind.ranking.fit import Method, Recipe, fit
+from snapfind.ranking.fit import ClickModelConfig, Method, fit
 from snapfind.ranking.log import FIELDS, Logged, ShopDomain, first_places, read_log
 from snapfind.ranking.off_policy import Estimate, snips
 from snapfind.search.rerank.click_model import ClickModel, load
 from snapfind.search.rerank.features import Encoded, bucket
-from snapfind.training.loop import Told
+from snapfind.training.loop import EpochMetrics
 
-__all__ = ["Judged", "fit_shop", "judge_shop"]
+__all__ = ["RankerEvaluation", "evaluate_shop", "fit_shop"]
 
 _LEARN, _CHOOSE = 0.7, 0.85  # parts of the log in order of time; the last part judges
 _LEAST = 200  # rows that were clicked, below which nothing is fitted
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RankerEvaluation:
     """On rows shown since `since`: figures of the `ranker`, and of the scores that ordered them (`search`; None where
     the log has no scores). `first` is the click rate of the first place, estimated from the places that were drawn with
     a propensity, beside what the log earned there; None where none were.
@@ -52,8 +52,8 @@ def fit_shop(
     domain: ShopDomain = "search",
     method: Method = "single",
     seed: int = 0,
-    told: Callable[[Told], None] | None = None,
-) -> Judged:
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> RankerEvaluation:
     """Learn from the first 70 % of what was shown, choose the epoch on the next 15 %, judge on the rest.
 
     The artifact is written whole. Raises BadInput with fewer than 200 clicks.
@@ -66,9 +66,16 @@ def fit_shop(
     parts = target.between(None, cuts[0]), target.between(*cuts), target.between(cuts[1], None)
     # what the other domain shows after the cut would tell of the future
     helping = source.between(None, cuts[0]).rows if source is not None else None
-    recipe = replace(Recipe(), plan=replace(Recipe().plan, seed=seed))
+    recipe = replace(ClickModelConfig(), plan=replace(ClickModelConfig().plan, seed=seed))
     fitted = fit(
-        method, parts[0].rows, parts[1].rows, FIELDS, source=helping, source_fields=FIELDS, recipe=recipe, told=told
+        method,
+        parts[0].rows,
+        parts[1].rows,
+        FIELDS,
+        source=helping,
+        source_fields=FIELDS,
+        recipe=recipe,
+        on_epoch=on_epoch,
     )
     model = click_model(fitted, FIELDS)
     judged = _judge(model, parts[2], cuts[1])
@@ -87,7 +94,7 @@ def fit_shop(
     return judged
 
 
-def judge_shop(catalog: Catalog, artifact: Path | None = None) -> Judged:
+def evaluate_shop(catalog: Catalog, artifact: Path | None = None) -> RankerEvaluation:
     """The shop's own ranker, or that of an artifact, on what was shown since it learned. Raises NotFound, BadInput."""
     place = artifact or ranker_folder(catalog.folder)
     if not (place / "manifest.json").is_file():
@@ -113,7 +120,7 @@ def _logs(catalog: Catalog, domain: ShopDomain, method: Method) -> tuple[Logged,
     return target, source
 
 
-def _judge(model: ClickModel, logged: Logged, since: datetime) -> Judged:
+def _judge(model: ClickModel, logged: Logged, since: datetime) -> RankerEvaluation:
     """As it will serve: the place is not told."""
     rows = logged.rows
     clicked = rows.labels > 0
@@ -122,7 +129,7 @@ def _judge(model: ClickModel, logged: Logged, since: datetime) -> Judged:
     scores = np.expm1(rows.encoded.numbers[:, numbers.index("hit.score")].astype(np.float64))
     known = np.isfinite(scores)
     search = click_figures(scores[known], clicked[known], rows.groups[known]) if known.any() else None
-    judged = Judged(since.isoformat(), click_figures(chances, clicked, rows.groups), search)
+    judged = RankerEvaluation(since.isoformat(), click_figures(chances, clicked, rows.groups), search)
     try:
         log, policy = first_places(logged, chances)
         return replace(judged, first=snips(log, policy), earned=float(log.rewards.mean()))

@@ -19,11 +19,11 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
 from snapfind.core.errors import ReadOnly, SnapfindError
 from snapfind.core.types import Box
-from snapfind.events.buffer import Later
+from snapfind.events.buffer import EventBuffer
 from snapfind.events.event import Event
 from snapfind.media.fetch import Fetching, fetch
 from snapfind.media.image.decode import Limits
-from snapfind.media.image.sandbox import Apart
+from snapfind.media.image.sandbox import DecoderPool
 from snapfind.server.jobs.handlers import job_handlers
 from snapfind.server.jobs.queue import Jobs
 from snapfind.server.keys import KeyStore
@@ -55,16 +55,16 @@ class Service:
         self.writing = BoundedQueue("write", 2, queue, timeout)
         self.fetching = Fetching.of(settings)
         self.rate_limiter = RateLimiter(settings.whole("rate"), settings.whole("concurrency"))
-        self.decode = Apart(
+        self.decode = DecoderPool(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         # separate processes, so that imports do not slow down searches
-        catalog.decode = self._decode_added = Apart(
+        catalog.decode = self._decode_added = DecoderPool(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
-        self._later: Later | None = None
+        self._later: EventBuffer | None = None
         own = catalog if isinstance(catalog, Catalog) else None
         self._jobs = Jobs(own.folder.path / "jobs", job_handlers(own)) if own is not None else None
         self.inside = 0  # requests in flight; used by the event loop only
@@ -80,7 +80,7 @@ class Service:
         Image.new("RGB", (64, 64), "white").save(buffer, "PNG")
         self.shop.search(self.photo(buffer.getvalue()), limit=1)
         if self.settings.whole("log_searches") and (not self.reads_only or self.settings.text("events")):
-            self._later = Later(self.shop.events)
+            self._later = EventBuffer(self.shop.events)
         if not self.reads_only:
             self.jobs.start()
             self.catalog.prune()

@@ -18,7 +18,7 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.preprocess import Preprocessing
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.feature_cache import (
     FeatureCache,
     LiveViews,
@@ -57,7 +57,7 @@ class AdaptationRun:
         fingerprint: Hash of the samples, the parent, the depth, the views and the seed.
     """
 
-    samples: Sequence[Shown]
+    samples: Sequence[Sample]
     parent: Path
     source: FeatureCache | LiveViews
     body: nn.Module
@@ -88,7 +88,7 @@ class Adapted:
 
 
 def prepare_run(
-    samples: Sequence[Shown],
+    samples: Sequence[Sample],
     work: Path,
     *,
     depth: Depth,
@@ -177,8 +177,8 @@ def finish_run(
         "data_sha256": run.data,
         "metrics": {
             "judged_on": len(run.validator.photos),
-            "fine_at_1_raw": run.parent_recall,
-            "fine_at_1_learned": after,
+            "recall_at_1_raw": run.parent_recall,
+            "recall_at_1_learned": after,
         },
         "calibration": run.validator.calibrate(learner),
     }
@@ -189,7 +189,7 @@ def finish_run(
     return Adapted(folder, written, run.parent_recall, after, tuple(np.flatnonzero(run.held_out).tolist()), outcome)
 
 
-def _count_products(samples: Sequence[Shown]) -> int:
+def _count_products(samples: Sequence[Sample]) -> int:
     """Check the samples and return the number of products. Raise BadInput if training is impossible."""
     studio = {sample.product for sample in samples if sample.how == "studio"}
     if len(studio) < 2:
@@ -203,7 +203,7 @@ def _count_products(samples: Sequence[Shown]) -> int:
 
 
 def _make_source(
-    samples: Sequence[Shown],
+    samples: Sequence[Sample],
     data: str,
     depth: Depth,
     first: str,

@@ -25,13 +25,13 @@ from torch.nn.parallel import DistributedDataParallel
 from snapfind.core.errors import BadInput
 from snapfind.training import checkpoint
 
-__all__ = ["Batch", "Outcome", "Plan", "Told", "train"]
+__all__ = ["Batch", "EpochMetrics", "Outcome", "TrainingConfig", "train"]
 
 Batch = Callable[[int, int], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingConfig:
     """Training configuration.
 
     `rates` maps prefixes of parameter names to peak learning rates. All other parameters use `rate`.
@@ -52,7 +52,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EpochMetrics:
     """Metrics of one epoch (1-based): mean loss, rows per second over all processes, and the score if there is one."""
 
     epoch: int
@@ -71,7 +71,7 @@ class Outcome:
     """
 
     module: nn.Module
-    history: tuple[Told, ...]
+    history: tuple[EpochMetrics, ...]
     epoch: int
     seconds: float
 
@@ -80,13 +80,13 @@ def train(
     module: nn.Module,
     batch: Batch,
     steps: int,
-    plan: Plan,
+    plan: TrainingConfig,
     *,
     score: Callable[[nn.Module], float] | None = None,
     validation_count: int = 0,
     checkpoint_folder: Path | None = None,
     data_fingerprint: str = "",
-    on_epoch: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Outcome:
     """Train `module` in place.
 
@@ -118,7 +118,7 @@ def train(
         loss, rows = run.train_epoch(batch)
         value = None if score is None else score(run.averaged)
         loss, rows, seconds, value = _synchronize(loss, rows, time.monotonic() - start, value, run.device)
-        run.record(Told(run.done, run.epochs, loss, rows / seconds, value), seconds)
+        run.record(EpochMetrics(run.done, run.epochs, loss, rows / seconds, value), seconds)
         if on_epoch is not None and _rank() == 0:
             on_epoch(run.history[-1])
     return Outcome(run.best.cpu(), tuple(run.history), run.best_epoch, run.seconds)
@@ -131,7 +131,7 @@ class _Run:
         self,
         module: nn.Module,
         steps: int,
-        plan: Plan,
+        plan: TrainingConfig,
         validation_count: int,
         checkpoint_folder: Path | None,
         data_fingerprint: str,
@@ -139,7 +139,7 @@ class _Run:
         self.plan, self.steps, self.validation_count = plan, steps, validation_count
         self.checkpoint_folder, self.data_fingerprint = checkpoint_folder, data_fingerprint
         self.done, self.epochs, self.best_epoch, self.seconds = 0, plan.epochs, 0, 0.0
-        self.history: list[Told] = []
+        self.history: list[EpochMetrics] = []
         self.device = torch.device(plan.device)
         self.module = module.to(self.device)
         self.averaged = copy.deepcopy(self.module).eval().requires_grad_(False)
@@ -203,7 +203,7 @@ class _Run:
                     mean.lerp_(current, 1 - decay)
         return float(loss.detach())
 
-    def record(self, metrics: Told, seconds: float) -> None:
+    def record(self, metrics: EpochMetrics, seconds: float) -> None:
         """Record an epoch: update the history, the best weights, the number of epochs and the checkpoint."""
         better = self._is_better(metrics.score)
         self.history.append(metrics)
@@ -270,7 +270,7 @@ class _Run:
                 slots.setdefault(int(at), {})[key] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": slots})
         self.done, self.epochs, self.best_epoch = counts["done"], counts["epochs"], counts["best_epoch"]
-        self.seconds, self.history = counts["seconds"], [Told(**old) for old in counts["history"]]
+        self.seconds, self.history = counts["seconds"], [EpochMetrics(**old) for old in counts["history"]]
         self._limit_epochs()
 
     def _identity(self) -> dict[str, object]:

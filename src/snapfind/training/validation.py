@@ -13,7 +13,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.search.calibration import Calibration, calibration_features
 from snapfind.search.calibration import fit as fit_calibration
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.feature_cache import FeatureCache, LiveViews
 
 __all__ = ["RetrievalValidator", "RoleEncoder", "encode_view", "select_held_out"]
@@ -40,7 +40,7 @@ class RoleEncoder(Protocol):
         ...
 
 
-def select_held_out(samples: Sequence[Shown]) -> NDArray[np.bool_]:
+def select_held_out(samples: Sequence[Sample]) -> NDArray[np.bool_]:
     """Select photos for validation.
 
     Every tenth photo of each product is selected, starting with the fifth. If no product has five photos, the same rule

@@ -30,7 +30,7 @@ from snapfind.search.calibration_features import calibration_data
 from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.context import SearchContext
 
-__all__ = ["FittedCalibration", "learn", "learn_from", "read", "refit", "synthetic_photo_features"]
+__all__ = ["FittedCalibration", "fit_features", "learn", "read", "refit", "synthetic_photo_features"]
 
 Progress = Callable[[int, int], None]
 _PICTURES, _PHOTOS = 200, 500  # at most: 50 ms of processor time a photo
@@ -112,10 +112,10 @@ def learn(
     views = max(2, min(_VIEWS, _PHOTOS // len(sample)))
     posteriors, photos = synthetic_photo_features([image for _, image in sample], context.model.photo, views, progress)
     categories = [str(point.payload.get("category", "")) for point, _ in sample]
-    return learn_from(products, categories, posteriors, photos, context)
+    return fit_features(products, categories, posteriors, photos, context)
 
 
-def learn_from(
+def fit_features(
     products: Sequence[str], categories: Sequence[str], posteriors: Vectors, photos: Features, context: SearchContext
 ) -> FittedCalibration:
     """Fit on features of synthetic photos.

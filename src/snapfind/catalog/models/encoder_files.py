@@ -13,7 +13,7 @@ from pathlib import Path
 from snapfind.catalog.storage.folder import Folder, drafted
 from snapfind.encoders.image.onnx_tower import FILES, Tower
 
-__all__ = ["forget_unused", "keep", "kept_from"]
+__all__ = ["cached_artifact", "forget_unused", "keep"]
 
 
 def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
@@ -25,7 +25,7 @@ def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
     return tower
 
 
-def kept_from(folder: Folder, source: str, precision: str) -> Path | None:
+def cached_artifact(folder: Folder, source: str, precision: str) -> Path | None:
     """The encoder that was made from the weights of that sha256 in that precision, where the catalog keeps one."""
     for manifest in sorted((folder.path / "encoders").glob("*/manifest.json")):
         told = json.loads(manifest.read_bytes())

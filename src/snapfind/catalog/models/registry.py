@@ -21,7 +21,7 @@ from snapfind.catalog.storage.points import points_of
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken, NotFound, SnapfindError
 from snapfind.encoders.base import Space, Vectors
-from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin
@@ -63,7 +63,7 @@ def open_model(folder: Folder, settings: Settings) -> Model:
     manifest = folder.manifest
     if not manifest.active:
         return Model(_first(folder, settings))
-    maps = Maps.load(folder.space(manifest.bridge)) if manifest.bridge else None
+    maps = LitMaps.load(folder.space(manifest.bridge)) if manifest.bridge else None
     ready = [name for name, model in manifest.models.items() if model.ready and name != manifest.active]
     networks: dict[tuple[str, str], PhotoEncoder] = {}
     active, *others = (_load(folder, name, settings, networks) for name in (manifest.active, *ready))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapfind.catalog.storage.folder import Folder, drafted
 from snapfind.core.errors import NotFound
-from snapfind.encoders.crossmodal.lit import Locked
+from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
 
@@ -16,14 +16,14 @@ __all__ = ["keep_bridge"]
 _FILES = ("manifest.json", "weights.safetensors")
 
 
-def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> Locked:
+def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
     """Copy an artifact into the catalog, whole or not at all, and open the copy.
 
     Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
     """
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
-    locked = Locked.load(artifact, text, Builtin.load().raw_id)
+    locked = LitSpace.load(artifact, text, Builtin.load().raw_id)
     target = folder.space(locked.space.id)
     if not target.exists():
         drafted(artifact, _FILES, target.parent).rename(target)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.core.errors import BadInput
-from snapfind.encoders.arrays import all_numbers
+from snapfind.encoders.arrays import check_finite
 from snapfind.encoders.base import Vectors
 
 __all__ = ["METHODS", "Method", "coreset", "herding", "k_center"]
@@ -34,7 +34,7 @@ def coreset(vectors: Vectors, labels: NDArray[np.int64], part: float, method: Me
         raise BadInput(f"method {method!r}: give one of {', '.join(METHODS)}", field="method")
     if len(vectors) != len(labels):
         raise BadInput(f"{len(vectors)} vectors and {len(labels)} labels; give one for each")
-    all_numbers(vectors, "vectors")
+    check_finite(vectors, "vectors")
     choose: Callable[[Vectors, int], _Rows] = k_center if method == "k-center" else herding
     kept = []
     for label in np.unique(labels):

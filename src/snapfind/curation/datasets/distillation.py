@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from snapfind.core.errors import BadInput
-from snapfind.encoders.arrays import all_numbers
+from snapfind.encoders.arrays import check_finite
 from snapfind.encoders.base import Vectors
 
 __all__ = ["Distilled", "distil"]
@@ -41,7 +41,7 @@ def distil(
     """
     if not len(start):
         raise BadInput("there is no row to begin as; choose some with a coreset")
-    all_numbers(vectors, "vectors")
+    check_finite(vectors, "vectors")
     generator = torch.Generator().manual_seed(seed)
     real, classes = torch.from_numpy(np.ascontiguousarray(vectors, np.float32)), int(labels.max()) + 1
     made = torch.nn.Parameter(real[torch.from_numpy(start)].clone())

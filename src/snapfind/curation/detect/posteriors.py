@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.core.errors import BadInput
-from snapfind.encoders.arrays import all_numbers, softmax, unit
+from snapfind.encoders.arrays import check_finite, softmax, unit
 from snapfind.encoders.base import Vectors
 
 __all__ = ["posteriors"]
@@ -37,7 +37,7 @@ def posteriors(vectors: Vectors, labels: NDArray[np.int64], folds: NDArray[np.in
     Raises:
         BadInput: If all rows are in one fold, or a value is not finite.
     """
-    all_numbers(vectors, "vectors")
+    check_finite(vectors, "vectors")
     count = int(labels.max()) + 1
     linear, nearest = np.empty((len(labels), count), np.float32), np.empty((len(labels), count), np.float32)
     rows = _main(unit(vectors))

@@ -25,13 +25,13 @@ from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.golden import check_golden
 from snapfind.encoders.image.base import Features
 
-__all__ = ["Locked", "Maps"]
+__all__ = ["LitMaps", "LitSpace"]
 
 _GOLDEN = 4  # rows that are checked at loading
 
 
 @dataclass(frozen=True, slots=True)
-class Maps:
+class LitMaps:
     """Trained maps of images and texts.
 
     Attributes:
@@ -80,7 +80,7 @@ class Maps:
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> "Maps":
+    def load(cls, folder: Path) -> "LitMaps":
         """Read the maps.
 
         Args:
@@ -115,7 +115,7 @@ class Maps:
         return {"picture_golden": self.pictures(inputs[0]), "text_golden": self.texts(inputs[1])}
 
 
-class Locked:
+class LitSpace:
     """Trained text-to-image space that a catalog may use instead of ConSE alone.
 
     Args:
@@ -126,11 +126,11 @@ class Locked:
         ModelBroken: If the maps were trained on another text encoder.
 
     Example:
-        >>> locked = Locked.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
+        >>> locked = LitSpace.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
         >>> locked.bridge(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
-    def __init__(self, maps: Maps, text: Encoder) -> None:
+    def __init__(self, maps: LitMaps, text: Encoder) -> None:
         _check_same(maps.text, text.space.id)
         self.maps, self._text, self._conse = maps, text, Conse(text)
         described: dict[str, object] = {"conse": self._conse.space.id, "share": maps.share}
@@ -138,7 +138,7 @@ class Locked:
         self.space = Space(f"locked-{maps.identity[:8]}", dim, "locked", text.space.languages, described)
 
     @classmethod
-    def load(cls, folder: Path, text: Encoder, encoder: str) -> "Locked":
+    def load(cls, folder: Path, text: Encoder, encoder: str) -> "LitSpace":
         """Load a trained space.
 
         Args:
@@ -152,7 +152,7 @@ class Locked:
         Raises:
             ModelBroken: If the artifact is damaged, or was trained on other encoders.
         """
-        locked = cls(Maps.load(folder), text)
+        locked = cls(LitMaps.load(folder), text)
         locked.check(encoder)
         return locked
 

@@ -23,17 +23,17 @@ from snapfind.core.errors import BadPicture, NotReady
 from snapfind.media.image.decode import Limits
 from snapfind.media.image.sandbox_worker import Frames
 
-__all__ = ["Apart"]
+__all__ = ["DecoderPool"]
 
 log = logging.getLogger("snapfind.media")
 _LOOK = 0.05  # seconds between looks at the clock
 _START = 60.0  # seconds until a new process has imported what it needs, on a loaded machine
 
 
-class Apart:
+class DecoderPool:
     """Decodes as media.images.load does, in up to `processes` others. Any thread may call.
 
-    >>> decode = Apart(processes=2, megabytes=1536, seconds=10)
+    >>> decode = DecoderPool(processes=2, megabytes=1536, seconds=10)
     >>> decode(content, limits, side=224)      # an RGB image; raises BadPicture
     """
 

@@ -12,7 +12,7 @@ from snapfind.core.errors import Conflict, NotFound
 from snapfind.curation import journal
 from snapfind.curation.findings import KINDS, Finding, Findings
 from snapfind.curation.journal import Applied, Outcome
-from snapfind.events.zero_results import Unmet, unmet
+from snapfind.events.zero_results import ZeroResultStatistics, zero_result_statistics
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, submit
 from snapfind.server.schemas.products import served_name
@@ -89,7 +89,7 @@ class QualityReply(Reply):
     look: LookSchema | None
     findings: list[FindingSchema]
     applied: list[FindingSchema] = Field(description="applied fixes, newest first; each can be undone")
-    unmet: UnmetSchema
+    zero_result_statistics: UnmetSchema
 
 
 class FindingReply(Reply):
@@ -114,11 +114,11 @@ async def get_quality(
     """
     folder = service.shop.folder.path
 
-    def load() -> tuple[Findings | None, dict[str, Applied], Unmet]:
+    def load() -> tuple[Findings | None, dict[str, Applied], ZeroResultStatistics]:
         since = datetime.now(UTC) - timedelta(days=days)
         last, dismissed = Findings.load(folder), journal.dismissed(folder)
         last = replace(last, found=tuple(one for one in last.found if one.id not in dismissed)) if last else None
-        return last, journal.applied(folder), unmet(service.shop.events, since)
+        return last, journal.applied(folder), zero_result_statistics(service.shop.events, since)
 
     last, applied, zero_results = await service.reading.run(trace, load)
     listed = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
@@ -128,7 +128,7 @@ async def get_quality(
         look=_look_shape(last) if last else None,
         findings=[_shape(one, applied, trace.root) for one in listed if one.id not in applied],
         applied=[_shape(one.finding, applied, trace.root) for one in reversed(applied.values())][:limit],
-        unmet=_unmet_shape(zero_results, days),
+        zero_result_statistics=_unmet_shape(zero_results, days),
     )
 
 
@@ -241,7 +241,7 @@ def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingS
     )
 
 
-def _unmet_shape(statistics: Unmet, days: int) -> UnmetSchema:
+def _unmet_shape(statistics: ZeroResultStatistics, days: int) -> UnmetSchema:
     return UnmetSchema(
         days=days,
         searches=statistics.searches,

@@ -18,7 +18,7 @@ from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
-from snapfind.server.schemas.search import Asked, LikeBody, SearchBody, read_search
+from snapfind.server.schemas.search import LabeledQuery, LikeBody, SearchBody, read_search
 from snapfind.server.service import Now, Service, Serving
 
 __all__ = ["router"]
@@ -134,11 +134,11 @@ async def similar(
     ```
     """
     body = SearchBody(likes=[LikeBody(product=product)], filter=filter, limit=limit, cursor=cursor, session=session)
-    asked = Asked.model_construct(body=body, files=[])
+    asked = LabeledQuery.model_construct(body=body, files=[])
     return await service.reading.run(trace, lambda: _answer(service, trace, asked))
 
 
-def _answer(service: Service, trace: Trace, asked: Asked) -> SearchReply:
+def _answer(service: Service, trace: Trace, asked: LabeledQuery) -> SearchReply:
     body, catalog = asked.body, service.shop
     limit, offset = _slice(service, asked)
     with trace.step("decode"):
@@ -193,7 +193,7 @@ def _crop_searched(photo: Image, query: Query, answer: Answer) -> Image:
     return photo.crop(box.pixels(*photo.size)) if box else photo
 
 
-def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset: int) -> Event:
+def _event(service: Service, trace: Trace, asked: LabeledQuery, answer: Answer, offset: int) -> Event:
     likes = asked.body.likes
     return Event(
         "search",
@@ -214,7 +214,7 @@ def _event(service: Service, trace: Trace, asked: Asked, answer: Answer, offset:
     )
 
 
-def _slice(service: Service, asked: Asked) -> tuple[int, int]:
+def _slice(service: Service, asked: LabeledQuery) -> tuple[int, int]:
     """Return limit and offset. Raise BadQuery beyond the maximum depth, BadRequest for an invalid cursor."""
     settings = service.settings
     limit = settings.whole("limit") if asked.body.limit is None else asked.body.limit
@@ -225,7 +225,7 @@ def _slice(service: Service, asked: Asked) -> tuple[int, int]:
     return min(limit, depth - offset), offset
 
 
-def _max_depth(service: Service, asked: Asked) -> int:
+def _max_depth(service: Service, asked: LabeledQuery) -> int:
     """Return the maximum paging depth. With text it is limited by the candidates that are fused."""
     most = service.settings.whole("max_depth")
     if not any(like.text for like in asked.body.likes):

@@ -81,7 +81,7 @@ class SearchBody(RequestBody):
 _PHOTOS: Any = {"__all__": {"photo"}}
 
 
-class Asked(BaseModel):
+class LabeledQuery(BaseModel):
     """A parsed search request: the body, and the files of its photos in the order of the photo terms."""
 
     body: SearchBody
@@ -138,7 +138,7 @@ class Asked(BaseModel):
         return digest.hexdigest()[:16]
 
 
-async def read_search(request: Request, settings: Settings) -> Asked:
+async def read_search(request: Request, settings: Settings) -> LabeledQuery:
     """Parse the body of a search request.
 
     Raises:
@@ -157,10 +157,10 @@ async def read_search(request: Request, settings: Settings) -> Asked:
         for like in body.likes
         if like.is_photo
     ]
-    return Asked.model_construct(body=body, files=files)
+    return LabeledQuery.model_construct(body=body, files=files)
 
 
-def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
+def _from_form(form: list[tuple[str, str | bytes]]) -> LabeledQuery:
     fields: dict[str, Any] = {}
     likes: list[dict[str, Any]] = []
     files: list[bytes | str] = []
@@ -181,7 +181,7 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> Asked:
         else:
             fields[name] = value
     body = SearchBody.model_validate({**fields, "likes": likes})
-    return Asked.model_construct(body=_expand(body), files=files)
+    return LabeledQuery.model_construct(body=_expand(body), files=files)
 
 
 def _expand(body: SearchBody) -> SearchBody:

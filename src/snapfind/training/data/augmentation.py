@@ -18,7 +18,7 @@ from snapfind.encoders.base import Role
 from snapfind.media.image.background import cutout
 from snapfind.media.image.photo_simulation import rephotograph
 
-__all__ = ["How", "Shown", "view_of"]
+__all__ = ["How", "Sample", "view_of"]
 
 How = Literal["photo", "studio", "rephotographed"]
 _AREA = (0.3, 1.0)  # area of a crop as a fraction of the photo
@@ -27,7 +27,7 @@ _ROTATION = 20.0  # standard deviation in degrees
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Sample:
     """A training sample.
 
     Attributes:

@@ -21,7 +21,7 @@ from torch import Tensor
 from snapfind.core.atomic import room_for
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.media.image.background import cutout
-from snapfind.training.data.augmentation import Shown, view_of
+from snapfind.training.data.augmentation import Sample, view_of
 
 __all__ = ["FeatureCache", "Front", "LiveViews", "build_feature_cache", "fingerprint_samples", "load_frozen_front"]
 
@@ -70,7 +70,7 @@ class LiveViews:
 
     views = 2**31
 
-    def __init__(self, samples: Sequence[Shown], preprocessing: Preprocessing, seed: int) -> None:
+    def __init__(self, samples: Sequence[Sample], preprocessing: Preprocessing, seed: int) -> None:
         self._samples, self._preprocessing, self._seed = samples, preprocessing, seed
         self._backgrounds = _make_backgrounds(samples)
         self.products = np.array([sample.product for sample in samples])
@@ -119,7 +119,7 @@ def load_frozen_front(model: Path, block: str, threads: int) -> Front:
 
 
 def build_feature_cache(
-    samples: Sequence[Shown],
+    samples: Sequence[Sample],
     front: Front,
     preprocessing: Preprocessing,
     file: Path,
@@ -189,7 +189,7 @@ def _channels_last(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     return cells.transpose(0, 2, 3, 1) if cells.ndim == 4 else cells
 
 
-def _make_backgrounds(samples: Sequence[Shown]) -> list[Image]:
+def _make_backgrounds(samples: Sequence[Sample]) -> list[Image]:
     """Return cutouts of some studio images as backgrounds of synthetic photos, none if there are no such photos."""
     if not any(sample.how == "rephotographed" for sample in samples):
         return []
@@ -204,7 +204,7 @@ def _fingerprint_front(front: Front, preprocessing: Preprocessing) -> str:
     return hashlib.sha256(front(pictures).astype(np.float16).tobytes() + repr(preprocessing).encode()).hexdigest()
 
 
-def fingerprint_samples(samples: Sequence[Shown], threads: int = 2) -> str:
+def fingerprint_samples(samples: Sequence[Sample], threads: int = 2) -> str:
     """Hash pixels, product and kind of all samples in order.
 
     Args:
@@ -215,7 +215,7 @@ def fingerprint_samples(samples: Sequence[Shown], threads: int = 2) -> str:
         sha256 as 64 hexadecimal digits.
     """
 
-    def hash_pixels(sample: Shown) -> bytes:
+    def hash_pixels(sample: Sample) -> bytes:
         image = sample.load()
         return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 

@@ -9,14 +9,14 @@ from PIL.Image import Image
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.errors import BadInput
 from snapfind.media.image.decode import Limits, load
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 
 __all__ = ["gather"]
 
 _SIDE = 384  # longest side in pixels of the images that views are drawn from
 
 
-def gather(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[Shown], list[str], list[Path]]:
+def gather(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[Sample], list[str], list[Path]]:
     """Collect the training samples of a catalog.
 
     Products without photos also get their catalog images as synthetic photos.
@@ -44,12 +44,12 @@ def gather(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[S
     numbers = {product: number for number, product in enumerate(sorted(images))}
     labeled = [(file, product) for file, product in photos if product in numbers and _is_readable(file, limits)]
     photographed = {product for _, product in labeled}
-    samples = [Shown(partial(_load_image, file, limits), numbers[product], "photo") for file, product in labeled]
+    samples = [Sample(partial(_load_image, file, limits), numbers[product], "photo") for file, product in labeled]
     for product, copies in images.items():
-        samples += [Shown(partial(_load_image, copy, limits), numbers[product], "studio") for copy in copies]
+        samples += [Sample(partial(_load_image, copy, limits), numbers[product], "studio") for copy in copies]
         if product not in photographed:
             samples += [
-                Shown(partial(_load_image, copy, limits), numbers[product], "rephotographed") for copy in copies
+                Sample(partial(_load_image, copy, limits), numbers[product], "rephotographed") for copy in copies
             ]
     return samples, sorted(images), [file for file, _ in labeled]
 

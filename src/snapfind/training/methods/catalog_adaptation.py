@@ -18,11 +18,11 @@ from pathlib import Path
 from snapfind.training.adaptation_run import Adapted, Depth, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.closed_form_heads import fit_closed_form_heads
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.batches import make_batches
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.models.adaptation import LossConfig, ProductRecognizer
 from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
@@ -50,7 +50,7 @@ class Step:
     """
 
     views: int
-    plan: Plan
+    plan: TrainingConfig
     recipe: LossConfig
     batch: int = 64
     dim: int = 256
@@ -58,13 +58,13 @@ class Step:
 
 
 LADDER: dict[Depth, Step] = {
-    "heads": Step(2, Plan(epochs=15, rate=2e-3), LossConfig(mixed=0.0)),
-    "blocks": Step(8, Plan(epochs=24, rate=2e-3, rates={"body": 5e-4}), LossConfig(), part=0.6),
-    "network": Step(0, Plan(epochs=14, rate=2e-3, rates={"body": 3e-4}), LossConfig(), part=0.6),
+    "heads": Step(2, TrainingConfig(epochs=15, rate=2e-3), LossConfig(mixed=0.0)),
+    "blocks": Step(8, TrainingConfig(epochs=24, rate=2e-3, rates={"body": 5e-4}), LossConfig(), part=0.6),
+    "network": Step(0, TrainingConfig(epochs=14, rate=2e-3, rates={"body": 3e-4}), LossConfig(), part=0.6),
 }
 
 
-def within(depth: Depth, minutes: float, samples: Sequence[Shown], seed: int) -> Step:
+def within(depth: Depth, minutes: float, samples: Sequence[Sample], seed: int) -> Step:
     """Choose the configuration of a depth for these samples and a time limit.
 
     With few photos the number of epochs is raised. Without photos the number of views is raised, and heads are not
@@ -95,7 +95,7 @@ def within(depth: Depth, minutes: float, samples: Sequence[Shown], seed: int) ->
 
 
 def adapt(
-    samples: Sequence[Shown],
+    samples: Sequence[Sample],
     folder: Path,
     work: Path,
     *,
@@ -104,7 +104,7 @@ def adapt(
     parent: Path = SHIPPED,
     command: str = "",
     progress: Progress | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Adapted:
     """Train an encoder on samples and write its artifact.
 
@@ -117,7 +117,7 @@ def adapt(
         parent: Artifact folder of the encoder to adapt.
         command: Command line, stored in the manifest.
         progress: Called with (samples done, samples in all) while views are encoded.
-        told: Called with the metrics of each epoch.
+        on_epoch: Called with the metrics of each epoch.
 
     Returns:
         The written encoder and its recall@1 on the held-out photos.
@@ -147,7 +147,7 @@ def adapt(
         validation_count=len(run.validator.photos),
         checkpoint_folder=work / f"checkpoint-{depth}",
         data_fingerprint=fingerprint(run.fingerprint, step.recipe, step.batch, step.dim),
-        on_epoch=told,
+        on_epoch=on_epoch,
     )
     best = outcome.module
     assert isinstance(best, ProductRecognizer)

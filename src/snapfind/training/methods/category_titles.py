@@ -21,14 +21,14 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Encoder
 from snapfind.training.adaptation_run import AdaptationRun, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.export import SHIPPED
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.methods.category_attention import Document, PhotoToProduct
 
 __all__ = ["PLAN", "Titled", "by_titles", "concepts_of"]
 
-PLAN = Plan(epochs=12, rate=2e-3)
+PLAN = TrainingConfig(epochs=12, rate=2e-3)
 _VIEWS, _DIM, _BATCH, _WORDS = 2, 128, 64, 8
 
 
@@ -43,16 +43,16 @@ class Titled:
 
 
 def by_titles(
-    shown: Sequence[Shown],
+    shown: Sequence[Sample],
     titles: Sequence[str],
     text: Encoder,
     folder: Path,
     work: Path,
     *,
-    plan: Plan = PLAN,
+    plan: TrainingConfig = PLAN,
     parent: Path = SHIPPED,
     progress: Callable[[int, int], None] | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Titled:
     """`titles` of the products by number. Raises BadInput where no product has one, and as `prepare_run` does."""
     if not any(title.strip() for title in titles):
@@ -61,7 +61,7 @@ def by_titles(
     concepts, there = concepts_of(titles, text)
     found, best = {}, None
     for name, words in (("pictures", torch.zeros_like(there)), ("titles", there)):
-        best = _learned(run, concepts, words, plan, work / f"checkpoint-{name}", told)
+        best = _learned(run, concepts, words, plan, work / f"checkpoint-{name}", on_epoch)
         found[name] = _recall(run, best, concepts, words)
     assert best is not None
     done = Titled(len(run.validator.photos), run.parent_recall, found["pictures"], found["titles"])
@@ -82,7 +82,12 @@ def concepts_of(titles: Sequence[str], text: Encoder) -> tuple[Tensor, Tensor]:
 
 
 def _learned(
-    run: AdaptationRun, concepts: Tensor, there: Tensor, plan: Plan, kept: Path, told: Callable[[Told], None] | None
+    run: AdaptationRun,
+    concepts: Tensor,
+    there: Tensor,
+    plan: TrainingConfig,
+    kept: Path,
+    on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> PhotoToProduct:
     photos, source, studio = run.photos, run.source, run.validator.studio
     torch.manual_seed(plan.seed)
@@ -99,7 +104,7 @@ def _learned(
 
     of = fingerprint(run.fingerprint, concepts.numpy().tobytes(), there.numpy().tobytes())
     best = train(
-        model, batch, max(1, len(photos) // size), plan, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+        model, batch, max(1, len(photos) // size), plan, checkpoint_folder=kept, data_fingerprint=of, on_epoch=on_epoch
     ).module
     assert isinstance(best, PhotoToProduct)
     return best

@@ -20,11 +20,11 @@ from snapfind.encoders.arrays import unit
 from snapfind.events.event import Event
 from snapfind.training.adaptation_run import AdaptationRun, Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.click_log import Search
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import encode_samples, initialize_heads
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.losses.margin import Prototypes
 from snapfind.training.losses.triplets import cleaned, mined
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches
@@ -34,7 +34,7 @@ from snapfind.training.weight_interpolation import append_closed_form
 
 __all__ = ["PLAN", "from_log", "searches_of"]
 
-PLAN = Plan(epochs=8, rate=1e-3)
+PLAN = TrainingConfig(epochs=8, rate=1e-3)
 _LEAST = 20  # searches with a click
 _CHOSEN = {"click", "cart", "purchase"}
 _VIEWS, _DIM, _BATCH, _STEPS = 4, 256, 64, 60
@@ -59,12 +59,12 @@ def searches_of(log: Iterable[Event], products: Mapping[str, int]) -> list[Searc
 
 
 def from_log(
-    shown: Sequence[Shown],
+    shown: Sequence[Sample],
     searches: Sequence[Search],
     folder: Path,
     work: Path,
     *,
-    plan: Plan = PLAN,
+    plan: TrainingConfig = PLAN,
     weights: Weights | None = None,
     count: int = 0,
     dim: int = _DIM,
@@ -72,7 +72,7 @@ def from_log(
     parent: Path = SHIPPED,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Adapted:
     """Heads from clicks: `count` Virtual IDs (0: one for every three products clicked), triplets and lists.
 
@@ -96,7 +96,7 @@ def from_log(
         score=run.validator.score,
         checkpoint_folder=work / "checkpoint-clicks",
         data_fingerprint=fingerprint(run.fingerprint, learner.weights, count, searches),
-        on_epoch=told,
+        on_epoch=on_epoch,
     )
     best = outcome.module
     assert isinstance(best, ClickLearner)

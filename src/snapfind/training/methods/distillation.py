@@ -25,11 +25,11 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.adaptation_run import AdaptationRun, Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.batches import make_index_batches
 from snapfind.training.data.feature_cache import FeatureCache, Front, LiveViews, build_feature_cache
 from snapfind.training.export import SHIPPED
-from snapfind.training.loop import Outcome, Plan, Told, train
+from snapfind.training.loop import EpochMetrics, Outcome, TrainingConfig, train
 from snapfind.training.models.heads import Heads
 from snapfind.training.validation import encode_view
 
@@ -54,15 +54,15 @@ class Lesson:
     vectors are longest."""
 
     views: int
-    plan: Plan
+    plan: TrainingConfig
     pull: Pull = Pull()
     batch: int = 128
     dim: int = 256
 
 
 STEPS: dict[Depth, Lesson] = {
-    "heads": Lesson(4, Plan(epochs=10, rate=5e-4)),
-    "blocks": Lesson(4, Plan(epochs=8, rate=1e-3, rates={"body": 5e-4})),
+    "heads": Lesson(4, TrainingConfig(epochs=10, rate=5e-4)),
+    "blocks": Lesson(4, TrainingConfig(epochs=8, rate=1e-3, rates={"body": 5e-4})),
 }
 
 
@@ -98,7 +98,7 @@ class Pupil(nn.Module):
 
 
 def distill(
-    shown: Sequence[Shown],
+    shown: Sequence[Sample],
     teacher: Builtin,
     folder: Path,
     work: Path,
@@ -108,7 +108,7 @@ def distill(
     parent: Path = SHIPPED,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Adapted:
     """Teaches the encoder of `parent` on `shown`, whose labels only judge; writes the artifact into `folder`.
 
@@ -127,7 +127,7 @@ def distill(
         score=run.validator.score,
         kept=work / f"checkpoint-distill-{depth}",
         of=fingerprint(run.fingerprint, teacher.space.id, step.pull, step.batch, step.dim),
-        told=told,
+        on_epoch=on_epoch,
     )
     best = outcome.module
     assert isinstance(best, Pupil)
@@ -136,7 +136,7 @@ def distill(
         "command": command,
         "seed": seed,
         "recipe": asdict(step),
-        "teacher": {"space": teacher.space.id, "fine_at_1": taught},
+        "teacher": {"space": teacher.space.id, "recall_at_1": taught},
     }
     return finish_run(run, best, best.heads, best.body, outcome, folder, facts)
 
@@ -190,7 +190,7 @@ def teach(
     score: Callable[[nn.Module], float] | None = None,
     kept: Path | None = None,
     of: str = "",
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Outcome:
     """Learns from `photos` (places in `source`) and all studio pictures what the teacher makes of them.
 
@@ -206,7 +206,7 @@ def teach(
         return seen, queries, torch.from_numpy(wanted[rows, views])
 
     return train(
-        learner, batch, steps, step.plan, score=score, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+        learner, batch, steps, step.plan, score=score, checkpoint_folder=kept, data_fingerprint=of, on_epoch=on_epoch
     )
 
 

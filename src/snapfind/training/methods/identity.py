@@ -12,10 +12,10 @@ from typing import Literal
 
 from snapfind.training.adaptation_run import Adapted, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.data.augmentation import Shown
+from snapfind.training.data.augmentation import Sample
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import encode_samples, initialize_heads
-from snapfind.training.loop import Told
+from snapfind.training.loop import EpochMetrics
 from snapfind.training.methods.catalog_adaptation import LADDER
 from snapfind.training.methods.identity_module import Stages, learn_identity
 from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
@@ -26,7 +26,7 @@ _VIEWS, _DIM = 4, 256
 
 
 def identify(
-    shown: Sequence[Shown],
+    shown: Sequence[Sample],
     folder: Path,
     work: Path,
     *,
@@ -39,7 +39,7 @@ def identify(
     parent: Path = SHIPPED,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Adapted:
     """The three stages on `shown`; writes the artifact into `folder`, keeps maps and checkpoints in `work`.
 
@@ -59,7 +59,7 @@ def identify(
         again=run.synthetic,
         kept=work / f"checkpoint-identity-{depth}",
         of=fingerprint(run.fingerprint, stages, dim),
-        told=told,
+        on_epoch=on_epoch,
     )
     for weights, own in zip(before, (learner.body, learner.heads)):
         interpolate_weights(weights, own, part)

@@ -21,7 +21,7 @@ from snapfind.encoders.base import Vectors
 from snapfind.training.data.batches import make_batches
 from snapfind.training.data.feature_cache import FeatureCache, LiveViews
 from snapfind.training.data.label_filter import agrees_with_neighbors
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.losses.margin import Prototypes, angular_margin, margin_loss, sampled
 from snapfind.training.models.heads import Heads
 
@@ -34,9 +34,9 @@ Stage = Literal["contrast", "prototypes", "angles"]
 class Stages:
     """How long each stage is, and the numbers of the last two. `part` of the prototypes stand against a batch."""
 
-    contrast: Plan = field(default_factory=lambda: Plan(epochs=4, rate=1e-3))
-    prototypes: Plan = field(default_factory=lambda: Plan(epochs=2, rate=5e-3))
-    angles: Plan = field(default_factory=lambda: Plan(epochs=10, rate=1e-3))
+    contrast: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=4, rate=1e-3))
+    prototypes: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2, rate=5e-3))
+    angles: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=1e-3))
     scale: float = 16.0
     margin: float = 0.2  # radians
     part: float = 1.0
@@ -95,7 +95,7 @@ def learn_identity(
     again: NDArray[np.bool_] | None = None,
     kept: Path | None = None,
     of: str = "",
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[Identity, NDArray[np.int64]]:
     """The three stages on `photos` (places in `source`) and all studio pictures; returns also the photos kept.
 
@@ -104,26 +104,26 @@ def learn_identity(
     """
     again = np.zeros(len(source.products), bool) if again is None else again
     learner = Identity(body, heads, Prototypes(torch.ones(products, heads.query.shape[1])), stages)
-    learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, of, told)
+    learner = _stage(learner, "contrast", stages.contrast, source, again, photos, kept, of, on_epoch)
     if stages.purify:
         photos = photos[
             agrees_with_neighbors(_vectors(learner, source, again, photos, query=True), source.products[photos])
         ]
     learner.prototypes = Prototypes(_means(learner, source, again, photos, products))
-    learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, of, told)
-    return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, told).cpu(), photos
+    learner = _stage(learner, "prototypes", stages.prototypes, source, again, photos, kept, of, on_epoch)
+    return _stage(learner, "angles", stages.angles, source, again, photos, kept, of, on_epoch).cpu(), photos
 
 
 def _stage(
     learner: Identity,
     stage: Stage,
-    plan: Plan,
+    plan: TrainingConfig,
     source: FeatureCache | LiveViews,
     again: NDArray[np.bool_],
     photos: NDArray[np.int64],
     kept: Path | None,
     of: str,
-    told: Callable[[Told], None] | None,
+    on_epoch: Callable[[EpochMetrics], None] | None,
 ) -> Identity:
     """One stage; while prototypes are learned everything else rests."""
     learner.stage = stage
@@ -138,7 +138,7 @@ def _stage(
         plan,
         checkpoint_folder=kept / stage if kept else None,
         data_fingerprint=of,
-        on_epoch=told,
+        on_epoch=on_epoch,
     )
     for parameter in resting:
         parameter.requires_grad_()

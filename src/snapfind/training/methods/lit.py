@@ -22,18 +22,18 @@ from torch.nn import functional
 
 from snapfind.core.atomic import room_for, whole
 from snapfind.core.errors import BadInput, ModelBroken
-from snapfind.encoders.arrays import all_numbers, unit
+from snapfind.encoders.arrays import check_finite, unit
 from snapfind.encoders.base import Encoder, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
-from snapfind.encoders.crossmodal.lit import Locked, Maps
+from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.webdataset import Shards
 from snapfind.training.export import SHIPPED
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.models.two_tower import Loss, Towers
 
-__all__ = ["Judged", "Pairs", "Tuning", "classes_of", "judged_lock", "lock", "see_pairs", "write_maps"]
+__all__ = ["LitEvaluation", "Pairs", "Tuning", "classes_of", "encode_pairs", "lock", "train_and_evaluate", "write_maps"]
 
 _READ = 16  # pairs at a time
 
@@ -60,7 +60,7 @@ class Pairs:
 class Tuning:
     """How to learn the two maps. `ridge` is in the mean squared length of a row's numbers; `share` goes into Maps."""
 
-    plan: Plan = field(default_factory=lambda: Plan(epochs=10, rate=3e-4, decay=1e-3))
+    plan: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=3e-4, decay=1e-3))
     loss: Loss = "info_nce"
     batch: int = 256
     dim: int = 256
@@ -87,14 +87,14 @@ def lock(
     tuning: Tuning | None = None,
     *,
     kept: Path | None = None,
-    told: Callable[[Told], None] | None = None,
-) -> Maps:
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> LitMaps:
     """Learns the two maps; `encoder` and `text` are the ids of the raw spaces of the features.
 
     Raises BadInput with fewer than two titles, or a row that is no numbers.
     """
-    all_numbers(pairs.pictures, "pictures")
-    all_numbers(pairs.titles, "titles")
+    check_finite(pairs.pictures, "pictures")
+    check_finite(pairs.titles, "titles")
     tuning = tuning or Tuning()
     if len(set(pairs.own.tolist())) < 2:
         raise BadInput(f"{len(pairs.titles)} distinct title(s): learning texts and pictures needs two at the least")
@@ -111,7 +111,13 @@ def lock(
     data = (part.tobytes() for part in (pairs.pictures, pairs.titles, pairs.own))
     of = fingerprint(encoder, text, tuning.loss, tuning.dim, tuning.ridge, size, *data)
     best = train(
-        towers, batch, max(1, len(own) // size), tuning.plan, checkpoint_folder=kept, data_fingerprint=of, on_epoch=told
+        towers,
+        batch,
+        max(1, len(own) // size),
+        tuning.plan,
+        checkpoint_folder=kept,
+        data_fingerprint=of,
+        on_epoch=on_epoch,
     ).module
     assert isinstance(best, Towers)
     weights = {
@@ -119,11 +125,11 @@ def lock(
         for side in ("picture", "text")
         for part in ("mean", "matrix")
     }
-    return Maps(encoder, text, tuning.share, weights, {"recipe": asdict(tuning)})
+    return LitMaps(encoder, text, tuning.share, weights, {"recipe": asdict(tuning)})
 
 
 @dataclass(frozen=True)
-class Judged:
+class LitEvaluation:
     """Recall@1 title -> picture and picture -> title on `judged` pairs held out: by ConSE, and as learned."""
 
     judged: int
@@ -131,7 +137,7 @@ class Judged:
     after: tuple[float, float]
 
 
-def judged_lock(
+def train_and_evaluate(
     pairs: Pairs,
     look: Features,
     encoder: Builtin,
@@ -141,27 +147,27 @@ def judged_lock(
     loss: Loss = "info_nce",
     seed: int = 0,
     held: int = 256,
-    told: Callable[[Told], None] | None = None,
-) -> Judged:
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+) -> LitEvaluation:
     """Learns on all pairs but `held`, a fifth at the most; writes the artifact into `folder`."""
     order = np.random.default_rng([seed, 5]).permutation(len(pairs.own))
     held = min(held, len(order) // 5)
     asked, used = order[:held], order[held:]
-    tuning = Tuning(Plan(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
+    tuning = Tuning(TrainingConfig(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
     known, renumbered = np.unique(pairs.own[used], return_inverse=True)  # no title that only judges shapes the space
     seen = Pairs(pairs.pictures[used], pairs.titles[known], renumbered)
     kept = folder.with_name(folder.name + ".work") / "checkpoint"
-    locked = Locked(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, told=told), text)
+    locked = LitSpace(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, on_epoch=on_epoch), text)
     part, own = Features(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
     conse, titles = Conse(text), pairs.titles[own]
     before = _recalls(conse.bridge(part.posterior), conse.centered(titles), own)
     after = _recalls(locked.bridge(part), locked.centered(titles), own)
     metrics = {"metrics": {"pairs": held, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
     write_maps(folder, replace(locked.maps, told=locked.maps.told | metrics))
-    return Judged(held, before, after)
+    return LitEvaluation(held, before, after)
 
 
-def write_maps(folder: Path, maps: Maps) -> None:
+def write_maps(folder: Path, maps: LitMaps) -> None:
     """The artifact of a space in `folder`, whole or not at all. Raises NoRoom."""
     with whole(folder) as draft:
         maps.save(draft)
@@ -178,7 +184,7 @@ def _nearest(cosines: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return (cosines.argmax(1), cosines.argmax(0)) if cosines.size else (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
-def see_pairs(
+def encode_pairs(
     shards: Shards,
     encoder: Builtin,
     text: Encoder,

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.errors import BadInput
 from snapfind.encoders.base import Vectors
-from snapfind.encoders.crossmodal.lit import Maps
+from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.loop import Plan
+from snapfind.training.loop import TrainingConfig
 from snapfind.training.methods.lit import Pairs, Tuning, lock, write_maps
 
 __all__ = ["SHARES", "Bridged", "Found", "Titled", "bridge_titles", "titled_in"]
 
 SHARES = (0.0, 0.15, 0.3, 0.5, 0.7)
 _FOLDS, _TEXTS, _LEAST = 5, 64, 10
-_TUNING = Tuning(Plan(epochs=0))
+_TUNING = Tuning(TrainingConfig(epochs=0))
 Numbers = NDArray[np.int64]
 
 
@@ -116,7 +116,7 @@ def titled_in(catalog: Catalog, progress: Callable[[int, int], None] | None = No
 
 
 def _ranks(
-    titled: Titled, out: NDArray[np.bool_], maps: Maps, sides: tuple[Vectors, Vectors, Numbers], share: float
+    titled: Titled, out: NDArray[np.bool_], maps: LitMaps, sides: tuple[Vectors, Vectors, Numbers], share: float
 ) -> Numbers:
     """Pictures of other titles before the first of its own, for the queries that mean a title left `out` (t,) bool."""
     rows, (encoded, centered, means) = out[titled.pairs.own], sides

@@ -25,23 +25,23 @@ from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.webdataset import Shards
 from snapfind.training.export import SHIPPED, write_artifact
-from snapfind.training.loop import Outcome, Plan, Told, train
+from snapfind.training.loop import EpochMetrics, Outcome, TrainingConfig, train
 from snapfind.training.models.efficientnet import read_network
 from snapfind.training.models.two_tower import ByteText, Loss, Sight, Towers, bytes_of, titles_of
 
-__all__ = ["Feed", "Recipe", "cost", "new_towers", "pretrain", "recall_of", "save_towers"]
+__all__ = ["Feed", "PretrainingConfig", "cost", "new_towers", "pretrain", "recall_of", "save_towers"]
 
 _TRIES = 64  # pairs in a row that cannot be read before it ends
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PretrainingConfig:
     """Loss, pairs in a batch of one rank, pairs in memory at a time, weight of hard negatives, steps of a round.
 
     `held` pairs are learned from by nobody and judge. `plan.epochs` counts rounds.
     """
 
-    plan: Plan = field(default_factory=lambda: Plan(epochs=10, rate=1e-3, decay=0.1))
+    plan: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=1e-3, decay=0.1))
     loss: Loss = "info_nce"
     batch: int = 256
     part: int = 64
@@ -54,7 +54,7 @@ class Recipe:
 class Feed:
     """Batches for `train`: (pictures (n, side, side, 3) uint8, bytes (n, length), title numbers (n,)) of this rank."""
 
-    def __init__(self, shards: Shards, preprocessing: Preprocessing, recipe: Recipe) -> None:
+    def __init__(self, shards: Shards, preprocessing: Preprocessing, recipe: PretrainingConfig) -> None:
         self.shards, self._preprocessing, self._recipe = shards, preprocessing, recipe
         self.unread: Counter[str] = Counter()
         self._rank, self._ranks = _place()
@@ -114,7 +114,7 @@ class Feed:
         raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
 
 
-def new_towers(recipe: Recipe, parent: Path = SHIPPED) -> tuple[Towers, Preprocessing]:
+def new_towers(recipe: PretrainingConfig, parent: Path = SHIPPED) -> tuple[Towers, Preprocessing]:
     """The network of `parent`, all of it trainable, beside a title's tower from nothing; how pictures are prepared."""
     torch.manual_seed(recipe.plan.seed)
     sight, text = Sight(read_network(parent), 256), ByteText(256, length=recipe.length)
@@ -125,10 +125,10 @@ def new_towers(recipe: Recipe, parent: Path = SHIPPED) -> tuple[Towers, Preproce
 def pretrain(
     towers: Towers,
     feed: Feed,
-    recipe: Recipe,
+    recipe: PretrainingConfig,
     *,
     kept: Path | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Outcome:
     """Trains both towers; the score of a round is recall@1, title to picture, among the pairs held out."""
     judged = feed.judged()
@@ -148,7 +148,7 @@ def pretrain(
         score=judge,
         checkpoint_folder=kept,
         data_fingerprint=of,
-        on_epoch=told,
+        on_epoch=on_epoch,
     )
 
 
@@ -171,7 +171,7 @@ def cost(pairs: float, speed: float, price: float) -> str:
     return f"{pairs:,.0f} pairs at {speed:,.1f} pairs/s: {total}"
 
 
-def save_towers(folder: Path, towers: Towers, recipe: Recipe, facts: dict[str, object]) -> None:
+def save_towers(folder: Path, towers: Towers, recipe: PretrainingConfig, facts: dict[str, object]) -> None:
     """Both towers as safetensors with a manifest, whole or not at all.
 
     Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalog

@@ -17,7 +17,7 @@ from snapfind.core.errors import BadInput
 from snapfind.media.image.decode import Limits, load
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.splits import How, Split, split
-from snapfind.training.loop import Plan, Told, train
+from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
 from snapfind.training.models.clip import Clip, read_clip
 
@@ -44,12 +44,12 @@ def classify(
     folder: Path,
     method: Method,
     how: How,
-    plan: Plan,
+    plan: TrainingConfig,
     *,
     form: Form | None = None,
     shots: int = 5,
     progress: Callable[[int, int], None] | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Classified:
     """Pictures (file, class name) are parted, learned from, tested; what learns and the vectors of all classes go into
     `folder`. Raises BadInput with too few classes or pictures, ModelBroken, ExtraMissing.
@@ -60,7 +60,7 @@ def classify(
     labels = np.array([classes.index(name) for name in names], np.int64)
     parted = split(labels, how, seed=plan.seed, shots=shots)
     kept = folder.with_name(folder.name + ".work")
-    best = taught(clip, states, labels, classes, parted, method, form, plan, kept=kept, told=told)
+    best = taught(clip, states, labels, classes, parted, method, form, plan, kept=kept, on_epoch=on_epoch)
     before = accuracy(
         Prompted(clip, Words.of(classes, clip, form, "names"), "names", form), states, labels, classes, parted, clip
     )
@@ -86,10 +86,10 @@ def taught(
     parted: Split,
     method: Method,
     form: Form,
-    plan: Plan,
+    plan: TrainingConfig,
     *,
     kept: Path | None = None,
-    told: Callable[[Told], None] | None = None,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Prompted:
     """Learns from `parted.train` of (n, frames, hidden) states; names of classes not seen are not looked at."""
     torch.manual_seed(plan.seed)
@@ -111,7 +111,7 @@ def taught(
         plan,
         checkpoint_folder=kept,
         data_fingerprint=of,
-        on_epoch=told,
+        on_epoch=on_epoch,
     ).module
     assert isinstance(best, Prompted)
     return best

@@ -1,8 +1,8 @@
 """Efficient prompting and adapters: a frozen two-tower model learns a shop's classes with very few numbers.
 
 After Ju et al., "Prompting Visual-Language Models for Efficient Video Understanding" (arXiv 2112.04478). Learned
-vectors stand before and behind each class name, one table for all classes; a temporal block reads the features of frames;
-cosines over .07 in a softmax over the classes of the batch and others that are drawn. Only the table, the places of the
+vectors stand before and behind each class name, one table for all classes. A temporal block reads the frame features.
+Cosines over .07 in a softmax over the classes of the batch and others that are drawn. Only the table, the places of the
 frames and the block learn. `lora` (Hu et al., arXiv 2106.09685) puts adapters on the attention of the text tower
 instead, `linear` on the two projections, both by the package peft.
 """
