@@ -1,7 +1,7 @@
 """Base class of image encoders: maps features to embeddings, with or without an adapter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PIL.Image import Image
@@ -12,7 +12,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Space, Vectors, space_id
 from snapfind.encoders.image.base import Features
 
-__all__ = ["Adapted"]
+__all__ = ["Adapted", "source_of"]
 
 
 class Adapted(ABC):
@@ -52,3 +52,9 @@ class Adapted(ABC):
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Encode n upright images of any size as unit rows, float32 of shape (n, dim)."""
         return self.project(self.extract_features(images), role)
+
+
+def source_of(manifest: Mapping[str, object]) -> str:
+    """Read the sha256 of the model files that an artifact was made of. Empty for the bundled network."""
+    source = manifest.get("source")
+    return str(source.get("sha256", "")) if isinstance(source, Mapping) else ""

@@ -25,7 +25,7 @@ from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import golden_pictures
-from snapfind.encoders.image.adapted import Adapted
+from snapfind.encoders.image.adapted import Adapted, source_of
 from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
@@ -66,6 +66,7 @@ class Tower(Adapted):
         self.words = words
         self.name = str(manifest["name"])
         self.precision = str(manifest["precision"])
+        self.source = source_of(manifest)
         self.preprocessing = Preprocessing.parse(manifest["preprocessing"])
         raw, described = _raw_id(manifest), self.preprocessing.as_dict()
         super().__init__(Space(raw, int(manifest["dim"]), self.name, (), described), adapter, raw)

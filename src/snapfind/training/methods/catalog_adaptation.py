@@ -101,7 +101,7 @@ def adapt(
     *,
     depth: Depth = "blocks",
     step: Step | None = None,
-    parent: Path = SHIPPED,
+    parent: str | Path = SHIPPED,
     command: str = "",
     progress: Progress | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
@@ -114,7 +114,8 @@ def adapt(
         work: Folder of the feature cache and the checkpoints.
         depth: What is trained.
         step: Configuration, `within(depth, 0, samples, 0)` by default.
-        parent: Artifact folder of the encoder to adapt.
+        parent: The network to adapt: artifact folder of the bundled network, or another backbone as for
+            `open_backbone` (training/models/backbone.py).
         command: Command line, stored in the manifest.
         progress: Called with (samples done, samples in all) while views are encoded.
         on_epoch: Called with the metrics of each epoch.
