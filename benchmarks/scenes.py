@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from simulation.pasted_scenes import pasted
 
 from snapfind.core.types import Box
 from snapfind.media.image.background import cutout
-from snapfind.media.image.synthetic_scenes import pasted
 
 DATA = Path(os.environ["SNAPFIND_DATA"])
 Scene = tuple[Image.Image, list[tuple[int, Box]]]  # the photo; class and box of each product

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from benchmarks.simulation.pasted_scenes import pasted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -12,7 +13,6 @@ from snapfind import Box, Like, Query
 from snapfind.core.errors import BadQuery
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.media.image.background import cutout
-from snapfind.media.image.synthetic_scenes import pasted
 from snapfind.search.region_proposals import energy, find
 from tests.pictures import picture
 
