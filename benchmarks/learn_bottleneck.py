@@ -18,16 +18,16 @@ from torch import Tensor
 
 from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.methods.cell_bottleneck import (
+    BottleneckConfig,
     BottleneckNet,
-    Shape,
-    corrupted,
-    mislabeled,
-    parameters_of,
-    same_size,
+    corrupt,
+    count_parameters,
+    flip_labels,
+    scale_to_size,
 )
 
 CHANNELS = (12, 24, 32)
-PLAN = TrainingConfig(epochs=40, rate=4e-3, average=0.9)
+TRAINING = TrainingConfig(epochs=40, rate=4e-3, average=0.9)
 BATCH = 64
 NOISE = (0.0, 0.2, 0.4, 0.6)
 BETAS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -46,16 +46,16 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 @cache
-def shape_of(method: str) -> Shape:
+def shape_of(method: str) -> BottleneckConfig:
     """Of the size of the network with a bottleneck in every cell."""
-    wanted = parameters_of(Shape(CHANNELS, METHODS["cell VIB (every cell)"], 10))
-    return same_size(Shape(CHANNELS, METHODS[method], 10), wanted, CHANNELS)
+    wanted = count_parameters(BottleneckConfig(CHANNELS, METHODS["cell VIB (every cell)"], 10))
+    return scale_to_size(BottleneckConfig(CHANNELS, METHODS[method], 10), wanted, CHANNELS)
 
 
 def learned(method: str, beta: float, images: Tensor, labels: Tensor, noise: float, seed: int) -> BottleneckNet:
     """A network trained on labels of which `noise` are wrong."""
     generator = torch.Generator().manual_seed(seed)
-    wrong = mislabeled(labels, noise, 10, generator)
+    wrong = flip_labels(labels, noise, 10, generator)
     torch.manual_seed(seed)
     network = BottleneckNet(replace(shape_of(method), beta=beta))
 
@@ -64,7 +64,7 @@ def learned(method: str, beta: float, images: Tensor, labels: Tensor, noise: flo
         rows = order[step * BATCH : (step + 1) * BATCH]
         return images[rows], wrong[rows]
 
-    found = train(network, batch, len(images) // BATCH, replace(PLAN, seed=seed)).module.eval()
+    found = train(network, batch, len(images) // BATCH, replace(TRAINING, seed=seed)).module.eval()
     assert isinstance(found, BottleneckNet)
     return found
 
@@ -102,10 +102,10 @@ def main() -> None:
                 network = learned(method, betas[method], train_x, train_y, part, seed)
                 found[head].append(accuracy(network, test_x, test_y))
                 for kind in kinds if not part else ():
-                    seen = corrupted(test_x, kind, torch.Generator().manual_seed(seed))
+                    seen = corrupt(test_x, kind, torch.Generator().manual_seed(seed))
                     found[f"{kind}, 0 %"].append(accuracy(network, seen, test_y))
         row = " | ".join(spread(found[head]) for head in heads)
-        print(f"| {method} | {parameters_of(shape_of(method)):,} | {betas[method]:g} | {row} |", flush=True)
+        print(f"| {method} | {count_parameters(shape_of(method)):,} | {betas[method]:g} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ def learn(name: str, data: Grocery, photos: list[Sample], given: argparse.Namesp
     again = [replace(one, how="rephotographed") for one in data.studio] if not photos else []
     shown = [*photos, *data.studio, *again]
     step = within(given.depth, given.minutes, shown, given.seed)
-    step = replace(step, part=given.part or step.part, views=given.views or step.views)
+    step = replace(step, alpha=given.part or step.alpha, views=given.views or step.views)
     if given.epochs:
-        step = replace(step, plan=replace(step.plan, epochs=given.epochs))
+        step = replace(step, training=replace(step.training, epochs=given.epochs))
     work = given.work / tag
     command = (
         f"python benchmarks/learn_catalog.py --depth {given.depth} --minutes {given.minutes:g} --seed {given.seed}"

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from snapfind.training.loop import TrainingConfig, train
-from snapfind.training.methods.category_attention import Document, PhotoToProduct, govern
+from snapfind.training.methods.category_attention import Document, PhotoToProduct, make_classes
 
 PRODUCTS, KINDS, WIDTH, WORD, PHOTOS, BATCH = 160, 16, 32, 16, 4000, 128
-PLAN = TrainingConfig(epochs=12, rate=3e-3)
+TRAINING = TrainingConfig(epochs=12, rate=3e-3)
 
 
 class Pairs(PhotoToProduct):
@@ -79,7 +79,7 @@ def learned(seed: int, *, text: bool, classify: bool, governed: bool, wrong: flo
     )
     pairs, classes = np.arange(len(number)), np.arange(PRODUCTS)
     if governed:
-        pairs, classes = govern(number, clicked, PRODUCTS, least=20, most=200, seed=seed)
+        pairs, classes = make_classes(number, clicked, PRODUCTS, min_shared=20, max_pairs=200, seed=seed)
     there = torch.full(world.concepts.shape[:2], text)
     torch.manual_seed(seed)
     model = (PhotoToProduct if classify else Pairs)(WIDTH, WORD, 64, int(classes.max()) + 1)
@@ -90,7 +90,7 @@ def learned(seed: int, *, text: bool, classify: bool, governed: bool, wrong: flo
         seen = photos[number[rows]], world.patches[own], world.concepts[own], there[own]
         return *seen, torch.from_numpy(classes[own])
 
-    best = train(model, batch, 60, replace(PLAN, seed=seed)).module
+    best = train(model, batch, 60, replace(TRAINING, seed=seed)).module
     assert isinstance(best, PhotoToProduct)
     return recall(world, best, there)
 

@@ -60,18 +60,18 @@ def recall_at_1(
 ) -> tuple[float, float]:
     """After every epoch; the last, and the best."""
     changes = dict(changes)
-    rate, body = changes.pop("rate", step.plan.rate), changes.pop("body", step.plan.rates["body"])
+    rate, body = changes.pop("rate", step.training.rate), changes.pop("body", step.training.rates["body"])
     network = read_network(SHIPPED)
     tail = Tail(network, network.names.index(first))
     again, photos = np.zeros(len(held), bool), np.flatnonzero(~held & maps.queries)
     judge = RetrievalValidator(maps, held)
     seen = encode_samples(tail, maps, again, photos)
     learner = ProductRecognizer(
-        tail, *initialize_heads(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.recipe, **changes)
+        tail, *initialize_heads(seen, int(maps.products.max()) + 1, step.dim, seed), replace(step.config, **changes)
     )
     batch, steps = make_batches(maps, again, photos, size=step.batch, seed=seed)
-    plan = TrainingConfig(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
-    outcome = train(learner, batch, steps, plan, score=judge.score)
+    training = TrainingConfig(epochs=epochs, rate=rate, rates={"body": body}, seed=seed)
+    outcome = train(learner, batch, steps, training, score=judge.score)
     scores = [told.score or 0.0 for told in outcome.history]
     return scores[-1], max(scores)
 
@@ -79,7 +79,7 @@ def recall_at_1(
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="+", type=json.loads)
+    parser.add_argument("configs", nargs="+", type=json.loads)
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--views", type=int, default=LADDER["blocks"].views)
@@ -96,13 +96,13 @@ def main() -> None:
     network = read_network(SHIPPED)
     raw = encode_view(Tail(network, network.names.index(given.first)), maps, photos, 0)
     folds[photos] = fold_of(raw, maps.products[photos])
-    print("| recipe | fold | recall@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
-    for recipe in given.recipes:
+    print("| config | fold | recall@1 after the last epoch | the best | minutes |\n|---|---|---|---|---|", flush=True)
+    for config in given.configs:
         for fold in given.folds:
             begun = time.monotonic()
-            last, best = recall_at_1(maps, folds == fold, given.first, step, recipe, given.epochs, given.seed)
+            last, best = recall_at_1(maps, folds == fold, given.first, step, config, given.epochs, given.seed)
             minutes = (time.monotonic() - begun) / 60
-            print(f"| {json.dumps(recipe)} | {fold} | {last:.3f} | {best:.3f} | {minutes:.1f} |", flush=True)
+            print(f"| {json.dumps(config)} | {fold} | {last:.3f} | {best:.3f} | {minutes:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

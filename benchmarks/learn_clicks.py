@@ -38,10 +38,10 @@ from snapfind.evaluation.metrics import average_precision
 from snapfind.training.data.click_log import Search
 from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.losses.margin import Prototypes
-from snapfind.training.losses.triplets import cleaned, mined
+from snapfind.training.losses.triplets import clean_triplets, mine_triplets
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches
 from snapfind.training.methods.virtual_categories import Leaves, Shares
-from snapfind.training.methods.virtual_ids import by_leaf, virtual_ids
+from snapfind.training.methods.virtual_ids import replace_by_categories, virtual_ids
 from snapfind.training.models.heads import Heads
 
 DIM, BATCH, STEPS, SEARCHES = 128, 48, 60, 8000
@@ -159,10 +159,12 @@ def clicked_of(
     count, items = len(shop.photos), len(shop.items)
     virtual = virtual_ids(log, count, items, chosen.count, seed=seed)
     ids = virtual if method.classes == "virtual" else labels_of_clicks(log, count, items)
-    triplets = mined(log)
+    triplets = mine_triplets(log)
     if method.filtered:
-        triplets = cleaned(triplets, shop.photos, shop.items, virtual[0])
-    own, kinds = virtual_ids(by_leaf(log, leaves), count, int(leaves.max()) + 1, chosen.kinds, dim=16, seed=seed)
+        triplets = clean_triplets(triplets, shop.photos, shop.items, virtual[0])
+    own, kinds = virtual_ids(
+        replace_by_categories(log, leaves), count, int(leaves.max()) + 1, chosen.kinds, dim=16, seed=seed
+    )
     return Clicked(log, shop.photos, shop.items, *ids, triplets, leaves, kinds), own
 
 
@@ -201,7 +203,7 @@ def judged(shop: Market, photos: Rows, items: Rows, asked: list[Search], leaves:
     offers = truth.items[81:][scores[:, 81:].argmax(1)] == shop.judged
     precisions = []
     for search in asked:
-        ranked = sorted(search.shown, key=lambda item, row=scores[search.photo]: -row[item])
+        ranked = sorted(search.results, key=lambda item, row=scores[search.photo]: -row[item])
         precisions.append(average_precision([str(item) for item in ranked], {str(item) for item in search.clicked}))
     kinds, tabs = truth.kinds[shop.judged], np.zeros(int(truth.kinds.max()) + 1, np.int64)
     tabs[truth.kinds] = truth.tabs
@@ -276,7 +278,9 @@ def main() -> None:
 def facts(shop: Market, log: list[Search], leaves: Numbers, chosen: Chosen, seed: int) -> dict[str, float]:
     """What a log is like, and how near its Virtual IDs come to what is hidden."""
     ids = virtual_ids(log, len(shop.photos), len(shop.items), chosen.count, seed=seed)
-    own = virtual_ids(by_leaf(log, leaves), len(shop.photos), int(leaves.max()) + 1, chosen.kinds, dim=16, seed=seed)[0]
+    own = virtual_ids(
+        replace_by_categories(log, leaves), len(shop.photos), int(leaves.max()) + 1, chosen.kinds, dim=16, seed=seed
+    )[0]
     hidden, known = shop.truth, ids[0] >= 0
     pairs = [(hidden.photos[one.photo], hidden.items[item]) for one in log for item in one.clicked]
     return {

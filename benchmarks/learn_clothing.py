@@ -76,8 +76,8 @@ def main() -> None:
     row("raw", raw, train, asks, typical)
     for depth in given.depth:
         for seed in given.seeds:
-            step = replace(LADDER[depth], plan=replace(LADDER[depth].plan, seed=seed))
-            step = replace(step, plan=replace(step.plan, epochs=given.epochs or step.plan.epochs))
+            step = replace(LADDER[depth], training=replace(LADDER[depth].training, seed=seed))
+            step = replace(step, training=replace(step.training, epochs=given.epochs or step.training.epochs))
             work, used = given.work / f"{depth}-{seed}", time.process_time()
             found = adapt([*train, *typical], work / "artifact", work, depth=depth, step=step, on_epoch=tell)
             minutes = (time.process_time() - used) / 60

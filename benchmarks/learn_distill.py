@@ -31,14 +31,21 @@ from snapfind.training.data.feature_cache import FeatureCache, build_feature_cac
 from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import train
 from snapfind.training.methods.catalog_adaptation import LADDER
-from snapfind.training.methods.distillation import STEPS, Pull, Pupil, projected, teach, teacher_front
+from snapfind.training.methods.distillation import LADDER as DISTILLATION
+from snapfind.training.methods.distillation import (
+    DistillationLoss,
+    Student,
+    project_teacher,
+    teacher_front,
+    train_student,
+)
 from snapfind.training.models.adaptation import ProductRecognizer
 from snapfind.training.models.heads import Heads
 
 PULLS = {
-    "features and relations": Pull(),
-    "features alone": Pull(relations=0.0),
-    "relations alone": Pull(features=0.0),
+    "features and relations": DistillationLoss(),
+    "features alone": DistillationLoss(relations=0.0),
+    "relations alone": DistillationLoss(features=0.0),
 }
 
 
@@ -86,7 +93,7 @@ class Bench:
         )
 
     def of_module(
-        self, module: Pupil | ProductRecognizer, learned: FeatureCache, asked: FeatureCache
+        self, module: Student | ProductRecognizer, learned: FeatureCache, asked: FeatureCache
     ) -> NDArray[np.bool_]:
         """`right`, of what was learned."""
         sides = zip(self.rows(learned, asked), (True, False))
@@ -103,21 +110,21 @@ def by_labels(source: FeatureCache, seed: int) -> ProductRecognizer:
     """Heads that learn from the labels of `train`."""
     step, again = LADDER["heads"], np.zeros(len(source.products), bool)
     seen = drop_suspect_labels(encode_samples(nn.Identity(), source, again, np.flatnonzero(source.queries)))
-    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.recipe)
+    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.config)
     batch, steps = make_batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
-    found = train(learner, batch, steps, replace(step.plan, epochs=15, seed=seed)).module
+    found = train(learner, batch, steps, replace(step.training, epochs=15, seed=seed)).module
     assert isinstance(found, ProductRecognizer)
     return found
 
 
-def pupil(bench: Bench, teacher: Builtin, pull: Pull, seed: int, epochs: int) -> Pupil:
+def pupil(bench: Bench, teacher: Builtin, pull: DistillationLoss, seed: int, epochs: int) -> Student:
     """Heads that learn from the teacher."""
-    step = STEPS["heads"]
-    step = replace(step, pull=pull, plan=replace(step.plan, seed=seed, epochs=epochs))
+    step = DISTILLATION["heads"]
+    step = replace(step, pull=pull, training=replace(step.training, seed=seed, epochs=epochs))
     source, again = bench.pupil, np.zeros(len(bench.pupil.products), bool)
-    wanted = projected(bench.taught, teacher, step.dim)
-    found = teach(nn.Identity(), source, again, np.flatnonzero(source.queries), wanted, step).module
-    assert isinstance(found, Pupil)
+    wanted = project_teacher(bench.taught, teacher, step.dim)
+    found = train_student(nn.Identity(), source, again, np.flatnonzero(source.queries), wanted, step).module
+    assert isinstance(found, Student)
     return found
 
 
@@ -126,10 +133,10 @@ def with_heads(teacher: Builtin, heads: Heads) -> Builtin:
     return teacher.adapted(heads.adapter(teacher.raw_id, {}))
 
 
-def spread_of(bench: Bench, teacher: Callable[[int], Builtin], pull: Pull | None, seeds: range) -> str:
+def spread_of(bench: Bench, teacher: Callable[[int], Builtin], pull: DistillationLoss | None, seeds: range) -> str:
     """Mean and deviation of the pupils of those teachers; without a pull the closed form alone."""
-    epochs = STEPS["heads"].plan.epochs if pull else 0
-    found = [pupil(bench, teacher(seed), pull or Pull(), seed, epochs) for seed in seeds]
+    epochs = DISTILLATION["heads"].training.epochs if pull else 0
+    found = [pupil(bench, teacher(seed), pull or DistillationLoss(), seed, epochs) for seed in seeds]
     return spread([float(bench.of_module(one, bench.pupil, bench.asked).mean()) for one in found])
 
 
@@ -154,7 +161,7 @@ def by_raw(bench: Bench, seeds: range) -> None:
     learned = {seed: with_heads(bench.teacher, own) for seed, own in heads.items()}
     cell = spread([float(bench.of_encoder(learned[seed]).mean()) for seed in seeds])
     print(f"| teacher: Lite2, heads learned from labels | of `train` | {cell} |", flush=True)
-    for how, pull in {"closed form": None, "features and relations": Pull()}.items():
+    for how, pull in {"closed form": None, "features and relations": DistillationLoss()}.items():
         cell = spread_of(bench, lambda seed: learned[seed], pull, seeds)
         print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
 
@@ -163,7 +170,7 @@ def by_learned(bench: Bench, seeds: range) -> None:
     """Rows of a teacher that learned from labels."""
     name = bench.teacher.name
     print(f"| teacher: {name} | of `train` | {figure(bench.of_encoder(bench.teacher))} |", flush=True)
-    for how, pull in {"closed form": None, "features and relations": Pull()}.items():
+    for how, pull in {"closed form": None, "features and relations": DistillationLoss()}.items():
         cell = spread_of(bench, lambda seed: bench.teacher, pull, seeds)
         print(f"| its pupil, {how} | of `train`, through the teacher | {cell} |", flush=True)
 

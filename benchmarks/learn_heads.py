@@ -35,10 +35,10 @@ def learned(source: FeatureCache, photos: NDArray[np.int64], seed: int, *, purif
     step = LADDER["heads"]
     seen = encode_samples(nn.Identity(), source, np.zeros(len(source.products), bool), photos)
     seen = drop_suspect_labels(seen) if purify else seen
-    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.recipe)
+    learner = ProductRecognizer(nn.Identity(), *initialize_heads(seen, 81, step.dim, seed), step.config)
     none, rows = np.zeros(len(source.products), bool), seen.rows[seen.queries]
     batch, steps = make_batches(source, none, rows, size=step.batch, seed=seed)
-    found = train(learner, batch, steps, replace(step.plan, seed=seed)).module
+    found = train(learner, batch, steps, replace(step.training, seed=seed)).module
     assert isinstance(found, ProductRecognizer)
     found.heads = append_closed_form(found.heads, seen)
     return found

@@ -23,7 +23,7 @@ from snapfind.training.data.feature_cache import FeatureCache
 from snapfind.training.initialization import encode_samples
 from snapfind.training.loop import TrainingConfig
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
-from snapfind.training.models.heads import Heads, first_matrix
+from snapfind.training.models.heads import Heads, discriminant_matrix
 from snapfind.training.weight_interpolation import append_closed_form
 
 DIM = 256
@@ -39,7 +39,7 @@ def joined(train: FeatureCache, studio: FeatureCache, labels: NDArray[np.int64])
 def heads(source: FeatureCache) -> Heads:
     """As catalog adaptation begins."""
     rows = unit(np.asarray(source.features[:, 0], np.float32))
-    matrix = first_matrix(rows, source.products, DIM)
+    matrix = discriminant_matrix(rows, source.products, DIM)
     return Heads(matrix, rows[source.queries].mean(0), rows[~source.queries].mean(0))
 
 

@@ -32,7 +32,7 @@ from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.training.export import SHIPPED
 from snapfind.training.loop import TrainingConfig
-from snapfind.training.methods.lit import Pairs, Tuning, classes_of, lock
+from snapfind.training.methods.lit import LitConfig, Pairs, classes_of, fit_maps
 
 GROCERY, CLOTHING = (
     81,
@@ -84,17 +84,17 @@ def figures(bridge: Bridge, seen: Seen, titles: Vectors, among: Rows) -> tuple[f
     return float((among[cosines.argmax(0)] == seen.labels).mean()), float(right[there].mean())
 
 
-def learned(seen: Seen, titles: Vectors, tuning: Tuning, more: Pairs | None, text: TextEncoder) -> LitSpace:
+def learned(seen: Seen, titles: Vectors, tuning: LitConfig, more: Pairs | None, text: TextEncoder) -> LitSpace:
     """The space that those photos give."""
     classes, own = np.unique(seen.labels, return_inverse=True)
     pairs = Pairs(seen.look.pooled, titles[classes], own)
     encoder = Builtin.load().raw_id
-    return LitSpace(lock(pairs if more is None else pairs.with_(more), encoder, text.space.id, tuning), text)
+    return LitSpace(fit_maps(pairs if more is None else pairs.with_(more), encoder, text.space.id, tuning), text)
 
 
 def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: TextEncoder) -> None:
     """The example space: all of `train`, the default tuning; its line of the table."""
-    space = learned(train, titles, Tuning(), None, text)
+    space = learned(train, titles, LitConfig(), None, text)
     told = {
         "command": f"python benchmarks/learn_locked.py --work DIR --write {folder}",
         "learned_from": "train of GroceryStoreDataset (MIT, Marcus Klasson), a third of clothing-dataset-small's (CC0)",
@@ -147,9 +147,9 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
     unseen = [test.rows(np.isin(test.labels, out)) for out in parts]
     own = [figures(plain, part, titles, out) for part, out in zip(unseen, parts)]
     line("ConSE (nothing learned)", [figures(plain, test, titles, classes)], own)
-    base = Tuning()
+    base = LitConfig()
     variants = {
-        "closed form": (replace(base, plan=NONE), None),
+        "closed form": (replace(base, training=NONE), None),
         "InfoNCE": (base, None),
         "sigmoid loss": (replace(base, loss="sigmoid"), None),
         "InfoNCE, ImageNet's classes as pairs": (base, classes_of(text)),
@@ -158,8 +158,8 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
         found: dict[float, tuple[list[tuple[float, float]], list[tuple[float, float]]]] = {1.0: ([], []), 0.5: ([], [])}
         whole = None
         for seed, out in enumerate(parts):
-            own_tuning = replace(tuning, plan=replace(tuning.plan, seed=seed))
-            if whole is None or tuning.plan.epochs:  # the closed form draws nothing
+            own_tuning = replace(tuning, training=replace(tuning.training, seed=seed))
+            if whole is None or tuning.training.epochs:  # the closed form draws nothing
                 whole = learned(use, titles, own_tuning, more, text).maps
             rest = learned(use.rows(~np.isin(use.labels, out)), titles, own_tuning, more, text).maps
             for share, (all_, left) in found.items():

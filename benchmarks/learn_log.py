@@ -21,7 +21,7 @@ from simulation.shoppers import Habits, Ranker, Truth, simulate
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.training.loop import EpochMetrics
-from snapfind.training.methods.clicks import PLAN, from_log
+from snapfind.training.methods.clicks import TRAINING, from_log
 
 
 def fine(
@@ -63,8 +63,8 @@ def main() -> None:
     for seed in range(given.seeds):
         log = simulate(Ranker(unit(train) @ unit(studio).T), truth, given.searches, Habits(), seed)
         log = [replace(one, photo=number) for number, one in enumerate(log)]  # as the verb reads it: none is joined
-        work, plan = given.work / f"log-{seed}", replace(PLAN, seed=seed)
-        done = from_log(shown, log, work / "clicks", work, plan=plan, count=given.ids, on_epoch=tell)
+        work, training = given.work / f"log-{seed}", replace(TRAINING, seed=seed)
+        done = from_log(shown, log, work / "clicks", work, training=training, count=given.ids, on_epoch=tell)
         found.append(fine(done.encoder, val, studio, labels_of(data.val)))
     print(f"\n{given.searches:,} searches, {given.seeds} seeds\n")
     print("| encoder | recall@1 | recall@5 |\n|---|---|---|")

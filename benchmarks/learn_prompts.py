@@ -23,9 +23,9 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from snapfind.training.data.splits import How, Split, split
 from snapfind.training.loop import TrainingConfig, train
-from snapfind.training.methods.prompt_classification import accuracy, taught
-from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
-from snapfind.training.models.clip import Clip, read_clip
+from snapfind.training.methods.prompt_classification import accuracy, train_prompts
+from snapfind.training.methods.prompt_tuning import ClassNames, Method, PromptConfig, Prompted
+from snapfind.training.models.clip import Clip, load_clip
 
 COLORS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 210, 20)}
 COLORS |= {"black": (20, 20, 20), "pink": (240, 130, 190)}
@@ -34,7 +34,7 @@ NAMES = [f"{color} {shape}" for color in COLORS for shape in SHAPES]
 SIDE, EACH, STEPS, PLACES = 32, 20, 500, 32
 METHODS: tuple[Method, ...] = ("prompts", "lora", "linear")
 SPLITS: tuple[How, ...] = ("closed", "few", "zero")
-PLAN = TrainingConfig(epochs=15, rate=2e-3, decay=0.01, average=0.9)
+TRAINING = TrainingConfig(epochs=15, rate=2e-3, decay=0.01, average=0.9)
 
 
 def drawn(name: str, rng: np.random.Generator, *, photo: bool) -> Image.Image:
@@ -74,13 +74,13 @@ def small_clip(folder: Path) -> Clip:
     )
     model.save_pretrained(folder)
     CLIPTokenizer(vocab={word: place for place, word in enumerate(vocabulary)}, merges=[]).save_pretrained(folder)
-    clip, rng = read_clip(folder), np.random.default_rng(0)
+    clip, rng = load_clip(folder), np.random.default_rng(0)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(STEPS):
         names = [NAMES[own] for own in rng.permutation(len(NAMES))]
         words = [f"{rng.choice(['a', 'one', 'a small', 'the'])} {name}" for name in names]
-        pixels = clip.looks.tensor([drawn(name, rng, photo=rng.random() < 0.15) for name in names])
+        pixels = clip.preprocessing.tensor([drawn(name, rng, photo=rng.random() < 0.15) for name in names])
         told = clip.tokenizer(words, padding=True, return_tensors="pt")
         found = model(input_ids=told["input_ids"], attention_mask=told["attention_mask"], pixel_values=pixels)
         own = torch.arange(len(names))
@@ -91,12 +91,12 @@ def small_clip(folder: Path) -> Clip:
         loss.backward()
         optimizer.step()
     model.save_pretrained(folder)
-    return read_clip(folder)
+    return load_clip(folder)
 
 
 def classes_table(clip: Clip, seeds: int) -> None:
     """Methods against names alone, in three splits."""
-    form, plain = Form(prefix=8, postfix=8), Form(prefix=0, postfix=0)
+    form, plain = PromptConfig(prefix=8, postfix=8), PromptConfig(prefix=0, postfix=0)
     found: dict[tuple[str, str], list[float]] = {}
     learned: dict[str, int] = {"names": 0}
     for seed in range(seeds):
@@ -104,15 +104,17 @@ def classes_table(clip: Clip, seeds: int) -> None:
         labels = np.repeat(np.arange(len(NAMES)), EACH)
         states = clip.pictures([drawn(NAMES[own], rng, photo=True) for own in labels])[:, None]
         for how in SPLITS:
-            parted: Split = split(labels, how, seed=seed)
-            alone = Prompted(clip, Words.of(NAMES, clip, plain, "names"), "names", plain)
-            asked = (states, labels, NAMES, parted, clip)
+            parts: Split = split(labels, how, seed=seed)
+            alone = Prompted(clip, ClassNames.of(NAMES, clip, plain, "names"), "names", plain)
+            asked = (states, labels, NAMES, parts, clip)
             found.setdefault(("names", how), []).append(accuracy(alone, *asked)["top-1"])
             for method in METHODS:
-                plan = TrainingConfig(PLAN.epochs, PLAN.rate, decay=PLAN.decay, average=PLAN.average, seed=seed)
-                best = taught(clip, states, labels, NAMES, parted, method, form, plan)
+                training = TrainingConfig(
+                    TRAINING.epochs, TRAINING.rate, decay=TRAINING.decay, average=TRAINING.average, seed=seed
+                )
+                best = train_prompts(clip, states, labels, NAMES, parts, method, form, training)
                 found.setdefault((method, how), []).append(accuracy(best, *asked)["top-1"])
-                learned[method] = sum(own.numel() for own in best.learnable().values())
+                learned[method] = sum(own.numel() for own in best.trained_parameters().values())
     print(f"| method | numbers learned | {' | '.join(SPLITS)} |\n|---|---|{'---|' * len(SPLITS)}")
     for method in ("names", *METHODS):
         cells = [spread(found[method, how]) for how in SPLITS]
@@ -121,7 +123,7 @@ def classes_table(clip: Clip, seeds: int) -> None:
 
 def order_table(clip: Clip, seeds: int) -> None:
     """Temporal block against the mean over time."""
-    form, names = Form(prefix=8, postfix=8, frames=4, heads=4), ["first", "second"]
+    form, names = PromptConfig(prefix=8, postfix=8, frames=4, heads=4), ["first", "second"]
     found: dict[str, list[float]] = {"mean over time": [], "temporal block": []}
     for seed in range(seeds):
         rng = np.random.default_rng([2, seed])
@@ -137,7 +139,7 @@ def order_table(clip: Clip, seeds: int) -> None:
         asked, truth = clips(400)
         for how, own in found.items():
             torch.manual_seed(seed)
-            words = Words.of(names, clip, form, "prompts")
+            words = ClassNames.of(names, clip, form, "prompts")
             learner = Prompted(clip, words, "prompts", form)
             if how == "mean over time":
                 learner.temporal = None

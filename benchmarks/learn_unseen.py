@@ -112,11 +112,11 @@ class Bench:
         body, again = self.body(), np.zeros(len(source.products), bool)
         seen = drop_suspect_labels(encode_samples(body, source, again, places))
         step = self.step
-        learner = ProductRecognizer(body, *initialize_heads(seen, len(self.studio), step.dim, seed), step.recipe)
+        learner = ProductRecognizer(body, *initialize_heads(seen, len(self.studio), step.dim, seed), step.config)
         before = copy.deepcopy(learner.state_dict())
         batch, steps = make_batches(source, again, seen.rows[seen.queries], size=step.batch, seed=seed)
-        plan = replace(step.plan, seed=seed, epochs=epochs or step.plan.epochs)
-        best = train(learner, batch, steps, plan).module
+        training = replace(step.training, seed=seed, epochs=epochs or step.training.epochs)
+        best = train(learner, batch, steps, training).module
         assert isinstance(best, ProductRecognizer)
         return before, best, seen.rows[seen.queries]
 
@@ -162,7 +162,7 @@ def main() -> None:
     print("|---" * 5 + "|")
     for depth in given.depth:
         bench = Bench(depth, given.work, choose=given.choose, identity=given.identity)
-        parts, learns = given.parts or [bench.step.part], f"{depth}, identity" if given.identity else depth
+        parts, learns = given.parts or [bench.step.alpha], f"{depth}, identity" if given.identity else depth
         rows: dict[str, list[tuple[float, float]]] = {}
         for seed in range(given.seeds):
             left = np.random.default_rng([8, seed]).permutation(len(bench.studio))[:LEFT_OUT]

@@ -33,7 +33,7 @@ from snapfind.core.types import Like
 from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.evaluation.metrics import average_precision
-from snapfind.training.methods.lit_titles import bridge_titles
+from snapfind.training.methods.lit_titles import train_on_titles
 
 FOLDER = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
 LabeledQuery = tuple[str, str]  # what is typed, the product
@@ -105,7 +105,7 @@ def folds(shop: Catalog, work: Path, seed: int) -> dict[tuple[str, str], list[Ra
         titles = [(own["title"], own["id"]) for own in rows if own["id"] not in gone]
         judges = {("titles", kind): titles for kind in every} | {("queries", kind): own for kind, own in every.items()}
         for (way, kind), judge in judges.items():
-            learned = bridge_titles(shop, judge, work / "locked", seed=seed)
+            learned = train_on_titles(shop, judge, work / "locked", seed=seed)
             print(f"seed {seed} fold {fold} {kind} judged by {way}: {learned}", flush=True)
             shop.bridge(work / "locked" if learned.share else None)
             found.setdefault((f"judged by {way}", kind), []).extend(ranks(shop, asked[kind]))
@@ -129,7 +129,7 @@ def photos(shop: Catalog, work: Path) -> None:
     names = np.array([own["name"] for own in products()])
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
     spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centered)]}
-    bridge_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
+    train_on_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
     locked = LitSpace(LitMaps.load(work / "locked"), text)
     spaces["learned on all titles"] = [(locked.bridge(look), locked.centered)]
     print("\n| bridge | products | en | sv | zh |\n|---|---|---|---|---|")

@@ -23,7 +23,7 @@ from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.media.image.decode import Limits
 from snapfind.training.data.webdataset import Shards
 from snapfind.training.loop import TrainingConfig
-from snapfind.training.methods.pretraining import Feed, PretrainingConfig, new_towers
+from snapfind.training.methods.pretraining import PairBatches, PretrainingConfig, new_towers
 
 PAIRS, BATCH = 128, 32
 
@@ -69,9 +69,9 @@ def main() -> None:
         titles = [title for _, title in images]
         print(f"| frozen: the title's vector | {each(lambda: text.texts(titles, 'query'), BATCH):.1f} | |", flush=True)
         for part in (0, 8):
-            recipe = PretrainingConfig(TrainingConfig(), "sigmoid", BATCH, part, steps=1, held=0)
-            towers, preprocessing = new_towers(recipe)
-            batch, kept = Feed(shards, preprocessing, recipe).batch(0, 0), [0]
+            config = PretrainingConfig(TrainingConfig(), "sigmoid", BATCH, part, steps=1, held_out=0)
+            towers, preprocessing = new_towers(config)
+            batch, kept = PairBatches(shards, preprocessing, config).batch(0, 0), [0]
 
             def count(tensor: torch.Tensor, kept: list[int] = kept) -> torch.Tensor:
                 kept[0] += tensor.numel()

@@ -25,8 +25,8 @@ import torch
 from simulation.two_domains import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 
 from snapfind.evaluation.click_metrics import ClickFigures, click_figures
-from snapfind.ranking.export import click_model
-from snapfind.ranking.fit import METHODS, ClickModelConfig, chances, fit
+from snapfind.ranking.export import build_click_model
+from snapfind.ranking.fit import METHODS, ClickModelConfig, fit, predict_clicks
 from snapfind.ranking.rows import SOURCE, Rows, rows_of
 from snapfind.search.rerank.clicks import columns_of
 from snapfind.search.rerank.features import Field
@@ -98,9 +98,9 @@ def sampled(
 def figures(parts: Parts, method: Any, fields: tuple[tuple[Field, ...], tuple[Field, ...]], seed: int) -> ClickFigures:
     """Learn and judge."""
     source, first, second, third = parts
-    recipe = replace(ClickModelConfig(), plan=replace(ClickModelConfig().plan, seed=seed))
-    found = fit(method, first, second, fields[0], source=source, source_fields=fields[1], recipe=recipe)
-    return click_figures(chances(found, third), third.labels > 0, third.groups)
+    config = replace(ClickModelConfig(), training=replace(ClickModelConfig().training, seed=seed))
+    found = fit(method, first, second, fields[0], source=source, source_fields=fields[1], config=config)
+    return click_figures(predict_clicks(found, third), third.labels > 0, third.groups)
 
 
 def table(given: argparse.Namespace) -> None:
@@ -133,11 +133,11 @@ def spread(values: list[float], sign: str = "") -> str:
 def serve() -> None:
     """200 candidates as a search hands them over: hashing, tables, layers."""
     parts = simulated(0, 0.05)
-    config = replace(ClickModelConfig(), steps=5, plan=replace(ClickModelConfig().plan, epochs=1))
+    config = replace(ClickModelConfig(), steps=5, training=replace(ClickModelConfig().training, epochs=1))
     found = fit(
-        "cdanet", parts[1], parts[2], TARGET_FIELDS, source=parts[0], source_fields=SOURCE_FIELDS, recipe=config
+        "cdanet", parts[1], parts[2], TARGET_FIELDS, source=parts[0], source_fields=SOURCE_FIELDS, config=config
     )
-    model = click_model(found, TARGET_FIELDS)
+    model = build_click_model(found, TARGET_FIELDS)
     payloads = [{"_product": f"p{at}", "category": f"c{at % 9}", "price": at + 0.5} for at in range(200)]
     times = []
     for _ in range(300):
@@ -146,7 +146,7 @@ def serve() -> None:
         for own in TARGET_FIELDS:  # every field of the model is there
             columns[own.name] = {"hashed": columns["product.id"], "sequence": columns["shopper.recent"]}.get(
                 own.kind, columns["product.price"])  # fmt: skip
-        model.chances(columns, 200)
+        model.predict_clicks(columns, 200)
         times.append((1000 * (time.perf_counter() - begin), 1000 * (time.process_time() - processor)))
     clock, used = np.array(times).T
     print(

@@ -19,7 +19,7 @@ from simulation.result_lists import Shoppers, click, simulate_lists
 
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
-from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, rank
 from snapfind.search.rerank.base import CHUNK
 
 EPSILONS = (0.02, 0.05, 0.1, 0.2)
@@ -40,7 +40,7 @@ def chunk_only(module: Listwise, features: NDArray[np.float32]) -> list[int]:
 def pointwise(module: Listwise, features: NDArray[np.float32]) -> list[int]:
     """By the absolute relevance alone."""
     with torch.no_grad():
-        worth: list[int] = np.argsort(-module.judge(torch.from_numpy(features)).numpy(), kind="stable").tolist()
+        worth: list[int] = np.argsort(-module.relevance(torch.from_numpy(features)).numpy(), kind="stable").tolist()
     return worth
 
 
@@ -61,7 +61,7 @@ def judge(order: Order, features: NDArray[np.float32], relevant: NDArray[np.bool
 
 def hybrid(module: Listwise, epsilon: float) -> Order:
     """The merge of search/rerank/base.py."""
-    return lambda features: order_of(module, features, epsilon=epsilon)[0]
+    return lambda features: rank(module, features, epsilon=epsilon)[0]
 
 
 def main() -> None:
@@ -78,9 +78,9 @@ def main() -> None:
         looked = examination(simulate_lists(LEARN, 90_000 + seed, shuffled=True))
         seen = click(judged, Shoppers(patience=1.0), 80_000 + seed)  # what is clicked when all is looked at
         for name, weights in (("weighted by position", looked), ("unweighted", None)):
-            recipe = ListwiseConfig(plan=replace(ListwiseConfig().plan, seed=seed))
-            module = fit_lists(learned, chosen, weights, recipe)
-            worth = np.stack([order_of(module, own, epsilon=0.0)[1] for own in judged.features])
+            config = ListwiseConfig(training=replace(ListwiseConfig().training, seed=seed))
+            module = fit_lists(learned, chosen, weights, config)
+            worth = np.stack([rank(module, own, epsilon=0.0)[1] for own in judged.features])
             error = calibration_error(worth.ravel().tolist(), seen.clicked.ravel().tolist())
             # epsilon is chosen on the lists that chose the epoch, by what was clicked there when all is looked at
             other = click(chosen, Shoppers(patience=1.0), 70_000 + seed)

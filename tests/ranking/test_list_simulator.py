@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
-from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, rank
 from snapfind.search.rerank.base import CHUNK
 from snapfind.training.loop import TrainingConfig
 
-QUICK = ListwiseConfig(steps=40, plan=TrainingConfig(epochs=6, rate=4e-3, average=0.95))
+QUICK = ListwiseConfig(steps=40, training=TrainingConfig(epochs=6, rate=4e-3, average=0.95))
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,13 @@ def module():
 @given(st.integers(1, 30), st.floats(0, 1), st.integers(0, 1000))
 def test_an_order_is_a_permutation(module, count, epsilon, seed):
     features = np.random.default_rng(seed).standard_normal((count, 4)).astype(np.float32)
-    order, worth = order_of(module, features, epsilon=epsilon)
+    order, worth = rank(module, features, epsilon=epsilon)
     assert sorted(order) == list(range(count)) and ((worth >= 0) & (worth <= 1)).all()
 
 
 def test_a_chunk_keeps_its_order_where_worth_ties(module):
     features = np.random.default_rng(1).standard_normal((CHUNK, 4)).astype(np.float32)
-    order, _ = order_of(module, features, epsilon=1.0)  # all are near: one band
+    order, _ = rank(module, features, epsilon=1.0)  # all are near: one band
     said = module.compare(torch.from_numpy(features)[None])[0].detach().numpy()
     assert order == np.argsort(-said, kind="stable").tolist()
 
@@ -58,7 +58,7 @@ def test_it_orders_better_than_the_first_search_and_its_worth_is_calibrated():
     judged = click(simulate_lists(400, 2), Shoppers(patience=1.0), 9)
     before, after, said = [], [], []
     for features, right in zip(judged.features, judged.relevant):
-        order, worth = order_of(module, features, epsilon=0.1)
+        order, worth = rank(module, features, epsilon=0.1)
         said.append(worth)
         if right.any():
             relevant = {str(place) for place in np.flatnonzero(right)}

@@ -13,7 +13,7 @@ from snapfind.core.types import Product
 from snapfind.events.event import Event
 from snapfind.events.parquet import export_events
 from snapfind.index.payload import to_payload
-from snapfind.ranking.log import first_places, read_log
+from snapfind.ranking.log import first_positions, read_log
 from snapfind.ranking.shop import evaluate_shop, fit_shop
 from snapfind.search.calibration import verdict
 from snapfind.search.rerank.clicks import by_clicks
@@ -114,9 +114,9 @@ def test_the_log_parts_the_domains_and_remembers_what_was_opened(shop, tmp_path)
     assert (len(search), len(similar)) == (400 * 6, 200 * 6)
     assert (np.diff(search.at.astype("int64")) >= 0).all()
     assert not search.rows.encoded.lists[: 6 * 20].any(axis=2).all() and search.rows.encoded.lists[-600:].any()
-    cut = search.cut(0.7)
-    assert len(search.between(None, cut)) + len(search.between(cut, None)) == len(search)
-    log, policy = first_places(search, np.ones(len(search)))
+    cut = search.time_at(0.7)
+    assert len(search.shown_between(None, cut)) + len(search.shown_between(cut, None)) == len(search)
+    log, policy = first_positions(search, np.ones(len(search)))
     assert len(log) == 400 and (policy[:, 0] == 1).all()  # equal chances leave the first place as it is
 
 

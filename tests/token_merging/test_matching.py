@@ -24,7 +24,7 @@ def merges(draw):
 def test_sizes_sum_to_what_there_was_and_so_does_their_weighted_sum_of_tokens(given):
     tokens, sizes, found = given
     merged, grown = merge(tokens, sizes, found)
-    assert merged.shape[1] == tokens.shape[1] - found.go.shape[1] == grown.shape[1]
+    assert merged.shape[1] == tokens.shape[1] - found.merged.shape[1] == grown.shape[1]
     assert torch.equal(grown.sum(1), sizes.sum(1))
     torch.testing.assert_close(torch.einsum("bn,bnc->bc", grown, merged), torch.einsum("bn,bnc->bc", sizes, tokens))
 
@@ -38,11 +38,11 @@ def test_the_prefix_and_all_that_nothing_joins_come_back_to_their_places_bit_for
     assert torch.equal(merged[:, : found.prefix], tokens[:, : found.prefix])
     for picture in range(2):
         offset = found.prefix % 2
-        gone = set((found.prefix + offset + 2 * found.go[picture]).tolist())
-        joined = set((found.prefix + 1 - offset + 2 * found.to[picture]).tolist())
+        gone = set((found.prefix + offset + 2 * found.merged[picture]).tolist())
+        joined = set((found.prefix + 1 - offset + 2 * found.target[picture]).tolist())
         alone = [place for place in range(tokens.shape[1]) if place not in gone | joined]
         assert torch.equal(back[picture, alone], tokens[picture, alone])
-        for source, target in zip(found.go[picture], found.to[picture]):
+        for source, target in zip(found.merged[picture], found.target[picture]):
             into = targets(back, found.prefix)[picture, target]
             assert torch.equal(sources(back, found.prefix)[picture, source], into)
 
@@ -61,8 +61,8 @@ def test_value_keeps_a_token_that_redundancy_would_merge_and_does_not_choose_whe
     value = torch.tensor([[1.0, 0.0]])
     plain = match(Informativity(alpha=0).scores(likeness, None, 0, 577), 4, 0, 1)
     valued = match(Informativity(alpha=5).scores(likeness, value, 0, 577), 4, 0, 1)
-    assert (plain.go.item(), valued.go.item()) == (0, 1)
-    assert plain.to.item() == valued.to.item() == 0
+    assert (plain.merged.item(), valued.merged.item()) == (0, 1)
+    assert plain.target.item() == valued.target.item() == 0
 
 
 def test_the_term_of_value_is_the_published_one_at_577_tokens_and_fades_with_beta():

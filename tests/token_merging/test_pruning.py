@@ -39,15 +39,15 @@ def test_merged_tokens_are_passed_on_and_come_back_in_place(captioner):
 def test_layers_keep_the_share_that_the_paper_gives_them_best_first(captioner):
     with torch.no_grad(), prune_cross_attention(captioner, floor=0.2, step=0.3) as pruning:
         made = captioner(pixel_values=pictures(), input_ids=words(), output_attentions=True)
-        counts = [pruning.kept(layer).shape[1] for layer in range(4)]
+        counts = [pruning.attended(layer).shape[1] for layer in range(4)]
         assert counts == [65, 26, 13, 13]  # 1 - 0.6 and then the floor of 65 tokens
         received = made.cross_attentions[0].mean(1).sum(1) if getattr(made, "cross_attentions", None) else None
         if received is not None:
-            assert torch.equal(pruning.kept(1), received.topk(26).indices.sort(1).values)
+            assert torch.equal(pruning.attended(1), received.topk(26).indices.sort(1).values)
         for layer in range(1, 4):
             assert all(
                 set(row.tolist()) <= set(before.tolist())
-                for row, before in zip(pruning.kept(layer), pruning.kept(layer - 1))
+                for row, before in zip(pruning.attended(layer), pruning.attended(layer - 1))
             )
 
 

@@ -61,8 +61,8 @@ def text_to_image(answer):
 
 def short(depth, epochs=60, views=6):
     step = LADDER[depth]
-    plan = TrainingConfig(epochs=epochs, rate=5e-3, rates={"body": 2e-3})
-    return replace(step, views=views, batch=16, dim=16, plan=plan, part=1.0)
+    training = TrainingConfig(epochs=epochs, rate=5e-3, rates={"body": 2e-3})
+    return replace(step, views=views, batch=16, dim=16, training=training, alpha=1.0)
 
 
 def vit_folder(folder):

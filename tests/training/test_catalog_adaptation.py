@@ -48,7 +48,7 @@ def found_first(encoder):
 
 def short(depth, epochs=2):
     step = LADDER[depth]
-    return replace(step, views=2, batch=16, dim=16, plan=replace(step.plan, epochs=epochs))
+    return replace(step, views=2, batch=16, dim=16, training=replace(step.training, epochs=epochs))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def shop(tmp_path):
 
 def test_the_artifact_says_what_it_was_learned_from(learned):
     manifest = json.loads((learned.folder / "manifest.json").read_text())
-    assert manifest["metrics"]["judged_on"] == len(learned.held) == PRODUCTS
+    assert manifest["metrics"]["validation_photos"] == len(learned.held_out) == PRODUCTS
     assert manifest["metrics"]["recall_at_1_learned"] == learned.after and manifest["command"] == "test"
     assert len(manifest["data_sha256"]) == 64 and len(manifest["calibration"]) == 5
     assert learned.encoder.space.dim == 32  # 16 learned, 16 in closed form
@@ -76,7 +76,7 @@ def test_the_artifact_says_what_it_was_learned_from(learned):
 
 def test_every_held_out_photo_is_a_photo_and_was_not_learned_from(learned):
     everything = shown()
-    assert all(everything[place].how == "photo" for place in learned.held)
+    assert all(everything[place].how == "photo" for place in learned.held_out)
 
 
 def test_a_catalog_adopts_the_artifact_switches_and_goes_back(learned, shop):
@@ -137,7 +137,7 @@ def test_studio_pictures_alone_learn_from_rephotographs_and_find_others(shop, tm
     found, products, files = gather(shop, [])
     assert {one.how for one in found} == {"studio", "rephotographed"} and len(products) == PRODUCTS and not files
     done = adapt(found, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
-    assert not done.held and done.encoder.knows_classes
+    assert not done.held_out and done.encoder.knows_classes
     assert found_first(done.encoder) >= found_first(Builtin.load())
     shop.switch(shop.adopt(done.folder))
     assert shop.search(picture(1, 160))[0].product.id == "p1"
@@ -145,7 +145,7 @@ def test_studio_pictures_alone_learn_from_rephotographs_and_find_others(shop, tm
 
 def test_one_photo_of_each_product_is_enough_to_learn_from_and_to_judge_by(tmp_path):
     done = adapt(shown(photos=1), tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
-    assert len(done.held) == 1 and 0 <= done.after <= 1
+    assert len(done.held_out) == 1 and 0 <= done.after <= 1
 
 
 def test_the_whole_network_learns_from_views_drawn_live(tmp_path):
@@ -194,7 +194,7 @@ def test_fewer_minutes_look_at_fewer_views_and_few_pictures_are_seen_more_often(
     assert within("blocks", 0, many, 0) == whole
     assert 2 <= within("blocks", 5, many, 0).views < whole.views
     few = within("blocks", 0, shown(), 0)
-    assert few.plan.epochs > whole.plan.epochs and few.views == whole.views
+    assert few.training.epochs > whole.training.epochs and few.views == whole.views
     made = [replace(one, how="rephotographed") for one in shown(1)]
     assert within("blocks", 0, made, 0).views > whole.views
 

@@ -16,10 +16,10 @@ from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.data.click_log import Search  # noqa: E402
 from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.losses.margin import Prototypes  # noqa: E402
-from snapfind.training.losses.triplets import cleaned, mined  # noqa: E402
+from snapfind.training.losses.triplets import clean_triplets, mine_triplets  # noqa: E402
 from snapfind.training.methods.click_module import Clicked, ClickLearner, Weights, click_batches  # noqa: E402
 from snapfind.training.methods.virtual_categories import Leaves, Shares  # noqa: E402
-from snapfind.training.methods.virtual_ids import by_leaf, co_clicks, embed, virtual_ids  # noqa: E402
+from snapfind.training.methods.virtual_ids import count_co_clicks, embed_graph, replace_by_categories, virtual_ids  # noqa: E402
 from snapfind.training.models.heads import Heads  # noqa: E402
 
 CLASSES, EACH, WIDTH = 12, 30, 12
@@ -43,7 +43,7 @@ def log_of(searches, habits=CALM, tabs=None, seed=1, spread=0.6):
 
 
 def test_co_clicks_are_symmetric_and_an_item_is_not_its_own_neighbor():
-    graph = co_clicks([Search(0, (0, 1, 2), (0, 2)), Search(1, (1, 2), (1,)), Search(1, (2, 3), (3,))], 4)
+    graph = count_co_clicks([Search(0, (0, 1, 2), (0, 2)), Search(1, (1, 2), (1,)), Search(1, (2, 3), (3,))], 4)
     assert np.array_equal(graph, graph.T) and not graph.diagonal().any()
     assert graph[0, 2] == 1 and graph[1, 3] == 1 and graph[0, 1] == 0
 
@@ -66,7 +66,7 @@ def test_a_log_without_co_clicks_has_no_virtual_ids():
 def test_leaf_categories_that_one_photo_clicks_share_a_virtual_id():
     leaves = np.array([0, 1, 2, 3])
     log = [Search(photo, (0, 1, 2, 3), (0, 1) if photo % 2 else (2, 3)) for photo in range(20)]
-    own, of_photos = virtual_ids(by_leaf(log, leaves), 20, 4, 2, dim=2)
+    own, of_photos = virtual_ids(replace_by_categories(log, leaves), 20, 4, 2, dim=2)
     assert own[0] == own[1] != own[2] == own[3]
     assert (of_photos[1::2] == own[0]).all() and (of_photos[::2] == own[2]).all()
 
@@ -80,7 +80,7 @@ def test_shoppers_are_drawn_from_the_seed_and_their_habits_show():
         return np.mean([truth.items[item] == truth.photos[one.photo] for one in log for item in one.clicked])
 
     def place(log):
-        return np.mean([one.shown.index(item) for one in log for item in one.clicked])
+        return np.mean([one.results.index(item) for one in log for item in one.clicked])
 
     assert right(logs[0]) > right(log_of(400, Habits(taste=0.3))), "who likes a kind clicks it whatever he asked for"
     assert place(log_of(400, replace(CALM, patience=0.6))) < place(log_of(400, replace(CALM, patience=1.0)))
@@ -90,7 +90,7 @@ def test_a_wrong_tab_is_changed_now_and_then_and_the_list_holds_one_tab():
     truth = shop()[2]
     wrong = 1 - TABS[truth.photos]
     log = log_of(300, tabs=wrong)
-    assert {TABS[truth.items[item]] for one in log if one.switched == 0 for item in one.shown} == {0}
+    assert {TABS[truth.items[item]] for one in log if one.switched == 0 for item in one.results} == {0}
     assert all(one.switched in {-1, TABS[truth.photos[one.photo]]} for one in log)
     changed = np.mean([one.switched >= 0 for one in log])
     assert 0.6 < changed < 1, "who stays in the wrong tab clicks less, so most of the log changed it"
@@ -99,11 +99,11 @@ def test_a_wrong_tab_is_changed_now_and_then_and_the_list_holds_one_tab():
 
 def test_triplets_name_what_was_passed_over_and_cleaning_drops_noise():
     photos, items, truth = shop()
-    assert mined([Search(7, (4, 3, 2, 1), (3, 1))]).tolist() == [[7, 3, 4], [7, 1, 4], [7, 1, 2]]
+    assert mine_triplets([Search(7, (4, 3, 2, 1), (3, 1))]).tolist() == [[7, 3, 4], [7, 1, 4], [7, 1, 2]]
     log = log_of(400)
-    every = mined(log)
+    every = mine_triplets(log)
     ids, _ = virtual_ids(log, len(photos), len(items), CLASSES)
-    kept = cleaned(every, photos, items, ids)
+    kept = clean_triplets(every, photos, items, ids)
     assert 0 < len(kept) < len(every) and (ids[kept[:, 1]] != ids[kept[:, 2]]).all()
 
     def wrong(triplets):
@@ -111,14 +111,14 @@ def test_triplets_name_what_was_passed_over_and_cleaning_drops_noise():
         return np.mean((truth.items[triplets[:, 1]] != own) | (truth.items[triplets[:, 2]] == own))
 
     assert wrong(kept) < 0.7 * wrong(every)
-    assert cleaned(mined([]), photos, items, ids).shape == (0, 3)
+    assert clean_triplets(mine_triplets([]), photos, items, ids).shape == (0, 3)
 
 
 def learned(log, shares=None, epochs=6, spread=0.6):
     photos, items, truth = shop(spread)
     ids = virtual_ids(log, len(photos), len(items), CLASSES, dim=16)
-    own, virtual = virtual_ids(by_leaf(log, KINDS[truth.items]), len(photos), 4, 2, dim=2)
-    triplets = cleaned(mined(log), photos, items, ids[0])
+    own, virtual = virtual_ids(replace_by_categories(log, KINDS[truth.items]), len(photos), 4, 2, dim=2)
+    triplets = clean_triplets(mine_triplets(log), photos, items, ids[0])
     clicked = Clicked(log, photos, items, *ids, triplets, KINDS[truth.items], virtual)
     batch, _ = click_batches(clicked, size=32, seed=0)
     torch.manual_seed(0)
@@ -193,6 +193,6 @@ def test_the_embedding_factorises_the_mutual_information_of_short_walks():
     for one in range(9):
         for other in range(9):
             wanted[one, other] = np.log(max(1.0, degrees.sum() / 4 * walks[one, other] / degrees[other]))
-    inner = (found := embed(graph, 9)) @ found.T  # the root of its square: signs of eigenvalues are lost
+    inner = (found := embed_graph(graph, 9)) @ found.T  # the root of its square: signs of eigenvalues are lost
     assert np.allclose(inner @ inner, wanted @ wanted, atol=1e-4)
     assert np.allclose(wanted, wanted.T, atol=1e-6)

@@ -15,7 +15,7 @@ from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.events.event import Event  # noqa: E402
 from snapfind.events.store import EventStore  # noqa: E402
 from snapfind.training.data.click_log import Search  # noqa: E402
-from snapfind.training.methods.clicks import PLAN, from_log, searches_of  # noqa: E402
+from snapfind.training.methods.clicks import TRAINING, from_log, searches_of  # noqa: E402
 from snapfind.training.methods.virtual_ids import virtual_ids  # noqa: E402
 from tests.training.test_catalog_adaptation import PRODUCTS, shown  # noqa: E402
 
@@ -55,8 +55,8 @@ def test_searches_come_back_in_order_of_what_was_shown_and_clicked(store):
     store.write([replace(one, at=first + timedelta(seconds=place)) for place, one in enumerate(happened)])
     found = searches_of(store.read(), NUMBERS)
     assert [one.photo for one in found] == [0, 1]
-    assert found[0].shown == (3, 1) and found[0].clicked == (1, 3)
-    assert found[1].shown == (2, 4) and found[1].clicked == (4,)
+    assert found[0].results == (3, 1) and found[0].clicked == (1, 3)
+    assert found[1].results == (2, 4) and found[1].clicked == (4,)
 
 
 def test_searches_of_one_shopper_are_not_joined_and_what_was_forgotten_is_gone(store):
@@ -64,7 +64,7 @@ def test_searches_of_one_shopper_are_not_joined_and_what_was_forgotten_is_gone(s
     found = searches_of(store.read(), NUMBERS)
     assert len({one.photo for one in found}) == len(found) == 30
     assert {field for one in found for field in vars(type(one))["__slots__"]} == {
-        *("photo", "shown", "clicked", "tab", "switched"),
+        *("photo", "results", "clicked", "tab", "switched"),
     }, "no shopper, no text"
     assert store.forget("anna") == 90 and searches_of(store.read(), NUMBERS) == []
 
@@ -79,7 +79,7 @@ def test_what_is_clicked_together_gets_one_virtual_id(store):
 def test_learning_from_the_log_leaves_an_artifact_that_names_no_shopper(store, tmp_path):
     store.write(list(log_of(40)))
     found = searches_of(store.read(), NUMBERS)
-    short = {"plan": replace(PLAN, epochs=2), "dim": 16, "views": 2}
+    short = {"training": replace(TRAINING, epochs=2), "dim": 16, "views": 2}
     done = from_log(shown(5), found, tmp_path / "artifact", tmp_path / "work", **short)
     told = (tmp_path / "artifact" / "manifest.json").read_text()
     assert json.loads(told)["log"]["searches"] == 40 and done.encoder.space.dim == 32, (
@@ -106,8 +106,16 @@ def test_a_log_that_has_grown_is_learned_anew(tmp_path):
         store.write(list(log_of(count)))
         searches = searches_of(store.read(), NUMBERS)
         store.close()
-        plan = replace(PLAN, epochs=1)
-        from_log(shown(5), searches, tmp_path / "artifact", tmp_path / "work", plan=plan, dim=16, on_epoch=told.append)
+        training = replace(TRAINING, epochs=1)
+        from_log(
+            shown(5),
+            searches,
+            tmp_path / "artifact",
+            tmp_path / "work",
+            training=training,
+            dim=16,
+            on_epoch=told.append,
+        )
         return len(told)
 
     assert [learned_of(count) for count in (30, 30, 50)] == [1, 0, 1], "as many batches, another log"

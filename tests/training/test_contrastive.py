@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 from torch import distributed, multiprocessing, nn  # noqa: E402
 
 from snapfind.training.loop import TrainingConfig, train  # noqa: E402
-from snapfind.training.losses.contrastive import gathered, in_parts, info_nce, sigmoid_loss  # noqa: E402
+from snapfind.training.losses.contrastive import encode_in_parts, gather_rows, info_nce, sigmoid_loss  # noqa: E402
 from tests.training.leaving import leave  # noqa: E402
 
 
@@ -22,14 +22,14 @@ class Tower(nn.Module):
         return nn.functional.normalize(self.layers(rows), dim=1)
 
 
-class Towers(nn.Module):
+class TwoTower(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.left, self.right = Tower(), Tower()
 
     def forward(self, left, right):
-        return info_nce(gathered(self.left(left)), gathered(self.right(right)))
+        return info_nce(gather_rows(self.left(left)), gather_rows(self.right(right)))
 
 
 def gradients(module):
@@ -39,12 +39,12 @@ def gradients(module):
 @pytest.mark.parametrize("loss", [info_nce, sigmoid_loss])
 @pytest.mark.parametrize("part", [1, 5, 24])
 def test_the_gradient_in_parts_is_that_of_the_whole_batch(loss, part):
-    towers, rows = Towers(), torch.randn(2, 24, 6)
+    towers, rows = TwoTower(), torch.randn(2, 24, 6)
     value = loss(towers.left(rows[0]), towers.right(rows[1]))
     value.backward()
     whole = gradients(towers)
     towers.zero_grad()
-    again = loss(in_parts(towers.left, rows[0], part), in_parts(towers.right, rows[1], part))
+    again = loss(encode_in_parts(towers.left, rows[0], part), encode_in_parts(towers.right, rows[1], part))
     again.backward()
     assert torch.allclose(again, value, atol=1e-5)
     for own, expected in zip(gradients(towers), whole):
@@ -55,7 +55,7 @@ def test_with_dropout_both_passes_draw_alike():
     torch.manual_seed(1)
     tower, seen = Tower(0.5), []
     tower.layers[2].register_forward_hook(lambda module, given, out: seen.append(out.detach().clone()))
-    in_parts(tower, torch.randn(8, 6), 4).sum().backward()
+    encode_in_parts(tower, torch.randn(8, 6), 4).sum().backward()
     again = sorted(map(float, (own.sum() for own in seen[2:])))
     assert again == sorted(map(float, (own.sum() for own in seen[:2]))) and len(seen) == 4
 
@@ -76,7 +76,7 @@ def rank(number, ranks, folder):
         own = rows.roll(epoch + step, 1)[:, number * 16 // ranks : (number + 1) * 16 // ranks]
         return own[0], own[1]
 
-    outcome = train(Towers(), batch, 3, TrainingConfig(epochs=2, rate=1e-2, warm=0.0))
+    outcome = train(TwoTower(), batch, 3, TrainingConfig(epochs=2, rate=1e-2, warm=0.0))
     torch.save(outcome.module.state_dict(), f"{folder}/{ranks}-{number}.pt")
     if ranks > 1:
         leave()
@@ -87,7 +87,7 @@ def test_two_ranks_learn_what_one_rank_with_twice_the_batch_learns(tmp_path):
     rank(0, 1, str(tmp_path))
     multiprocessing.spawn(rank, (2, str(tmp_path)), nprocs=2)
     one, first, second = (torch.load(tmp_path / name, weights_only=True) for name in ("1-0.pt", "2-0.pt", "2-1.pt"))
-    start = copy.deepcopy(Towers().state_dict())
+    start = copy.deepcopy(TwoTower().state_dict())
     for name, value in one.items():
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], value, atol=2e-5), name

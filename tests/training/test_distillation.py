@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
 from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.encoders.adapter import Adapter  # noqa: E402
 from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
-from snapfind.training.methods.distillation import STEPS, distill, relations  # noqa: E402
+from snapfind.training.methods.distillation import LADDER, distill, relation_loss  # noqa: E402
 from tests.pictures import picture  # noqa: E402
 from tests.training.test_catalog_adaptation import photo, shown  # noqa: E402
 
@@ -27,8 +27,8 @@ def teacher(width=24):
 
 
 def short(depth="heads", epochs=3):
-    step = STEPS[depth]
-    return replace(step, views=2, batch=16, dim=16, plan=replace(step.plan, epochs=epochs, average=0.5))
+    step = LADDER[depth]
+    return replace(step, views=2, batch=16, dim=16, training=replace(step.training, epochs=epochs, average=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_relations_are_nought_for_the_same_and_do_not_depend_on_the_axes():
     generator = torch.Generator().manual_seed(0)
     rows = torch.nn.functional.normalize(torch.randn(10, 6, generator=generator), dim=1)
     turned = rows @ torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
-    assert relations(turned, rows, 0.1) == pytest.approx(0, abs=1e-5)
-    assert relations(rows.flip(0), rows, 0.1) > 0.1
+    assert relation_loss(turned, rows, 0.1) == pytest.approx(0, abs=1e-5)
+    assert relation_loss(rows.flip(0), rows, 0.1) > 0.1
 
 
 def test_relations_agree_with_the_sum_written_out():
@@ -54,7 +54,7 @@ def test_relations_agree_with_the_sum_written_out():
         p, q = (np.exp(rows[i] @ rows[others].T / 0.2) for rows in (theirs, mine))
         p, q = p / p.sum(), q / q.sum()
         total += float((p * np.log(p / q)).sum())
-    assert float(relations(torch.tensor(mine), torch.tensor(theirs), 0.2)) == pytest.approx(total / 5, rel=1e-4)
+    assert float(relation_loss(torch.tensor(mine), torch.tensor(theirs), 0.2)) == pytest.approx(total / 5, rel=1e-4)
 
 
 def test_the_pupil_finds_near_what_the_teacher_finds_near(taught):
@@ -78,7 +78,7 @@ def test_the_artifact_says_who_taught_it_and_answers_without_pytorch(taught):
 
 def test_the_last_blocks_learn_from_a_teacher_too(tmp_path):
     few, step = [one for one in shown(5) if one.product < 3], short("blocks")
-    step = replace(step, plan=replace(step.plan, rate=1e-4, rates={"body": 1e-4}))
+    step = replace(step, training=replace(step.training, rate=1e-4, rates={"body": 1e-4}))
     done = distill(few, teacher(), tmp_path / "artifact", tmp_path / "work", depth="blocks", step=step)
     assert done.outcome.history[-1].loss < done.outcome.history[0].loss
     assert not done.encoder.knows_classes

@@ -36,7 +36,7 @@ def environment(**more):
     return {**kept, "OMP_NUM_THREADS": "1", **more}
 
 
-def launched(*words):
+def count_ranks(*words):
     """What torchrun ends with, on two ranks of one thread."""
     told = {"env": environment(), "capture_output": True, "text": True, "timeout": 300}
     return subprocess.run([*LAUNCHER, *map(str, words)], check=False, **told)
@@ -62,14 +62,14 @@ def started(*words):
 
 def losses(folder):
     with safe_open(folder / "checkpoint.safetensors", "pt") as opened:
-        return [told["loss"] for told in json.loads(opened.metadata()["told"])["history"]]
+        return [told["loss"] for told in json.loads(opened.metadata()["metadata"])["history"]]
 
 
 def test_two_ranks_learn_what_one_learns_and_the_first_alone_speaks(tmp_path):
     asked = ["pretrain", shard(tmp_path / "a.tar", pairs(range(12))), "--batch", 4, "--rounds", 1, "--steps", 2]
     asked += ["--part", 0, "--held", 0]
     run(*asked, "--into", tmp_path / "one")
-    done = launched("-m", "snapfind", "learn", *asked, "--into", tmp_path / "two")
+    done = count_ranks("-m", "snapfind", "learn", *asked, "--into", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Both encoders were written to") == done.stderr.count("epoch 1/1") == 1, (
         done.stdout + done.stderr
@@ -80,7 +80,7 @@ def test_two_ranks_learn_what_one_learns_and_the_first_alone_speaks(tmp_path):
     assert torch.nn.functional.cosine_similarity(one["picture.matrix"], two["picture.matrix"]).min() > 0.9999
     told = json.loads((tmp_path / "two" / "manifest.json").read_text())
     assert "recall" not in done.stdout, "nothing was held out"
-    assert told["ranks"] == 2 and told["recipe"]["batch"] == 4
+    assert told["ranks"] == 2 and told["config"]["batch"] == 4
     assert (tmp_path / "two" / "encoder" / "manifest.json").exists()
 
 

@@ -146,7 +146,7 @@ def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(
     (folder / "manifest.json").write_text(json.dumps(told))
     with pytest.raises(ModelBroken, match=sentence):
         Builtin.load(str(folder))
-    with pytest.raises(ModelBroken, match="not an encoder that can be learned from"):
+    with pytest.raises(ModelBroken, match="not a network that can be trained"):
         read_network(folder)
 
 

@@ -20,7 +20,7 @@ from snapfind.training.losses.margin import Prototypes  # noqa: E402
 from snapfind.training.methods.identity import identify  # noqa: E402
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity  # noqa: E402
 from snapfind.training.models.efficientnet import read_network  # noqa: E402
-from snapfind.training.models.heads import Heads, first_matrix  # noqa: E402
+from snapfind.training.models.heads import Heads, discriminant_matrix  # noqa: E402
 from tests.training.test_catalog_adaptation import shown  # noqa: E402
 
 CLASSES, EACH, WIDTH = 12, 20, 24
@@ -60,7 +60,7 @@ def learned(noise, purify, seed=0, batch=64, **how):
     products = np.concatenate([wrong(labels, noise, seed), np.arange(CLASSES)])
     source = FeatureCache(kept, products, np.arange(len(kept)) < len(photos))
     rows = unit(kept[:, 0])
-    matrix = first_matrix(rows, products, 16)
+    matrix = discriminant_matrix(rows, products, 16)
     heads = Heads(matrix, rows[: len(photos)].mean(0), rows[len(photos) :].mean(0))
     short = TrainingConfig(epochs=3, rate=3e-3, seed=seed)
     stages = Stages(short, replace(short, epochs=1), replace(short, epochs=5), purify=purify, part=0.8, batch=batch)
@@ -94,8 +94,8 @@ def test_a_run_that_was_stopped_in_any_stage_draws_the_same_prototypes(tmp_path,
     whole, stopped = [], []
     learned(0.3, True, batch=4, on_epoch=whole.append)
     with pytest.raises(KeyboardInterrupt):
-        learned(0.3, True, batch=4, kept=tmp_path, on_epoch=stop)
-    learned(0.3, True, batch=4, kept=tmp_path, on_epoch=stopped.append)
+        learned(0.3, True, batch=4, checkpoint_folder=tmp_path, on_epoch=stop)
+    learned(0.3, True, batch=4, checkpoint_folder=tmp_path, on_epoch=stopped.append)
     assert [one.loss for one in stopped] == [one.loss for one in whole[epoch:]]
 
 
@@ -104,12 +104,12 @@ def test_the_blocks_go_a_part_of_the_way(tmp_path):
     stages, moved = Stages(short, short, short, batch=16), {}
     for part in (1.0, None):  # the first learns, the other finds its checkpoints
         folder = tmp_path / str(part)
-        identify(shown(5), folder, tmp_path / "work", depth="blocks", part=part, stages=stages, views=2, dim=16)
+        identify(shown(5), folder, tmp_path / "work", depth="blocks", alpha=part, stages=stages, views=2, dim=16)
         now = read_network(folder).state_dict()
         moved[part] = sum(float((now[name] - old).square().sum()) for name, old in raw.items()) ** 0.5
     assert moved[None] == pytest.approx(0.6 * moved[1.0], rel=0.05) and moved[1.0] > 0, "as catalog adaptation goes"
     told = json.loads((tmp_path / "None" / "manifest.json").read_text())
-    assert told["recipe"]["part_of_the_way"] == 0.6
+    assert told["config"]["alpha"] == 0.6
 
 
 def test_the_warm_start_is_the_supervised_contrastive_loss_written_out():

@@ -20,7 +20,7 @@ from snapfind.encoders.image.efficientnet import Builtin, Features  # noqa: E402
 from snapfind.encoders.text.e5 import TextEncoder  # noqa: E402
 from snapfind.training.data.webdataset import Shards  # noqa: E402
 from snapfind.training.loop import TrainingConfig  # noqa: E402
-from snapfind.training.methods.lit import Pairs, Tuning, classes_of, encode_pairs, lock, train_and_evaluate  # noqa: E402
+from snapfind.training.methods.lit import LitConfig, Pairs, classes_of, encode_pairs, fit_maps, train_and_evaluate  # noqa: E402
 from tests.training.test_webdataset import LIMITS, jpeg, pairs, shard  # noqa: E402
 
 TITLES = ["red tea", "a green cup", "shoe", "frying pan", "bicycle", "winter coat"]
@@ -43,8 +43,8 @@ def seen(text):
 
 @pytest.fixture(scope="module", params=["info_nce", "sigmoid"])
 def maps(request, seen, text):
-    tuning = Tuning(TrainingConfig(epochs=3, rate=1e-3), request.param, batch=32, dim=5)
-    return lock(Pairs(seen.pictures[:90], seen.titles, seen.own[:90]), Builtin.load().raw_id, text.space.id, tuning)
+    tuning = LitConfig(TrainingConfig(epochs=3, rate=1e-3), request.param, batch=32, dim=5)
+    return fit_maps(Pairs(seen.pictures[:90], seen.titles, seen.own[:90]), Builtin.load().raw_id, text.space.id, tuning)
 
 
 def test_titles_find_pictures_that_were_not_learned_from(maps, seen, text):
@@ -72,7 +72,7 @@ def test_the_shop_floor_loads_it_without_pytorch(maps, tmp_path, text):
         "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"
         "from pathlib import Path\nfrom snapfind.encoders.crossmodal.lit import LitSpace\n"
         "from snapfind.encoders.text.e5 import TextEncoder\n"
-        f"print(Locked.load(Path({str(tmp_path / 'space')!r}), TextEncoder(), {maps.encoder!r}).space.id)"
+        f"print(LitSpace.load(Path({str(tmp_path / 'space')!r}), TextEncoder(), {maps.encoder!r}).space.id)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == LitSpace(maps, text).space.id
@@ -110,9 +110,9 @@ def test_pairs_of_shards_are_seen_once_and_what_cannot_be_read_is_left_out(tmp_p
 
 def test_it_is_judged_on_pairs_that_were_held_out(seen, text, tmp_path):
     look = Features(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
-    found = train_and_evaluate(seen, look, Builtin.load(), text, tmp_path / "space", held=24)
+    found = train_and_evaluate(seen, look, Builtin.load(), text, tmp_path / "space", held_out=24)
     told = json.loads((tmp_path / "space" / "manifest.json").read_text())
-    assert found.judged == 24 and told["metrics"]["recall_at_1"] == list(found.after)
+    assert found.pairs == 24 and told["metrics"]["recall_at_1"] == list(found.after)
     assert min(found.after) > max(found.before), "titles that ImageNet does not know"
 
 
@@ -121,7 +121,9 @@ def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
     own[np.random.default_rng([0, 5]).permutation(120)[:24]] = 5  # nearly all that judges carries the last title
     own[np.random.default_rng([0, 5]).permutation(120)[24:]] %= 5
     look = Features(seen.pictures, softmax(np.random.default_rng(1).normal(size=(120, 1000))))
-    train_and_evaluate(Pairs(seen.pictures, seen.titles, own), look, Builtin.load(), text, tmp_path / "space", held=24)
+    train_and_evaluate(
+        Pairs(seen.pictures, seen.titles, own), look, Builtin.load(), text, tmp_path / "space", held_out=24
+    )
     mean = load_file(tmp_path / "space" / "weights.safetensors")["text_mean"].numpy()
     wanted, other = (unit(rows).mean(0) for rows in (seen.titles[:5], seen.titles))
     assert np.linalg.norm(mean - wanted) < np.linalg.norm(mean - other) / 3
@@ -129,7 +131,7 @@ def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
 
 def test_one_title_is_one_sentence(seen):
     with pytest.raises(BadInput, match="needs two"):
-        lock(Pairs(seen.pictures[:1], seen.titles[:1], np.zeros(1, np.int64)), "a", "b")
+        fit_maps(Pairs(seen.pictures[:1], seen.titles[:1], np.zeros(1, np.int64)), "a", "b")
 
 
 def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
@@ -137,4 +139,4 @@ def test_vectors_that_are_no_numbers_are_one_sentence_also_in_closed_form(seen):
     pictures[2, 5] = np.nan
     for epochs in (0, 2):
         with pytest.raises(BadInput, match="1 of 120 pictures have NaN or infinite values, the first at row 2"):
-            lock(Pairs(pictures, seen.titles, seen.own), "a", "b", Tuning(TrainingConfig(epochs=epochs)))
+            fit_maps(Pairs(pictures, seen.titles, seen.own), "a", "b", LitConfig(TrainingConfig(epochs=epochs)))

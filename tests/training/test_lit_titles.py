@@ -15,7 +15,7 @@ from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.core.types import Like  # noqa: E402
 from snapfind.encoders.crossmodal.lit import LitMaps  # noqa: E402
-from snapfind.training.methods.lit_titles import SHARES, bridge_titles, titled_in  # noqa: E402
+from snapfind.training.methods.lit_titles import SHARES, collect_titles, train_on_titles  # noqa: E402
 
 COLORS = ("red", "green", "blue", "yellow", "black")
 SHAPES = ("square", "circle", "stripes", "triangle")
@@ -58,9 +58,9 @@ TYPED = [(f"{color} {shape}", f"{color}-{shape}") for color in COLORS for shape 
 
 def test_queries_find_pictures_whose_titles_were_left_out_better_than_by_conse(filled, tmp_path):
     with snapfind.open(filled) as catalog:
-        titled = titled_in(catalog)
+        titled = collect_titles(catalog)
         assert len(titled.pairs.titles) == len(titled.known) == len(titled.numbers) == 18
-        found = bridge_titles(catalog, TYPED, tmp_path / "locked")
+        found = train_on_titles(catalog, TYPED, tmp_path / "locked")
     assert (found.queries, found.titles) == (18, 18) and found.share in SHARES[1:]
     assert found.learned.mrr > found.conse.mrr + 0.1 and found.learned.at_5 >= found.learned.at_1
     told = json.loads((tmp_path / "locked" / "manifest.json").read_text())
@@ -95,11 +95,11 @@ def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
 def test_what_is_missing_is_one_sentence(filled, tmp_path):
     with snapfind.open(filled) as catalog:
         with pytest.raises(BadInput, match="9 of the queries"):
-            bridge_titles(catalog, TYPED[:5] + TYPED[-4:] + [("x", "nothing")], tmp_path / "locked")
+            train_on_titles(catalog, TYPED[:5] + TYPED[-4:] + [("x", "nothing")], tmp_path / "locked")
         for point in [one for one in catalog.points() if one.payload["_product"].startswith(COLORS[:3])]:
             catalog.update(point.payload["_product"], {"title": None})
         with pytest.raises(BadInput, match="8 distinct title"):
-            bridge_titles(catalog, TYPED, tmp_path / "locked")
+            train_on_titles(catalog, TYPED, tmp_path / "locked")
     assert not (tmp_path / "locked").exists()
     done = CliRunner().invoke(app, ["learn", "locked", str(filled)])
     assert done.exit_code == 2 and "--queries" in done.output

@@ -33,7 +33,7 @@ def batch(epoch, step):
     return x, 2 * x + 1
 
 
-PLAN = TrainingConfig(epochs=6, rate=0.05, rates={"rest": 0.01}, patience=0)
+TRAINING = TrainingConfig(epochs=6, rate=0.05, rates={"rest": 0.01}, patience=0)
 
 
 def error(module):
@@ -42,23 +42,23 @@ def error(module):
 
 def test_it_learns_and_tells_every_epoch():
     told = []
-    outcome = train(Line(), batch, 20, PLAN, score=error, on_epoch=told.append)
+    outcome = train(Line(), batch, 20, TRAINING, score=error, on_epoch=told.append)
     assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] == [one.epoch for one in outcome.history]
     assert told[-1].loss < told[0].loss / 3 and told[-1].speed > 0
     assert outcome.epoch == max(outcome.history, key=lambda one: one.score).epoch
 
 
 def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path):
-    whole = train(Line(), batch, 5, PLAN)
+    whole = train(Line(), batch, 5, TRAINING)
 
     def stop(told):
         if told.epoch == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(Line(), batch, 5, PLAN, checkpoint_folder=tmp_path, on_epoch=stop)
+        train(Line(), batch, 5, TRAINING, checkpoint_folder=tmp_path, on_epoch=stop)
     rest = []
-    again = train(Line(), batch, 5, PLAN, checkpoint_folder=tmp_path, on_epoch=rest.append)
+    again = train(Line(), batch, 5, TRAINING, checkpoint_folder=tmp_path, on_epoch=rest.append)
     assert [one.epoch for one in rest] == [4, 5, 6]
     for name, value in whole.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], value), name
@@ -66,18 +66,18 @@ def test_a_run_that_was_interrupted_ends_with_the_same_numbers(tmp_path):
 
 
 def test_it_stops_when_the_score_no_longer_rises():
-    plan = TrainingConfig(epochs=50, rate=1e-3, patience=2)
+    training = TrainingConfig(epochs=50, rate=1e-3, patience=2)
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
-    outcome = train(Line(), batch, 1, plan, score=lambda module: next(scores))
+    outcome = train(Line(), batch, 1, training, score=lambda module: next(scores))
     assert len(outcome.history) == 4 and outcome.epoch == 2
 
 
 def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
-    plan = TrainingConfig(epochs=5, rate=1e-3)
+    training = TrainingConfig(epochs=5, rate=1e-3)
     for judged, epoch in ((0, 2), (10_000, 2), (100, 4)):  # of 100 photos at .9 the standard error is .03
         scores = iter([0.5, 0.9, 0.86, 0.88, 0.85])
         assert (
-            train(Line(), batch, 1, plan, score=lambda _, found=scores: next(found), validation_count=judged).epoch
+            train(Line(), batch, 1, training, score=lambda _, found=scores: next(found), validation_count=judged).epoch
             == epoch
         )
 
@@ -115,7 +115,7 @@ def stop(told):
 def interrupted(tmp_path):
     """The folder of a run that was stopped in its third epoch."""
     with pytest.raises(KeyboardInterrupt):
-        train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=stop)
+        train(Line(), batch, 2, TRAINING, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=stop)
     return tmp_path
 
 
@@ -130,27 +130,31 @@ def test_an_unfinished_checkpoint_of_something_else_is_refused_and_left_alone(in
             super().__init__()
             self.rest = nn.Linear(1, 2)
 
-    for module, plan, of in (
+    for module, training, of in (
         (Line(), TrainingConfig(epochs=9), "mugs"),
-        (Line(), PLAN, "cups"),
-        (Other(), PLAN, "mugs"),
-        (Wider(), PLAN, "mugs"),
+        (Line(), TRAINING, "cups"),
+        (Other(), TRAINING, "mugs"),
+        (Wider(), TRAINING, "mugs"),
     ):
         with pytest.raises(BadInput, match="unfinished run with another configuration, other images or another method"):
-            train(module, batch, 2, plan, checkpoint_folder=interrupted, data_fingerprint=of)
+            train(module, batch, 2, training, checkpoint_folder=interrupted, data_fingerprint=of)
     assert (interrupted / "checkpoint.safetensors").read_bytes() == before
-    assert train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs").history[-1].epoch == 6
+    assert (
+        train(Line(), batch, 2, TRAINING, checkpoint_folder=interrupted, data_fingerprint="mugs").history[-1].epoch == 6
+    )
 
 
 def test_a_finished_run_is_found_again_and_one_of_other_data_begins_anew(tmp_path):
-    whole = train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs")
+    whole = train(Line(), batch, 2, TRAINING, checkpoint_folder=tmp_path, data_fingerprint="mugs")
     told = []
     assert (
-        train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=told.append).history
+        train(
+            Line(), batch, 2, TRAINING, checkpoint_folder=tmp_path, data_fingerprint="mugs", on_epoch=told.append
+        ).history
         == whole.history
     )
     assert not told, "nothing is learned twice"
-    again = train(Line(), batch, 2, PLAN, checkpoint_folder=tmp_path, data_fingerprint="cups", on_epoch=told.append)
+    again = train(Line(), batch, 2, TRAINING, checkpoint_folder=tmp_path, data_fingerprint="cups", on_epoch=told.append)
     assert [one.epoch for one in told] == [1, 2, 3, 4, 5, 6] and again.history[0].loss == whole.history[0].loss
 
 
@@ -158,17 +162,17 @@ def test_a_checkpoint_of_another_version_damaged_or_with_a_pickle_in_it_is_one_s
     file = interrupted / "checkpoint.safetensors"
     whole = file.read_bytes()
     with safe_open(file, "pt") as opened:
-        told = json.loads(opened.metadata()["told"])
-    save_file(load_file(file), file, {"told": json.dumps(told | {"format": 99})})
+        told = json.loads(opened.metadata()["metadata"])
+    save_file(load_file(file), file, {"metadata": json.dumps(told | {"format": 99})})
     with pytest.raises(BadInput, match="format 99"):
-        train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
+        train(Line(), batch, 2, TRAINING, checkpoint_folder=interrupted, data_fingerprint="mugs")
     for damaged in (b"", b"broken", whole[:-1], whole[: len(whole) // 2], pickle.dumps({"done": 3})):
         file.write_bytes(damaged)
         with pytest.raises(BadInput, match=r"is not a checkpoint .*\. Remove it to start a new run"):
-            train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
+            train(Line(), batch, 2, TRAINING, checkpoint_folder=interrupted, data_fingerprint="mugs")
     torch.save(Line().state_dict(), file)
     with pytest.raises(BadInput, match="is not a checkpoint"):
-        train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
+        train(Line(), batch, 2, TRAINING, checkpoint_folder=interrupted, data_fingerprint="mugs")
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(interrupted):
@@ -178,7 +182,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(interrupted
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
         with pytest.raises(NoRoom, match="Free disk space"):
-            train(Line(), batch, 2, PLAN, checkpoint_folder=interrupted, data_fingerprint="mugs")
+            train(Line(), batch, 2, TRAINING, checkpoint_folder=interrupted, data_fingerprint="mugs")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (interrupted / "checkpoint.safetensors").read_bytes() == before
@@ -229,4 +233,4 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence():
             return super().forward(x, y) * float("nan")
 
     with pytest.raises(BadInput, match="NaN or infinite"):
-        train(Bad(), batch, 2, PLAN)
+        train(Bad(), batch, 2, TRAINING)

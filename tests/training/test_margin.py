@@ -10,7 +10,7 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from snapfind.training.losses.margin import Prototypes, angular_margin, cosine_margin, margin_loss, sampled  # noqa: E402
+from snapfind.training.losses.margin import Prototypes, angular_margin, cosine_margin, margin_loss, sample_classes  # noqa: E402
 
 
 @given(st.floats(-0.999, 0.999), st.floats(0.0, 0.5))
@@ -42,7 +42,7 @@ def test_a_margin_makes_the_loss_larger_and_its_gradient_is_finite_at_both_ends(
 def test_sampled_classes_hold_the_batch_and_no_class_twice(classes, part, seed):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, classes, (6,), generator=generator)
-    chosen, places = sampled(labels, classes, part, generator)
+    chosen, places = sample_classes(labels, classes, part, generator)
     assert torch.equal(chosen[places], labels)
     assert len(chosen.unique()) == len(chosen) == max(len(labels.unique()), round(part * classes))
 
@@ -60,7 +60,7 @@ def test_the_sampled_softmax_learns_what_the_full_one_does_within_noise():
         optimizer = torch.optim.Adam(prototypes.parameters(), 0.05)
         for _ in range(12):
             for batch in torch.randperm(2000, generator=generator).split(100):
-                chosen, places = sampled(labels[batch], 400, part, generator)
+                chosen, places = sample_classes(labels[batch], 400, part, generator)
                 cosines = prototypes(train[batch], chosen)
                 loss = margin_loss(angular_margin(cosines, places, 0.2), places, scale=16)
                 optimizer.zero_grad()

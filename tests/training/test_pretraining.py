@@ -22,15 +22,15 @@ from snapfind.encoders.image.preprocess import Preprocessing  # noqa: E402
 from snapfind.training.data.webdataset import Shards  # noqa: E402
 from snapfind.training.export import SHIPPED  # noqa: E402
 from snapfind.training.loop import TrainingConfig  # noqa: E402
-from snapfind.training.methods.pretraining import Feed, PretrainingConfig, cost, pretrain, save_towers  # noqa: E402
+from snapfind.training.methods.pretraining import PairBatches, PretrainingConfig, estimate_cost, pretrain, save_towers  # noqa: E402
 from snapfind.training.models.efficientnet import read_network  # noqa: E402
-from snapfind.training.models.two_tower import ByteText, Sight, Towers, bytes_of, titles_of  # noqa: E402
+from snapfind.training.models.two_tower import ByteText, ImageTower, TwoTower, encode_bytes, title_ids  # noqa: E402
 from tests.training.leaving import leave  # noqa: E402
 from tests.training.test_webdataset import LIMITS, jpeg, pairs, shard  # noqa: E402
 
 SIDE = 16
 RECIPE = PretrainingConfig(
-    TrainingConfig(epochs=2, rate=3e-3, warm=0.1), "info_nce", batch=16, part=4, steps=4, held=8, length=16
+    TrainingConfig(epochs=2, rate=3e-3, warm=0.1), "info_nce", batch=16, part=4, steps=4, held_out=8, length=16
 )
 
 
@@ -58,7 +58,7 @@ class Letters(nn.Module):
 
 def towers(loss="info_nce", part=4, hard=0.0, text=Letters):
     torch.manual_seed(0)
-    return Towers(Pixels(8), text(8), loss, part=part, hard=hard)
+    return TwoTower(Pixels(8), text(8), loss, part=part, hard=hard)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def shards(tmp_path):
     return Shards([shard(tmp_path / f"{n}.tar", pairs(range(20 * n, 20 * n + 20))) for n in range(3)], LIMITS)
 
 
-def feed(shards, recipe=RECIPE):
-    return Feed(shards, Preprocessing(SIDE), recipe)
+def feed(shards, config=RECIPE):
+    return PairBatches(shards, Preprocessing(SIDE), config)
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
@@ -93,8 +93,8 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole_batch(shards, loss, hard
 def test_pairs_with_one_title_do_not_stand_against_each_other():
     learner = towers("sigmoid")
     pictures = torch.randint(0, 255, (4, SIDE, SIDE, 3), dtype=torch.uint8)
-    texts = bytes_of(["tea", "tea", "tea", "cup"], 16)
-    alike = titles_of(["tea", " Tea", "tea", "cup"])
+    texts = encode_bytes(["tea", "tea", "tea", "cup"], 16)
+    alike = title_ids(["tea", " Tea", "tea", "cup"])
     assert len(set(alike.tolist())) == 2
     other = learner(pictures, texts, torch.arange(4))
     assert learner(pictures, texts, alike).item() != pytest.approx(other.item())
@@ -129,25 +129,25 @@ def colored(number):
 def test_it_learns_which_picture_belongs_to_which_title(tmp_path, loss):
     members = [(f"{n}.{end}", part) for n in range(48) for end, part in zip(("png", "txt"), colored(n))]
     shards = Shards([shard(tmp_path / "a.tar", members)], LIMITS)
-    recipe = replace(RECIPE, loss=loss, plan=TrainingConfig(epochs=5, rate=3e-2, average=0.5), steps=8, batch=16)
-    outcome = pretrain(towers(loss, part=0), feed(shards, recipe), recipe)
+    config = replace(RECIPE, loss=loss, training=TrainingConfig(epochs=5, rate=3e-2, average=0.5), steps=8, batch=16)
+    outcome = pretrain(towers(loss, part=0), feed(shards, config), config)
     assert outcome.history[-1].loss < outcome.history[0].loss
     assert outcome.history[-1].score == 1.0 and outcome.history[0].speed > 0
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
 def test_a_run_that_was_stopped_goes_on_bit_by_bit(shards, tmp_path, loss):
-    recipe = replace(RECIPE, loss=loss)
-    whole = pretrain(towers(loss), feed(shards, recipe), recipe)
+    config = replace(RECIPE, loss=loss)
+    whole = pretrain(towers(loss), feed(shards, config), config)
 
     def stop(told):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept", on_epoch=stop)
+        pretrain(towers(loss), feed(shards, config), config, checkpoint_folder=tmp_path / "kept", on_epoch=stop)
     with pytest.raises(BadInput, match="another configuration"):
-        pretrain(towers(loss), feed(shards, recipe), replace(recipe, steps=5), kept=tmp_path / "kept")
-    again = pretrain(towers(loss), feed(shards, recipe), recipe, kept=tmp_path / "kept")
+        pretrain(towers(loss), feed(shards, config), replace(config, steps=5), checkpoint_folder=tmp_path / "kept")
+    again = pretrain(towers(loss), feed(shards, config), config, checkpoint_folder=tmp_path / "kept")
     for name, value in whole.module.state_dict().items():
         assert torch.equal(again.module.state_dict()[name], value), name
 
@@ -159,9 +159,9 @@ def on_ranks(number, ranks, folder):
         distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=number, world_size=ranks)
     files = sorted(Path(folder).glob("*.tar"))
     for loss in ("info_nce", "sigmoid"):
-        plan = replace(RECIPE.plan, average=0.0)
-        recipe = replace(RECIPE, loss=loss, batch=RECIPE.batch // ranks, held=0, plan=plan)
-        outcome = pretrain(towers(loss, part=3), feed(Shards(files, LIMITS), recipe), recipe)
+        training = replace(RECIPE.training, average=0.0)
+        config = replace(RECIPE, loss=loss, batch=RECIPE.batch // ranks, held_out=0, training=training)
+        outcome = pretrain(towers(loss, part=3), feed(Shards(files, LIMITS), config), config)
         save_file(outcome.module.state_dict(), f"{folder}/{loss}-{ranks}-{number}")
     if ranks > 1:
         leave()
@@ -182,30 +182,30 @@ def test_two_ranks_learn_what_one_rank_with_twice_the_batch_learns(shards, tmp_p
 
 def test_pairs_that_cannot_be_read_are_replaced_and_counted(tmp_path):
     broken = [member if n != 4 else ("00002.jpg", jpeg(2)[:60]) for n, member in enumerate(pairs(range(24)))]
-    own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held=0, batch=24))
+    own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held_out=0, batch=24))
     pictures, texts, _ = own.batch(0, 0)
     assert len(pictures) == len(texts) == 24 and sum(own.unread.values()) == 1
     nothing = [(name, content if name.endswith("txt") else b"no") for name, content in pairs(range(24))]
     with pytest.raises(BadInput, match="64 pairs in a row"):
-        feed(Shards([shard(tmp_path / "b.tar", nothing)], LIMITS), replace(RECIPE, held=0, batch=24)).batch(0, 0)
+        feed(Shards([shard(tmp_path / "b.tar", nothing)], LIMITS), replace(RECIPE, held_out=0, batch=24)).batch(0, 0)
 
 
 def test_no_pair_that_is_learned_from_judges_in_place_of_one_that_cannot_be_read(tmp_path):
     broken = [(name, content if name.endswith("txt") or n % 3 else content[:60]) for n, (name, content) in
               enumerate(pairs(range(24)))]  # fmt: skip
-    own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held=12, batch=4))
+    own = feed(Shards([shard(tmp_path / "a.tar", broken)], LIMITS), replace(RECIPE, held_out=12, batch=4))
     titles = []
-    for number in own.held.tolist():
+    for number in own.held_out.tolist():
         with suppress(BadInput):
             own.shards.read(number)
             titles.append(own.shards.title(number))
-    pictures, _, numbers = own.judged()
-    assert 0 < len(pictures) == len(titles) < 12 and torch.equal(numbers, titles_of(titles))
+    pictures, _, numbers = own.held_out_pairs()
+    assert 0 < len(pictures) == len(titles) < 12 and torch.equal(numbers, title_ids(titles))
     assert sum(own.unread.values()) == 12 - len(titles)
 
 
 def test_a_scale_at_its_limit_comes_down_where_that_is_better():
-    learner = Towers(nn.Identity(), nn.Identity(), "info_nce")
+    learner = TwoTower(nn.Identity(), nn.Identity(), "info_nce")
     with torch.no_grad():
         learner.scale.fill_(math.log(300))
     rows = nn.functional.normalize(torch.randn(2, 16, 8, generator=torch.Generator().manual_seed(0)), dim=2)
@@ -215,7 +215,7 @@ def test_a_scale_at_its_limit_comes_down_where_that_is_better():
 
 @pytest.mark.parametrize("loss", ["info_nce", "sigmoid"])
 def test_the_loss_is_in_float32_where_towers_are_in_bfloat16(loss):
-    learner = Towers(nn.Identity(), nn.Identity(), loss)
+    learner = TwoTower(nn.Identity(), nn.Identity(), loss)
     rows = nn.functional.normalize(torch.randn(2, 32, 16, generator=torch.Generator().manual_seed(0)), dim=2)
     whole = learner(*rows, torch.arange(32))
     with torch.autocast("cpu", torch.bfloat16):
@@ -264,10 +264,10 @@ def test_too_few_pairs_for_a_batch_are_one_sentence(shards):
 
 def test_the_shipped_network_is_a_tower_too(shards):
     torch.manual_seed(0)
-    learner = Towers(Sight(read_network(SHIPPED), 8, "_blocks.15"), ByteText(8, 64, 1, 16), "sigmoid", part=2)
-    recipe = replace(RECIPE, loss="sigmoid", batch=4, steps=2, held=4, plan=TrainingConfig(epochs=1, rate=1e-3))
+    learner = TwoTower(ImageTower(read_network(SHIPPED), 8, "_blocks.15"), ByteText(8, 64, 1, 16), "sigmoid", part=2)
+    config = replace(RECIPE, loss="sigmoid", batch=4, steps=2, held_out=4, training=TrainingConfig(epochs=1, rate=1e-3))
     before = {name: value.clone() for name, value in learner.state_dict().items()}
-    pretrain(learner, Feed(shards, Preprocessing(64), recipe), recipe)
+    pretrain(learner, PairBatches(shards, Preprocessing(64), config), config)
     moved = {name for name, value in learner.state_dict().items() if not torch.equal(before[name], value)}
     assert "picture.matrix" in moved and "text.letters.weight" in moved
     assert not any(name.startswith("picture.network.blocks.3.") for name in moved)
@@ -277,11 +277,11 @@ def test_both_towers_are_kept_without_a_pickle(tmp_path):
     learner = towers()
     save_towers(tmp_path / "towers", learner, RECIPE, {"seed": 0})
     told = json.loads((tmp_path / "towers" / "manifest.json").read_text())
-    assert told["kind"] == "towers" and told["recipe"]["loss"] == "info_nce"
+    assert told["kind"] == "towers" and told["config"]["loss"] == "info_nce"
     again = towers("sigmoid")
     again.load_state_dict(load_file(tmp_path / "towers" / "towers.safetensors"))
     assert torch.equal(again.scale, learner.scale)
 
 
 def test_the_cost_is_arithmetic():
-    assert cost(3.6e6, 100, 2.0) == "3,600,000 pairs at 100.0 pairs/s: 10.0 machine-hours, 20.00 at 2 an hour"
+    assert estimate_cost(3.6e6, 100, 2.0) == "3,600,000 pairs at 100.0 pairs/s: 10.0 machine-hours, 20.00 at 2 an hour"

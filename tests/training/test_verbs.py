@@ -21,7 +21,7 @@ from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
 from snapfind.encoders.image.preprocess import to_tensor  # noqa: E402
 from snapfind.training.export import SHIPPED  # noqa: E402
 from snapfind.training.models.efficientnet import read_network  # noqa: E402
-from snapfind.training.models.two_tower import Sight  # noqa: E402
+from snapfind.training.models.two_tower import ImageTower  # noqa: E402
 from tests.pictures import picture, save  # noqa: E402
 from tests.training.test_catalog_adaptation import photo  # noqa: E402
 from tests.training.test_clicks import log_of  # noqa: E402
@@ -104,7 +104,7 @@ def test_pretraining_tells_recall_and_cost_and_keeps_both_towers(tmp_path):
     assert "title -> picture" in said and "3,600 pairs at" in said and "at 2 an hour" in said
     assert json.loads((tmp_path / "towers" / "manifest.json").read_text())["kind"] == "towers"
     encoder = Builtin.load(str(tmp_path / "towers" / "encoder"))
-    tower = Sight(read_network(tmp_path / "towers" / "encoder"), 256)
+    tower = ImageTower(read_network(tmp_path / "towers" / "encoder"), 256)
     held = load_file(tmp_path / "towers" / "towers.safetensors")
     tower.load_state_dict({name.removeprefix("picture."): own for name, own in held.items() if "picture." in name})
     rows = encoder.images([picture(3, 96)], "query")

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[l
 
 from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.initialization import EncodedSamples  # noqa: E402
-from snapfind.training.models.heads import Heads, first_matrix  # noqa: E402
+from snapfind.training.models.heads import Heads, discriminant_matrix  # noqa: E402
 from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights  # noqa: E402
 
 WIDTH, KNOWN, NEW, PHOTOS = 48, 6, 6, 8
@@ -60,7 +60,8 @@ def test_with_the_whole_share_the_ranking_is_that_of_the_closed_form():
     own = seen(photos, studio, labels)
     heads = narrow(own)
     closed = Heads(
-        first_matrix(own.features, own.products, KNOWN), *(own.features[s].mean(0) for s in (own.queries, ~own.queries))
+        discriminant_matrix(own.features, own.products, KNOWN),
+        *(own.features[s].mean(0) for s in (own.queries, ~own.queries)),
     )
     np.testing.assert_allclose(
         cosines(append_closed_form(heads, own, 1.0), photos, studio), cosines(closed, photos, studio), atol=1e-5

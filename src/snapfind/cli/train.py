@@ -96,10 +96,10 @@ def catalog(
 
     with open_session(shop, photos, root, backbone=backbone) as session:
         step = within(depth, minutes, session.samples, seed)
-        step = replace(step, part=part or step.part)
+        step = replace(step, alpha=part or step.alpha)
         other = f" --backbone {backbone}" if backbone else ""
         command = (
-            f"snapfind learn catalog --depth {depth}{other} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
+            f"snapfind learn catalog --depth {depth}{other} --minutes {minutes:g} --part {step.alpha:g} --seed {seed}"
         )
         name = f"{depth}-{fingerprint(backbone)}" if backbone else depth
         session.offer(
@@ -133,7 +133,7 @@ def identity(
     from snapfind.training.methods.catalog_adaptation import LADDER
     from snapfind.training.methods.identity import identify
 
-    part = part or LADDER[depth].part
+    part = part or LADDER[depth].alpha
     command = f"snapfind learn identity --depth {depth} --part {part:g} --seed {seed}"
     with open_session(shop, photos, root) as session:
         folder = session.work / f"identity-{depth}"
@@ -143,7 +143,7 @@ def identity(
                 folder,
                 session.work / f"views-{depth}",
                 depth=depth,
-                part=part,
+                alpha=part,
                 seed=seed,
                 command=command,
                 progress=progress,
@@ -162,17 +162,17 @@ def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed 
     need_torch()
     from dataclasses import replace
 
-    from snapfind.training.methods.category_titles import PLAN, by_titles
+    from snapfind.training.methods.category_titles import TRAINING, evaluate_titles
 
     with open_session(shop, photos, root) as session, progress_bar("encoding") as progress:
         titles = {product.id: product.title for product in session.opened.products()}
-        result = by_titles(
+        result = evaluate_titles(
             session.samples,
             [titles[product] for product in session.products],
             session.opened.model.text,
             session.work / "categories",
             session.work / "views-patches",
-            plan=replace(PLAN, seed=seed),
+            training=replace(TRAINING, seed=seed),
             progress=progress,
             on_epoch=print_epoch,
         )
@@ -181,7 +181,7 @@ def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed 
         "trained on pictures": result.pictures,
         "trained on pictures and titles": result.titles,
     }
-    out.print(f"recall@1 on {result.judged:,} held-out photos")
+    out.print(f"recall@1 on {result.photos:,} held-out photos")
     for name, value in rows.items():
         out.print(f"{value:.3f}  {name}")
     out.print("The catalog was not changed: search uses titles by BM25 and text embeddings.")
@@ -200,7 +200,7 @@ def clicks(
     need_torch("sklearn")
     from dataclasses import replace
 
-    from snapfind.training.methods.clicks import PLAN, from_log, searches_of
+    from snapfind.training.methods.clicks import TRAINING, from_log, searches_of
 
     with open_session(shop, photos, root) as session:
         numbers = {product: number for number, product in enumerate(session.products)}
@@ -213,7 +213,7 @@ def clicks(
                 searches,
                 session.work / "clicks",
                 session.work / "views-heads",
-                plan=replace(PLAN, seed=seed),
+                training=replace(TRAINING, seed=seed),
                 count=ids,
                 command=f"snapfind learn clicks --ids {ids} --seed {seed}",
                 progress=progress,
@@ -279,7 +279,7 @@ def locked(
 
 def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int, yes: bool) -> None:
     """Train, print the metrics of both methods, and switch if the trained one is better and the user agrees."""
-    from snapfind.training.methods.lit_titles import bridge_titles
+    from snapfind.training.methods.lit_titles import train_on_titles
 
     queries, failures = read_queries(table)
     for failure in failures[:10]:
@@ -287,7 +287,7 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
     folder = opened.folder.path / "learn" / "locked"
     labeled = [(query.text, min(query.products)) for query in queries if query.text is not None]
     with progress_bar("encoding") as progress:
-        result = bridge_titles(opened, labeled, folder, seed=seed, progress=progress)
+        result = train_on_titles(opened, labeled, folder, seed=seed, progress=progress)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "recall@1", "recall@5", "mrr"):
         grid.add_column(column)

@@ -67,7 +67,7 @@ def pretrain(
             raise BadInput("--locked runs in a single process. Start it without torchrun.")
         from snapfind.training.data.webdataset import Shards
         from snapfind.training.loop import TrainingConfig
-        from snapfind.training.methods.pretraining import PretrainingConfig, cost
+        from snapfind.training.methods.pretraining import PretrainingConfig, estimate_cost
 
         pairs = Shards(shards, Limits.of(Settings()))
         err.print(f"{len(pairs):,} pairs in {len(shards):,} shards")
@@ -75,10 +75,10 @@ def pretrain(
         if locked:
             _train_locked(pairs, into, loss, seed, held)
             return
-        plan = TrainingConfig(rounds, rate, decay=0.1, seed=seed, device=device)
-        recipe = PretrainingConfig(plan, loss, batch, part, hard, steps, held)
-        pairs_per_second = _train_towers(pairs, into, recipe, group)
-        out.print(cost(target, pairs_per_second / group.machines, price))
+        training = TrainingConfig(rounds, rate, decay=0.1, seed=seed, device=device)
+        config = PretrainingConfig(training, loss, batch, part, hard, steps, held)
+        pairs_per_second = _train_towers(pairs, into, config, group)
+        out.print(estimate_cost(target, pairs_per_second / group.machines, price))
 
 
 def prompts(
@@ -137,23 +137,23 @@ def print_epoch(epoch: "EpochMetrics") -> None:
     err.print(f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  {epoch.speed:,.0f} pictures/s{score}")
 
 
-def _train_towers(pairs: "Shards", into: Path, recipe: "PretrainingConfig", group: "Ranks") -> float:
+def _train_towers(pairs: "Shards", into: Path, config: "PretrainingConfig", group: "Ranks") -> float:
     """Train both encoders on all ranks, write them on rank 0, and return the pairs per second of all ranks."""
-    from snapfind.training.methods.pretraining import Feed, new_towers, pretrain, recall_of, save_towers
+    from snapfind.training.methods.pretraining import PairBatches, new_towers, pretrain, recall_of, save_towers
 
-    local = replace(recipe, batch=group.share(recipe.batch))
+    local = replace(config, batch=group.share(config.batch))
     towers, preprocessing = new_towers(local)
-    feed = Feed(pairs, preprocessing, local)
-    validation = feed.judged()
+    feed = PairBatches(pairs, preprocessing, local)
+    validation = feed.held_out_pairs()
     before = recall_of(towers, validation) if validation else (0.0, 0.0)
-    outcome = pretrain(towers, feed, local, kept=into.with_name(into.name + ".work"), on_epoch=print_epoch)
+    outcome = pretrain(towers, feed, local, checkpoint_folder=into.with_name(into.name + ".work"), on_epoch=print_epoch)
     best = outcome.module.cpu()
     assert isinstance(best, type(towers))
     after = recall_of(best, validation) if validation else (0.0, 0.0)
     count = len(validation[0]) if validation else 0
     metrics = {"recall_at_1": after, "before": before, "pairs": count}
     if not group.number:
-        save_towers(into, best, recipe, {"seed": recipe.plan.seed, "ranks": group.count, "metrics": metrics})
+        save_towers(into, best, config, {"seed": config.training.seed, "ranks": group.count, "metrics": metrics})
     if validation:
         _print_recalls(count, {"before": before, "after": after})
     _print_skipped(feed.unread)
@@ -173,10 +173,10 @@ def _train_locked(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nc
             pairs, encoder, text, into.with_name(into.name + ".work"), progress=progress
         )
     result = train_and_evaluate(
-        features, image_features, encoder, text, into, loss=loss, seed=seed, held=held, on_epoch=print_epoch
+        features, image_features, encoder, text, into, loss=loss, seed=seed, held_out=held, on_epoch=print_epoch
     )
-    _print_recalls(result.judged, {"ConSE": result.before, "LiT": result.after})
-    out.print(f"The text-to-image space is in {into}. Load it with snapfind.encoders.crossmodal.lit.Locked.load.")
+    _print_recalls(result.pairs, {"ConSE": result.before, "LiT": result.after})
+    out.print(f"The text-to-image space is in {into}. Load it with snapfind.encoders.crossmodal.lit.LitSpace.load.")
 
 
 def _print_recalls(held: int, rows: dict[str, tuple[float, float]]) -> None:

@@ -58,7 +58,7 @@ class TrainingSession:
         """
         with progress_bar("encoding") as progress:
             result = train(progress)
-        held_out = {self.photos[index] for index in result.held}
+        held_out = {self.photos[index] for index in result.held_out}
         queries = [query for photo, query in self.labels.items() if photo in held_out]
         _offer(self.opened, result.folder, queries, yes=yes)
 

@@ -1,9 +1,9 @@
-"""CDAnet: a translation network between two domains, then an augmentation network in the target.
+"""CDAnet: a translation network between two domains, followed by an augmentation network in the target domain.
 
 After Chen et al., "Enhancing Cross-domain Click-Through Rate Prediction via Explicit Feature Augmentation" (arXiv
-2312.00078). Of the paper we could read the abstract and the captions: two networks one after the other; a translator
-supervised across the towers; the towers reset; own and translated latents concatenated. The form of the losses, their
-weights, all sizes and what learns in the second stage are ours.
+2312.00078). Only the abstract and the captions of the paper could be read: two networks one after the other, a
+translator supervised across the towers, new towers in the second network, own and translated latents concatenated. The
+form of the losses, their weights, all sizes and what is trained in the second stage are our choice.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,16 @@ __all__ = ["Augmentation", "Translation"]
 
 
 class Translation(ClickNetwork):
-    """Two extractors, a linear translator each way, two towers.
+    """First stage: an extractor, a linear translator and a tower for each domain.
 
-    A row's own tower judges its latent; the *other* tower judges its translated latent by the same label, weighted by
-    `across` (0: the translators learn nothing, the ablation).
+    The tower of a row's domain predicts from its latent. The tower of the other domain predicts from the translated
+    latent, with the same label.
+
+    Args:
+        inputs: Inputs of both domains.
+        target: Fields of the target.
+        source: Fields of the source.
+        across: Weight of the loss of the translated latents. 0 does not train the translators (ablation).
     """
 
     target_places: Tensor
@@ -42,32 +48,48 @@ class Translation(ClickNetwork):
         self.towers = nn.ModuleList(mlp(latent, TOWER, 1) for _ in (TARGET, SOURCE))
 
     def latent(self, x: Tensor, domain: int) -> Tensor:
-        """(n, width) inputs -> (n, 32) of the domain's own extractor."""
+        """Map (n, width) inputs to the (n, 32) latents of a domain."""
         places = self.target_places if domain == TARGET else self.source_places
         return functional.relu(self.extract[domain](x[:, places]))
 
     def domain_logits(self, x: Tensor, domain: int) -> Tensor:
+        """Map (n, width) inputs to the (n,) logits of a domain."""
         return self.towers[domain](self.latent(x, domain))[:, 0]
 
     def forward(self, ids: Tensor, numbers: Tensor, lists: Tensor, labels: Tensor, domains: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the rows, with that of their translated latents.
+
+        Args:
+            ids: (n, f) int64 ids of the hashed fields.
+            numbers: (n, g) numbers.
+            lists: (n, h, k) int64 ids of the sequences.
+            labels: (n,) clicks, 0 or 1.
+            domains: (n,) domains.
+
+        Returns:
+            Scalar loss.
+        """
         x = self.inputs(ids, numbers, lists)
         loss = x.new_zeros(())
         for domain in domains.unique().tolist():
             own = domains == domain
             latent, other = self.latent(x[own], int(domain)), 1 - int(domain)
-            said = self.towers[int(domain)](latent)[:, 0]
-            loss = loss + functional.binary_cross_entropy_with_logits(said, labels[own], reduction="sum")
+            logits = self.towers[int(domain)](latent)[:, 0]
+            loss = loss + functional.binary_cross_entropy_with_logits(logits, labels[own], reduction="sum")
             if self.across:
                 across = self.towers[other](self.translate[int(domain)](latent))[:, 0]
-                judged = functional.binary_cross_entropy_with_logits(across, labels[own], reduction="sum")
-                loss = loss + self.across * judged
+                cross_loss = functional.binary_cross_entropy_with_logits(across, labels[own], reduction="sum")
+                loss = loss + self.across * cross_loss
         return loss / len(labels)
 
 
 class Augmentation(ClickNetwork):
-    """The target's extractor and its translator, taken over, under a new tower that sees both latents.
+    """Second stage: extractor and translator of the target under a new tower that reads both latents.
 
-    Serves the target alone: nothing of the source is asked for.
+    It predicts for the target alone and needs nothing of the source.
+
+    Args:
+        first: The trained first stage.
     """
 
     places: Tensor
@@ -79,5 +101,6 @@ class Augmentation(ClickNetwork):
         self.tower = mlp(2 * HIDDEN[-1], 2 * TOWER, 1)
 
     def domain_logits(self, x: Tensor, domain: int) -> Tensor:
+        """Map (n, width) inputs to (n,) logits."""
         latent = functional.relu(self.extract(x[:, self.places]))
         return self.tower(torch.cat([latent, self.translate(latent)], dim=1))[:, 0]

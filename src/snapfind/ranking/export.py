@@ -15,20 +15,36 @@ from snapfind.ranking.networks import SingleDomain
 from snapfind.search.rerank.click_model import ClickModel, files_of, load
 from snapfind.search.rerank.features import Columns, Field
 
-__all__ = ["click_model", "write_ranker"]
+__all__ = ["build_click_model", "write_ranker"]
 
 
-def click_model(fitted: ClickFit, fields: Sequence[Field], candidates: int = 100) -> ClickModel:
-    """The target's part of a fit, on `fields` of the target. Raises BadInput for a method that is not served."""
+def build_click_model(fitted: ClickFit, fields: Sequence[Field], candidates: int = 100) -> ClickModel:
+    """Build the click model that serving loads from the target part of a fit.
+
+    Args:
+        fitted: The fit.
+        fields: Fields of the target.
+        candidates: Number of candidates that are reranked.
+
+    Returns:
+        The click model.
+
+    Raises:
+        BadInput: The method is a baseline that is not served.
+    """
     network = fitted.network
     if not isinstance(network, (SingleDomain, Augmentation)) or fitted.method == "random":
-        raise BadInput(f"method {fitted.method} is a baseline and is not served; fit single or cdanet", field="method")
+        raise BadInput(
+            f"Method {fitted.method} is a baseline that is not served. Fit single or cdanet.", field="method"
+        )
     inputs, weights = network.inputs, {}
-    mine = {own.held_in for own in fields if own.kind != "number"}
-    ordered = [own for kind in ("hashed", "sequence") for own in fields if own.kind == kind and own.held_in in mine]
-    for at, name in enumerate(dict.fromkeys(own.held_in for own in ordered)):
-        weights[f"tables.{at}"] = _plain(inputs.tables[inputs.names.index(name)])
-    counted = [at for at, own in enumerate(inputs.counted) if own.name in {field.name for field in fields}]
+    tables = {own.held_in for own in fields if own.kind != "number"}
+    hashed_fields = [
+        own for kind in ("hashed", "sequence") for own in fields if own.kind == kind and own.held_in in tables
+    ]
+    for at, name in enumerate(dict.fromkeys(own.held_in for own in hashed_fields)):
+        weights[f"tables.{at}"] = _plain(inputs.tables[inputs.table_names.index(name)])
+    counted = [at for at, own in enumerate(inputs.numeric) if own.name in {field.name for field in fields}]
     weights["numbers.mean"], weights["numbers.scale"] = _plain(inputs.mean)[counted], _plain(inputs.scale)[counted]
     weights |= _linear("extract", network.extract) | _linear("tower", network.tower)
     if isinstance(network, Augmentation):
@@ -37,26 +53,39 @@ def click_model(fitted: ClickFit, fields: Sequence[Field], candidates: int = 100
 
 
 def write_ranker(
-    folder: Path, model: ClickModel, golden: Columns, count: int, told: Mapping[str, object]
+    folder: Path, model: ClickModel, golden: Columns, count: int, metadata: Mapping[str, object]
 ) -> ClickModel:
-    """Writes the artifact into `folder`, whole or not at all, and opens it as the shop floor will.
+    """Write the artifact atomically and load it as serving does.
 
-    `golden` are `count` rows; `told` holds `space` and `method`, data hash, seed, metrics, command. Raises ModelBroken,
-    NoRoom.
+    Args:
+        folder: Folder of the new artifact.
+        model: The click model.
+        golden: Columns of the golden rows.
+        count: Number of golden rows.
+        metadata: Entries of the manifest: `space`, `method`, data hash, seed, metrics, command.
+
+    Returns:
+        The loaded click model.
+
+    Raises:
+        ModelBroken: The loaded model does not reproduce the golden rows.
+        NoRoom: The disk is full.
     """
     with whole(folder) as draft:
-        for name, content in files_of(model, golden, count, told).items():
+        for name, content in files_of(model, golden, count, metadata).items():
             (draft / name).write_bytes(content)
-        load(draft, str(told["space"]))
-    return load(folder, str(told["space"]))
+        load(draft, str(metadata["space"]))
+    return load(folder, str(metadata["space"]))
 
 
 def _linear(name: str, layers: nn.Module) -> dict[str, NDArray[np.float32]]:
-    found = [layer for layer in layers.modules() if isinstance(layer, nn.Linear)]
+    linear_layers = [layer for layer in layers.modules() if isinstance(layer, nn.Linear)]
     parts = ("weight", "bias")
-    return {f"{name}.{at}.{part}": _plain(getattr(layer, part)) for at, layer in enumerate(found) for part in parts}
+    return {
+        f"{name}.{at}.{part}": _plain(getattr(layer, part)) for at, layer in enumerate(linear_layers) for part in parts
+    }
 
 
 def _plain(tensor: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
-    return found
+    array: NDArray[np.float32] = tensor.detach().cpu().numpy().astype(np.float32)
+    return array

@@ -1,8 +1,8 @@
-"""The events of a shop as rows that a click model learns from, read from their Parquet export a chunk at a time.
+"""Rows for click models from a shop's events, read in chunks from their Parquet export.
 
-Two domains of one shop: `search` (what a photo or words found) and `similar` (what stands beside a product). A row is a
-product that was shown; its group is the search. What a shopper clicked before comes from the same session. The encoded
-rows are held in memory: about 100 bytes each.
+There are two domains: `search` (results of a photo or a text) and `similar` (products shown beside a product). A row is
+a product that was shown, its group is the search. Products clicked before come from the same session. Encoded rows are
+held in memory with about 100 bytes each.
 """
 
 from collections import defaultdict, deque
@@ -22,7 +22,7 @@ from snapfind.ranking.rows import SOURCE, TARGET, Rows
 from snapfind.search.rerank.clicks import columns_of
 from snapfind.search.rerank.features import Encoded, Field, encode
 
-__all__ = ["FIELDS", "Logged", "ShopDomain", "first_places", "read_log"]
+__all__ = ["FIELDS", "LoggedRows", "ShopDomain", "first_positions", "read_log"]
 
 ShopDomain = Literal["search", "similar"]
 _RECENT = 5
@@ -36,7 +36,7 @@ FIELDS = (
     Field("shopper.recent", "sequence", 1 << 14, table="product.id", most=_RECENT),
 )
 _CHUNK = 20_000
-_ASKED = """
+_SHOWN_QUERY = """
 with asked as (select search, any_value(session) as session, max(product) <> '' as beside from happened
     where kind = 'search' and search <> '' group by search),
 scored as (select search, product, max(score) as score, any_value(session) as session from happened
@@ -49,9 +49,14 @@ where coalesce(asked.beside, false) = ? order by shown."at", shown.search, shown
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """`rows` of one domain in order of time, `at` (n,) when each was shown (datetime64, UTC), its `position` from 1 and
-    `propensity`, both NaN where they are not known.
+class LoggedRows:
+    """Rows of one domain in order of time.
+
+    Attributes:
+        rows: The n rows.
+        at: (n,) datetime64 in UTC when each was shown.
+        position: (n,) position from 1, NaN if unknown.
+        propensity: (n,) propensity, NaN if unknown.
     """
 
     rows: Rows
@@ -62,74 +67,97 @@ class Logged:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def between(self, since: datetime | None, until: datetime | None) -> "Logged":
-        """What was shown from `since` on and before `until`, both without a zone, in UTC."""
+    def shown_between(self, since: datetime | None, until: datetime | None) -> "LoggedRows":
+        """Return the rows shown from `since` on and before `until`, both in UTC without a time zone."""
         chosen = np.ones(len(self), bool)
         if since is not None:
             chosen &= self.at >= np.datetime64(since)
         if until is not None:
             chosen &= self.at < np.datetime64(until)
         places = np.flatnonzero(chosen)
-        return Logged(self.rows.take(places), self.at[places], self.position[places], self.propensity[places])
+        return LoggedRows(self.rows.take(places), self.at[places], self.position[places], self.propensity[places])
 
-    def cut(self, part: float) -> datetime:
-        """The time before which that part 0..1 of the rows was shown."""
+    def time_at(self, part: float) -> datetime:
+        """Return the time before which the fraction `part` 0..1 of the rows was shown."""
         moment: datetime = self.at[min(len(self) - 1, int(part * len(self)))].astype("datetime64[us]").item()
         return moment
 
 
-def read_log(events: Path, products: Mapping[str, Mapping[str, Any]], domain: ShopDomain, *, source: bool) -> Logged:
-    """Rows of a domain; `products` maps ids to payloads of the index, a product that is gone has its id alone.
+def read_log(
+    events: Path, products: Mapping[str, Mapping[str, Any]], domain: ShopDomain, *, source: bool
+) -> LoggedRows:
+    """Read the rows of a domain.
 
-    `source`: they help another domain. Raises BadInput for what is no export of events, and where nothing was shown.
+    Args:
+        events: Parquet export of the events.
+        products: Payloads of the index by product id. A removed product has its id alone.
+        domain: The domain.
+        source: Whether the rows help another domain.
+
+    Returns:
+        The rows.
+
+    Raises:
+        BadInput: The file is no export of events, or contains no shown products.
     """
     encoded: list[Encoded] = []
-    told: list[tuple[Any, ...]] = []
+    shown_rows: list[tuple[Any, ...]] = []
     searches: dict[str, int] = {}
     for rows, recents in _chunks(events, domain):
         payloads = [{**products.get(row[1], {}), "_product": row[1]} for row in rows]
         columns = columns_of(payloads, [row[7] for row in rows], ())
         columns |= {"hit.position": [min(row[2] or 0, 50) for row in rows], "shopper.recent": recents}
         encoded.append(encode(columns, FIELDS, len(rows)))
-        told += [(searches.setdefault(row[0], len(searches)), *row[2:6]) for row in rows]
-    if not told:
-        raise BadInput(f"the events hold nothing that was shown in the domain {domain}; log impressions or searches")
-    groups, position, propensity, at, clicked = zip(*told)
-    whole = Encoded(*(np.concatenate([getattr(one, name) for one in encoded]) for name in ("ids", "numbers", "lists")))
-    known = Rows(whole, np.array(clicked, np.float32), np.array(groups, np.int64), SOURCE if source else TARGET)
+        shown_rows += [(searches.setdefault(row[0], len(searches)), *row[2:6]) for row in rows]
+    if not shown_rows:
+        raise BadInput(f"The events contain no shown products in the domain {domain}. Log impressions or searches.")
+    groups, position, propensity, at, clicked = zip(*shown_rows)
+    joined = Encoded(*(np.concatenate([getattr(one, name) for one in encoded]) for name in ("ids", "numbers", "lists")))
+    known = Rows(joined, np.array(clicked, np.float32), np.array(groups, np.int64), SOURCE if source else TARGET)
     sides = (np.array([np.nan if value is None else value for value in side], float) for side in (position, propensity))
-    return Logged(known, np.array(at, "datetime64[us]"), *sides)
+    return LoggedRows(known, np.array(at, "datetime64[us]"), *sides)
 
 
 def _chunks(events: Path, domain: ShopDomain) -> Iterator[tuple[list[tuple[Any, ...]], list[tuple[str, ...]]]]:
-    """Rows of the log, and what each shopper had clicked in earlier searches."""
+    """Yield rows of the log, with the products that each shopper had clicked in earlier searches."""
     clicked: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_RECENT))
-    search, found = "", list[tuple[str, str]]()
+    search, new_clicks = "", list[tuple[str, str]]()
     before: tuple[str, ...] = ()
     with opened(events) as connection:
-        asked = connection.execute(_ASKED, [domain == "similar"])
-        while rows := asked.fetchmany(_CHUNK):
+        cursor = connection.execute(_SHOWN_QUERY, [domain == "similar"])
+        while rows := cursor.fetchmany(_CHUNK):
             recents: list[tuple[str, ...]] = []
             for row in rows:
                 if row[0] != search:  # the clicks of a search count from the next one on
-                    for session, product in found:
+                    for session, product in new_clicks:
                         clicked[session].append(product)
-                    search, found, before = row[0], [], tuple(clicked[row[6]]) if row[6] else ()
+                    search, new_clicks, before = row[0], [], tuple(clicked[row[6]]) if row[6] else ()
                 recents.append(before)
                 if row[5] and row[6]:
-                    found.append((row[6], row[1]))
+                    new_clicks.append((row[6], row[1]))
             yield rows, recents
 
 
-def first_places(logged: Logged, chances: NDArray[np.float64]) -> tuple[Log, NDArray[np.float64]]:
-    """The first places that were drawn with a propensity, as decisions, and the (n, k) policy that would show there
-    what has the greatest of the `chances`. Action j is what stood at place j + 1. Raises BadInput where there are none.
+def first_positions(logged: LoggedRows, chances: NDArray[np.float64]) -> tuple[Log, NDArray[np.float64]]:
+    """Collect the first positions that were randomized as decisions for off-policy evaluation.
+
+    Action j is the product at position j + 1.
+
+    Args:
+        logged: The rows.
+        chances: (n,) predicted click probabilities.
+
+    Returns:
+        The decisions, and the (m, k) policy that shows the product with the highest probability.
+
+    Raises:
+        BadInput: No first position was randomized.
     """
     drawn = (logged.position == 1) & np.isfinite(logged.propensity) & (logged.propensity < 1)
     chosen = set(logged.rows.groups[drawn].tolist())
     if not chosen:
         raise BadInput(
-            "no first place was drawn by chance; log impressions with a propensity below 1 to judge from logs"
+            "No first position was randomized. Log impressions with a propensity below 1 for off-policy evaluation."
         )
     lists: dict[int, list[int]] = {}
     for place in np.flatnonzero(np.isfinite(logged.position)):
@@ -141,7 +169,7 @@ def first_places(logged: Logged, chances: NDArray[np.float64]) -> tuple[Log, NDA
         ordered = sorted(places, key=lambda place: logged.position[place])
         first.append(ordered[0])
         policy[row, int(np.argmax(chances[ordered]))] = 1
-    held = np.array(first)
-    actions = np.zeros(len(held), np.int64)
-    rewards = logged.rows.labels[held].astype(np.float64)
-    return Log(np.zeros((len(held), 0)), actions, rewards, logged.propensity[held]), policy
+    first_rows = np.array(first)
+    actions = np.zeros(len(first_rows), np.int64)
+    rewards = logged.rows.labels[first_rows].astype(np.float64)
+    return Log(np.zeros((len(first_rows), 0)), actions, rewards, logged.propensity[first_rows]), policy

@@ -1,7 +1,7 @@
-"""Turbo: fewer tokens in a vision transformer that is there already, by merging those that say the least.
+"""Turbo: faster vision transformers by merging the least informative tokens.
 
 Ju et al., "Turbo: Informativity-Driven Acceleration Plug-In for Vision-Language Large Models", ECCV 2024, arXiv
-2407.11717. `turbo(model, ratio)` is the whole of it; docs/methods/turbo.md says what happens inside.
+2407.11717. `turbo(model, ratio)` is the interface. docs/methods/turbo.md describes the method.
 """
 
 from snapfind.token_merging.informativity import Informativity

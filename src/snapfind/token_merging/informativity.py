@@ -1,7 +1,7 @@
-"""How little a token says: E = R - alpha * A, redundancy against semantic value (Turbo, arXiv 2407.11717, section 3).
+"""Informativity of a token: E = R - alpha * A, redundancy minus semantic value (Turbo, arXiv 2407.11717, section 3).
 
-R is the cosine to its best match, A the attention it receives: from the class token where there is one, else from all
-tokens on average. A rule with `alpha` 0 is ToMe; one with a very large alpha goes by value alone.
+R is the cosine to the best match. A is the attention that a token receives: from the class token if there is one, else
+from all tokens on average. With `alpha` 0 this is ToMe. With a very large alpha only the value counts.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,40 @@ _FACTOR, _TOKENS = 30.0, 577  # the published code multiplies A by 30, at 384 px
 
 
 class Rule(Protocol):
-    """What ranks merges."""
+    """Ranks merges."""
 
     @property
     def needs_value(self) -> bool:
-        """Whether A is worth its work; where not, `scores` gets None."""
+        """Whether `scores` uses the value A. If not, it gets None."""
 
     def scores(self, redundancy: Tensor, value: Tensor | None, block: int, tokens: int) -> Tensor:
-        """R (b, s, t) and A (b, s) at block 0… of a model of `tokens` tokens -> (b, s, t); the highest merge first."""
+        """Score merges.
+
+        Args:
+            redundancy: (b, s, t) R.
+            value: (b, s) A, or None.
+            block: Index of the block.
+            tokens: Number of tokens that the model begins with.
+
+        Returns:
+            (b, s, t) scores. The highest are merged first.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Informativity:
-    """score = R - alpha * beta ** |gamma - block| * 30 * (n / 577) * A, with n the tokens that the model begins with.
+    """score = R - alpha * beta ** |gamma - block| * 30 * (n / 577) * A, where the model begins with n tokens.
 
-    The published code has no n / 577: its alpha of 5 is for 577 tokens. A is about 1/n, so without the rescaling the
-    term would drown R in a model of fewer tokens. Raises BadInput where alpha is negative or beta outside 0..1.
+    The published code has no n / 577, so its alpha of 5 is for 577 tokens. A is about 1/n, so without the rescaling the
+    term would dominate R in a model with fewer tokens.
+
+    Args:
+        alpha: Weight of the value, 0 or more. 0 is ToMe.
+        beta: Damping of alpha per block, above 0 and at most 1.
+        gamma: Block at which alpha is not damped.
+
+    Raises:
+        BadInput: A value is out of range.
     """
 
     alpha: float = 5.0
@@ -47,11 +65,11 @@ class Informativity:
 
     @property
     def needs_value(self) -> bool:
-        """Not for ToMe."""
+        """Whether alpha is positive."""
         return self.alpha > 0
 
     def scores(self, redundancy: Tensor, value: Tensor | None, block: int, tokens: int) -> Tensor:
-        """As in Rule."""
+        """Return the (b, s, t) scores as in `Rule`."""
         if value is None:
             return redundancy
         weight = self.alpha * self.beta ** abs(self.gamma - block) * _FACTOR * tokens / _TOKENS
@@ -59,11 +77,20 @@ class Informativity:
 
 
 def attention_received(queries: Tensor, keys: Tensor, bias: Tensor | None, scale: float, weights: Tensor) -> Tensor:
-    """A (b, n) float32: what m queries (b, heads, m, d) give each of n keys (b, heads, n, d), on average over heads
-    and, by `weights` (b, m) that sum to 1, over queries. Softmaxed, with the log sizes `bias` (b, 1, 1, n).
+    """Compute the attention that each key receives, averaged over heads and queries.
 
-    With the class token as the one query it is the paper's A; with all tokens it is the column mean of self-attention,
-    each row counted as often as the row's token stands for patches.
+    With the class token as the only query this is A of the paper. With all tokens it is the column mean of
+    self-attention, weighted by the sizes of the tokens.
+
+    Args:
+        queries: (b, heads, m, d) queries.
+        keys: (b, heads, n, d) keys.
+        bias: (b, 1, 1, n) logarithms of the sizes, or None.
+        scale: Factor of the logits.
+        weights: (b, m) weights of the queries that sum to 1.
+
+    Returns:
+        (b, n) float32.
     """
     logits = (queries.float() * scale) @ keys.float().transpose(-2, -1)
     shares = (logits if bias is None else logits + bias.float()).softmax(-1).mean(1)

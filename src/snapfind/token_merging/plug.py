@@ -22,36 +22,43 @@ __all__ = ["Turbo", "plug", "turbo"]
 
 
 class Turbo:
-    """Merging in place in a model; `remove()`, or the end of a `with`, gives the model back as it was."""
+    """Token merging that is active in a model. `remove()`, or the end of a `with` block, restores the model.
+
+    Args:
+        stream: State of the merging.
+        modules: Modules whose forward was replaced.
+    """
 
     def __init__(self, stream: Stream | Around, modules: list[nn.Module]) -> None:
         self._stream, self._modules = stream, modules
 
     @property
     def sizes(self) -> Tensor | None:
-        """(b, n') float32, how many patches each token of the last block stands for; None where nothing was merged."""
+        """(b, n') float32 number of patches of each token of the last block, None if nothing was merged."""
         return self._stream.sizes
 
     def plan(self, tokens: int) -> tuple[int, ...]:
-        """How many tokens each block merges away, in a picture of so many with class token and registers."""
+        """Return how many of `tokens` tokens, including class token and registers, each block merges."""
         return self._stream.plan(tokens)
 
     @property
     def groups(self) -> Tensor:
-        """(b, n) int64, which token of the last block each token of the first has become. BadInput before a pass, and
-        of a U-Net, where every block merges anew."""
+        """(b, n) int64 token of the last block that each token of the first became.
+
+        Raises:
+            BadInput: No image was processed yet, or the model is a U-Net, in which every block merges anew.
+        """
         if self.sizes is None:
             raise BadInput("nothing was merged yet; run the model first")
         places = torch.arange(self.sizes.shape[1], device=self.sizes.device)
         return self.unmerge(places.expand(len(self.sizes), -1)[..., None])[..., 0]
 
     def unmerge(self, tokens: Tensor) -> Tensor:
-        """(b, n', …) of the last block -> (b, n, …) in the places of the first; needed only where the model passes
-        merged tokens on, as BLIP does."""
+        """Restore (b, n', …) tokens of the last block to the (b, n, …) positions of the first. Only BLIP needs it."""
         return self._stream.unmerge(tokens)
 
     def remove(self) -> None:
-        """The model is again what it was, bit for bit."""
+        """Restore the model exactly."""
         for module in self._modules:
             module.__dict__.pop("forward", None)
         self._modules = []
@@ -74,22 +81,48 @@ def turbo(
     gamma: float = 0.0,
     schedule: Schedule = "constant",
 ) -> Turbo:
-    """Merges the least informative tokens of a vision transformer, so that on average over depth `ratio` of them stay.
+    """Merge the least informative tokens of a vision transformer.
 
-    `alpha` weighs the value of a token against its redundancy (0: ToMe), damped by `beta` ** |`gamma` - block|;
-    `schedule` says where in depth they go (schedule.py). Without a class token the value is the column mean of
-    self-attention. A U-Net's self-attentions merge before and restore after, each anew. Raises BadInput for a model of
-    no known family, one that merges already, and values out of range; a ratio too low for the schedule is told in the
-    first pass, which knows how many tokens there are.
+    Without a class token the value of a token is the column mean of self-attention. The self-attentions of a U-Net
+    merge before and restore after, each on its own.
 
-    >>> with turbo(model, ratio=0.6):            # doctest: +SKIP
-    ...     features = model(pictures)
+    Args:
+        model: The model, changed in place.
+        ratio: Fraction 0..1 of the tokens that stay, averaged over depth.
+        alpha: Weight of the value of a token against its redundancy. 0 is ToMe.
+        beta: Damping of alpha per block.
+        gamma: Block at which alpha is not damped.
+        schedule: How many tokens each block merges (schedule.py).
+
+    Returns:
+        A handle that restores the model.
+
+    Raises:
+        BadInput: The model is of no known family or merges already, or a value is out of range. A ratio that the
+            schedule cannot reach is reported in the first forward pass.
+
+    Example:
+        >>> with turbo(model, ratio=0.6):            # doctest: +SKIP
+        ...     features = model(pictures)
     """
     return plug(model, ratio, Informativity(alpha, beta, gamma), schedule)
 
 
 def plug(model: nn.Module, ratio: float, rule: Rule, schedule: Schedule = "constant") -> Turbo:
-    """As `turbo`, with any rule for what merges first."""
+    """Merge tokens with any rule. The arguments are those of `turbo`.
+
+    Args:
+        model: The model, changed in place.
+        ratio: Fraction 0..1 of the tokens that stay, averaged over depth.
+        rule: Ranks merges.
+        schedule: How many tokens each block merges.
+
+    Returns:
+        A handle that restores the model.
+
+    Raises:
+        BadInput: As `turbo`.
+    """
     if not 0 < ratio <= 1:
         raise BadInput(f"ratio is {ratio}; it is the share of tokens that stay, above 0 and up to 1")
     stream: Stream | Around

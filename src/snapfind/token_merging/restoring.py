@@ -1,8 +1,8 @@
-"""Merge before a costly step and restore after it: for generation, whose output must keep its length.
+"""Merging before a costly step and restoring after it, for generation, whose output must keep its length.
 
-ToMe for Stable Diffusion (Bolya & Hoffman, arXiv 2303.17604) with Turbo's informativity. Each self-attention matches
-anew, on its own keys. Their products are not there yet, so keys are made for it, and the value of a token is what a
-sample of evenly spaced queries gives it: the column mean of self-attention at a 64th of its price.
+ToMe for Stable Diffusion (Bolya & Hoffman, arXiv 2303.17604) with Turbo's informativity. Each self-attention is matched
+on its own keys. Keys are computed for the matching, and the value of a token is what evenly spaced sample queries give
+it: the column mean of self-attention at 1/64 of its cost.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,23 @@ from snapfind.token_merging.merging import merge, unmerge
 
 __all__ = ["Around"]
 
-_ASKED = 64  # queries that stand for all
+_QUERIES = 64  # queries that stand for all
 
 
 class Around:
-    """Merging around self-attentions with `to_q`, `to_k` and `heads`; those with fewer tokens than the first stay as
-    they are: lower resolutions of a U-Net are cheap and lose more."""
+    """Merging around self-attentions with `to_q`, `to_k` and `heads`.
+
+    Self-attentions with fewer tokens than the first are not changed: lower resolutions of a U-Net are cheap and lose
+    more.
+
+    Args:
+        attentions: The self-attentions.
+        ratio: Fraction of the tokens that stay, 0.5 or more.
+        rule: Ranks merges.
+
+    Raises:
+        BadInput: The ratio is below 0.5.
+    """
 
     def __init__(self, attentions: Sequence[nn.Module], ratio: float, rule: Rule) -> None:
         if ratio < 0.5:
@@ -34,11 +45,11 @@ class Around:
         self._most = 0
 
     def plan(self, tokens: int) -> tuple[int, ...]:
-        """What each self-attention over so many tokens merges away."""
+        """Return how many tokens each self-attention merges away."""
         return (min(int(tokens * (1 - self.ratio) + 0.5), tokens // 2),) * len(self.attentions)
 
     def through(self, number: int, plain: Callable[..., Any], tokens: Tensor, *given: Any, **named: Any) -> Any:
-        """Tokens (b, n, c) through self-attention `number`, whose own forward is `plain`."""
+        """Run (b, n, c) tokens through self-attention `number`, whose own forward is `plain`."""
         if number == 0:
             self._most, self.sizes, self._matches = tokens.shape[1], None, []
         remove = self.plan(tokens.shape[1])[number]
@@ -46,23 +57,23 @@ class Around:
             return plain(tokens, *given, **named)
         if any(value is not None for value in given) or named.get("attention_mask") is not None:
             raise BadInput("a self-attention that merges got a mask or other tokens; merging knows plain ones")
-        found = self._found(self.attentions[number], tokens, remove, number)
-        merged, sizes = merge(tokens, torch.ones(tokens.shape[:2], device=tokens.device), found)
-        self._matches, self.sizes = [found], sizes
-        made: Tensor = plain(merged, **named | {"attention_mask": sizes.log()[:, None, :].to(tokens.dtype)})
-        return unmerge(made, found)
+        matching = self._match(self.attentions[number], tokens, remove, number)
+        merged, sizes = merge(tokens, torch.ones(tokens.shape[:2], device=tokens.device), matching)
+        self._matches, self.sizes = [matching], sizes
+        output: Tensor = plain(merged, **named | {"attention_mask": sizes.log()[:, None, :].to(tokens.dtype)})
+        return unmerge(output, matching)
 
     def unmerge(self, tokens: Tensor) -> Tensor:
-        """(b, n', …) as the last of them attended to -> (b, n, …)."""
+        """Restore (b, n', …) tokens of the last self-attention to (b, n, …)."""
         return unmerge(tokens, self._matches[0]) if self._matches else tokens
 
     @torch.no_grad()
-    def _found(self, own: Any, tokens: Tensor, remove: int, number: int) -> Match:
+    def _match(self, own: Any, tokens: Tensor, remove: int, number: int) -> Match:
         keys = own.to_k(tokens).unflatten(2, (own.heads, -1)).transpose(1, 2)
         value = None
         if self.rule.needs_value:
-            asked = tokens[:, :: max(1, tokens.shape[1] // _ASKED)]
-            queries = own.to_q(asked).unflatten(2, (own.heads, -1)).transpose(1, 2)
-            weights = torch.full(asked.shape[:2], 1 / asked.shape[1], device=tokens.device)
+            sampled = tokens[:, :: max(1, tokens.shape[1] // _QUERIES)]
+            queries = own.to_q(sampled).unflatten(2, (own.heads, -1)).transpose(1, 2)
+            weights = torch.full(sampled.shape[:2], 1 / sampled.shape[1], device=tokens.device)
             value = sources(attention_received(queries, keys, None, keys.shape[-1] ** -0.5, weights), 0)
         return match(self.rule.scores(redundancy(keys, 0), value, number, tokens.shape[1]), tokens.shape[1], 0, remove)

@@ -1,4 +1,4 @@
-"""What merging has to know of a model: its blocks, and how each is cut in two between attention and MLP."""
+"""Interface of a model for merging: its blocks, and how each is split between attention and MLP."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,11 +8,18 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Seen", "Trunk", "attention", "catching"]
+__all__ = ["Attended", "Trunk", "attention", "capture_output"]
 
 
-class Seen(NamedTuple):
-    """Tokens (b, n, c) after a block's attention, with the queries and keys (b, heads, n, d) that it used."""
+class Attended(NamedTuple):
+    """Result of the attention of a block.
+
+    Attributes:
+        tokens: (b, n, c) tokens after the attention.
+        queries: (b, heads, n, d) queries.
+        keys: (b, heads, n, d) keys.
+        scale: Factor of the logits.
+    """
 
     tokens: Tensor
     queries: Tensor
@@ -22,16 +29,21 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Trunk:
-    """A vision transformer cut open.
+    """A vision transformer split into half blocks.
 
-    `attend(block, tokens, bias)` is the first half of a block, its residual added, with `bias` (b, 1, 1, n) added to
-    the logits of attention; `feed(block, tokens)` is the second. The first `prefix` tokens never merge; the very
-    first is a class token where `classed`. What leaves the last block is put back in its old places where `restores`.
+    Attributes:
+        family: Name of the family.
+        blocks: The blocks.
+        attend: First half of a block with its residual. `bias` (b, 1, 1, n) is added to the attention logits.
+        feed: Second half of a block.
+        prefix: Number of first tokens that never merge.
+        classed: Whether the first token is a class token.
+        restores: Whether the output of the last block is restored to the original positions.
     """
 
     family: str
     blocks: Sequence[nn.Module]
-    attend: Callable[[nn.Module, Tensor, Tensor | None], Seen]
+    attend: Callable[[nn.Module, Tensor, Tensor | None], Attended]
     feed: Callable[[nn.Module, Tensor], Tensor]
     prefix: int
     classed: bool
@@ -39,15 +51,15 @@ class Trunk:
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, scale: float, drop: float) -> Tensor:
-    """Heads (b, heads, n, d) -> (b, n, heads * d): attention with `bias` on its logits."""
+    """Compute attention with a bias of the logits: (b, heads, n, d) to (b, n, heads * d)."""
     mask = None if bias is None else bias.to(queries.dtype)
     mixed = functional.scaled_dot_product_attention(queries, keys, values, mask, drop, scale=scale)
     return mixed.transpose(1, 2).flatten(2)
 
 
 @contextmanager
-def catching(module: nn.Module) -> Iterator[list[Tensor]]:
-    """What the module makes while the context is open."""
+def capture_output(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the outputs of a module while the block runs."""
     caught: list[Tensor] = []
     hook = module.register_forward_hook(lambda _module, _given, made: caught.append(made))
     try:

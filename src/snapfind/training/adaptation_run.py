@@ -78,7 +78,7 @@ class Adapted:
     encoder: Builtin
     before: float
     after: float
-    held: tuple[int, ...]
+    held_out: tuple[int, ...]
     outcome: Outcome | None
 
 
@@ -166,7 +166,7 @@ def finish_run(
         **facts,
         "data_sha256": run.data,
         "metrics": {
-            "judged_on": len(run.validator.photos),
+            "validation_photos": len(run.validator.photos),
             "recall_at_1_raw": run.parent_recall,
             "recall_at_1_learned": after,
         },

@@ -47,7 +47,7 @@ def write(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, ob
         NoRoom: The file cannot be written, for example because the disk is full. The previous checkpoint remains.
     """
     draft = folder / "checkpoint.new"
-    header = {"told": json.dumps({"format": FORMAT, **metadata})}
+    header = {"metadata": json.dumps({"format": FORMAT, **metadata})}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in tensors.items()}, draft, header)
@@ -71,7 +71,7 @@ def read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     try:
         with safe_open(file, "pt") as opened:
-            metadata = json.loads(opened.metadata()["told"])
+            metadata = json.loads(opened.metadata()["metadata"])
         if metadata["format"] != FORMAT:
             raise BadInput(
                 f"{file} is a checkpoint of format {metadata['format']}, but this version reads format {FORMAT}."

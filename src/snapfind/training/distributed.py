@@ -1,7 +1,7 @@
-"""The ranks that torchrun started: the group begun from its environment, ended whole, with one to speak for all.
+"""Process group of the ranks that torchrun started.
 
 torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT
-(docs.pytorch.org/docs/stable/elastic/run.html). Without them, or with a single rank, nothing is begun.
+(docs.pytorch.org/docs/stable/elastic/run.html). Without them, or with a single rank, no group is created.
 """
 
 import gc
@@ -17,42 +17,71 @@ from snapfind.core.errors import BadInput
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["Ranks", "launched", "ranks"]
+__all__ = ["Ranks", "count_ranks", "ranks"]
 
 Device = Literal["cpu", "cuda"]
 _FAILED = "snapfind/failed"  # counts the ranks that failed
-_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")  # what gloo says of a rank that ended
+_GONE = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+)  # messages of gloo when a rank has ended
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process is rank `number` of `count`, which `machines` machines share."""
+    """This process among the ranks.
+
+    Attributes:
+        number: Rank of this process.
+        count: Number of ranks.
+        machines: Number of machines.
+    """
 
     number: int = 0
     count: int = 1
     machines: int = 1
 
     def share(self, batch: int) -> int:
-        """The part of a batch that is this rank's. Raises BadInput where it does not go out even."""
+        """Return this rank's share of a batch.
+
+        Args:
+            batch: Rows of all ranks together.
+
+        Returns:
+            Rows of one rank.
+
+        Raises:
+            BadInput: The batch cannot be divided evenly.
+        """
         if batch % self.count:
-            raise BadInput(f"a batch of {batch:,} cannot be parted evenly among {self.count} ranks; change --batch")
+            raise BadInput(f"A batch of {batch:,} cannot be divided evenly among {self.count} ranks. Change --batch.")
         return batch // self.count
 
 
-def launched() -> int:
-    """How many ranks torchrun started; 1 where it did not start this process."""
-    told = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-    return int(os.environ["WORLD_SIZE"]) if told else 1
+def count_ranks() -> int:
+    """Return the number of ranks that torchrun started, 1 if it did not start this process."""
+    variables = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return int(os.environ["WORLD_SIZE"]) if variables else 1
 
 
 @contextmanager
 def ranks(device: Device) -> Iterator[Ranks]:
-    """The group of all ranks while the block runs: gloo on processors, NCCL on GPUs, one to a rank.
+    """Create the process group while the block runs: gloo on CPUs, NCCL on GPUs with one GPU per rank.
 
-    An error on any rank ends all. It leaves the block on the rank that failed first; the others end silently, with exit
-    code 2. Raises BadInput where there is no GPU for every rank.
+    An error on any rank ends all ranks. It is raised on the rank that failed first. The others exit silently with code
+    2.
+
+    Args:
+        device: "cpu" or "cuda".
+
+    Yields:
+        The ranks.
+
+    Raises:
+        BadInput: There are fewer GPUs than ranks on this machine, or another rank was terminated.
     """
-    count = launched()
+    count = count_ranks()
     local = int(os.environ.get("LOCAL_RANK", "0")) if count > 1 else 0
     if device == "cuda":
         _take_gpu(local)
@@ -68,36 +97,38 @@ def ranks(device: Device) -> Iterator[Ranks]:
     distributed.init_process_group("nccl" if device == "cuda" else "gloo", store=group, rank=number, world_size=count)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Grad strides do not match")  # said of depthwise kernels; costs a copy
+            warnings.filterwarnings(
+                "ignore", "Grad strides do not match"
+            )  # about depthwise kernels, it costs only a copy
             yield Ranks(number, count, max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", count))))
-        distributed.barrier()  # none leaves while another still writes or fails
+        distributed.barrier()  # no rank leaves while another still writes or fails
     except BaseException as problem:
         if not _is_first(store):
             raise SystemExit(2) from None
-        if isinstance(problem, RuntimeError) and any(told in str(problem) for told in _GONE):
+        if isinstance(problem, RuntimeError) and any(message in str(problem) for message in _GONE):
             raise BadInput(
-                "another rank was ended from outside; start all again to go on from the checkpoint"
+                "Another rank was terminated. Start all ranks again to resume from the checkpoint."
             ) from None
         raise
     finally:
-        gc.collect()  # what holds the group (DistributedDataParallel, in a cycle) goes before it
+        gc.collect()  # DistributedDataParallel, in a reference cycle, holds the group and must be deleted first
         distributed.destroy_process_group()
 
 
 def _take_gpu(local: int) -> None:
-    """Makes GPU number `local` of this machine the one that "cuda" means. Raises BadInput."""
+    """Make GPU number `local` of this machine the current one. Raise BadInput if there is none."""
     import torch
 
     if local >= torch.cuda.device_count():
         raise BadInput(
-            f"rank {local} of this machine has no GPU ({torch.cuda.device_count()} found); start fewer ranks, or give"
-            " --device cpu"
+            f"Rank {local} of this machine has no GPU ({torch.cuda.device_count()} found). Start fewer ranks, or give"
+            " --device cpu."
         )
     torch.cuda.set_device(local)
 
 
 def _is_first(store: "Store") -> bool:
-    """Whether no other rank has failed before. A store that is gone cannot say: then this one speaks."""
+    """Return whether no other rank has failed before. If the store is gone this is not known, and the answer is yes."""
     try:
         return store.add(_FAILED, 1) == 1
     except RuntimeError:

@@ -12,7 +12,7 @@ from snapfind.encoders.base import Vectors
 from snapfind.training.data.feature_cache import FeatureCache, LiveViews
 from snapfind.training.data.label_filter import agrees_with_neighbors
 from snapfind.training.losses.margin import Prototypes
-from snapfind.training.models.heads import Heads, first_matrix
+from snapfind.training.models.heads import Heads, discriminant_matrix
 from snapfind.training.validation import encode_view
 
 __all__ = ["EncodedSamples", "drop_suspect_labels", "encode_samples", "initialize_heads"]
@@ -70,7 +70,7 @@ def drop_suspect_labels(samples: EncodedSamples) -> EncodedSamples:
     """
     photos = samples.select(samples.queries)
     counts = np.bincount(photos.products, minlength=samples.products.max() + 1)
-    matrix = first_matrix(photos.features, photos.products, min(256, photos.features.shape[1]))
+    matrix = discriminant_matrix(photos.features, photos.products, min(256, photos.features.shape[1]))
     vectors = unit((photos.features - photos.features.mean(axis=0)) @ matrix)
     mask = np.ones(len(samples.rows), bool)
     mask[samples.queries] = agrees_with_neighbors(vectors, photos.products) | (counts[photos.products] < _FEW)
@@ -90,7 +90,7 @@ def initialize_heads(samples: EncodedSamples, products: int, dim: int, seed: int
         The heads and (products, dim) prototypes.
     """
     dim = min(dim, samples.features.shape[1])
-    matrix = first_matrix(samples.features, samples.products, dim)
+    matrix = discriminant_matrix(samples.features, samples.products, dim)
     heads = Heads(matrix, samples.features[samples.queries].mean(0), samples.features[~samples.queries].mean(0))
     first = 1e-6 * torch.randn(products, dim, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():

@@ -80,7 +80,7 @@ def train(
     module: nn.Module,
     batch: Batch,
     steps: int,
-    plan: TrainingConfig,
+    config: TrainingConfig,
     *,
     score: Callable[[nn.Module], float] | None = None,
     validation_count: int = 0,
@@ -94,14 +94,14 @@ def train(
         module: `forward(*batch)` returns a scalar loss.
         batch: Called with (epoch, step), both 0-based. The result must depend on these two numbers only.
         steps: Batches per epoch.
-        plan: Training configuration.
+        config: Training configuration.
         score: Scores the averaged weights after each epoch, higher is better.
         validation_count: Number of photos that the score (a fraction of them) is measured on. If it is positive, the
             latest epoch within one standard error of the best is selected (Breiman et al., Classification and
             Regression Trees, 1984). Otherwise the best epoch is selected.
         checkpoint_folder: Folder of the checkpoint. A run resumes from a checkpoint of the same run. A checkpoint of a
             finished, different run is replaced.
-        data_fingerprint: Identifies the data and the method, as far as `plan` does not (`checkpoint.fingerprint`).
+        data_fingerprint: Identifies the data and the method, as far as `config` does not (`checkpoint.fingerprint`).
         on_epoch: Called on rank 0 with the metrics of each epoch.
 
     Returns:
@@ -112,7 +112,7 @@ def train(
             same checkpoint, or the loss is NaN or infinite.
         NoRoom: The checkpoint cannot be written.
     """
-    run = _Run(module, steps, plan, validation_count, checkpoint_folder, data_fingerprint)
+    run = _Run(module, steps, config, validation_count, checkpoint_folder, data_fingerprint)
     while run.has_next_epoch():
         start = time.monotonic()
         loss, rows = run.train_epoch(batch)
@@ -131,20 +131,20 @@ class _Run:
         self,
         module: nn.Module,
         steps: int,
-        plan: TrainingConfig,
+        config: TrainingConfig,
         validation_count: int,
         checkpoint_folder: Path | None,
         data_fingerprint: str,
     ) -> None:
-        self.plan, self.steps, self.validation_count = plan, steps, validation_count
+        self.config, self.steps, self.validation_count = config, steps, validation_count
         self.checkpoint_folder, self.data_fingerprint = checkpoint_folder, data_fingerprint
-        self.done, self.epochs, self.best_epoch, self.seconds = 0, plan.epochs, 0, 0.0
+        self.done, self.epochs, self.best_epoch, self.seconds = 0, config.epochs, 0, 0.0
         self.history: list[EpochMetrics] = []
-        self.device = torch.device(plan.device)
+        self.device = torch.device(config.device)
         self.module = module.to(self.device)
         self.averaged = copy.deepcopy(self.module).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.averaged)
-        self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=plan.decay)
+        self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.decay)
         parallel = distributed.is_available() and distributed.is_initialized()
         self.outer: nn.Module = DistributedDataParallel(self.module) if parallel else self.module
         self._load()
@@ -155,9 +155,9 @@ class _Run:
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.module.named_parameters():
             if parameter.requires_grad:
-                rates = (rate for start, rate in self.plan.rates.items() if name.startswith(start))
-                decay = self.plan.decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((next(rates, self.plan.rate), decay), []).append(parameter)
+                rates = (rate for start, rate in self.config.rates.items() if name.startswith(start))
+                decay = self.config.decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((next(rates, self.config.rate), decay), []).append(parameter)
         return [
             {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
             for (rate, decay), parameters in groups.items()
@@ -166,11 +166,13 @@ class _Run:
     def has_next_epoch(self) -> bool:
         """Return whether the epochs, the time limit and the patience allow another epoch."""
         waited = self.done - self.best_epoch
-        return self.done < self.epochs and not (0 < self.plan.patience <= waited and self.history[-1].score is not None)
+        return self.done < self.epochs and not (
+            0 < self.config.patience <= waited and self.history[-1].score is not None
+        )
 
     def train_epoch(self, batch: Batch) -> tuple[float, int]:
         """Train one epoch and return the mean loss and the number of rows of this process."""
-        torch.manual_seed(1_000_003 * self.plan.seed + 1_009 * self.done + _rank())
+        torch.manual_seed(1_000_003 * self.config.seed + 1_009 * self.done + _rank())
         self.module.train()
         total, rows = 0.0, 0
         for step in range(self.steps):
@@ -183,19 +185,19 @@ class _Run:
         return total / self.steps, rows
 
     def _step(self, parts: tuple[Tensor, ...], step: int) -> float:
-        factor = _warm_cosine(step, self.steps * self.epochs, self.plan.warm)
+        factor = _warm_cosine(step, self.steps * self.epochs, self.config.warm)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             loss: Tensor = self.outer(*parts)
         if not torch.isfinite(loss):
             raise BadInput(f"Loss is NaN or infinite at step {step}. Lower --rate.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.module.parameters(), self.plan.clip)
+        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip)
         self.optimizer.step()
         decay = min(
-            self.plan.average, (step + 1) / (step + 10)
+            self.config.average, (step + 1) / (step + 10)
         )  # small at first, so that the initial weights fade quickly
         with torch.no_grad():
             for mean, current in zip(self.averaged.parameters(), self.module.parameters()):
@@ -217,9 +219,9 @@ class _Run:
 
     def _limit_epochs(self) -> None:
         """Reduce the number of epochs to what fits into the time limit."""
-        if self.plan.minutes and self.done:
-            left = max(0.0, self.plan.minutes * 60 - self.seconds)
-            self.epochs = min(self.plan.epochs, self.done + int(left * self.done / self.seconds))
+        if self.config.minutes and self.done:
+            left = max(0.0, self.config.minutes * 60 - self.seconds)
+            self.epochs = min(self.config.epochs, self.done + int(left * self.done / self.seconds))
 
     def _is_better(self, score: float | None) -> bool:
         scores = [old.score for old in self.history if old.score is not None]
@@ -275,11 +277,11 @@ class _Run:
 
     def _identity(self) -> dict[str, object]:
         """Return what must match for a run to resume. The time limit and the device may differ."""
-        plan = asdict(self.plan) | {"minutes": 0, "device": ""}
+        config = asdict(self.config) | {"minutes": 0, "device": ""}
         shapes = [(name, tuple(value.shape)) for name, value in self.module.state_dict().items()]
         module = checkpoint.fingerprint(type(self.module).__name__, shapes)
         identity: dict[str, object] = json.loads(
-            json.dumps({"plan": plan, "steps": self.steps, "of": self.data_fingerprint, "module": module})
+            json.dumps({"config": config, "steps": self.steps, "of": self.data_fingerprint, "module": module})
         )
         return identity
 

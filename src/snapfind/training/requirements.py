@@ -1,4 +1,4 @@
-"""Whether the extra is installed: asked by every verb before it begins, so that it ends in a sentence and not later."""
+"""Check that the optional packages for training are installed, before a command starts to work."""
 
 from importlib.util import find_spec
 
@@ -8,7 +8,14 @@ __all__ = ["need_torch"]
 
 
 def need_torch(*also: str) -> None:
-    """Raises ExtraMissing where PyTorch, onnx or a module of `also` is not installed."""
+    """Check that PyTorch, onnx and further packages are installed.
+
+    Args:
+        also: Names of further packages.
+
+    Raises:
+        ExtraMissing: A package is missing.
+    """
     missing = [name for name in ("torch", "onnx", *also) if not find_spec(name)]
     if missing:
-        raise ExtraMissing.of(f"learning needs {', '.join(missing)}", "learn")
+        raise ExtraMissing.of(f"training needs {', '.join(missing)}", "learn")

@@ -4,8 +4,8 @@ Interpolated weights are better on new products than fine-tuned weights, and as 
 "Robust fine-tuning of zero-shot models", arXiv 2109.01903, eq. 1, there for CLIP).
 
 A softmax over the products of a shop keeps only the directions that separate these products, so new products look like
-known ones. The closed form (`first_matrix`) keeps all directions that vary between products and not within one. The
-outputs of both are concatenated in one affine map and weighted by their root mean square length. A photo of a new
+known ones. The closed form (`discriminant_matrix`) keeps all directions that vary between products and not within one.
+The outputs of both are concatenated in one affine map and weighted by their root mean square length. A photo of a new
 product has a short trained half, so the closed form decides there. `SHARE` was chosen on the `train` split of the
 grocery data (benchmarks/learn_unseen.py).
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snapfind.training.initialization import EncodedSamples
-from snapfind.training.models.heads import Heads, first_matrix
+from snapfind.training.models.heads import Heads, discriminant_matrix
 
 __all__ = ["SHARE", "append_closed_form", "interpolate_weights"]
 
@@ -52,7 +52,7 @@ def append_closed_form(heads: Heads, samples: EncodedSamples, share: float = SHA
     """
     trained = heads.adapter("", {}).weights
     dim = trained["query_matrix"].shape[1]
-    closed = first_matrix(samples.features, samples.products, min(dim, samples.features.shape[1]))
+    closed = discriminant_matrix(samples.features, samples.products, min(dim, samples.features.shape[1]))
     matrices = {}
     for role, rows in (("query", samples.features[samples.queries]), ("document", samples.features[~samples.queries])):
         centered = rows - trained[f"{role}_mean"]

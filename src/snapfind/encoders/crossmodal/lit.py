@@ -47,7 +47,7 @@ class LitMaps:
     text: str
     share: float
     weights: dict[str, Vectors]
-    told: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def pictures(self, pooled: Vectors) -> Vectors:
         """Map pooled features of shape (n, 1280) to unit rows of the trained space, shape (n, d)."""
@@ -75,7 +75,7 @@ class LitMaps:
             "text": self.text,
             "share": self.share,
             "identity": self.identity,
-            **self.told,
+            **self.metadata,
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 

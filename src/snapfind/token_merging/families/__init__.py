@@ -1,5 +1,7 @@
-"""Families of models, a file each: where their blocks are and how they are cut. Found by the names of classes, so that
-no library is imported for its own sake."""
+"""Families of models, one file each: where their blocks are and how they are split.
+
+Models are recognized by the names of classes, so that no library is imported only to check.
+"""
 
 from torch import nn
 
@@ -15,7 +17,7 @@ FAMILIES = (
 
 
 def find_trunk(model: nn.Module) -> Trunk | None:
-    """The vision transformer in a model, or None."""
+    """Find the vision transformer in a model, None if there is none."""
     for family in (timm, open_clip, blip, transformers):
         for module in model.modules():
             if trunk := family.trunk_of(module):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from snapfind.token_merging.trunk import Seen, Trunk, attention
+from snapfind.token_merging.trunk import Attended, Trunk, attention
 
 __all__ = ["trunk_of"]
 
@@ -20,13 +20,13 @@ def trunk_of(module: nn.Module) -> Trunk | None:
     return Trunk("blip", [*module], _attend, _feed, prefix=1, classed=True, restores=False)
 
 
-def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Seen:
+def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Attended:
     own = block.self_attn
     heads = own.qkv(block.layer_norm1(tokens)).unflatten(2, (3, own.num_heads, own.head_dim))
     queries, keys, values = heads.permute(2, 0, 3, 1, 4)
     drop = own.dropout.p if own.training else 0.0
     mixed = own.projection(attention(queries, keys, values, bias, own.scale, drop))
-    return Seen(tokens + mixed, queries, keys, own.scale)
+    return Attended(tokens + mixed, queries, keys, own.scale)
 
 
 def _feed(block: Any, tokens: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
-"""open_clip's VisionTransformer with its default blocks, whose nn.MultiheadAttention keeps queries and keys to itself:
-the products are made here from its weights."""
+"""The VisionTransformer of open_clip with its default blocks.
+
+Its nn.MultiheadAttention does not return queries and keys, so they are computed here from its weights.
+"""
 
 from typing import Any
 
@@ -7,30 +9,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snapfind.core.errors import BadInput
-from snapfind.token_merging.trunk import Seen, Trunk, attention
+from snapfind.token_merging.trunk import Attended, Trunk, attention
 
 __all__ = ["trunk_of"]
 
 
 def trunk_of(module: nn.Module) -> Trunk | None:
-    """A Trunk where the module is such a VisionTransformer; BadInput where it carries the batch second."""
+    """Return the trunk of such a VisionTransformer, else None. Raise BadInput if its batch dimension is the second."""
     if (type(module).__module__, type(module).__name__) != ("open_clip.transformer", "VisionTransformer"):
         return None
     tower: Any = module.transformer
     if any(type(block).__name__ != "ResidualAttentionBlock" for block in tower.resblocks):
         return None
     if not tower.batch_first:
-        raise BadInput("this open_clip tower carries the batch in the second place; make it with batch_first=True")
+        raise BadInput("This open_clip tower has the batch in the second dimension. Create it with batch_first=True.")
     return Trunk("open_clip", [*tower.resblocks], _attend, _feed, prefix=1, classed=True)
 
 
-def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Seen:
+def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Attended:
     own: nn.MultiheadAttention = block.attn
     heads = functional.linear(block.ln_1(tokens), own.in_proj_weight, own.in_proj_bias)
     queries, keys, values = heads.unflatten(2, (3, own.num_heads, own.head_dim)).permute(2, 0, 3, 1, 4)
     scale, drop = own.head_dim**-0.5, own.dropout if own.training else 0.0
     mixed = own.out_proj(attention(queries, keys, values, bias, scale, drop))
-    return Seen(tokens + block.ls_1(mixed), queries, keys, scale)
+    return Attended(tokens + block.ls_1(mixed), queries, keys, scale)
 
 
 def _feed(block: Any, tokens: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from snapfind.token_merging.trunk import Seen, Trunk, catching
+from snapfind.token_merging.trunk import Attended, Trunk, capture_output
 
 __all__ = ["trunk_of"]
 
@@ -25,11 +25,11 @@ def trunk_of(module: nn.Module) -> Trunk | None:
     return Trunk("timm", blocks, _attend, _feed, int(module.num_prefix_tokens), module.cls_token is not None)  # type: ignore[arg-type]
 
 
-def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Seen:
+def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Attended:
     own = block.attn
-    with catching(own.q_norm) as asked, catching(own.k_norm) as known:
+    with capture_output(own.q_norm) as asked, capture_output(own.k_norm) as known:
         mixed = own(block.norm1(tokens), attn_mask=bias)
-    return Seen(tokens + block.drop_path1(block.ls1(mixed)), asked[0], known[0], own.scale)
+    return Attended(tokens + block.drop_path1(block.ls1(mixed)), asked[0], known[0], own.scale)
 
 
 def _feed(block: Any, tokens: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from snapfind.core.errors import BadInput
-from snapfind.token_merging.trunk import Seen, Trunk, catching
+from snapfind.token_merging.trunk import Attended, Trunk, capture_output
 
 __all__ = ["trunk_of"]
 
@@ -54,13 +54,13 @@ def trunk_of(module: nn.Module) -> Trunk | None:
     return Trunk("transformers", [*module], _attend, _feed, prefix, classed=names.prefix > 0)
 
 
-def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Seen:
+def _attend(block: Any, tokens: Tensor, bias: Tensor | None) -> Attended:
     names = _LAYERS[type(block).__name__]
     own = getattr(block, names.attention)
-    with catching(own.q_proj) as asked, catching(own.k_proj) as known:
+    with capture_output(own.q_proj) as asked, capture_output(own.k_proj) as known:
         mixed, _ = own(getattr(block, names.first)(tokens), attention_mask=bias)
     queries, keys = (flat.unflatten(2, (-1, own.head_dim)).transpose(1, 2) for flat in (asked[0], known[0]))
-    return Seen(tokens + _scaled(block, 1, mixed), queries, keys, own.head_dim**-0.5)
+    return Attended(tokens + _scaled(block, 1, mixed), queries, keys, own.head_dim**-0.5)
 
 
 def _feed(block: Any, tokens: Tensor) -> Tensor:

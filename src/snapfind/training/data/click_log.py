@@ -13,7 +13,7 @@ class Search:
 
     Attributes:
         photo: Number of the query photo.
-        shown: Items of the result list, in order.
+        results: Items of the result list, in order.
         clicked: Clicked items, in order.
         tab: Number of the category that the results were limited to at first, -1 for none.
         switched: Number of the category that the shopper changed to, -1 for none.
@@ -23,14 +23,14 @@ class Search:
     """
 
     photo: int
-    shown: tuple[int, ...]
+    results: tuple[int, ...]
     clicked: tuple[int, ...]
     tab: int = -1
     switched: int = -1
 
     def __post_init__(self) -> None:
-        if not set(self.clicked) <= set(self.shown):
+        if not set(self.clicked) <= set(self.results):
             raise BadInput(
-                f"Photo {self.photo} has clicks on {set(self.clicked) - set(self.shown)},"
+                f"Photo {self.photo} has clicks on {set(self.clicked) - set(self.results)},"
                 " which were not in its results."
             )

@@ -1,9 +1,9 @@
-"""Pairs of picture and title in sharded tar files, laid out as the field lays them out: KEY.jpg beside KEY.txt.
+"""Pairs of image and title in sharded tar files in the layout of webdataset: KEY.jpg beside KEY.txt.
 
-The layout is that of the package webdataset; the reader is tarfile of the standard library. A stream of webdataset
-cannot be asked for batch number n, so a run that goes on would have to read all that lies before; and its decoders
-take pickles. Here the headers of each shard are read once, and every pair is then one bounded read at a known place:
-29 bytes of memory a pair. Nothing is ever extracted. What cannot be used is left out and counted by its reason.
+The reader is tarfile of the standard library. A stream of the package webdataset cannot return batch number n, so a
+resumed run would have to read everything before it, and its decoders accept pickles. Here the headers of each shard are
+read once, and every pair is then one bounded read at a known position, with 29 bytes of memory per pair. Nothing is
+extracted. What cannot be used is left out and counted by reason.
 """
 
 import hashlib
@@ -32,11 +32,20 @@ _ROW = np.dtype(
 
 
 class Shards:
-    """The pairs of some shards by number, in order of shard and place. `left_out` counts what is not among them.
+    """The pairs of some shards by number, in order of shard and position.
 
-    Raises BadInput where no shard holds a pair.
+    `left_out` counts what was left out, by reason.
 
-    >>> image, title = Shards([Path("pairs-000.tar")], Limits.of(settings)).read(0)
+    Args:
+        files: Tar files.
+        limits: Limits of the images.
+        side: Longest side in pixels to which images are reduced.
+
+    Raises:
+        BadInput: No shard contains a pair.
+
+    Example:
+        >>> image, title = Shards([Path("pairs-000.tar")], Limits.of(settings)).read(0)
     """
 
     def __init__(self, files: Sequence[Path], limits: Limits, side: int = 256) -> None:
@@ -45,21 +54,31 @@ class Shards:
         rows = [row for number, file in enumerate(self.files) for row in self._index(number, file)]
         self._rows = np.array(rows, _ROW)
         if not len(self._rows):
-            why = ", ".join(f"{count} × {reason}" for reason, count in self.left_out.items())
-            told = why or (f"{len(self.files)} empty" if self.files else "no shard was given")
-            raise BadInput(f"the shards hold no pair of KEY.jpg and KEY.txt ({told})")
+            reasons = ", ".join(f"{count} × {reason}" for reason, count in self.left_out.items())
+            details = reasons or (f"{len(self.files)} empty" if self.files else "no shard was given")
+            raise BadInput(f"The shards contain no pair of KEY.jpg and KEY.txt ({details}).")
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
-    def sign(self) -> str:
-        """A fingerprint of the shards' names and of where their pairs lie."""
-        told = repr([file.name for file in self.files]).encode() + self._rows.tobytes()
-        return hashlib.sha256(told).hexdigest()[:12]
+    def fingerprint(self) -> str:
+        """Hash of the names of the shards and the positions of their pairs."""
+        content = repr([file.name for file in self.files]).encode() + self._rows.tobytes()
+        return hashlib.sha256(content).hexdigest()[:12]
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
-        """All pairs once, shards in a drawn order and pairs drawn within 16 shards: reads stay near each other."""
+        """Return all pairs once, in a random order that keeps reads near each other.
+
+        Shards are shuffled, and pairs are shuffled within 16 shards.
+
+        Args:
+            seed: Random seed.
+            epoch: Number of the epoch.
+
+        Returns:
+            (pairs,) int64 numbers.
+        """
         rng = np.random.default_rng([seed, epoch])
         shards = rng.permutation(len(self.files))
         places = np.searchsorted(self._rows["shard"], np.arange(len(self.files) + 1))
@@ -68,20 +87,30 @@ class Shards:
         return np.concatenate([rng.permutation(window) for window in mixed])
 
     def read(self, number: int) -> tuple[Image, str]:
-        """RGB picture and title. Raises BadInput where the picture or the title cannot be read."""
+        """Read a pair.
+
+        Args:
+            number: Number of the pair.
+
+        Returns:
+            RGB image and title.
+
+        Raises:
+            BadInput: The image or the title cannot be read.
+        """
         row = self._rows[number]
         with self.files[row["shard"]].open("rb") as file:
-            picture, text = (_part(file, int(row[at]), int(row[size])) for at, size in _PARTS)
+            picture, text = (_read_bytes(file, int(row[at]), int(row[size])) for at, size in _PARTS)
         return load(picture, self._limits, side=self._side), _title(text, is_json=bool(row["json"]))
 
     def title(self, number: int) -> str:
-        """The title alone. Raises BadInput."""
+        """Read the title of a pair. Raise BadInput if it cannot be read."""
         row = self._rows[number]
         with self.files[row["shard"]].open("rb") as file:
-            return _title(_part(file, int(row["text"]), int(row["letters"])), is_json=bool(row["json"]))
+            return _title(_read_bytes(file, int(row["text"]), int(row["letters"])), is_json=bool(row["json"]))
 
     def _index(self, number: int, file: Path) -> Iterator[tuple[int, int, int, int, int, bool]]:
-        """The pairs of a shard; what lies behind damage is lost and the shard counted."""
+        """Yield the pairs of a shard. What follows damage is lost, and the shard is counted."""
         key, parts = "", {}  # type: str, dict[str, tarfile.TarInfo]
         try:
             for member in self._members(file):
@@ -127,8 +156,8 @@ class Shards:
         picture = next((own for kind, own in parts.items() if kind in _PICTURES), None)
         text = parts.get("txt") or parts.get("json")
         if picture and text:
-            told = text is not parts.get("txt")
-            yield number, picture.offset_data, picture.size, text.offset_data, text.size, told
+            is_json = text is not parts.get("txt")
+            yield number, picture.offset_data, picture.size, text.offset_data, text.size, is_json
         elif picture or text:
             self.left_out["picture without a title" if picture else "title without a picture"] += 1
 
@@ -136,10 +165,10 @@ class Shards:
 _PARTS = (("picture", "pixels"), ("text", "letters"))
 
 
-def _part(file: object, at: int, size: int) -> bytes:
+def _read_bytes(file: object, at: int, size: int) -> bytes:
     file.seek(at)  # type: ignore[attr-defined]
-    found: bytes = file.read(size)  # type: ignore[attr-defined]
-    return found
+    content: bytes = file.read(size)  # type: ignore[attr-defined]
+    return content
 
 
 def _title(content: bytes, *, is_json: bool) -> str:
@@ -148,4 +177,4 @@ def _title(content: bytes, *, is_json: bool) -> str:
     try:
         return str(json.loads(content)["title"]).strip()
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise BadInput(f'a title in JSON has no text under "title" ({problem})') from problem
+        raise BadInput(f'A title in JSON has no text under "title" ({problem}).') from problem

@@ -1,11 +1,11 @@
-"""Contrast: two views of one thing agree, those of different things do not; over all processes and any batch size.
+"""Contrastive losses over all processes and any batch size: matching rows are similar, other rows are not.
 
 InfoNCE (van den Oord et al., arXiv 1807.03748) in both directions, and the sigmoid loss of SigLIP (Zhai et al., arXiv
-2303.15343). Rows that carry the same title are all right (as in Yang et al., "UniCL", arXiv 2204.03610), and hard
-negatives may weigh more (Robinson et al., arXiv 2010.04592). `gathered` joins the vectors of all ranks with their
-gradients, so that two ranks compute what one rank with twice the batch would. `in_parts` makes vectors and gradients of
-a batch that does not fit into memory, as GradCache does (Gao et al., arXiv 2101.06983): vectors first, without keeping
-what lies between, then that again part by part on the way back.
+2303.15343). Rows with the same title are all positives (as in Yang et al., "UniCL", arXiv 2204.03610), and hard
+negatives may have a higher weight (Robinson et al., arXiv 2010.04592). `gather_rows` concatenates the vectors of all
+ranks with their gradients, so that two ranks compute the same as one rank with a batch of twice the size.
+`encode_in_parts` encodes a batch that does not fit into memory as GradCache does (Gao et al., arXiv 2101.06983): first
+without storing activations, then again part by part in the backward pass.
 """
 
 from typing import Any
@@ -15,11 +15,18 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["gathered", "in_parts", "info_nce", "sigmoid_loss"]
+__all__ = ["encode_in_parts", "gather_rows", "info_nce", "sigmoid_loss"]
 
 
-def gathered(vectors: Tensor) -> Tensor:
-    """(n, d) of this rank -> (ranks * n, d), in order of rank; gradients flow back to where the rows came from."""
+def gather_rows(vectors: Tensor) -> Tensor:
+    """Concatenate the vectors of all ranks. Gradients flow back to the rank of each row.
+
+    Args:
+        vectors: (n, d) vectors of this rank.
+
+    Returns:
+        (ranks * n, d) vectors in order of rank.
+    """
     if not (distributed.is_available() and distributed.is_initialized()):
         return vectors
     joined: Tensor = _Gather.apply(vectors)
@@ -27,7 +34,7 @@ def gathered(vectors: Tensor) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """All rows forward; on the way back each rank gets the sum over ranks of the gradients of its own rows."""
+    """Gather in the forward pass. In the backward pass each rank gets the summed gradients of its rows."""
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
@@ -47,10 +54,17 @@ class _Gather(torch.autograd.Function):
 def info_nce(
     left: Tensor, right: Tensor, *, scale: float | Tensor = 20.0, same: Tensor | None = None, hard: float = 0.0
 ) -> Tensor:
-    """Symmetric InfoNCE of (n, d) unit rows; row i of both belongs together.
+    """Symmetric InfoNCE loss of (n, d) unit rows (arXiv 1807.03748, eq. 4). Row i of both sides belongs together.
 
-    `same` (n, n) bool tells all pairs that do, by default the diagonal. `hard` 0.. weighs a negative by
-    exp(hard * scale * cosine), in mean 1.
+    Args:
+        left: (n, d) unit rows.
+        right: (n, d) unit rows.
+        scale: Factor of the cosines, the inverse temperature.
+        same: (n, n) bool, pairs that belong together. The diagonal by default.
+        hard: 0 or more. A negative has the weight exp(hard * scale * cosine), divided by the mean weight.
+
+    Returns:
+        Scalar loss.
     """
     logits, same = left @ right.T * scale, _own(left) if same is None else same
     return 0.5 * (_one_way(logits, same, hard) + _one_way(logits.T, same.T, hard))
@@ -65,9 +79,18 @@ def sigmoid_loss(
     same: Tensor | None = None,
     hard: float = 0.0,
 ) -> Tensor:
-    """Every pair is judged alone: -log sigmoid(+-(scale * cosine + bias)), summed over pairs, a mean over rows.
+    """Sigmoid loss (arXiv 2303.15343): -log sigmoid(±(scale * cosine + bias)), summed over pairs, averaged over rows.
 
-    `same` and `hard` as in `info_nce`.
+    Args:
+        left: (n, d) unit rows.
+        right: (n, d) unit rows.
+        scale: Factor of the cosines.
+        bias: Added to the scaled cosines.
+        same: (n, n) bool, pairs that belong together. The diagonal by default.
+        hard: Weight of hard negatives, as in `info_nce`.
+
+    Returns:
+        Scalar loss.
     """
     logits, same = left @ right.T * scale, _own(left) if same is None else same
     weights = _weights(logits, same, hard).exp()
@@ -75,10 +98,16 @@ def sigmoid_loss(
     return -(weights * functional.logsigmoid(signs * (logits + bias))).sum(1).mean()
 
 
-def in_parts(tower: nn.Module, rows: Tensor, part: int) -> Tensor:
-    """`tower(rows)` with the activations of `part` rows in memory at a time; the gradient is that of the whole batch.
+def encode_in_parts(tower: nn.Module, rows: Tensor, part: int) -> Tensor:
+    """Encode a batch with the activations of one part in memory at a time. The gradient is that of the whole batch.
 
-    Each row must be seen alone (no batch statistics). Dropout draws alike in both passes.
+    Args:
+        tower: Encoder without batch statistics. Dropout is the same in both passes.
+        rows: (n, …) inputs.
+        part: Rows per part. 0 encodes all at once.
+
+    Returns:
+        (n, d) vectors.
     """
     if not 0 < part < len(rows) or not torch.is_grad_enabled():
         vectors: Tensor = tower(rows)
@@ -96,7 +125,7 @@ def _one_way(logits: Tensor, same: Tensor, hard: float) -> Tensor:
 
 
 def _weights(logits: Tensor, same: Tensor, hard: float) -> Tensor:
-    """(n, n) logarithms of the weights: 0 for what belongs together, in mean weight 1 over the others of a row."""
+    """Return (n, n) logarithms of the weights: 0 for positives, a mean weight of 1 over the negatives of a row."""
     if not hard:
         return torch.zeros_like(logits)
     far = (hard * logits.detach()).masked_fill(same, -torch.inf)

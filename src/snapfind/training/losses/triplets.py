@@ -1,7 +1,7 @@
-"""Triplets from clicks: a photo, what it clicked, and what stood above that and was passed over.
+"""Triplets from clicks: a photo, the item that was clicked, and an item above it that was skipped.
 
-After Zhang et al., "Visual Search at Alibaba" (arXiv 2102.04674): clicked is right, shown and not clicked is wrong, and
-distances clean both. The rules of cleaning are ours: the paper publishes none.
+After Zhang et al., "Visual Search at Alibaba" (arXiv 2102.04674): a clicked item is a positive, a skipped item a
+negative, and distances remove noise from both. The rules for removing noise are ours because the paper publishes none.
 """
 
 from collections.abc import Sequence
@@ -11,31 +11,48 @@ from numpy.typing import NDArray
 
 from snapfind.training.data.click_log import Search
 
-__all__ = ["cleaned", "mined"]
+__all__ = ["clean_triplets", "mine_triplets"]
 
 _ACCIDENTS = 0.1  # of the clicks: those farthest from their photo
 
 
-def mined(searches: Sequence[Search]) -> NDArray[np.int64]:
-    """(t, 3) photo, clicked item, item that was shown above the click and passed over."""
-    found = [
+def mine_triplets(searches: Sequence[Search]) -> NDArray[np.int64]:
+    """Find the triplets of some searches.
+
+    Args:
+        searches: Searches with clicks.
+
+    Returns:
+        (t, 3) int64 rows of photo, clicked item, and an item above it that was not clicked.
+    """
+    rows = [
         (search.photo, item, passed)
         for search in searches
         for item in search.clicked
-        for passed in search.shown[: search.shown.index(item)]
+        for passed in search.results[: search.results.index(item)]
         if passed not in search.clicked
     ]
-    return np.array(found, np.int64).reshape(-1, 3)
+    return np.array(rows, np.int64).reshape(-1, 3)
 
 
-def cleaned(
-    triplets: NDArray[np.int64], photos: NDArray[np.float32], items: NDArray[np.float32], own: NDArray[np.int64]
+def clean_triplets(
+    triplets: NDArray[np.int64], photos: NDArray[np.float32], items: NDArray[np.float32], item_ids: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Triplets without noise; unit rows of photos and items in, `own` (items,) Virtual IDs or -1.
+    """Remove noisy triplets.
 
-    A negative of the same Virtual ID is none; a positive farther from its photo than nine in ten clicks is an accident.
+    A negative with the same Virtual ID as the positive is no negative. A positive that is farther from its photo than
+    nine in ten clicks is an accidental click.
+
+    Args:
+        triplets: (t, 3) int64 rows of photo, positive and negative.
+        photos: (p, d) float32 unit rows of the photos.
+        items: (i, d) float32 unit rows of the items.
+        item_ids: (i,) int64 Virtual IDs, -1 for none.
+
+    Returns:
+        The remaining triplets.
     """
-    apart = (own[triplets[:, 2]] < 0) | (own[triplets[:, 1]] != own[triplets[:, 2]])
-    triplets = triplets[apart]
-    near = (photos[triplets[:, 0]] * items[triplets[:, 1]]).sum(axis=1)
-    return triplets[near >= np.quantile(near, _ACCIDENTS)] if len(near) else triplets
+    differs = (item_ids[triplets[:, 2]] < 0) | (item_ids[triplets[:, 1]] != item_ids[triplets[:, 2]])
+    triplets = triplets[differs]
+    cosines = (photos[triplets[:, 0]] * items[triplets[:, 1]]).sum(axis=1)
+    return triplets[cosines >= np.quantile(cosines, _ACCIDENTS)] if len(cosines) else triplets

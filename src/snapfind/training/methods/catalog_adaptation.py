@@ -50,8 +50,8 @@ class Step:
 
     Attributes:
         views: Views per sample.
-        plan: Training configuration.
-        recipe: Loss configuration.
+        training: Training configuration.
+        loss_config: Loss configuration.
         batch: Photos per batch.
         dim: Dimension of the output vectors.
         part: Interpolation 0..1 between the parent's weights (0) and the trained weights (1). Lower values find new
@@ -59,17 +59,17 @@ class Step:
     """
 
     views: int
-    plan: TrainingConfig
-    recipe: LossConfig
+    training: TrainingConfig
+    loss_config: LossConfig
     batch: int = 64
     dim: int = 256
-    part: float = 1.0
+    alpha: float = 1.0
 
 
 LADDER: dict[Depth, Step] = {
     "heads": Step(2, TrainingConfig(epochs=15, rate=2e-3), LossConfig(mixed=0.0)),
-    "blocks": Step(8, TrainingConfig(epochs=24, rate=2e-3, rates={"body": 5e-4}), LossConfig(), part=0.6),
-    "network": Step(0, TrainingConfig(epochs=14, rate=2e-3, rates={"body": 3e-4}), LossConfig(), part=0.6),
+    "blocks": Step(8, TrainingConfig(epochs=24, rate=2e-3, rates={"body": 5e-4}), LossConfig(), alpha=0.6),
+    "network": Step(0, TrainingConfig(epochs=14, rate=2e-3, rates={"body": 3e-4}), LossConfig(), alpha=0.6),
 }
 
 
@@ -91,7 +91,7 @@ def within(depth: Depth, minutes: float, samples: Sequence[Sample], seed: int) -
     """
     step, count = LADDER[depth], max(1, len(samples))
     photos = sum(sample.how == "photo" for sample in samples)
-    epochs, views = step.plan.epochs, step.views
+    epochs, views = step.training.epochs, step.views
     if photos:
         synthetic = sum(sample.how == "rephotographed" for sample in samples)
         epochs = max(epochs, _MIN_BATCHES // -(-(photos + synthetic) // step.batch))
@@ -100,7 +100,7 @@ def within(depth: Depth, minutes: float, samples: Sequence[Sample], seed: int) -
         views = max(views, min(_SYNTHETIC_VIEWS, _MAX_VIEWS // count)) if views else views
     if minutes:
         views = max(2, min(views, round(0.4 * 60 * minutes * _VIEWS_PER_SECOND / count)))
-    return replace(step, plan=replace(step.plan, epochs=epochs, minutes=minutes, seed=seed), views=views)
+    return replace(step, training=replace(step.training, epochs=epochs, minutes=minutes, seed=seed), views=views)
 
 
 def adapt(
@@ -138,30 +138,30 @@ def adapt(
         NoRoom: The disk is full.
     """
     started, step = time.monotonic(), step or within(depth, 0, samples, 0)
-    seed = step.plan.seed
+    seed = step.training.seed
     run = prepare_run(samples, work, depth=depth, views=step.views, seed=seed, parent=parent, progress=progress)
     source, body = run.source, run.body
     encoded = drop_suspect_labels(encode_samples(body, source, run.synthetic, run.photos))
     photos = encoded.rows[encoded.queries]
-    learner = ProductRecognizer(body, *initialize_heads(encoded, run.products, step.dim, seed), step.recipe)
+    learner = ProductRecognizer(body, *initialize_heads(encoded, run.products, step.dim, seed), step.loss_config)
     before = copy.deepcopy(learner.state_dict())
     batch, steps = make_batches(source, run.synthetic, photos, size=step.batch, seed=seed)
-    minutes_left = step.plan.minutes and max(0.1, step.plan.minutes - (time.monotonic() - started) / 60)
-    plan = replace(step.plan, minutes=minutes_left)
+    minutes_left = step.training.minutes and max(0.1, step.training.minutes - (time.monotonic() - started) / 60)
+    training = replace(step.training, minutes=minutes_left)
     outcome = train(
         learner,
         batch,
         steps,
-        plan,
+        training,
         score=run.validator.score,
         validation_count=len(run.validator.photos),
         checkpoint_folder=work / f"checkpoint-{depth}",
-        data_fingerprint=fingerprint(run.fingerprint, step.recipe, step.batch, step.dim),
+        data_fingerprint=fingerprint(run.fingerprint, step.loss_config, step.batch, step.dim),
         on_epoch=on_epoch,
     )
     best = outcome.module
     assert isinstance(best, ProductRecognizer)
-    interpolate_weights(before, best, step.part)
+    interpolate_weights(before, best, step.alpha)
     if run.synthetic[source.queries].all():
         best.heads = fit_closed_form_heads(best.body, source, run.synthetic)
     else:
@@ -169,8 +169,8 @@ def adapt(
     facts: dict[str, object] = {
         "command": command,
         "seed": seed,
-        "recipe": {"depth": depth, **asdict(step)},
-        "photos": {"held_out": int(run.held_out.sum()), "not_believed": len(run.photos) - len(photos)},
+        "config": {"depth": depth, **asdict(step)},
+        "photos": {"held_out": int(run.held_out.sum()), "dropped_labels": len(run.photos) - len(photos)},
     }
     return finish_run(run, best, best.heads, best.body, outcome, folder, facts)
 

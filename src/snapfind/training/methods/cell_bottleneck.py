@@ -1,10 +1,10 @@
-"""Cells with a variational bottleneck each: regularization that grows with depth, features that know their doubt.
+"""Variational information bottleneck in every cell: regularization that grows with depth.
 
-After Zhai et al., "Cell Variational Information Bottleneck Network" (arXiv 2403.15082, withdrawn: only the abstract
-could be read). A cell makes a mean map and a deviation map by convolutions of its own and passes on
-z = mean + deviation * noise; the loss adds beta_l * KL(N(mean, deviation^2) || N(0, 1)) of every cell, the mean over
-units so that beta does not depend on size. How beta grows with depth is ours: linearly from the first cell to the last.
-At test z is the mean. With one stochastic cell, the last, it is Deep VIB (Alemi et al., arXiv 1612.00410).
+After Zhai et al., "Cell Variational Information Bottleneck Network" (arXiv 2403.15082, withdrawn, only the abstract
+could be read). A cell computes a mean map and a deviation map with convolutions of its own and passes on z = mean +
+deviation * noise. The loss adds beta_l * KL(N(mean, deviation^2) || N(0, 1)) of every cell, averaged over units so that
+beta does not depend on the size. How beta grows with depth is our choice: linearly from the first cell to the last. In
+evaluation mode z is the mean. With one stochastic cell, the last, this is Deep VIB (Alemi et al., arXiv 1612.00410).
 """
 
 import math
@@ -15,14 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BottleneckNet", "Shape", "StochasticCell", "kl_to_normal", "parameters_of"]
+__all__ = ["BottleneckConfig", "BottleneckNet", "StochasticCell", "count_parameters", "kl_to_normal"]
 
 _FIRST_DEVIATION = 0.2  # of a cell before it has learned anything
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Channels of each cell, which cells are stochastic (counted from 0), classes, beta of the last cell."""
+class BottleneckConfig:
+    """Architecture.
+
+    Attributes:
+        channels: Channels of each cell.
+        stochastic: Indices of the stochastic cells.
+        classes: Number of classes.
+        beta: Weight of the divergence of the last cell.
+        inputs: Channels of the images.
+    """
 
     channels: tuple[int, ...]
     stochastic: frozenset[int]
@@ -32,7 +40,13 @@ class Shape:
 
 
 class StochasticCell(nn.Module):
-    """(n, c, h, w) -> a draw of z (the mean when not training) and the KL of a unit, a mean over batch and units."""
+    """Maps (n, c, h, w) to a sample of z (the mean in evaluation mode) and the mean KL divergence per unit.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the convolutions.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -42,31 +56,38 @@ class StochasticCell(nn.Module):
         self.deviation.bias = nn.Parameter(torch.full((outputs,), math.log(math.expm1(_FIRST_DEVIATION))))
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Both halves see the same planes."""
+        """Return z and the divergence."""
         mean, deviation = self.mean(planes), functional.softplus(self.deviation(planes)) + 1e-4
         z = mean + deviation * torch.randn_like(mean) if self.training else mean
         return z, kl_to_normal(mean, deviation)
 
 
 class PlainCell(nn.Module):
-    """A convolution; its KL is nothing."""
+    """A convolution without noise. Its divergence is 0.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the convolution.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.mean = nn.Conv2d(inputs, outputs, 3, stride, 1)
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """As StochasticCell."""
+        """Return the map and 0."""
         return self.mean(planes), planes.new_zeros(())
 
 
 class BottleneckNet(nn.Module):
-    """Cells with stride 2 from the second on, mean pooling, a linear classifier.
+    """Cells with stride 2 from the second on, mean pooling, and a linear classifier. `forward` returns the loss.
 
-    `forward(images, labels)` is the loss (n, inputs, h, w), (n,) -> scalar; `logits` classifies.
+    Args:
+        shape: Architecture.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: BottleneckConfig) -> None:
         super().__init__()
         self.shape = shape
         sizes = [shape.inputs, *shape.channels]
@@ -77,8 +98,8 @@ class BottleneckNet(nn.Module):
         )
         self.classify = nn.Linear(sizes[-1], shape.classes)
 
-    def through(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, classes) and the KL of each cell (cells,)."""
+    def logits_and_divergences(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (n, classes) logits and the (cells,) divergences of (n, inputs, h, w) images."""
         planes, divergences = images, []
         for cell in self.cells:
             planes, divergence = cell(planes)
@@ -87,28 +108,37 @@ class BottleneckNet(nn.Module):
         return self.classify(planes.mean((2, 3))), torch.stack(divergences)
 
     def logits(self, images: Tensor) -> Tensor:
-        """(n, classes)."""
-        return self.through(images)[0]
+        """Return (n, classes) logits of (n, inputs, h, w) images."""
+        return self.logits_and_divergences(images)[0]
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy and the weighted divergences."""
-        logits, divergences = self.through(images)
+        """Return cross-entropy plus weighted divergences for (n, inputs, h, w) images and (n,) labels."""
+        logits, divergences = self.logits_and_divergences(images)
         depth = torch.arange(1, len(divergences) + 1, device=logits.device) / len(divergences)
         return functional.cross_entropy(logits, labels) + self.shape.beta * (depth * divergences).sum()
 
 
 def kl_to_normal(mean: Tensor, deviation: Tensor) -> Tensor:
-    """KL(N(mean, deviation^2) || N(0, 1)) in nats, the mean over all units."""
+    """Return KL(N(mean, deviation^2) || N(0, 1)) in nats, averaged over all units."""
     return 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).mean()
 
 
-def parameters_of(shape: Shape) -> int:
-    """How many numbers the network learns: variants are compared at equal size."""
+def count_parameters(shape: BottleneckConfig) -> int:
+    """Return the number of parameters, so that variants can be compared at equal size."""
     return sum(parameter.numel() for parameter in BottleneckNet(shape).parameters())
 
 
-def corrupted(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
-    """(n, c, h, w) in 0..1 -> with `noise` of deviation .3, `blur` of 3 by 3, or half the `contrast`."""
+def corrupt(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
+    """Corrupt images.
+
+    Args:
+        images: (n, c, h, w) with values 0..1.
+        kind: "noise" with standard deviation 0.3, "blur" of 3 by 3, "contrast" halves it. Others change nothing.
+        generator: Random generator.
+
+    Returns:
+        (n, c, h, w) images.
+    """
     if kind == "noise":
         return (images + 0.3 * torch.randn(images.shape, generator=generator)).clamp(0, 1)
     if kind == "blur":
@@ -116,18 +146,37 @@ def corrupted(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     return 0.5 * images + 0.25 if kind == "contrast" else images
 
 
-def mislabeled(labels: Tensor, part: float, classes: int, generator: torch.Generator) -> Tensor:
-    """`part` (0..1) of the labels replaced by another class, drawn evenly."""
+def flip_labels(labels: Tensor, part: float, classes: int, generator: torch.Generator) -> Tensor:
+    """Replace a fraction of the labels by other classes, drawn uniformly.
+
+    Args:
+        labels: (n,) int64 labels.
+        part: Fraction 0..1.
+        classes: Number of classes.
+        generator: Random generator.
+
+    Returns:
+        (n,) labels.
+    """
     wrong = torch.rand(len(labels), generator=generator) < part
     moved = (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes
     return torch.where(wrong, moved, labels)
 
 
-def same_size(shape: Shape, wanted: int, channels: Sequence[int]) -> Shape:
-    """`shape` with its channels scaled so that it learns about `wanted` numbers."""
+def scale_to_size(shape: BottleneckConfig, wanted: int, channels: Sequence[int]) -> BottleneckConfig:
+    """Scale the channels of an architecture to a number of parameters.
+
+    Args:
+        shape: Architecture.
+        wanted: Number of parameters.
+        channels: Channels to scale.
+
+    Returns:
+        The architecture with the nearest number of parameters.
+    """
     scales = torch.arange(0.3, 3.0, 0.01).tolist()
     shapes = [
-        Shape(
+        BottleneckConfig(
             tuple(max(1, round(scale * own)) for own in channels),
             shape.stochastic,
             shape.classes,
@@ -136,4 +185,4 @@ def same_size(shape: Shape, wanted: int, channels: Sequence[int]) -> Shape:
         )
         for scale in scales
     ]
-    return min(shapes, key=lambda found: abs(parameters_of(found) - wanted))
+    return min(shapes, key=lambda found: abs(count_parameters(found) - wanted))

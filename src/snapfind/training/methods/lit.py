@@ -1,10 +1,10 @@
-"""Locked image tuning: pictures and texts meet in a space learned on the frozen features of both.
+"""Locked-image tuning (LiT): a space of images and texts, trained on the frozen features of both encoders.
 
-After Zhai et al., "LiT", arXiv 2111.07991; here both towers rest and an affine map of each learns, which a laptop does
-in a minute. The maps begin as the ridge regression from pictures to titles, and learn with one of the losses of
-contrast.py. `classes_of` gives ImageNet's classes as more pairs: the weights of a class are a picture of it, its name
-the title (after Frome et al., "DeViSE", NeurIPS 2013). They did not help titles that were never seen
-(benchmarks/learn_locked.py), so they are not among the pairs unless they are put there.
+After Zhai et al., "LiT", arXiv 2111.07991. Here both encoders are frozen and an affine map of each is trained, which
+takes a minute on a laptop. The maps are initialized by ridge regression from images to titles and trained with a loss
+of losses/contrastive.py. `classes_of` returns ImageNet's classes as further pairs: the classifier weights of a class
+are its image, its name the title (after Frome et al., "DeViSE", NeurIPS 2013). They did not help titles that were not
+seen in training (benchmarks/learn_locked.py), so they are used only if they are passed.
 """
 
 from collections.abc import Callable
@@ -31,23 +31,38 @@ from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.webdataset import Shards
 from snapfind.training.export import SHIPPED
 from snapfind.training.loop import EpochMetrics, TrainingConfig, train
-from snapfind.training.models.two_tower import Loss, Towers
+from snapfind.training.models.two_tower import ContrastiveLoss, TwoTower
 
-__all__ = ["LitEvaluation", "Pairs", "Tuning", "classes_of", "encode_pairs", "lock", "train_and_evaluate", "write_maps"]
+__all__ = [
+    "LitConfig",
+    "LitEvaluation",
+    "Pairs",
+    "classes_of",
+    "encode_pairs",
+    "fit_maps",
+    "train_and_evaluate",
+    "write_maps",
+]
 
 _READ = 16  # pairs at a time
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Frozen features: pictures (n, 1280), vectors of the distinct titles (t, 384), and the title (n,) of each."""
+    """Frozen features of pairs.
+
+    Attributes:
+        pictures: (n, 1280) features of the images.
+        titles: (t, 384) vectors of the distinct titles.
+        own: (n,) int64 title of each image.
+    """
 
     pictures: Vectors
     titles: Vectors
     own: NDArray[np.int64]
 
     def with_(self, other: "Pairs") -> "Pairs":
-        """Both, one behind the other."""
+        """Return both sets of pairs, one after the other."""
         moved = other.own + len(self.titles)
         return Pairs(
             np.concatenate([self.pictures, other.pictures]),
@@ -57,11 +72,20 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
-    """How to learn the two maps. `ridge` is in the mean squared length of a row's numbers; `share` goes into Maps."""
+class LitConfig:
+    """Configuration.
 
-    plan: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=3e-4, decay=1e-3))
-    loss: Loss = "info_nce"
+    Attributes:
+        training: Training configuration.
+        loss: Contrastive loss.
+        batch: Pairs per batch.
+        dim: Dimension of the space.
+        ridge: Penalty of the ridge regression, relative to the mean squared length of a row's values.
+        share: Weight of the trained space beside ConSE, stored in the maps.
+    """
+
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=3e-4, decay=1e-3))
+    loss: ContrastiveLoss = "info_nce"
     batch: int = 256
     dim: int = 256
     ridge: float = 0.1
@@ -69,115 +93,172 @@ class Tuning:
 
 
 class Affine(nn.Module):
-    """(n, width) unit rows -> (n, d) unit rows."""
+    """Affine map of (n, width) unit rows to (n, d) unit rows."""
 
     def __init__(self, mean: Vectors, matrix: Vectors) -> None:
         super().__init__()
         self.mean, self.matrix = (nn.Parameter(torch.from_numpy(np.ascontiguousarray(own))) for own in (mean, matrix))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """As Maps does it."""
+        """Return unit rows, computed as `LitMaps` does."""
         return functional.normalize((rows - self.mean) @ self.matrix, dim=1)
 
 
-def lock(
+def fit_maps(
     pairs: Pairs,
     encoder: str,
     text: str,
-    tuning: Tuning | None = None,
+    config: LitConfig | None = None,
     *,
-    kept: Path | None = None,
+    checkpoint_folder: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> LitMaps:
-    """Learns the two maps; `encoder` and `text` are the ids of the raw spaces of the features.
+    """Train the two maps.
 
-    Raises BadInput with fewer than two titles, or a row that is no numbers.
+    Args:
+        pairs: The training pairs.
+        encoder: Id of the raw image space.
+        text: Id of the text space.
+        config: Configuration.
+        checkpoint_folder: Folder of the checkpoint.
+        on_epoch: Called with the metrics of each epoch.
+
+    Returns:
+        The maps.
+
+    Raises:
+        BadInput: There are fewer than two titles, or a value is NaN or infinite. Also as `train`.
     """
     check_finite(pairs.pictures, "pictures")
     check_finite(pairs.titles, "titles")
-    tuning = tuning or Tuning()
+    config = config or LitConfig()
     if len(set(pairs.own.tolist())) < 2:
-        raise BadInput(f"{len(pairs.titles)} distinct title(s): learning texts and pictures needs two at the least")
-    torch.manual_seed(tuning.plan.seed)
-    towers = Towers(*_begin(pairs, tuning), tuning.loss)
+        raise BadInput(f"{len(pairs.titles)} distinct title(s) are too few. Training needs at least two.")
+    torch.manual_seed(config.training.seed)
+    towers = TwoTower(*_initialize_maps(pairs, config), config.loss)
     pictures, titles = (torch.from_numpy(unit(rows)) for rows in (pairs.pictures, pairs.titles))
-    own, size = torch.from_numpy(pairs.own), min(tuning.batch, len(pairs.own))
+    own, size = torch.from_numpy(pairs.own), min(config.batch, len(pairs.own))
 
     def batch(epoch: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        order = np.random.default_rng([tuning.plan.seed, epoch]).permutation(len(own))
+        order = np.random.default_rng([config.training.seed, epoch]).permutation(len(own))
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return pictures[rows], titles[own[rows]], own[rows]
 
     data = (part.tobytes() for part in (pairs.pictures, pairs.titles, pairs.own))
-    of = fingerprint(encoder, text, tuning.loss, tuning.dim, tuning.ridge, size, *data)
+    data_fingerprint = fingerprint(encoder, text, config.loss, config.dim, config.ridge, size, *data)
     best = train(
         towers,
         batch,
         max(1, len(own) // size),
-        tuning.plan,
-        checkpoint_folder=kept,
-        data_fingerprint=of,
+        config.training,
+        checkpoint_folder=checkpoint_folder,
+        data_fingerprint=data_fingerprint,
         on_epoch=on_epoch,
     ).module
-    assert isinstance(best, Towers)
+    assert isinstance(best, TwoTower)
     weights = {
         f"{side}_{part}": getattr(getattr(best, side), part).detach().cpu().numpy().astype(np.float32)
         for side in ("picture", "text")
         for part in ("mean", "matrix")
     }
-    return LitMaps(encoder, text, tuning.share, weights, {"recipe": asdict(tuning)})
+    return LitMaps(encoder, text, config.share, weights, {"config": asdict(config)})
 
 
 @dataclass(frozen=True)
 class LitEvaluation:
-    """Recall@1 title -> picture and picture -> title on `judged` pairs held out: by ConSE, and as learned."""
+    """Recall@1 from title to image and from image to title on held-out pairs.
 
-    judged: int
+    Attributes:
+        pairs: Number of held-out pairs.
+        before: Recalls of ConSE.
+        after: Recalls of the trained space.
+    """
+
+    pairs: int
     before: tuple[float, float]
     after: tuple[float, float]
 
 
 def train_and_evaluate(
     pairs: Pairs,
-    look: Features,
+    features: Features,
     encoder: Builtin,
     text: Encoder,
     folder: Path,
     *,
-    loss: Loss = "info_nce",
+    loss: ContrastiveLoss = "info_nce",
     seed: int = 0,
-    held: int = 256,
+    held_out: int = 256,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> LitEvaluation:
-    """Learns on all pairs but `held`, a fifth at the most; writes the artifact into `folder`."""
+    """Train on all pairs but the held-out ones, evaluate on these, and write the artifact.
+
+    Args:
+        pairs: The pairs.
+        features: Features and posteriors of their images.
+        encoder: The image encoder.
+        text: The text encoder.
+        folder: Folder of the new artifact.
+        loss: Contrastive loss.
+        seed: Random seed.
+        held_out: Number of held-out pairs, at most a fifth is used.
+        on_epoch: Called with the metrics of each epoch.
+
+    Returns:
+        The recalls.
+
+    Raises:
+        BadInput: As `fit_maps`.
+        NoRoom: The disk is full.
+    """
     order = np.random.default_rng([seed, 5]).permutation(len(pairs.own))
-    held = min(held, len(order) // 5)
-    asked, used = order[:held], order[held:]
-    tuning = Tuning(TrainingConfig(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
-    known, renumbered = np.unique(pairs.own[used], return_inverse=True)  # no title that only judges shapes the space
-    seen = Pairs(pairs.pictures[used], pairs.titles[known], renumbered)
-    kept = folder.with_name(folder.name + ".work") / "checkpoint"
-    locked = LitSpace(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, on_epoch=on_epoch), text)
-    part, own = Features(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
+    held_out = min(held_out, len(order) // 5)
+    evaluated, used = order[:held_out], order[held_out:]
+    config = LitConfig(TrainingConfig(epochs=10, rate=3e-4, decay=1e-3, seed=seed), loss)
+    known, renumbered = np.unique(
+        pairs.own[used], return_inverse=True
+    )  # titles of held-out pairs alone do not shape the space
+    training_pairs = Pairs(pairs.pictures[used], pairs.titles[known], renumbered)
+    checkpoint_folder = folder.with_name(folder.name + ".work") / "checkpoint"
+    locked = LitSpace(
+        fit_maps(
+            training_pairs,
+            encoder.raw_id,
+            text.space.id,
+            config,
+            checkpoint_folder=checkpoint_folder,
+            on_epoch=on_epoch,
+        ),
+        text,
+    )
+    part, own = Features(features.pooled[evaluated], features.posterior[evaluated]), pairs.own[evaluated]
     conse, titles = Conse(text), pairs.titles[own]
-    before = _recalls(conse.bridge(part.posterior), conse.centered(titles), own)
-    after = _recalls(locked.bridge(part), locked.centered(titles), own)
-    metrics = {"metrics": {"pairs": held, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
-    write_maps(folder, replace(locked.maps, told=locked.maps.told | metrics))
-    return LitEvaluation(held, before, after)
+    before = _measure_recalls(conse.bridge(part.posterior), conse.centered(titles), own)
+    after = _measure_recalls(locked.bridge(part), locked.centered(titles), own)
+    metrics = {"metrics": {"pairs": held_out, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
+    write_maps(folder, replace(locked.maps, metadata=locked.maps.metadata | metrics))
+    return LitEvaluation(held_out, before, after)
 
 
 def write_maps(folder: Path, maps: LitMaps) -> None:
-    """The artifact of a space in `folder`, whole or not at all. Raises NoRoom."""
+    """Write the artifact of a space atomically.
+
+    Args:
+        folder: Folder of the new artifact.
+        maps: The maps.
+
+    Raises:
+        NoRoom: The disk is full.
+    """
     with whole(folder) as draft:
         maps.save(draft)
 
 
-def _recalls(pictures: Vectors, titles: Vectors, own: NDArray[np.int64]) -> tuple[float, float]:
-    """Recall@1 title -> picture and picture -> title of n pairs; any picture with the title is right."""
+def _measure_recalls(pictures: Vectors, titles: Vectors, own: NDArray[np.int64]) -> tuple[float, float]:
+    """Return recall@1 from title to image and from image to title of n pairs. Any image with the title is correct."""
     cosines = titles @ pictures.T
-    found = [float((own[near] == own).mean()) if len(own) else 0.0 for near in _nearest(cosines)]
-    return round(found[0], 4), round(found[1], 4)
+    recalls = [float((own[near] == own).mean()) if len(own) else 0.0 for near in _nearest(cosines)]
+    return round(recalls[0], 4), round(recalls[1], 4)
 
 
 def _nearest(cosines: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -192,17 +273,28 @@ def encode_pairs(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Pairs, Features]:
-    """Frozen features of every pair that can be read, and what the network saw in it, in the same order.
+    """Compute the frozen features of every pair that can be read. An interrupted run resumes.
 
-    `work` keeps what was seen: a run that was stopped goes on. Raises NoRoom.
+    Args:
+        shards: The pairs.
+        encoder: The image encoder.
+        text: The text encoder.
+        work: Folder of the stored features.
+        progress: Called with (pairs done, pairs in all).
+
+    Returns:
+        The pairs, and features with posteriors in the same order.
+
+    Raises:
+        NoRoom: The disk is full.
     """
     work.mkdir(parents=True, exist_ok=True)
-    file, width = work / f"pairs-{encoder.raw_id}-{shards.sign}.f32", 1280 + 1000
-    with room_for(file), file.open("ab") as kept:
-        done = kept.tell() // (4 * width)
-        kept.truncate(done * 4 * width)
+    file, width = work / f"pairs-{encoder.raw_id}-{shards.fingerprint}.f32", 1280 + 1000
+    with room_for(file), file.open("ab") as checkpoint_folder:
+        done = checkpoint_folder.tell() // (4 * width)
+        checkpoint_folder.truncate(done * 4 * width)
         for first in range(done, len(shards), _READ):
-            kept.write(_seen(shards, range(first, min(first + _READ, len(shards))), encoder).tobytes())
+            checkpoint_folder.write(_extract(shards, range(first, min(first + _READ, len(shards))), encoder).tobytes())
             if progress is not None:
                 progress(min(first + _READ, len(shards)), len(shards))
     rows = np.fromfile(file, np.float32).reshape(-1, width)
@@ -210,50 +302,60 @@ def encode_pairs(
     titles = [shards.title(int(number)) for number in read]
     distinct = {title: number for number, title in enumerate(dict.fromkeys(titles))}
     vectors = text.texts(list(distinct), role="query")
-    look = Features(rows[read, :1280], rows[read, 1280:])
-    return Pairs(look.pooled, vectors, np.array([distinct[title] for title in titles])), look
+    features = Features(rows[read, :1280], rows[read, 1280:])
+    return Pairs(features.pooled, vectors, np.array([distinct[title] for title in titles])), features
 
 
-def _seen(shards: Shards, numbers: range, encoder: Builtin) -> Vectors:
-    """(n, 2280) pooled features and posteriors; not a number where a pair cannot be read."""
+def _extract(shards: Shards, numbers: range, encoder: Builtin) -> Vectors:
+    """Return (n, 2280) pooled features and posteriors. Rows of pairs that cannot be read are NaN."""
     rows, images = np.full((len(numbers), 2280), np.nan, np.float32), {}
     for place, number in enumerate(numbers):
         with suppress(BadInput):
             images[place] = shards.read(number)[0]
     if images:
-        look = encoder.extract_features(list(images.values()))
-        rows[list(images)] = np.hstack([look.pooled, look.posterior])
+        features = encoder.extract_features(list(images.values()))
+        rows[list(images)] = np.hstack([features.pooled, features.posterior])
     return rows
 
 
-def _begin(pairs: Pairs, tuning: Tuning) -> tuple[Affine, Affine]:
-    """Pictures by ridge regression to their titles; titles as they are, both in the titles' longest directions."""
+def _initialize_maps(pairs: Pairs, config: LitConfig) -> tuple[Affine, Affine]:
+    """Initialize both maps: images by ridge regression to the titles, titles by their main directions."""
     rows, titles = unit(pairs.pictures).astype(np.float64), unit(pairs.titles).astype(np.float64)
     each = 1 / np.bincount(pairs.own, minlength=len(titles))[pairs.own]  # a title with many pictures counts once
-    middle, aim = np.average(rows, 0, each), titles.mean(0)
-    rows, wanted = rows - middle, (titles - aim)[pairs.own]
-    spread = (rows * each[:, None]).T @ rows
-    level = tuning.ridge * np.trace(spread) / len(spread)
-    matrix = np.linalg.solve(spread + level * np.eye(len(spread)), (rows * each[:, None]).T @ wanted)
-    left, _, _ = np.linalg.svd(titles.T - aim[:, None], full_matrices=False)
-    basis = left[:, : tuning.dim]
+    center, target_center = np.average(rows, 0, each), titles.mean(0)
+    rows, wanted = rows - center, (titles - target_center)[pairs.own]
+    covariance = (rows * each[:, None]).T @ rows
+    ridge = config.ridge * np.trace(covariance) / len(covariance)
+    matrix = np.linalg.solve(covariance + ridge * np.eye(len(covariance)), (rows * each[:, None]).T @ wanted)
+    left, _, _ = np.linalg.svd(titles.T - target_center[:, None], full_matrices=False)
+    basis = left[:, : config.dim]
     text = basis * np.float64(1)
     picture = matrix @ basis
     picture /= max(np.linalg.norm(rows @ picture, axis=1).mean(), 1e-9)
-    return Affine(middle.astype(np.float32), picture.astype(np.float32)), Affine(
-        aim.astype(np.float32), text.astype(np.float32)
+    return Affine(center.astype(np.float32), picture.astype(np.float32)), Affine(
+        target_center.astype(np.float32), text.astype(np.float32)
     )
 
 
 def classes_of(text: Encoder, parent: Path = SHIPPED) -> Pairs:
-    """ImageNet's 1,000 classes as pairs: the weights of the classifier in the file, and the names.
+    """Return ImageNet's 1,000 classes as pairs of classifier weights and class names.
 
-    Raises ModelBroken where the file has no such classifier.
+    Args:
+        text: The text encoder.
+        parent: Artifact folder of the image encoder.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        ModelBroken: The network has no classifier of 1,000 classes.
     """
-    held = {own.name: own for own in onnx.load(parent / "model.onnx").graph.initializer}
-    found = [own for own in map(numpy_helper.to_array, held.values()) if sorted(own.shape) == [1000, 1280]]
-    if len(found) != 1:
-        raise ModelBroken(f"{parent / 'model.onnx'} has no classifier of 1,000 classes")
-    weights = found[0] if found[0].shape[0] == 1000 else found[0].T
+    initializers = {own.name: own for own in onnx.load(parent / "model.onnx").graph.initializer}
+    classifiers = [
+        own for own in map(numpy_helper.to_array, initializers.values()) if sorted(own.shape) == [1000, 1280]
+    ]
+    if len(classifiers) != 1:
+        raise ModelBroken(f"{parent / 'model.onnx'} has no classifier of 1,000 classes. Use the bundled encoder.")
+    weights = classifiers[0] if classifiers[0].shape[0] == 1000 else classifiers[0].T
     pictures = np.maximum(weights.astype(np.float32), 0)  # features are pooled ReLU6: nothing lies below 0
     return Pairs(pictures, Conse(text).names, np.arange(1000))

@@ -27,82 +27,118 @@ from snapfind.training.data.webdataset import Shards
 from snapfind.training.export import SHIPPED, write_artifact
 from snapfind.training.loop import EpochMetrics, Outcome, TrainingConfig, train
 from snapfind.training.models.efficientnet import read_network
-from snapfind.training.models.two_tower import ByteText, Loss, Sight, Towers, bytes_of, titles_of
+from snapfind.training.models.two_tower import ByteText, ContrastiveLoss, ImageTower, TwoTower, encode_bytes, title_ids
 
-__all__ = ["Feed", "PretrainingConfig", "cost", "new_towers", "pretrain", "recall_of", "save_towers"]
+__all__ = ["PairBatches", "PretrainingConfig", "estimate_cost", "new_towers", "pretrain", "recall_of", "save_towers"]
 
 _TRIES = 64  # pairs in a row that cannot be read before it ends
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainingConfig:
-    """Loss, pairs in a batch of one rank, pairs in memory at a time, weight of hard negatives, steps of a round.
+    """Configuration. `training.epochs` counts rounds.
 
-    `held` pairs are learned from by nobody and judge. `plan.epochs` counts rounds.
+    Attributes:
+        training: Training configuration.
+        loss: Contrastive loss.
+        batch: Pairs per batch of one rank.
+        part: Pairs in memory at a time, 0 for all.
+        hard: Weight of hard negatives.
+        steps: Batches per round.
+        held_out: Pairs that are held out for validation.
+        length: Bytes of a title.
     """
 
-    plan: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=1e-3, decay=0.1))
-    loss: Loss = "info_nce"
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=10, rate=1e-3, decay=0.1))
+    loss: ContrastiveLoss = "info_nce"
     batch: int = 256
     part: int = 64
     hard: float = 0.0
     steps: int = 100
-    held: int = 256
+    held_out: int = 256
     length: int = 96  # bytes of a title
 
 
-class Feed:
-    """Batches for `train`: (pictures (n, side, side, 3) uint8, bytes (n, length), title numbers (n,)) of this rank."""
+class PairBatches:
+    """Batches of pairs for `train`, the share of this rank.
 
-    def __init__(self, shards: Shards, preprocessing: Preprocessing, recipe: PretrainingConfig) -> None:
-        self.shards, self._preprocessing, self._recipe = shards, preprocessing, recipe
+    Args:
+        shards: The pairs.
+        preprocessing: Preprocessing of the images.
+        config: Configuration.
+
+    Raises:
+        BadInput: The pairs do not fill a batch.
+    """
+
+    def __init__(self, shards: Shards, preprocessing: Preprocessing, config: PretrainingConfig) -> None:
+        self.shards, self._preprocessing, self._config = shards, preprocessing, config
         self.unread: Counter[str] = Counter()
-        self._rank, self._ranks = _place()
-        drawn = np.random.default_rng([recipe.plan.seed, 1]).permutation(len(shards))
-        self.held, self._used = drawn[: recipe.held], np.ones(len(shards), bool)
-        self._used[self.held] = False
-        whole = recipe.batch * self._ranks
+        self._rank, self._ranks = _rank_and_count()
+        drawn = np.random.default_rng([config.training.seed, 1]).permutation(len(shards))
+        self.held_out, self._used = drawn[: config.held_out], np.ones(len(shards), bool)
+        self._used[self.held_out] = False
+        whole = config.batch * self._ranks
         if self._used.sum() < whole:
             raise BadInput(
-                f"{len(shards):,} pairs, {len(self.held):,} of them held out, do not fill a batch of {whole:,};"
+                f"{len(shards):,} pairs, {len(self.held_out):,} of them held out, do not fill a batch of {whole:,};"
                 " give more shards or a smaller --batch"
             )
         self._pass = int(self._used.sum()) // whole  # batches of one pass over the shards
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def batch(self, round_: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Batch `step` of a round."""
-        at = round_ * self._recipe.steps + step
+        """Return a batch of a round.
+
+        Args:
+            round_: Number of the round, from 0.
+            step: Number of the batch in the round, from 0.
+
+        Returns:
+            (n, side, side, 3) uint8 images, (n, length) int64 bytes of the titles, (n,) int64 numbers of the titles.
+        """
+        at = round_ * self._config.steps + step
         if at // self._pass != self._epoch:
             self._epoch = at // self._pass
-            order = self.shards.order(self._recipe.plan.seed, self._epoch)
+            order = self.shards.order(self._config.training.seed, self._epoch)
             self._order = order[self._used[order]]
-        first = ((at % self._pass) * self._ranks + self._rank) * self._recipe.batch
-        return self.read(self._order[first : first + self._recipe.batch], at)
+        first = ((at % self._pass) * self._ranks + self._rank) * self._config.batch
+        return self.read(self._order[first : first + self._config.batch], at)
 
     def read(self, numbers: NDArray[np.int64], at: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Those pairs as tensors; in place of one that cannot be read another one, drawn from what is learned from."""
+        """Read pairs as tensors. A pair that cannot be read is replaced by another training pair.
+
+        Args:
+            numbers: (n,) int64 pairs.
+            at: Number of the batch, which determines the replacements.
+
+        Returns:
+            As `batch`.
+
+        Raises:
+            BadInput: 64 pairs in a row cannot be read.
+        """
         used, found = np.flatnonzero(self._used), []
         for slot, number in enumerate(numbers.tolist()):
-            rng = np.random.default_rng([self._recipe.plan.seed, at, slot, self._rank])
+            rng = np.random.default_rng([self._config.training.seed, at, slot, self._rank])
             found.append(self._one(number, used, rng))
         return self._tensors(found)
 
-    def judged(self) -> tuple[Tensor, Tensor, Tensor] | None:
-        """The pairs held out, as tensors; those that cannot be read are left out. None where none is left."""
-        found = []
-        for number in self.held.tolist():
+    def held_out_pairs(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return the held-out pairs that can be read as tensors, None if there are none."""
+        pairs = []
+        for number in self.held_out.tolist():
             try:
-                found.append(self.shards.read(number))
+                pairs.append(self.shards.read(number))
             except BadInput as problem:
                 self.unread[problem.code] += 1
-        return self._tensors(found) if found else None
+        return self._tensors(pairs) if pairs else None
 
     def _tensors(self, pairs: list[tuple[Image, str]]) -> tuple[Tensor, Tensor, Tensor]:
         pictures = [to_tensor([image], self._preprocessing)[0] for image, _ in pairs]
         titles = [title for _, title in pairs]
         seen = torch.from_numpy(np.stack(pictures))
-        return seen, bytes_of(titles, self._recipe.length), titles_of(titles)
+        return seen, encode_bytes(titles, self._config.length), title_ids(titles)
 
     def _one(self, number: int, others: NDArray[np.int64], rng: np.random.Generator) -> tuple[Image, str]:
         for _ in range(_TRIES):
@@ -111,50 +147,85 @@ class Feed:
             except BadInput as problem:
                 self.unread[problem.code] += 1
                 number = int(rng.choice(others))
-        raise BadInput(f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}); are these shards whole?")
+        raise BadInput(
+            f"{_TRIES} pairs in a row cannot be read ({dict(self.unread)}). Check that the shards are complete."
+        )
 
 
-def new_towers(recipe: PretrainingConfig, parent: Path = SHIPPED) -> tuple[Towers, Preprocessing]:
-    """The network of `parent`, all of it trainable, beside a title's tower from nothing; how pictures are prepared."""
-    torch.manual_seed(recipe.plan.seed)
-    sight, text = Sight(read_network(parent), 256), ByteText(256, length=recipe.length)
-    told = json.loads((parent / "manifest.json").read_text())["preprocessing"]
-    return Towers(sight, text, recipe.loss, part=recipe.part, hard=recipe.hard), Preprocessing.parse(told)
+def new_towers(config: PretrainingConfig, parent: Path = SHIPPED) -> tuple[TwoTower, Preprocessing]:
+    """Make the model: the network of an artifact, all of it trainable, and a new text encoder.
+
+    Args:
+        config: Configuration.
+        parent: Artifact folder of the network.
+
+    Returns:
+        The model and the preprocessing of its images.
+    """
+    torch.manual_seed(config.training.seed)
+    sight, text = ImageTower(read_network(parent), 256), ByteText(256, length=config.length)
+    preprocessing = json.loads((parent / "manifest.json").read_text())["preprocessing"]
+    return TwoTower(sight, text, config.loss, part=config.part, hard=config.hard), Preprocessing.parse(preprocessing)
 
 
 def pretrain(
-    towers: Towers,
-    feed: Feed,
-    recipe: PretrainingConfig,
+    towers: TwoTower,
+    feed: PairBatches,
+    config: PretrainingConfig,
     *,
-    kept: Path | None = None,
+    checkpoint_folder: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Outcome:
-    """Trains both towers; the score of a round is recall@1, title to picture, among the pairs held out."""
-    judged = feed.judged()
+    """Train both encoders. The score of a round is recall@1 from title to image on the held-out pairs.
+
+    Args:
+        towers: The model, trained in place.
+        feed: The batches.
+        config: Configuration.
+        checkpoint_folder: Folder of the checkpoint.
+        on_epoch: Called on rank 0 with the metrics of each round.
+
+    Returns:
+        The result of the training.
+
+    Raises:
+        BadInput: As `train`.
+    """
+    held_out_pairs = feed.held_out_pairs()
 
     def score(module: torch.nn.Module) -> float:
-        assert isinstance(module, Towers) and judged is not None
-        return recall_of(module, judged)[0]
+        assert isinstance(module, TwoTower) and held_out_pairs is not None
+        return recall_of(module, held_out_pairs)[0]
 
-    whole = recipe.batch * _place()[1]  # ranks may change: all of them together see the same
-    of = fingerprint(feed.shards.sign, recipe.loss, whole, recipe.hard, recipe.held, recipe.length)
-    judge = score if judged else None
+    whole = config.batch * _rank_and_count()[1]  # ranks may change: all of them together see the same
+    data_fingerprint = fingerprint(
+        feed.shards.fingerprint, config.loss, whole, config.hard, config.held_out, config.length
+    )
+    judge = score if held_out_pairs else None
     return train(
         towers,
         feed.batch,
-        recipe.steps,
-        recipe.plan,
+        config.steps,
+        config.training,
         score=judge,
-        checkpoint_folder=kept,
-        data_fingerprint=of,
+        checkpoint_folder=checkpoint_folder,
+        data_fingerprint=data_fingerprint,
         on_epoch=on_epoch,
     )
 
 
 @torch.no_grad()
-def recall_of(towers: Towers, pairs: tuple[Tensor, Tensor, Tensor], part: int = 64) -> tuple[float, float]:
-    """Recall@1 title -> picture and picture -> title among these pairs; any picture with the title is right."""
+def recall_of(towers: TwoTower, pairs: tuple[Tensor, Tensor, Tensor], part: int = 64) -> tuple[float, float]:
+    """Measure recall@1 on pairs. Any image with the title is correct.
+
+    Args:
+        towers: The model.
+        pairs: Images, bytes and numbers of the titles.
+        part: Pairs per forward pass.
+
+    Returns:
+        Recall@1 0..1 from title to image, and from image to title.
+    """
     pictures, texts, titles = pairs
     device = next(towers.parameters()).device
     left = torch.cat([towers.picture(piece.to(device)) for piece in pictures.split(part)]).cpu()
@@ -164,30 +235,48 @@ def recall_of(towers: Towers, pairs: tuple[Tensor, Tensor, Tensor], part: int = 
     return round(found[0], 4), round(found[1], 4)
 
 
-def cost(pairs: float, speed: float, price: float) -> str:
-    """What so many pairs would take at `speed` pairs/s on machines of this kind at `price` an hour: computed."""
+def estimate_cost(pairs: float, speed: float, price: float) -> str:
+    """Estimate time and price of training on more pairs.
+
+    Args:
+        pairs: Number of pairs.
+        speed: Measured pairs per second.
+        price: Price of a machine per hour.
+
+    Returns:
+        A sentence.
+    """
     hours = pairs / max(speed, 1e-9) / 3600
     total = f"{hours:,.1f} machine-hours, {hours * price:,.2f} at {price:g} an hour"
     return f"{pairs:,.0f} pairs at {speed:,.1f} pairs/s: {total}"
 
 
-def save_towers(folder: Path, towers: Towers, recipe: PretrainingConfig, facts: dict[str, object]) -> None:
-    """Both towers as safetensors with a manifest, whole or not at all.
+def save_towers(folder: Path, towers: TwoTower, config: PretrainingConfig, facts: dict[str, object]) -> None:
+    """Write both encoders as safetensors with a manifest, atomically.
 
-    Where the picture's tower is the shipped network, the folder `encoder` beside them is an artifact that a catalog
-    adopts. Raises ModelBroken when float16 turns its vectors, NoRoom.
+    If the image encoder is the bundled network, the folder `encoder` beside them is an artifact that a catalog adopts.
+
+    Args:
+        folder: Folder of the new model.
+        towers: The model.
+        config: Configuration.
+        facts: Further entries of the manifest.
+
+    Raises:
+        ModelBroken: Rounding to float16 changes the vectors.
+        NoRoom: The disk is full.
     """
-    manifest = {"kind": "towers", "recipe": asdict(recipe), **facts}
-    held = {name: value.contiguous() for name, value in towers.state_dict().items()}
+    manifest = {"kind": "towers", "config": asdict(config), **facts}
+    tensors = {name: value.contiguous() for name, value in towers.state_dict().items()}
     with whole(folder) as draft:
-        save_file(held, draft / "towers.safetensors")
-        if isinstance(towers.picture, Sight):
+        save_file(tensors, draft / "towers.safetensors")
+        if isinstance(towers.picture, ImageTower):
             write_artifact(draft / "encoder", towers.picture.network, towers.picture.heads(), facts)
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
-def _place() -> tuple[int, int]:
-    """This rank, and how many there are."""
+def _rank_and_count() -> tuple[int, int]:
+    """Return the rank of this process and the number of ranks."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

@@ -1,4 +1,4 @@
-"""Class names taught to a user's two-tower model: from labeled pictures to what was learned, beside names alone."""
+"""Prompt tuning of a CLIP model for classification: from labeled images to an artifact, compared with names alone."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,17 +18,26 @@ from snapfind.media.image.decode import Limits, load
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.splits import How, Split, split
 from snapfind.training.loop import EpochMetrics, TrainingConfig, train
-from snapfind.training.methods.prompt_tuning import Form, Method, Prompted, Words
-from snapfind.training.models.clip import Clip, read_clip
+from snapfind.training.methods.prompt_tuning import ClassNames, Method, PromptConfig, Prompted
+from snapfind.training.models.clip import Clip, load_clip
 
-__all__ = ["Classified", "accuracy", "classify", "taught"]
+__all__ = ["Classified", "accuracy", "classify", "train_prompts"]
 
 _BATCH, _READ = 64, 16
 
 
 @dataclass(frozen=True)
 class Classified:
-    """Accuracy top-1 and top-5 by names alone and as learned, on `tested` pictures; how many numbers were learned."""
+    """Result of a classification.
+
+    Attributes:
+        before: Accuracy top-1 and top-5 by class names alone.
+        after: Accuracy top-1 and top-5 after training.
+        tested: Number of test images.
+        classes: Number of test classes.
+        learned: Number of trained parameters.
+        failed: A sentence for each image that cannot be read.
+    """
 
     before: dict[str, float]
     after: dict[str, float]
@@ -44,73 +53,122 @@ def classify(
     folder: Path,
     method: Method,
     how: How,
-    plan: TrainingConfig,
+    training: TrainingConfig,
     *,
-    form: Form | None = None,
+    form: PromptConfig | None = None,
     shots: int = 5,
     progress: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Classified:
-    """Pictures (file, class name) are parted, learned from, tested; what learns and the vectors of all classes go into
-    `folder`. Raises BadInput with too few classes or pictures, ModelBroken, ExtraMissing.
+    """Split labeled images, train, evaluate and write the trained weights with the vectors of all classes.
+
+    Args:
+        model: Folder of the CLIP model.
+        labeled: Image files with class names.
+        folder: Folder of the new artifact.
+        method: What is trained.
+        how: Kind of split.
+        training: Training configuration.
+        form: Configuration of the prompts, by default that of the release, shortened for short texts.
+        shots: Training images per class for "few".
+        progress: Called with (images done, images in all).
+        on_epoch: Called with the metrics of each epoch.
+
+    Returns:
+        Accuracy before and after.
+
+    Raises:
+        BadInput: There are too few classes or images.
+        ModelBroken: The folder has no CLIP model.
+        ExtraMissing: transformers or peft is not installed.
     """
-    clip, form = read_clip(model), form or fitting(model)
-    states, names, failed = _states(clip, labeled, progress)
+    clip, form = load_clip(model), form or fitting(model)
+    states, names, failed = _encode(clip, labeled, progress)
     classes = sorted(set(names))
     labels = np.array([classes.index(name) for name in names], np.int64)
-    parted = split(labels, how, seed=plan.seed, shots=shots)
-    kept = folder.with_name(folder.name + ".work")
-    best = taught(clip, states, labels, classes, parted, method, form, plan, kept=kept, on_epoch=on_epoch)
-    before = accuracy(
-        Prompted(clip, Words.of(classes, clip, form, "names"), "names", form), states, labels, classes, parted, clip
+    parts = split(labels, how, seed=training.seed, shots=shots)
+    checkpoint_folder = folder.with_name(folder.name + ".work")
+    best = train_prompts(
+        clip,
+        states,
+        labels,
+        classes,
+        parts,
+        method,
+        form,
+        training,
+        checkpoint_folder=checkpoint_folder,
+        on_epoch=on_epoch,
     )
-    after = accuracy(best, states, labels, classes, parted, clip)
-    learned = sum(own.numel() for own in best.learnable().values())
-    metrics = {"split": how, "tested": len(parted.test), "names_alone": before, "learned": after}
-    _save(folder, best, clip, classes, {"method": method, "form": asdict(form), "seed": plan.seed, "metrics": metrics})
-    return Classified(before, after, len(parted.test), len(parted.asked), learned, failed)
+    names_alone = Prompted(clip, ClassNames.of(classes, clip, form, "names"), "names", form)
+    before = accuracy(names_alone, states, labels, classes, parts, clip)
+    after = accuracy(best, states, labels, classes, parts, clip)
+    learned = sum(own.numel() for own in best.trained_parameters().values())
+    metrics = {"split": how, "tested": len(parts.test), "names_alone": before, "learned": after}
+    _save(
+        folder, best, clip, classes, {"method": method, "form": asdict(form), "seed": training.seed, "metrics": metrics}
+    )
+    return Classified(before, after, len(parts.test), len(parts.test_classes), learned, failed)
 
 
-def fitting(model: Path) -> Form:
-    """The release's 16 + 16 vectors, or as many as leave half of a shorter text to the name."""
-    told = json.loads((model / "config.json").read_text()).get("text_config") or {}
-    side = min(16, int(told.get("max_position_embeddings", 77)) // 4)
-    return Form(prefix=side, postfix=side)
+def fitting(model: Path) -> PromptConfig:
+    """Return the 16 + 16 vectors of the release, or as many as leave half of a shorter text to the name."""
+    text_config = json.loads((model / "config.json").read_text()).get("text_config") or {}
+    side = min(16, int(text_config.get("max_position_embeddings", 77)) // 4)
+    return PromptConfig(prefix=side, postfix=side)
 
 
-def taught(
+def train_prompts(
     clip: Clip,
     states: Tensor,
     labels: NDArray[np.int64],
     classes: Sequence[str],
-    parted: Split,
+    parts: Split,
     method: Method,
-    form: Form,
-    plan: TrainingConfig,
+    form: PromptConfig,
+    training: TrainingConfig,
     *,
-    kept: Path | None = None,
+    checkpoint_folder: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
 ) -> Prompted:
-    """Learns from `parted.train` of (n, frames, hidden) states; names of classes not seen are not looked at."""
-    torch.manual_seed(plan.seed)
-    learner = Prompted(clip, Words.of([classes[own] for own in parted.seen], clip, form, method), method, form)
-    places = torch.from_numpy(np.searchsorted(parted.seen, labels))
-    size = min(_BATCH, len(parted.train))
+    """Train on the training images. Names of classes that are only tested are not used.
+
+    Args:
+        clip: The CLIP model.
+        states: (n, frames, hidden) pooled states.
+        labels: (n,) int64 classes.
+        classes: Names of the classes.
+        parts: The split.
+        method: What is trained.
+        form: Configuration of the prompts.
+        training: Training configuration.
+        checkpoint_folder: Folder of the checkpoint.
+        on_epoch: Called with the metrics of each epoch.
+
+    Returns:
+        The trained module.
+    """
+    torch.manual_seed(training.seed)
+    learner = Prompted(
+        clip, ClassNames.of([classes[own] for own in parts.train_classes], clip, form, method), method, form
+    )
+    places = torch.from_numpy(np.searchsorted(parts.train_classes, labels))
+    size = min(_BATCH, len(parts.train))
 
     def batch(epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        order = np.random.default_rng([plan.seed, epoch]).permutation(parted.train)
+        order = np.random.default_rng([training.seed, epoch]).permutation(parts.train)
         rows = torch.from_numpy(order[step * size : (step + 1) * size])
         return states[rows], places[rows]
 
-    rows = (part.tobytes() for part in (states.cpu().numpy(), labels, parted.train, parted.seen))
-    of = fingerprint(method, form, list(classes), *rows)
+    rows = (part.tobytes() for part in (states.cpu().numpy(), labels, parts.train, parts.train_classes))
+    data_fingerprint = fingerprint(method, form, list(classes), *rows)
     best = train(
         learner,
         batch,
-        max(1, len(parted.train) // size),
-        plan,
-        checkpoint_folder=kept,
-        data_fingerprint=of,
+        max(1, len(parts.train) // size),
+        training,
+        checkpoint_folder=checkpoint_folder,
+        data_fingerprint=data_fingerprint,
         on_epoch=on_epoch,
     ).module
     assert isinstance(best, Prompted)
@@ -122,28 +180,40 @@ def accuracy(
     states: Tensor,
     labels: NDArray[np.int64],
     classes: Sequence[str],
-    parted: Split,
+    parts: Split,
     clip: Clip,
 ) -> dict[str, float]:
-    """top-1 and top-5 of `parted.test` among the classes asked."""
-    words = Words.of([classes[own] for own in parted.asked], clip, learner.form, learner.method)
-    found = learner.scores(states[torch.from_numpy(parted.test), None], words)
-    truth = torch.from_numpy(np.searchsorted(parted.asked, labels[parted.test]))
+    """Measure top-1 and top-5 accuracy on the test images among the test classes.
+
+    Args:
+        learner: The module.
+        states: (n, frames, hidden) pooled states.
+        labels: (n,) int64 classes.
+        classes: Names of the classes.
+        parts: The split.
+        clip: The CLIP model.
+
+    Returns:
+        "top-1" and "top-5" 0..1.
+    """
+    words = ClassNames.of([classes[own] for own in parts.test_classes], clip, learner.form, learner.method)
+    found = learner.scores(states[torch.from_numpy(parts.test), None], words)
+    truth = torch.from_numpy(np.searchsorted(parts.test_classes, labels[parts.test]))
     order = found.argsort(1, descending=True)
     right = order == truth[:, None]
     return {f"top-{k}": round(float(right[:, :k].any(1).float().mean()), 4) for k in (1, 5)}
 
 
-def _states(
+def _encode(
     clip: Clip, labeled: Sequence[tuple[Path, str]], progress: Callable[[int, int], None] | None
 ) -> tuple[Tensor, list[str], list[str]]:
-    """(n, 1, hidden) states of the pictures that can be read, their class names, and a sentence for each other."""
+    """Return (n, 1, hidden) states of the images that can be read, their class names, and a sentence for each other."""
     rows, names, failed, limits = [], [], [], Limits.of(Settings())
     for first in range(0, len(labeled), _READ):
         images = []
         for file, name in labeled[first : first + _READ]:
             try:
-                images.append(load(file, limits, side=2 * clip.looks.side))
+                images.append(load(file, limits, side=2 * clip.preprocessing.side))
                 names.append(name)
             except BadInput as problem:
                 failed.append(problem.message)
@@ -151,16 +221,16 @@ def _states(
         if progress is not None:
             progress(min(first + _READ, len(labeled)), len(labeled))
     if not rows:
-        raise BadInput(f"none of {len(labeled)} pictures can be read")
+        raise BadInput(f"None of {len(labeled)} pictures can be read.")
     return torch.cat(rows)[:, None], names, failed
 
 
 def _save(folder: Path, learner: Prompted, clip: Clip, classes: list[str], facts: dict[str, object]) -> None:
-    """weights.safetensors with what learned and the unit vectors of all classes, manifest.json; whole or not at all."""
+    """Write weights.safetensors with the trained weights and the unit vectors of all classes, and manifest.json."""
     with torch.no_grad():
-        vectors = learner.texts(Words.of(classes, clip, learner.form, learner.method))
-    held = {name: value.contiguous() for name, value in learner.state_dict().items()} | {"classes": vectors}
+        vectors = learner.texts(ClassNames.of(classes, clip, learner.form, learner.method))
+    tensors = {name: value.contiguous() for name, value in learner.state_dict().items()} | {"classes": vectors}
     manifest = {"kind": "prompts", "classes": classes, **facts}
     with whole(folder) as draft:
-        save_file(held, draft / "weights.safetensors")
+        save_file(tensors, draft / "weights.safetensors")
         (draft / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

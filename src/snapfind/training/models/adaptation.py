@@ -60,9 +60,9 @@ def freeze_depthwise(network: Network) -> None:
 class ProductRecognizer(nn.Module):
     """Body, heads and product prototypes. `forward` returns the loss of a batch."""
 
-    def __init__(self, body: nn.Module, heads: Heads, prototypes: Prototypes, recipe: LossConfig) -> None:
+    def __init__(self, body: nn.Module, heads: Heads, prototypes: Prototypes, loss_config: LossConfig) -> None:
         super().__init__()
-        self.body, self.heads, self.prototypes, self.recipe = body, heads, prototypes, recipe
+        self.body, self.heads, self.prototypes, self.loss_config = body, heads, prototypes, loss_config
 
     def forward(self, inputs: Tensor, queries: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch.
@@ -75,23 +75,25 @@ class ProductRecognizer(nn.Module):
         Returns:
             Scalar loss.
         """
-        recipe = self.recipe
+        loss_config = self.loss_config
         other, share = _draw_partners(queries), 1.0
-        if recipe.mixed and torch.rand(()) < recipe.mixed:
+        if loss_config.mixed and torch.rand(()) < loss_config.mixed:
             share = 0.5 + 0.5 * float(torch.rand(()))
             inputs = share * inputs + (1 - share) * inputs[other]
-        if recipe.mirrored and torch.rand(()) < recipe.mirrored:
+        if loss_config.mirrored and torch.rand(()) < loss_config.mirrored:
             inputs = inputs.flip(-1)
-        if recipe.hidden:
-            inputs = _erase_square(inputs, recipe.hidden)
+        if loss_config.hidden:
+            inputs = _erase_square(inputs, loss_config.hidden)
         cosines = self.prototypes(self.heads(self.body(inputs), queries))
-        weights = torch.where(queries, 1.0, recipe.studio)
+        weights = torch.where(queries, 1.0, loss_config.studio)
         loss = share * self._loss(cosines, labels, weights)
         return loss if share == 1.0 else loss + (1 - share) * self._loss(cosines, labels[other], weights)
 
     def _loss(self, cosines: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        near = cosine_margin(cosines, labels, self.recipe.margin)
-        return margin_loss(near, labels, scale=self.recipe.scale, smoothing=self.recipe.smoothing, weights=weights)
+        near = cosine_margin(cosines, labels, self.loss_config.margin)
+        return margin_loss(
+            near, labels, scale=self.loss_config.scale, smoothing=self.loss_config.smoothing, weights=weights
+        )
 
     @torch.no_grad()
     def vectors(self, inputs: Tensor, *, query: bool, batch: int = 64) -> Tensor:

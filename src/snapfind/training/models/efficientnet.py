@@ -1,8 +1,8 @@
-"""The shipped encoder as a PyTorch module, read off its ONNX file: nothing is downloaded to learn.
+"""The bundled encoder as a PyTorch module, read from its ONNX file, so that nothing is downloaded.
 
 Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variants. Batch norms were folded into the convolutions when the
-file was made (scripts/export_encoder.py), so a batch may have any size and a picture's vector never depends on its
-neighbors. Any chain of Conv, Clip and Add with the same block names can be read; training/export.py writes it back.
+file was made (scripts/export_encoder.py), so batches may have any size and the vector of an image does not depend on
+others. Any chain of Conv, Clip and Add with the same block names can be read. training/export.py writes it back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ __all__ = ["Block", "Convolution", "Network", "read_network"]
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A Conv node of the file with what follows it."""
+    """A Conv node of the file and what follows it."""
 
     name: str
     weight: NDArray[np.float32]
@@ -36,7 +36,13 @@ class _Node:
 
 
 class Convolution(nn.Module):
-    """Padded as TensorFlow does (SAME: the odd pixel goes right and below), perhaps with ReLU6."""
+    """A convolution with the padding of TensorFlow (SAME), and ReLU6 if the file has one.
+
+    The odd pixel of the padding is added right and below.
+
+    Args:
+        node: Conv node of the file.
+    """
 
     def __init__(self, node: _Node) -> None:
         super().__init__()
@@ -46,7 +52,7 @@ class Convolution(nn.Module):
         self.stride, self.groups, self.clips = node.stride, node.groups, node.clips
 
     def forward(self, planes: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c', h', w')."""
+        """Map (n, c, h, w) to (n, c', h', w')."""
         kernel = self.weight.shape[-1]
         padding = kernel // 2
         if self.stride > 1:
@@ -58,22 +64,31 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Sequential):
-    """Convolutions in a row, with a residual around them where the file has one."""
+    """A sequence of convolutions, with a residual connection if the file has one.
+
+    Args:
+        convolutions: The convolutions in order.
+        adds: Whether the input is added to the output.
+    """
 
     def __init__(self, *convolutions: Convolution, adds: bool) -> None:
         super().__init__(*convolutions)
         self.adds = adds
 
     def forward(self, planes: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c', h', w')."""
+        """Map (n, c, h, w) to (n, c', h', w')."""
         after: Tensor = super().forward(planes)
         return after + planes if self.adds else after
 
 
 class Network(nn.Module):
-    """Pictures -> pooled features, in two parts so that the frozen one can run once and its maps be kept.
+    """Images to pooled features, in blocks, so that frozen blocks can run once and their maps be cached.
 
-    `blocks` are in order; `names[i]` is the file's name of block i, such as `_blocks.11`.
+    Args:
+        blocks: Name in the file, such as `_blocks.11`, and block, in order.
+        mean: Mean of the levels 0..255.
+        deviation: Standard deviation of the levels.
+        spread: Standard deviation of the pooling weights, in half sides of the map.
     """
 
     def __init__(self, blocks: Mapping[str, Block], mean: float, deviation: float, spread: float) -> None:
@@ -97,34 +112,56 @@ class Network(nn.Module):
         return self.names[max(place for place, halves in enumerate(strided) if halves)]
 
     def planes(self, pictures: Tensor) -> Tensor:
-        """(n, side, side, 3) uint8 RGB -> (n, 3, side, side) float32 as the first block takes it."""
+        """Map (n, side, side, 3) images with levels 0..255 to (n, 3, side, side) float32 input of the first block."""
         return (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
 
     def between(self, planes: Tensor, first: int, last: int) -> Tensor:
-        """Runs blocks `first` up to, not including, `last`."""
+        """Run blocks `first` up to, but not including, `last`."""
         for block in self.blocks[first:last]:
             planes = block(planes)
         return planes
 
     def pooled(self, planes: Tensor, first: int = 0) -> Tensor:
-        """The input of block `first` -> (n, width): the mean of the last map, weighted toward its middle."""
+        """Map the input of block `first` to (n, width) features.
+
+        The features are a mean of the last map with higher weights at the center.
+        """
         cells = self.between(planes, first, len(self.blocks))
         return (cells * center(cells.shape[-1], self.spread).to(cells)).sum((2, 3))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(n, side, side, 3) uint8 RGB -> (n, width) float32."""
+        """Map (n, side, side, 3) images with levels 0..255 to (n, width) float32 features."""
         return self.pooled(self.planes(pictures))
 
 
 def center(cells: int, spread: float) -> Tensor:
-    """(cells, cells) weights that sum to 1: a bell of that deviation in half sides, as the shipped file pools."""
+    """Compute pooling weights: a Gaussian around the center, as in the bundled file.
+
+    Args:
+        cells: Side of the map.
+        spread: Standard deviation in half sides.
+
+    Returns:
+        (cells, cells) weights that sum to 1.
+    """
     places = (torch.arange(cells) - (cells - 1) / 2) / (cells / 2)
     weights = torch.exp(-(places[:, None] ** 2 + places**2) / (2 * spread**2))
     return weights / weights.sum()
 
 
 def read_network(folder: Path, spread: float = 0.5) -> Network:
-    """The network of an encoder's artifact folder, float32, trainable. Raises ModelBroken on any other graph."""
+    """Read the network of an artifact.
+
+    Args:
+        folder: Artifact folder.
+        spread: Standard deviation of the pooling weights, in half sides of the map.
+
+    Returns:
+        The network in float32, trainable.
+
+    Raises:
+        ModelBroken: The file is missing or has another graph.
+    """
     try:
         graph = onnx.load(folder / "model.onnx").graph
         constants = _constants(graph)
@@ -137,13 +174,11 @@ def read_network(folder: Path, spread: float = 0.5) -> Network:
         }
         return Network(blocks, float(constants["mean"]), float(constants["deviation"]), spread)
     except Exception as problem:
-        raise ModelBroken(
-            f"{folder / 'model.onnx'} is not an encoder that can be learned from ({problem})"
-        ) from problem
+        raise ModelBroken(f"{folder / 'model.onnx'} is not a network that can be trained ({problem}).") from problem
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[np.float32]]:
-    """Initializers by name; those kept as float16 with a cast under the name of the cast's output."""
+    """Return initializers by name. Those stored as float16 are listed under the output of their cast."""
     held = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
     casts = {
         node.output[0]: held[node.input[0]] for node in graph.node if node.op_type == "Cast" and node.input[0] in held
@@ -163,5 +198,5 @@ def _nodes(graph: onnx.GraphProto, constants: Mapping[str, NDArray[np.float32]])
 
 
 def _block(name: str) -> str:
-    """`_blocks.3._expand_conv` -> `_blocks.3`; the stem and the head are blocks of their own."""
+    """Return the block of a convolution: `_blocks.3._expand_conv` is in `_blocks.3`, stem and head are blocks."""
     return ".".join(name.split(".")[:2]) if name.startswith("_blocks.") else name

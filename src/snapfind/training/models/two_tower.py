@@ -1,8 +1,8 @@
-"""Two towers that meet in one space: a picture's and a title's, with a loss between them.
+"""Two-tower model: an image encoder and a text encoder with a contrastive loss.
 
-CLIP (Radford et al., arXiv 2103.00020) in both its losses. The title's tower reads bytes (after Xue et al., "ByT5",
-arXiv 2105.13626): no vocabulary to download, and every language. The picture's tower is the shipped network with a
-linear head, or anything else that gives a row for a picture.
+CLIP (Radford et al., arXiv 2103.00020) with either loss. The text encoder reads bytes (after Xue et al., "ByT5", arXiv
+2105.13626): it needs no vocabulary and works for every language. The image encoder is the bundled network with a linear
+head, or any other module that maps an image to a vector.
 """
 
 import math
@@ -14,22 +14,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snapfind.training.losses.contrastive import gathered, in_parts, info_nce, sigmoid_loss
+from snapfind.training.losses.contrastive import encode_in_parts, gather_rows, info_nce, sigmoid_loss
 from snapfind.training.models.efficientnet import Network
 from snapfind.training.models.heads import Heads
 
-__all__ = ["ByteText", "Loss", "Sight", "Towers", "bytes_of", "titles_of"]
+__all__ = ["ByteText", "ContrastiveLoss", "ImageTower", "TwoTower", "encode_bytes", "title_ids"]
 
-Loss = Literal["info_nce", "sigmoid"]
+ContrastiveLoss = Literal["info_nce", "sigmoid"]
 _BYTES = 256
 _SCALE = {"info_nce": 1 / 0.07, "sigmoid": 10.0}  # where the two papers begin
 _MOST = 100.0  # of the scale, as in CLIP
 
 
-class Sight(nn.Module):
-    """(n, side, side, 3) uint8 -> (n, dim) unit rows: the network's pooled features, times a matrix.
+class ImageTower(nn.Module):
+    """The bundled network with a linear head: (n, side, side, 3) uint8 images to (n, dim) unit rows.
 
-    The blocks before `first` rest.
+    Args:
+        network: The network.
+        dim: Length of the vectors.
+        first: Name of the first trainable block. Earlier blocks are frozen.
     """
 
     def __init__(self, network: Network, dim: int, first: str = "_conv_stem") -> None:
@@ -42,18 +45,25 @@ class Sight(nn.Module):
             block.requires_grad_(number >= start)
 
     def heads(self) -> Heads:
-        """The matrix as the two heads of an artifact; both roles are seen alike."""
-        matrix, mean = (own.detach().cpu().numpy() for own in (self.matrix, self.mean))
+        """Return the linear head as the two heads of an artifact. Both roles are the same."""
+        matrix, mean = (title_row.detach().cpu().numpy() for title_row in (self.matrix, self.mean))
         return Heads(matrix, mean, mean)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Unit rows."""
+        """Map images to (n, dim) unit rows."""
         features = functional.normalize(self.network(pictures).float(), dim=1)
         return functional.normalize((features - self.mean) @ self.matrix, dim=1)
 
 
 class ByteText(nn.Module):
-    """(n, length) int64 bytes, 256 where there is none -> (n, dim) unit rows: a small transformer, mean over bytes."""
+    """A small transformer over bytes. The output is the mean over bytes.
+
+    Args:
+        dim: Length of the vectors.
+        width: Width of the transformer.
+        layers: Number of layers.
+        length: Largest number of bytes.
+    """
 
     def __init__(self, dim: int, width: int = 256, layers: int = 4, length: int = 96) -> None:
         super().__init__()
@@ -66,22 +76,30 @@ class ByteText(nn.Module):
         self.out = nn.Linear(width, dim, bias=False)
 
     def forward(self, texts: Tensor) -> Tensor:
-        """Unit rows; a text without a byte is the mean of its padding."""
-        there = (texts < _BYTES) | (texts == _BYTES).all(1, keepdim=True)
-        seen = self.layers(self.letters(texts) + self.places[: texts.shape[1]], src_key_padding_mask=~there)
-        mean = (seen * there[..., None]).sum(1) / there.sum(1, keepdim=True)
+        """Map texts to (n, dim) unit rows. A text without a byte is the mean of its padding."""
+        present = (texts < _BYTES) | (texts == _BYTES).all(1, keepdim=True)
+        states = self.layers(self.letters(texts) + self.places[: texts.shape[1]], src_key_padding_mask=~present)
+        mean = (states * present[..., None]).sum(1) / present.sum(1, keepdim=True)
         return functional.normalize(self.out(mean).float(), dim=1)
 
 
-class Towers(nn.Module):
-    """`forward(pictures, texts, titles)` is the loss of a batch over all ranks.
+class TwoTower(nn.Module):
+    """Two encoders with a contrastive loss. `forward` returns the loss of a batch over all ranks.
 
-    `titles` (n,) int64 number what is written: pairs with one title do not stand against each other. `part` rows are in
-    memory at a time (0: all); `hard` as in contrast.py. Scale and bias are learned; the scale is clipped to 100 itself,
-    as in CLIP, so that it can come down again. The loss is in float32 whatever the towers compute in.
+    The scale and the bias are trained. As in CLIP the scale itself is clipped to 100, so that it can decrease again.
+    The loss is computed in float32.
+
+    Args:
+        picture: Image encoder.
+        text: Text encoder.
+        loss: "info_nce" or "sigmoid".
+        part: Rows in memory at a time, 0 for all.
+        hard: Weight of hard negatives, as in losses/contrastive.py.
     """
 
-    def __init__(self, picture: nn.Module, text: nn.Module, loss: Loss, *, part: int = 0, hard: float = 0.0) -> None:
+    def __init__(
+        self, picture: nn.Module, text: nn.Module, loss: ContrastiveLoss, *, part: int = 0, hard: float = 0.0
+    ) -> None:
         super().__init__()
         self.picture, self.text = picture, text
         self.loss, self.part, self.hard = loss, part, hard
@@ -89,11 +107,20 @@ class Towers(nn.Module):
         self.bias = nn.Parameter(torch.tensor(-10.0), requires_grad=loss == "sigmoid")
 
     def forward(self, pictures: Tensor, texts: Tensor, titles: Tensor) -> Tensor:
-        """A scalar, the same on every rank."""
-        left = gathered(in_parts(self.picture, pictures, self.part))
-        right = gathered(in_parts(self.text, texts, self.part))
-        own = gathered(titles)
-        same = own[:, None] == own[None, :]
+        """Return the loss of a batch. Pairs with the same title are no negatives of each other.
+
+        Args:
+            pictures: (n, …) images.
+            texts: (n, length) texts.
+            titles: (n,) int64 number of each title.
+
+        Returns:
+            Scalar loss, the same on every rank.
+        """
+        left = gather_rows(encode_in_parts(self.picture, pictures, self.part))
+        right = gather_rows(encode_in_parts(self.text, texts, self.part))
+        title_row = gather_rows(titles)
+        same = title_row[:, None] == title_row[None, :]
         with torch.no_grad():
             self.scale.clamp_(max=math.log(_MOST))
         with torch.autocast(left.device.type, enabled=False):
@@ -103,16 +130,31 @@ class Towers(nn.Module):
             return sigmoid_loss(left, right, scale=scale, bias=self.bias, same=same, hard=self.hard)
 
 
-def bytes_of(titles: Sequence[str], length: int = 96) -> Tensor:
-    """(n, length) int64: UTF-8, cut, 256 behind the end."""
+def encode_bytes(titles: Sequence[str], length: int = 96) -> Tensor:
+    """Encode titles as bytes.
+
+    Args:
+        titles: n titles.
+        length: Number of bytes. Longer titles are cut.
+
+    Returns:
+        (n, length) int64 UTF-8 bytes, padded with 256.
+    """
     rows = torch.full((len(titles), length), _BYTES)
     for row, title in zip(rows, titles):
-        told = title.encode()[:length]
-        row[: len(told)] = torch.tensor(list(told), dtype=torch.int64)
+        content = title.encode()[:length]
+        row[: len(content)] = torch.tensor(list(content), dtype=torch.int64)
     return rows
 
 
-def titles_of(titles: Sequence[str]) -> Tensor:
-    """(n,) int64: the same number for the same title, on every machine (64 bits of two checksums)."""
-    told = [title.strip().lower().encode() for title in titles]
-    return torch.tensor([zlib.crc32(own) << 31 ^ zlib.adler32(own) for own in told])
+def title_ids(titles: Sequence[str]) -> Tensor:
+    """Number titles by two checksums, so that equal titles have equal numbers on every machine.
+
+    Args:
+        titles: n titles.
+
+    Returns:
+        (n,) int64 numbers. Case and surrounding spaces are ignored.
+    """
+    content = [title.strip().lower().encode() for title in titles]
+    return torch.tensor([zlib.crc32(title_row) << 31 ^ zlib.adler32(title_row) for title_row in content])
