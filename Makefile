@@ -19,7 +19,7 @@ test: install-dev
 
 # the tests of learning too: installs PyTorch
 test-learn:
-	@sh scripts/setup learn
+	@sh scripts/setup train
 	@sh scripts/test tests/training tests/ranking tests/convert tests/token_merging tests/curation/test_sets.py tests/flywheel/test_run.py
 
 lint: install-dev

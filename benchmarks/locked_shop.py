@@ -1,4 +1,4 @@
-"""What a space learned on a shop's titles (`snapfind learn locked`) does for products without one. Prints Markdown.
+"""What a space learned on a shop's titles (`snapfind train lit`) does for products without one. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/locked_shop.py --work DIR
 

@@ -31,11 +31,11 @@ def test_a_reranker_is_switched_on_and_off(added, run):
         return json.loads(run("search", "shop.snap", "a.png", "--json")[1])["hits"][0]["parts"]
 
     assert "rerank" not in parts()
-    assert run("model", "rerank", "shop.snap", "geometry")[0] == 0
+    assert run("lab", "rerank", "shop.snap", "geometry")[0] == 0
     assert parts()["rerank"] > 0.5
-    code, _, err = run("model", "rerank", "shop.snap", "guess")
+    code, _, err = run("lab", "rerank", "shop.snap", "guess")
     assert code == 2 and "geometry" in err
-    assert run("model", "rerank", "shop.snap", "none")[0] == 0
+    assert run("lab", "rerank", "shop.snap", "none")[0] == 0
     assert "rerank" not in parts()
 
 

@@ -155,7 +155,7 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     shop.close()
     code, _, err = run("model", "quantize", path)
     assert code == 2 and "in 8 bits already" in err
-    code, _, err = run("learn", "clicks", path)
+    code, _, err = run("lab", "clicks", path)
     assert "Training starts from the pretrained network in full precision" in err
 
 

@@ -115,7 +115,7 @@ def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
         shop.explain(picture(1), "p1", "p1.png")
     path = shop.folder.path
     shop.close()
-    code, _, err = run("learn", "catalog", path)
+    code, _, err = run("train", "catalog", path)
     assert code == 2 and "snapfind model fit" in err
     code, _, err = run("model", "quantize", path)
     assert code == 2 and "model convert --precision int8" in err

@@ -67,7 +67,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learned_from():
             rule()
     with pytest.raises(BadInput, match="one fold"):
         wrong_labels(vectors[8:], labels[8:], np.zeros(len(labels) - 8, np.int64))
-    pytest.importorskip("torch", reason="distillation needs PyTorch: pip install '.[learn]'")
+    pytest.importorskip("torch", reason="distillation needs PyTorch: pip install '.[train]'")
     from snapfind.curation.datasets.distillation import distil
 
     with pytest.raises(BadInput, match="the first at row 7"):
@@ -77,7 +77,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learned_from():
 
 
 def test_made_up_rows_come_nearer_to_the_mean_of_their_class():
-    pytest.importorskip("torch", reason="distillation needs PyTorch: pip install '.[learn]'")
+    pytest.importorskip("torch", reason="distillation needs PyTorch: pip install '.[train]'")
     from snapfind.curation.datasets.distillation import distil
 
     vectors, labels = clouds(1.0)

@@ -60,8 +60,8 @@ def frozen(tmp_path):
 @pytest.mark.parametrize("depth", ["fit", "heads"])
 def test_a_turn_learns_is_tried_and_goes_live(shop, frozen, depth):
     if depth == "heads":
-        pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-        pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+        pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+        pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
     rules = replace(RULES, depth=depth)
     old = shop.info()["model"]
     turn = run(shop, rules, frozen)

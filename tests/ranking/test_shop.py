@@ -53,7 +53,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(shop):
-    place = shop.folder.path / "learn" / "ranker"
+    place = shop.folder.path / "train" / "ranker"
     return place, fit_shop(shop, place)
 
 

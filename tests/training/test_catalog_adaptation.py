@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from dataclasses import replace  # noqa: E402
 
@@ -209,7 +209,7 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
             for number in range(6):
                 photo(product, number).save(tmp_path / f"{product}-{number}.jpg")
                 writer.writerow([f"{product}-{number}.jpg", f"p{product}"])
-    asked = ["learn", "catalog", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
+    asked = ["train", "catalog", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "6 held-out photos" in done.output and "is active" in done.output

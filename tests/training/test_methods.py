@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.ranking.bandit_simulator import Market, draw  # noqa: E402

@@ -120,7 +120,7 @@ class Catalog(Writing):
         return other.space.id
 
     def adopt(self, artifact: str | Path, *, progress: Progress | None = None) -> str:
-        """Build the space of an artifact of `snapfind learn` or `snapfind model convert` beside the active one.
+        """Build the space of an artifact of `snapfind train` or `snapfind model convert` beside the active one.
 
         `switch` makes it answer; a build that was interrupted goes on when the same is adopted again.
 
@@ -241,7 +241,7 @@ class Catalog(Writing):
         self._reshelve()
 
     def bridge(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
-        """Compare texts with pictures in a space of `snapfind learn locked`; None: in ConSE's, as it is at first.
+        """Compare texts with pictures in a space of `snapfind train lit`; None: in ConSE's, as it is at first.
 
         Every picture gets its vector there before it answers; an interrupted build goes on. It speaks for products
         without a title, whichever model answers. Returns the name of the space. Raises NotFound, ModelBroken.

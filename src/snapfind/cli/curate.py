@@ -32,18 +32,18 @@ _SIDE = 160  # pixels, pictures on the report page
 _LISTED = 5  # findings of each kind in the terminal
 
 
-class _DefaultLook(TyperGroup):
-    """Command group with the default command `look`: `curate SHOP` means `curate look SHOP`."""
+class _DefaultCheck(TyperGroup):
+    """Command group with the default command `check`: `curate SHOP` means `curate check SHOP`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `look` if the arguments do not start with a command."""
+        """Insert `check` if the arguments do not start with a command."""
         if args and args[0] not in self.commands and args[0] not in {"--help", "-h"}:
-            args = ["look", *args]
+            args = ["check", *args]
         return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
-    cls=_DefaultLook,
+    cls=_DefaultCheck,
     help="Find duplicates, wrong labels and bad pictures with `snapfind curate SHOP`. Every fix can be undone.",
     no_args_is_help=True,
     add_completion=False,
@@ -53,7 +53,7 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of
 
 
 @app.command()
-def look(
+def check(
     shop: Shop,
     report: Annotated[
         Path | None,

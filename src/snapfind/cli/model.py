@@ -162,30 +162,20 @@ def try_(
 
 
 @app.command()
-def drop(shop: Place, model: str) -> None:
+def delete(shop: Place, model: str) -> None:
     """Delete a model and its vectors. The active model and one in an experiment cannot be deleted."""
     with at(shop) as catalog:
         catalog.drop(model)
     out.print(f"{model} is deleted")
 
 
-@app.command()
-def rerank(
-    shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="Reranking method, or none.")]
-) -> None:
-    """Rerank the first ten candidates of a photo by local features, or switch it off (none, the default)."""
-    with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalog:
-        catalog.rerank(None if method == "none" else method)
-    out.print("Reranking is off." if method == "none" else f"Reranking by {method} is on.")
-
-
-@app.command()
-def bridge(
+@app.command("text-to-image")
+def text_to_image(
     shop: Place,
-    source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="Artifact of learn locked, or conse.")],
+    source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="Artifact of train lit, or conse.")],
 ) -> None:
     """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
-    folder = folder_of(shop, "model bridge")
+    folder = folder_of(shop, "model text-to-image")
     with snapfind.open(folder, create=False) as catalog, progress_bar("building") as progress:
         name = catalog.bridge(None if source == "conse" else source, progress=progress)
     out.print(f"Text-to-image search uses {name}.")

@@ -82,7 +82,7 @@ def _sample_pictures(shop: Path) -> list[Image]:
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or learn.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or train.")],
 ) -> None:
     """Verify an artifact: checksums, preprocessing, and embeddings of the golden inputs."""
     kind = kind_of(folder)
@@ -102,7 +102,7 @@ def use(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Artifact of model convert, quantize or learn, or a source that model convert takes."
+            metavar="SOURCE", help="Artifact of model convert, quantize or train, or a source that model convert takes."
         ),
     ],
     precision: Precision = "fp16",

@@ -57,7 +57,7 @@ def _switch(opened: "Catalog", name: str, shop: Path) -> str:
     message = f"{name} is active. Undo: snapfind model rollback {shop}"
     if before.ranker is not None:
         message += "\nThe click ranker must be trained again: snapfind rank fit"
-    return f"{message}\nTo make adding faster, delete the other model: snapfind model drop {shop} {active}"
+    return f"{message}\nTo make adding faster, delete the other model: snapfind model delete {shop} {active}"
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def pretrain(
 ) -> None:
     """Train an image and a text encoder on image-text pairs in tar shards. Resumes when interrupted.
 
-    On several ranks: torchrun --nproc-per-node 2 -m snapfind learn pretrain ... The batch is divided among the ranks.
+    On several ranks: torchrun --nproc-per-node 2 -m snapfind train pretrain ... The batch is divided among the ranks.
     """
     need_torch()
     with ranks(device) as group, silence() if group.number else nullcontext():
@@ -176,7 +176,7 @@ def _train_locked(pairs: "Shards", into: Path, loss: Literal["sigmoid", "info_nc
         features, image_features, encoder, text, into, loss=loss, seed=seed, held=held, on_epoch=print_epoch
     )
     _print_recalls(result.judged, {"ConSE": result.before, "LiT": result.after})
-    out.print(f"The text-to-image space is in {into}. Load it with snapfind.encoders.crossmodal.lit.Locked.load.")
+    out.print(f"The text-to-image space is in {into}. Load it with snapfind.encoders.crossmodal.lit.LitSpace.load.")
 
 
 def _print_recalls(held: int, rows: dict[str, tuple[float, float]]) -> None:

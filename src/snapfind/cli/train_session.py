@@ -47,7 +47,7 @@ class TrainingSession:
     @property
     def work(self) -> Path:
         """Folder for feature caches, checkpoints and artifacts."""
-        return self.opened.folder.path / "learn"
+        return self.opened.folder.path / "train"
 
     def offer(self, train: "Callable[[Callable[[int, int], None]], Adapted]", *, yes: bool) -> None:
         """Train, build the space of the trained model, compare it on held-out photos, and offer the switch.

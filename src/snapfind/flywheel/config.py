@@ -14,7 +14,7 @@ Depth = Literal["fit", "heads", "blocks", "network"]
 class Rules:
     """Limits of a turn.
 
-    `depth` says what learns: "fit" the closed form of `snapfind model fit`, the others of `snapfind learn catalog`.
+    `depth` says what learns: "fit" the closed form of `snapfind model fit`, the others of `snapfind train catalog`.
     `least` labeled photos are needed; one session gives at most `a_session` and one product takes at most `a_product`
     of them, the newest; every `fresh`th session is held out. The new model may lose `slice_loss` (0..1 of precision@1)
     in a slice of `slice_least` photos or more, and `loss` on the whole; `gain` is what it must gain at the least, with

@@ -11,4 +11,4 @@ def need_torch(*also: str) -> None:
     """Raises ExtraMissing where PyTorch, onnx or a module of `also` is not installed."""
     missing = [name for name in ("torch", "onnx", *also) if not find_spec(name)]
     if missing:
-        raise ExtraMissing.of(f"learning needs {', '.join(missing)}", "learn")
+        raise ExtraMissing.of(f"learning needs {', '.join(missing)}", "train")

@@ -128,7 +128,7 @@ def mark_ready(folder: Folder, name: str) -> None:
 
 
 def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
-    """Copy an artifact into the catalog and register it: one of `snapfind learn` (a network with heads, or heads
+    """Copy an artifact into the catalog and register it: one of `snapfind train` (a network with heads, or heads
     alone), of `snapfind model quantize` (a network, perhaps with heads) or of `snapfind model convert`.
 
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.

@@ -1,6 +1,6 @@
 """A learned bridge from texts to pictures inside a catalog: kept in its folder, built beside ConSE, given up again.
 
-shop.snap/spaces/locked-…/      the artifact of `snapfind learn locked`, named by its space
+shop.snap/spaces/locked-…/      the artifact of `snapfind train lit`, named by its space
 """
 
 from pathlib import Path

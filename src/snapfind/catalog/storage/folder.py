@@ -112,7 +112,7 @@ class Folder:
         except Timeout:
             pid = owner.read_text().strip() if owner.exists() else "unknown"
             raise CatalogBusy(
-                f"{self.path} is open in process {pid}; close it there, or ask it with --server URL where it serves"
+                f"{self.path} is open in process {pid}. Close it there, or give the URL of its server instead."
             ) from None
         owner.write_text(str(os.getpid()))
 

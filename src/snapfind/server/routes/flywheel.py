@@ -95,7 +95,7 @@ async def list_turns(service: Serving, trace: Now) -> TurnsReply:
 async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
     """Start a run as a job: derive labels from clicks, train a model, evaluate it, and A/B test it if all gates pass.
 
-    It needs stored query photos (`keep_photos`), and the extra `learn` for any `depth` but `fit`. Searches continue,
+    It needs stored query photos (`keep_photos`), and the extra `train` for any `depth` but `fit`. Searches continue,
     but are slower.
 
     ```sh

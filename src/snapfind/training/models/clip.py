@@ -69,7 +69,7 @@ def read_clip(folder: Path) -> Clip:
     """The model in float32, whatever it was saved in. Raises ExtraMissing without transformers, ModelBroken where the
     folder holds no such model in safetensors, lacks some of its weights, or has a tokenizer that is not its own."""
     if not (find_spec("transformers") and find_spec("peft")):
-        raise ExtraMissing.of("prompts and adapters need transformers and peft", "learn")
+        raise ExtraMissing.of("prompts and adapters need transformers and peft", "train")
     try:
         told = json.loads((folder / "config.json").read_text())
         kind = told.get("model_type")
