@@ -15,7 +15,7 @@ from tests.pictures import picture, save
 
 
 def bridged(answer):
-    return {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+    return {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
 
 
 def test_photo_and_text_find_by_the_shops_own_model_and_the_way_back_is_whole(shop, clip, made, tmp_path):
@@ -164,7 +164,7 @@ def test_searching_imports_no_torch(shop, clip, made):
     script = (
         f"import sys\nsys.modules.update(dict.fromkeys({absent}))\n"
         f"import snapfind\nwith snapfind.open({str(path)!r}) as shop:\n"
-        f"    print(shop.search({str(photo)!r})[0].product.id, 'bridge' in shop.search('a red mug')[0].parts)\n"
+        f"    print(shop.search({str(photo)!r})[0].product.id, 'text_to_image' in shop.search('a red mug')[0].parts)\n"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert said.stdout.split() == ["p2", "True"], said.stderr

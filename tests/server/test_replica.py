@@ -88,13 +88,13 @@ def test_what_the_owner_adds_and_learns_is_seen(moved, owner, replica):
 
 
 def test_a_change_of_the_bridge_from_texts_to_pictures_is_followed(owner, replica, tmp_path):
-    first = replica.info()["bridge"]
-    name = owner.bridge(maps_of(tmp_path, [picture(number) for number in range(4)]))
+    first = replica.info()["text_to_image"]
+    name = owner.use_text_to_image(maps_of(tmp_path, [picture(number) for number in range(4)]))
     replica.search("tea")
-    assert replica.info()["bridge"] == replica.model.bridge.id == name != first
-    owner.bridge(None)
+    assert replica.info()["text_to_image"] == replica.model.text_to_image.id == name != first
+    owner.use_text_to_image(None)
     replica.search("tea")
-    assert replica.info()["bridge"] == replica.model.bridge.id == first
+    assert replica.info()["text_to_image"] == replica.model.text_to_image.id == first
 
 
 def test_a_search_that_a_drop_caught_is_made_once_more(moved, owner, replica):

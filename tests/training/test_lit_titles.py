@@ -79,17 +79,17 @@ def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
     code, said = run("train", "lit", "--queries", table, "--yes")
     assert code == 0 and "18 queries for products" in said, said
     with snapfind.open(filled) as catalog:
-        assert catalog.info()["bridge"].startswith("locked-")
+        assert catalog.info()["text_to_image"].startswith("locked-")
         for name in NAMELESS:
             answer = catalog.search([Like(text=name)], limit=20)
-            near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+            near = {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
             assert max(near, key=near.__getitem__) == name.replace(" ", "-")
     code, said = run("model", "text-to-image", "conse")
     assert code == 0 and "conse-" in said
     code, said = run("train", "lit", "--queries", table)
     assert code == 0 and "Nothing was changed" in said, "nobody is there to be asked"
     with snapfind.open(filled) as catalog:
-        assert catalog.info()["bridge"].startswith("conse-")
+        assert catalog.info()["text_to_image"].startswith("conse-")
 
 
 def test_what_is_missing_is_one_sentence(filled, tmp_path):

@@ -13,7 +13,7 @@ from snapfind.catalog.models import registry
 from snapfind.catalog.models.calibrate import refit
 from snapfind.catalog.models.encoder_files import forget_unused
 from snapfind.catalog.models.fit import Refused, fit
-from snapfind.catalog.models.text_to_image import keep_bridge
+from snapfind.catalog.models.text_to_image import import_text_to_image
 from snapfind.catalog.storage.folder import Folder, absolute_path
 from snapfind.catalog.storage.migrate import Moved, move, open_index
 from snapfind.catalog.storage.snapshot import pack
@@ -25,6 +25,7 @@ from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.index.qdrant.collection import Shape
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
+from snapfind.search.signals import SIGNALS
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -141,6 +142,22 @@ class Catalog(Writing):
             self.calibrate(progress=progress)
         return name
 
+    def build_signal(self, name: str, *, progress: Progress | None = None) -> None:
+        """Compute the embeddings of a registered signal for the pictures that are there.
+
+        Args:
+            name: Name of a signal of `snapfind.search.signals.register_signal` that encodes pictures.
+            progress: Called with (done, total).
+
+        Raises:
+            NotFound: There is no such signal.
+        """
+        encoder = next((one.encoder for one in SIGNALS if one.name == name and one.document == "image"), None)
+        if encoder is None:
+            raise NotFound(f"No registered signal that encodes pictures: {name!r}.")
+        parts = (self.folder, self.index, encoder.space, encoder.encode_document, self.settings)
+        registry.build(*parts, self._turn, progress)
+
     def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "document"))
@@ -240,33 +257,33 @@ class Catalog(Writing):
         self.folder.save()
         self._reshelve()
 
-    def bridge(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
+    def use_text_to_image(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
         """Compare texts with pictures in a space of `snapfind train lit`; None: in ConSE's, as it is at first.
 
         Every picture gets its vector there before it answers; an interrupted build goes on. It speaks for products
         without a title, whichever model answers. Returns the name of the space. Raises NotFound, ModelBroken.
         """
-        before = self.folder.manifest.bridge
+        before = self.folder.manifest.text_to_image
         if artifact is not None:
-            locked = keep_bridge(self.folder, absolute_path(artifact), self.model.text)
-            encoder = Model(self.model.photo, self.model.others, locked.maps).classes
+            space = import_text_to_image(self.folder, absolute_path(artifact), self.model.text)
+            encoder = Model(self.model.photo, self.model.others, space.maps).class_encoder
             parts = (
                 self.folder,
                 self.index,
-                locked.space,
-                lambda images: locked.bridge(encoder.extract_features(images)),
+                space.space,
+                lambda images: space.encode_features(encoder.extract_features(images)),
             )
             registry.build(*parts, self.settings, self._turn, progress)
         with self._writing:
             if artifact is not None:
                 registry.build(*parts, self.settings, nullcontext)
-            self.folder.save(bridge="" if artifact is None else locked.space.id)
+            self.folder.save(text_to_image="" if artifact is None else space.space.id)
             self._reopen()
-            if before and before != self.folder.manifest.bridge:
-                self._readers.wait(lambda context: context.model.bridge.id == before)
+            if before and before != self.folder.manifest.text_to_image:
+                self._readers.wait(lambda context: context.model.text_to_image.id == before)
                 self.index.drop_space(before)
                 shutil.rmtree(self.folder.space(before), ignore_errors=True)
-        return self.folder.manifest.bridge or self.model.conse.space.id
+        return self.folder.manifest.text_to_image or self.model.conse.space.id
 
     # ── the folder ───────────────────────────────────────────────────────────────
 

@@ -172,7 +172,7 @@ class Reading(Opened):
             "model": manifest.active,
             "previous": manifest.previous,
             "models": {name: _described(entry) for name, entry in manifest.models.items()},
-            "bridge": manifest.bridge or self.model.conse.space.id,
+            "text_to_image": manifest.text_to_image or self.model.conse.space.id,
             "schema": {**FIXED, **self.schema},
             "bytes": self.folder.size(),
             "created": manifest.created,

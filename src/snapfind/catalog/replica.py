@@ -172,6 +172,6 @@ class Replica(Reading):
     def _changed(self, before: Lent) -> Model:
         """The encoders, opened anew where there are others."""
         old, new = before.manifest, self.folder.manifest
-        if (old.models, old.active, old.bridge) == (new.models, new.active, new.bridge):
+        if (old.models, old.active, old.text_to_image) == (new.models, new.active, new.text_to_image):
             return self.model
         return registry.open_model(self.folder, self.settings)

@@ -177,7 +177,7 @@ def text_to_image(
     """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
     folder = folder_of(shop, "model text-to-image")
     with snapfind.open(folder, create=False) as catalog, progress_bar("building") as progress:
-        name = catalog.bridge(None if source == "conse" else source, progress=progress)
+        name = catalog.use_text_to_image(None if source == "conse" else source, progress=progress)
     out.print(f"Text-to-image search uses {name}.")
 
 

@@ -155,7 +155,7 @@ class Adding:
 
     def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
         """Space -> (n, dim) unit rows of the pictures of a batch."""
-        return self.model.pictures([ready.image for ready in batch])
+        return self.model.encode_document_images([ready.image for ready in batch])
 
     def _prepare(self, entry: tuple[str, Item], stored: Held) -> Ready | Failure | None:
         point, item = entry
@@ -173,7 +173,7 @@ class Adding:
                 self.keep(point, thumbnail(image, self.settings.whole("keep_side")))
         except BadPicture as error:
             return Failure(item.product.id, error.code, item.picture, error.message)
-        return Ready(item, point, picture, self.model.prepared(image), is_new=point not in stored.points)
+        return Ready(item, point, picture, self.model.prepare(image), is_new=point not in stored.points)
 
     def keep(self, point: str, copy: bytes) -> None:
         """Write the copy of a picture. Raises NoRoom."""

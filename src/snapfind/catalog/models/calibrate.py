@@ -26,7 +26,7 @@ from snapfind.index.filters.operators import Not
 from snapfind.media.image.background import cutout
 from snapfind.media.image.photo_simulation import rephotograph
 from snapfind.search.calibration import Calibration, Weights, fit
-from snapfind.search.calibration_features import calibration_data
+from snapfind.search.calibration_data import calibration_data
 from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.context import SearchContext
 

@@ -32,6 +32,7 @@ from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
 from snapfind.search.context import SearchContext
 from snapfind.search.rerank import click_model, registry
+from snapfind.search.signals import document_encoders
 
 __all__ = [
     "MOST",
@@ -61,13 +62,14 @@ MOST = 512  # pictures that fitting and calibration look at
 def open_model(folder: Folder, settings: Settings) -> Model:
     """The encoders of the manifest, the active one first; a new catalog starts with the encoder of the settings."""
     manifest = folder.manifest
+    further = (document_encoders("image"), document_encoders("text"))
     if not manifest.active:
-        return Model(_first(folder, settings))
-    maps = LitMaps.load(folder.space(manifest.bridge)) if manifest.bridge else None
+        return Model(_first(folder, settings), (), None, *further)
+    maps = LitMaps.load(folder.space(manifest.text_to_image)) if manifest.text_to_image else None
     ready = [name for name, model in manifest.models.items() if model.ready and name != manifest.active]
     networks: dict[tuple[str, str], PhotoEncoder] = {}
     active, *others = (_load(folder, name, settings, networks) for name in (manifest.active, *ready))
-    return Model(active, others, maps)
+    return Model(active, others, maps, *further)
 
 
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:

@@ -11,12 +11,12 @@ from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
 
-__all__ = ["keep_bridge"]
+__all__ = ["import_text_to_image"]
 
 _FILES = ("manifest.json", "weights.safetensors")
 
 
-def keep_bridge(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
+def import_text_to_image(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
     """Copy an artifact into the catalog, whole or not at all, and open the copy.
 
     Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.

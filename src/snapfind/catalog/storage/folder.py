@@ -36,8 +36,8 @@ class Manifest:
     """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
 
     `trial` is empty, or names a model, its share of the searches and when it began. `index` is empty for the embedded
-    one, or the address of the servers' (catalog/storage/migrate.py). `bridge` is empty for ConSE, or names the learned
-    space where texts are compared with pictures (catalog/models/text_to_image.py).
+    one, or the address of the servers' (catalog/storage/migrate.py). `text_to_image` is empty for ConSE, or names the
+    learned space where texts are compared with pictures (catalog/models/text_to_image.py).
     """
 
     format: int = FORMAT
@@ -49,7 +49,7 @@ class Manifest:
     schema: dict[str, Kind] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict)
     index: str = ""
-    bridge: str = ""
+    text_to_image: str = ""
 
 
 def absolute_path(path: str | Path) -> Path:

@@ -146,5 +146,5 @@ def _vectors(point: Point, folder: Folder, model: Model, settings: Settings) -> 
     own = {space: vector for space, vector in point.vectors.items() if space in wanted}
     if wanted - {model.text.space.id} - set(own):
         image = load(folder.copy_of(point.id), Limits.of(settings))
-        own |= {space: rows[0] for space, rows in model.pictures([image]).items() if space not in own}
+        own |= {space: rows[0] for space, rows in model.encode_document_images([image]).items() if space not in own}
     return own

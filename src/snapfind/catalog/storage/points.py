@@ -52,7 +52,7 @@ def title_vectors(points: Iterable[Point], model: Model) -> dict[str, dict[str, 
     speaking = [point for point in points if _says_something(point)]
     if not speaking:
         return {}
-    spaces = model.titles([point.words for point in speaking])
+    spaces = model.encode_document_texts([point.words for point in speaking])
     return {space: {point.id: row for point, row in zip(speaking, rows)} for space, rows in spaces.items()}
 
 

@@ -127,7 +127,7 @@ class LitSpace:
 
     Example:
         >>> locked = LitSpace.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
-        >>> locked.bridge(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
+        >>> locked.encode_features(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
     def __init__(self, maps: LitMaps, text: Encoder) -> None:
@@ -167,12 +167,12 @@ class LitSpace:
         """
         _check_same(self.maps.encoder, encoder)
 
-    def bridge(self, features: Features) -> Vectors:
+    def encode_features(self, features: Features) -> Vectors:
         """Map features of n images to unit rows, float32 of shape (n, dim)."""
-        return self._joined(self.maps.pictures(features.pooled), self._conse.bridge(features.posterior))
+        return self._joined(self.maps.pictures(features.pooled), self._conse.encode_features(features.posterior))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
+        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `encode_features`."""
         return self.centered(self._text.texts(texts, role))
 
     def centered(self, encoded: Vectors) -> Vectors:

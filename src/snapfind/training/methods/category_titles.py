@@ -121,7 +121,7 @@ def _recall(run: AdaptationRun, model: PhotoToProduct, concepts: Tensor, there: 
     """Part of the photos held out whose nearest product is theirs; a product is its first picture."""
     products, first = np.unique(run.source.products[run.validator.studio], return_index=True)
     document = Document(_patches(run, run.validator.studio[first], 0), concepts[products], there[products])
-    found = model.photos(_patches(run, run.validator.photos, 0)) @ model.products(document).T
+    found = model.encode_query_images(_patches(run, run.validator.photos, 0)) @ model.products(document).T
     right = products[found.argmax(1).numpy()] == run.source.products[run.validator.photos]
     return round(float(right.mean()), 4)
 

@@ -160,8 +160,8 @@ def train_and_evaluate(
     locked = LitSpace(lock(seen, encoder.raw_id, text.space.id, tuning, kept=kept, on_epoch=on_epoch), text)
     part, own = Features(look.pooled[asked], look.posterior[asked]), pairs.own[asked]
     conse, titles = Conse(text), pairs.titles[own]
-    before = _recalls(conse.bridge(part.posterior), conse.centered(titles), own)
-    after = _recalls(locked.bridge(part), locked.centered(titles), own)
+    before = _recalls(conse.encode_features(part.posterior), conse.centered(titles), own)
+    after = _recalls(locked.encode_features(part), locked.centered(titles), own)
     metrics = {"metrics": {"pairs": held, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
     write_maps(folder, replace(locked.maps, told=locked.maps.told | metrics))
     return LitEvaluation(held, before, after)

@@ -9,9 +9,10 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import Features
 from snapfind.index.base import Ask
 from snapfind.index.filters import Filter
-from snapfind.search.calibration import CROWD, calibration_features
-from snapfind.search.category_prior import DEPTH, apply_category_prior, fuse, log_chances, vote
+from snapfind.search.calibration import CROWD
+from snapfind.search.category_prior import DEPTH
 from snapfind.search.context import SearchContext
+from snapfind.search.scoring import rank_nearest
 
 __all__ = ["calibration_data"]
 
@@ -50,9 +51,5 @@ def _hits(
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Return the calibration features and the product ids of the first hits of one photo."""
     nearest = context.index.search(Ask(context.model.photo.space.id, vector, filter=filter, limit=DEPTH + 1))
-    prediction = context.prototypes.predict(posterior)
-    guesses = fuse(vote(nearest), prediction) if prediction else ()
-    ranking = apply_category_prior(nearest, guesses) if guesses else nearest
-    chances = log_chances(ranking, guesses) if guesses else ()
-    values = calibration_features([point.score for point in ranking], chances)[:CROWD]
-    return values, [str(point.payload["_product"]) for point in ranking[:CROWD]]
+    ranking = rank_nearest(nearest, context.prototypes.predict(posterior))
+    return ranking.features[:CROWD], [str(point.payload["_product"]) for point in ranking.points[:CROWD]]
