@@ -29,7 +29,7 @@ from text_to_photo import IN_IMAGENET, NOT
 
 import snapfind
 from snapfind.catalog.catalog import Catalog
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.evaluation.metrics import average_precision

@@ -21,7 +21,7 @@ from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
 from snapfind.catalog.models.calibrate import fit_features, synthetic_photo_features
 from snapfind.core.config import Settings
-from snapfind.core.types import Like, Query
+from snapfind.core.query import Like, Query
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.image.efficientnet import Builtin, Features

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from snapfind import _telemetry  # noqa: F401 -- telemetry first, before any package that has some
 from snapfind._version import __version__
 from snapfind.core import errors
-from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from tests.pictures import picture, save
 from tests.second_model import artifact
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from snapfind.catalog.ingest.sources import Item
 from snapfind.core.errors import ModelBroken, NotFound
-from snapfind.core.types import Like, Product
+from snapfind.core.query import Like
+from snapfind.core.types import Product
 from snapfind.distributed.worker import EncodedPicture, Task, Worker, bundle_encoders
 from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.image.efficientnet import Builtin

@@ -103,7 +103,7 @@ def test_search_writes_a_sheet(added, run):
 
 def test_explain_shows_signals_and_heat_maps(added, run):
     code, out, _ = run("search", "shop.snap", "a.png", "--explain", "--sheet", "why.html", "-n", "2")
-    assert code == 0 and "photo" in out and "a.png" in out and "tea " in out
+    assert code == 0 and "image" in out and "a.png" in out and "tea " in out
     assert (added.folder / "why.html").read_text().count("data:image/jpeg") == 3
     code, _, err = run("search", "shop.snap", "tea", "--explain", "--sheet", "why.html")
     assert code == 2 and "one photo" in err
@@ -115,9 +115,9 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
     assert {guess["category"] for guess in found["categories"]} == {"tea", "mugs"}
     found = json.loads(run("search", "shop.snap", "a.png", "--wrong", "tea-1", "--right", "c.png", "--json")[1])
     plain = json.loads(run("search", "shop.snap", "a.png", "--json")[1])
-    gain = {hit["id"]: hit["parts"]["photo"] for hit in found["hits"]}
-    assert max(gain, key=lambda one: gain[one] - {h["id"]: h["parts"]["photo"] for h in plain["hits"]}[one]) == "mug-1"
-    assert "subject, whole, all" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
+    gain = {hit["id"]: hit["parts"]["image"] for hit in found["hits"]}
+    assert max(gain, key=lambda one: gain[one] - {h["id"]: h["parts"]["image"] for h in plain["hits"]}[one]) == "mug-1"
+    assert "'subject', 'whole', 'all'" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 from snapfind.catalog.models.registry import raw_encoder
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken
-from snapfind.core.types import Like, Query
+from snapfind.core.query import Like, Query
 from snapfind.search.rerank.base import CHUNK, Compared, RerankConfig, merge, rerank
 from snapfind.search.rerank.geometric import agreement, compared, parts_of
 from snapfind.search.rerank.registry import load, manifest

@@ -11,7 +11,8 @@ import uvicorn
 
 import snapfind
 from snapfind.core.errors import BadFilter, BadPicture, KeyMissing, NotFound, NotReady
-from snapfind.core.types import Box, Like, Product
+from snapfind.core.query import Like
+from snapfind.core.types import Box, Product
 from snapfind.server import build
 from snapfind.server.keys import KeyStore
 from tests.catalog.conftest import Shop

@@ -10,7 +10,8 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.storage.folder import write_whole
 from snapfind.client import Client
 from snapfind.core.errors import BadInput, BadQuery
-from snapfind.core.types import Answer, Box, Hit, Query
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, Box, Hit
 from snapfind.evaluation.contact_sheet import SheetRow, sheet
 from snapfind.evaluation.sheet_rows import sheet_row
 from snapfind.media.image.decode import Limits, load

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Failure, Folders, open_source
-from snapfind.catalog.query_input import Wanted, as_query
+from snapfind.catalog.query_input import QueryInput, as_query
 from snapfind.client.batches import batches
 from snapfind.client.convert import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
 from snapfind.client.transport import Transport
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
-from snapfind.core.types import Box, Kind, Order, Product, Region, Regions, check_characters
+from snapfind.core.query import Like, QueryOptions
+from snapfind.core.types import Box, Kind, Product, Region, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
 from snapfind.media.fetch import Fetching
@@ -45,22 +46,33 @@ class Client:
 
     def search(
         self,
-        wanted: Wanted,
+        query: QueryInput,
         *,
         limit: int | None = None,
         offset: int = 0,
-        filter: str | None = None,
         box: Box | None = None,
-        regions: Regions | None = None,
-        category: str | None = None,
-        order: Order | None = None,
-        recent: Sequence[str] = (),
+        right: Sequence[str] = (),
+        wrong: Sequence[str] = (),
         session: str = "",
+        **options: Unpack[QueryOptions],
     ) -> ServedAnswer:
-        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`."""
-        query = as_query(wanted, filter, box, regions, category)
-        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
-        body = query_json(query) | {"explain": True}
+        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`.
+
+        Args:
+            query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.
+            limit: Number of hits. Default: the server's setting `limit`.
+            offset: Number of hits to skip.
+            box: Region of the photo.
+            right: Ids of products that the shopper marked relevant in an earlier answer.
+            wrong: Ids of products that the shopper marked not relevant.
+            session: Session of the shopper, for the event log. The server stores a keyed hash of it.
+            options: Options of `Query`.
+
+        Returns:
+            The hits, best first. Its `id` is what events refer to.
+        """
+        marked = [*(Like(product=one) for one in right), *(Like(product=one, weight=-1) for one in wrong)]
+        body = query_json(as_query(query, options, box=box, marked=marked)) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset
         answer = answer_of(

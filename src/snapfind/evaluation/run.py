@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from snapfind.core.errors import SnapfindError
-from snapfind.core.types import Answer, Like, Query
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Answer
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Answered
 from snapfind.evaluation.slices import properties_of

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from snapfind.core.errors import NotFound
-from snapfind.core.types import Answer, Hit, Query
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, Hit
 from snapfind.evaluation.contact_sheet import SheetCard, SheetRow
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.thumbnail import thumbnail

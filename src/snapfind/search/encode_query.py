@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from snapfind.core.errors import BadQuery, NotFound
-from snapfind.core.types import Like, Query
+from snapfind.core.query import Like, Query
 from snapfind.encoders.base import Vectors
 from snapfind.index.filters import where
 from snapfind.index.html_text import plain_text

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.core.types import Box, Like, Query, Region
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Box, Region
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import FeatureMap
 from snapfind.media.image.background import on_white

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from snapfind.core.errors import BadQuery
-from snapfind.core.types import Answer, CategoryGuess, Group, Hit, Query
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, CategoryGuess, Group, Hit
 from snapfind.index.filters import parse
 from snapfind.search.candidates import Candidate, Rankings, retrieve
 from snapfind.search.context import SearchContext

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from snapfind.core.errors import BadQuery, ExtraMissing
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from snapfind.server.schemas.bodies import decode_base64
 from snapfind.server.schemas.products import hit_schema, product_schema
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from snapfind.core.errors import BadInput, BadRequest, Forbidden, NotFound, SnapfindError
-from snapfind.core.types import Answer, Box, Hit, Like, Picture, Product, Query
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Answer, Box, Hit, Picture, Product
 from snapfind.index.payload import point_id
 from snapfind.media.image.decode import Limits, probe
 from snapfind.server.compat.alibaba_signature import Signatures
