@@ -64,9 +64,9 @@ def test_the_public_names_are_sorted_and_exist():
 
 
 def test_the_tables_of_scale_are_what_their_command_prints(tmp_path):
-    written = ROOT / "docs" / "scale.md"
+    written = ROOT / "docs" / "concepts" / "scale.md"
     page = tmp_path / "scale.md"
     page.write_text(written.read_text())
     command = [sys.executable, ROOT / "benchmarks" / "scale_plan.py", "--into", page]
     subprocess.run(command, check=True)
-    assert page.read_text() == written.read_text(), "run benchmarks/scale_plan.py --into docs/scale.md"
+    assert page.read_text() == written.read_text(), "run benchmarks/scale_plan.py --into docs/concepts/scale.md"

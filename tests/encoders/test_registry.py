@@ -6,7 +6,7 @@ import pytest
 from tests.catalog.conftest import Shop
 
 from snapfind.catalog.models.registry import registered
-from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken
+from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken, NotFound
 from snapfind.encoders import registry
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.registry import EncoderKind, ModelEntry, open_model_entry, register_kind
@@ -34,11 +34,10 @@ def toy(monkeypatch):
 
 
 def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
-    with shop.open() as catalog:
+    with shop.open(encoder="toy:lite0") as catalog:
         catalog.add(shop.table)
-        name, entry = next(iter(catalog.folder.manifest.models.items()))
-        other = ModelEntry("toy", encoder="counting", base="lite0", dim=entry.dim, state="ready")
-        catalog.folder.save(models={name: other})
+        name = catalog.info()["model"]
+        assert catalog.folder.manifest.models[name].kind == "toy"
     with shop.open() as catalog:
         assert isinstance(catalog.model.photo, Counting)
         before = Counting.encoded
@@ -48,6 +47,17 @@ def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
         assert Counting.encoded == before + 2
         assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
         assert isinstance(registered(catalog.folder, name, catalog.settings), Counting)
+
+
+def test_a_kind_from_outside_is_built_beside_another(shop, toy):
+    with shop.open(encoder="lite2") as catalog:
+        catalog.add(shop.table)
+        name = catalog.build("toy:lite0")
+        catalog.switch(name)
+        assert isinstance(catalog.model.photo, Counting)
+        assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+        with pytest.raises(NotFound, match="nothing"):
+            catalog.build("nothing:lite0")
 
 
 def test_a_kind_that_is_not_known_is_one_sentence(shop):

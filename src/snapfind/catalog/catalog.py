@@ -22,6 +22,7 @@ from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
+from snapfind.encoders.registry import is_kind_name
 from snapfind.index.qdrant.collection import Shape
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
@@ -107,12 +108,23 @@ class Catalog(Writing):
         return {"photo": found.calibration.photo, "categories": len(found.prototypes.names), **(found.metadata or {})}
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
-        """Build the space of another shipped encoder (`lite2`) beside the active one; `switch` makes it answer.
+        """Build the space of another encoder beside the active one. `switch` activates it.
 
-        The name of a model of this catalog builds what its space lacks.
+        Args:
+            encoder: A bundled encoder (`lite2`), `KIND:BASE` of a registered kind, or the name of a model of this
+                catalog, whose missing vectors are built.
+            progress: Called with (done, total).
+
+        Returns:
+            Name of the model.
+
+        Raises:
+            NotFound: There is no such encoder.
         """
         if encoder in self.folder.manifest.models:
             other = registry.registered(self.folder, encoder, self.settings)
+        elif is_kind_name(encoder):
+            other = registry.register_kind_name(self.folder, encoder, self.settings)
         else:
             other = registry.raw_encoder(encoder, self.settings)
         if other.space.id not in self.folder.manifest.models:

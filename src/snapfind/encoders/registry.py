@@ -21,6 +21,7 @@ __all__ = [
     "EncoderKind",
     "ModelEntry",
     "ModelFolders",
+    "is_kind_name",
     "is_tower",
     "kind_of",
     "open_encoder",
@@ -109,6 +110,12 @@ def register_kind(name: str, kind: EncoderKind) -> None:
     if name in KINDS:
         raise BadInput(f"encoder kind {name!r} is taken; there are: {', '.join(KINDS)}")
     KINDS[name] = kind
+
+
+def is_kind_name(name: str) -> bool:
+    """Tell whether a name is `KIND:BASE` with a registered kind, such as "toy:folder"."""
+    kind, _, base = name.partition(":")
+    return kind in KINDS and bool(base)
 
 
 def open_network(entry: ModelEntry, folders: ModelFolders, threads: int) -> PhotoEncoder:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -15,6 +16,7 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
 from snapfind.server.compat import alibaba
 from snapfind.server.middleware.auth import needs
+from snapfind.server.middleware.origin import allowed_origins
 from snapfind.server.middleware.prefix import normalize_prefix
 from snapfind.server.middleware.requests import BodyLimit, RequestContext
 from snapfind.server.openapi import describe
@@ -73,6 +75,14 @@ def build(catalog: Catalog | Replica, *, needs_key: bool = False, compat: str = 
     handle_errors(app)
     app.add_middleware(BodyLimit, service=lambda: service)
     app.add_middleware(RequestContext, service=lambda: service)
+    if origins := allowed_origins(service):  # outermost: a browser asks for permission without a key
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+            expose_headers=["X-Request-Id", "Retry-After", "ETag"],
+        )
     return app
 
 

@@ -6,13 +6,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from snapfind.server.routes.images import CompareBody, PhotoBody
+from snapfind.server.routes.images import CompareBody, ExplainBody, PhotoBody
 from snapfind.server.routes.products import ProductsBody
 from snapfind.server.schemas.search import SearchBody
 
 __all__ = ["describe"]
 
-_BY_HAND: tuple[type[BaseModel], ...] = (SearchBody, ProductsBody, PhotoBody, CompareBody)
+_BY_HAND: tuple[type[BaseModel], ...] = (SearchBody, ProductsBody, PhotoBody, CompareBody, ExplainBody)
 
 
 def describe(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.onnx_tower import Tower
-from snapfind.encoders.registry import ModelEntry, is_tower, kind_of, open_encoder, open_model_entry
+from snapfind.encoders.registry import (
+    ModelEntry,
+    is_kind_name,
+    is_tower,
+    kind_of,
+    open_encoder,
+    open_model_entry,
+    open_network,
+)
 from snapfind.index.base import Index, Point
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
@@ -48,6 +57,7 @@ __all__ = [
     "ranker_folder",
     "raw_encoder",
     "register",
+    "register_kind_name",
     "registered",
     "rerank",
     "search_context",
@@ -75,7 +85,9 @@ def open_model(folder: Folder, settings: Settings) -> Model:
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
     name = settings.text("encoder")
     artifact = Path(name).expanduser()
-    return adopt(folder, artifact, settings) if kind_of(artifact) else raw_encoder(name, settings)
+    if kind_of(artifact):
+        return adopt(folder, artifact, settings)
+    return register_kind_name(folder, name, settings) if is_kind_name(name) else raw_encoder(name, settings)
 
 
 def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
@@ -115,6 +127,29 @@ def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: st
         precision=encoder.precision,
     )
     folder.save(models={**folder.manifest.models, encoder.space.id: entry})
+
+
+def register_kind_name(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
+    """Open an encoder of a kind that was registered from outside, and write its model into the manifest.
+
+    Args:
+        folder: Folder of the catalog.
+        name: `KIND:BASE`. The loader of the kind opens the base.
+        settings: `threads`.
+
+    Returns:
+        The encoder. Its space is yet to be built.
+
+    Raises:
+        ModelBroken: Files or golden vectors do not agree.
+    """
+    kind, _, base = name.partition(":")
+    entry = ModelEntry(kind, encoder=name, base=base, dim=0)
+    encoder = open_network(entry, folder, settings.whole("threads"))
+    if encoder.space.id not in folder.manifest.models:
+        entry = replace(entry, dim=encoder.space.dim, precision=encoder.precision)
+        folder.save(models={**folder.manifest.models, encoder.space.id: entry})
+    return encoder
 
 
 def standing_on(folder: Folder, name: str) -> list[str]:

@@ -7,20 +7,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load_file
 
-from snapfind.core.errors import FREE_MEMORY, ModelBroken, NoText, NotFound, OutOfMemory, is_out_of_memory
+from snapfind.core.errors import FREE_MEMORY, ModelBroken, NotFound, OutOfMemory, is_out_of_memory
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import softmax, unit
-from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
+from snapfind.encoders.base import Encoder, Space, Vectors, space_id
 from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
-from snapfind.encoders.image.adapted import Adapted
 from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.feature_map import CELLS, with_cells
+from snapfind.encoders.image.image_encoder import ImageEncoder
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 
@@ -34,7 +34,7 @@ _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py pu
 _BATCH = 16  # larger batches are no faster and take more memory (benchmarks/encode_speed.py)
 
 
-class Builtin(Adapted):
+class Builtin(ImageEncoder):
     """Bundled or trained image encoder. Thread-safe.
 
     Example:
@@ -147,14 +147,6 @@ class Builtin(Adapted):
         cells: Vectors = outputs[self._cells][0] if self._cells else np.maximum(activations, 0)
         logits = outputs.get("logits", np.empty((1, 0), np.float32))
         return FeatureMap(Features(outputs["pooled"], softmax(logits)), activations, cells)
-
-    def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
-        """Refuse texts: this encoder encodes only images.
-
-        Raises:
-            NoText: Always.
-        """
-        raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
 
 
 def artifact_of(name: str) -> Path:

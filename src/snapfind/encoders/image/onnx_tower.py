@@ -25,8 +25,8 @@ from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import golden_pictures
-from snapfind.encoders.image.adapted import Adapted
-from snapfind.encoders.image.base import FeatureMap, Features
+from snapfind.encoders.image.base import Features
+from snapfind.encoders.image.image_encoder import ImageEncoder
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 from snapfind.encoders.text.onnx_tower import WordTower
@@ -45,7 +45,7 @@ _BATCH = 8
 _LEVEL = 1  # of 255: largest difference of a pixel, because versions of Pillow round differently
 
 
-class Tower(Adapted):
+class Tower(ImageEncoder):
     """Converted image encoder, with `words` if the model has a text tower. Thread-safe.
 
     Example:
@@ -120,11 +120,6 @@ class Tower(Adapted):
             rows = slice(start, start + _BATCH)
             pooled[rows] = self._session.run(None, {"pictures": to_tensor(images[rows], self.preprocessing)})[0]
         return Features(pooled, np.empty((len(images), 0), np.float32))
-
-    def extract_feature_map(self, image: Image) -> FeatureMap:
-        """Run the network on one image. Towers have no feature map."""
-        empty = np.empty((0, 0, 0), np.float32)
-        return FeatureMap(self.extract_features([image]), empty, empty)
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """Encode texts with the text tower.

@@ -5,16 +5,17 @@ A browser lets any page ask 127.0.0.1; where no key is needed, only its Origin a
 """
 
 import ipaddress
+import re
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from snapfind.core.errors import Forbidden
+from snapfind.core.errors import BadSetting, Forbidden
 from snapfind.server.service import Service
 
-__all__ = ["OPEN", "admit", "is_loopback"]
+__all__ = ["OPEN", "admit", "allowed_origins", "is_loopback"]
 
 # what load balancers and containers ask by an address, or without a name: it tells nothing
 OPEN = frozenset({"/healthz", "/readyz"})
@@ -45,10 +46,34 @@ def admit(headers: Headers, scope: MutableMapping[str, Any], service: Service) -
         mend = "add the name to the setting `hosts`" if name else "send the header Host"
         raise Forbidden(f"this server is not known as {name[:100]!r}; {mend}", code="host_wrong")
     origin = headers.get("origin")
+    if _site_of(origin or headers.get("referer", "")) in allowed_origins(service):
+        return
     if origin is not None and urlsplit(origin).netloc.lower() != asked.lower():
         raise Forbidden("a page of another site may not ask this server", code="origin_foreign")
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
         raise Forbidden("a page of another site may not ask this server", code="origin_foreign")
+
+
+def allowed_origins(service: Service) -> set[str]:
+    """Return the sites of the setting `origins`, whose pages may use the API.
+
+    Raises:
+        BadSetting: A site is not an address such as https://shop.example.
+    """
+    sites = [site for one in service.settings.text("origins").split(",") if (site := one.strip())]
+    for site in sites:
+        if not re.fullmatch(r"https?://[\w.:\[\]-]+/?", site):
+            raise BadSetting(f"origins: {site!r} is not a site. Use an address such as https://shop.example.")
+    return {_site_of(site) for site in sites}
+
+
+def _site_of(url: str) -> str:
+    """Return the origin of an address: scheme, host and port."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
 
 
 def _name(host: str) -> str:

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse
 
 from snapfind.core.errors import Busy, NoRoom, OutOfMemory, ServerFailed, SnapfindError, TooLarge, is_out_of_memory
 from snapfind.server.middleware.gzip_body import is_gzip, unpacked
-from snapfind.server.middleware.origin import OPEN, admit
+from snapfind.server.middleware.origin import OPEN, admit, allowed_origins
 from snapfind.server.middleware.prefix import normalize_prefix, normalize_scope
 from snapfind.server.runtime.queue import BoundedQueue
 from snapfind.server.runtime.trace import Trace, new_id
@@ -84,6 +84,8 @@ class RequestContext:
                 status = message["status"]
                 own = MutableHeaders(scope=message)
                 own["X-Request-Id"] = trace.request_id
+                if asked["path"].startswith("/v1/pictures/") and allowed_origins(service):
+                    own["Cross-Origin-Resource-Policy"] = "cross-origin"  # their pages show the pictures
                 for name, value in _HEADERS.items():
                     own.setdefault(name, value)
                 own.setdefault("Cache-Control", "no-store")

@@ -4,18 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from PIL.Image import Image
 
-from snapfind.core.errors import ModelBroken
+from snapfind.core.errors import ModelBroken, NoText
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Space, Vectors, space_id
-from snapfind.encoders.image.base import Features
+from snapfind.encoders.image.base import FeatureMap, Features
 
-__all__ = ["Adapted"]
+__all__ = ["ImageEncoder"]
 
 
-class Adapted(ABC):
+class ImageEncoder(ABC):
     """The part of a PhotoEncoder that maps features to embeddings. Subclasses extract the features.
 
     Args:
@@ -52,3 +53,16 @@ class Adapted(ABC):
     def images(self, images: Sequence[Image], role: Role) -> Vectors:
         """Encode n upright images of any size as unit rows, float32 of shape (n, dim)."""
         return self.project(self.extract_features(images), role)
+
+    def texts(self, texts: Sequence[str], role: Role) -> Vectors:
+        """Refuse texts. Encoders with a text tower override it.
+
+        Raises:
+            NoText: Always.
+        """
+        raise NoText(f"encoder {self.raw_id} has no text side")
+
+    def extract_feature_map(self, image: Image) -> FeatureMap:
+        """Run the network on one image without maps, for an encoder whose features have no cells."""
+        nothing = np.zeros((0, 0, 0), np.float32)
+        return FeatureMap(self.extract_features([image]), nothing, nothing)
