@@ -6,9 +6,9 @@ from pathlib import Path
 
 import PIL.Image
 
-from snapfind.catalog.ingest.sources import PICTURE_SUFFIXES
 from snapfind.core.errors import BadPicture, BadQuery
 from snapfind.core.types import Box, Like, Query, Regions
+from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
 __all__ = ["Wanted", "as_mark", "as_query"]
 
@@ -50,7 +50,7 @@ def as_like(wanted: str | Path | bytes | PIL.Image.Image | Like, weight: float =
     path = Path(wanted)
     if _is_file(path):
         return Like(photo=path, weight=weight)
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         raise BadPicture(f"there is no picture {wanted}; check the path", code="picture_missing")
     return Like(text=wanted, weight=weight)
 

@@ -140,10 +140,10 @@ class Reading(Opened):
         chosen = self._parsed(filter) & primary if filter else primary
         return self.index.facets(name, chosen, limit)
 
-    def picture(self, product: str, name: str) -> bytes:
-        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+    def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
+        """The kept copy of a picture, or of an item of another media file: a JPEG without metadata. Raises NotFound."""
         try:
-            return self.copy(point_id(product, name))
+            return self.copy(point_id(product, name, ordinal))
         except NotFound:
             raise NotFound(f"no picture {name!r} of product {product!r}") from None
 

@@ -24,7 +24,8 @@ from snapfind.events.query_photos import QueryPhotoStore
 from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
-from snapfind.media.image.decode import Decode, load
+from snapfind.media.base import ReadMedia
+from snapfind.media.handlers import read_media
 from snapfind.search.context import SearchContext
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Opened:
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
         self._writing = threading.Lock()
-        self.decode: Decode = load  # a server puts one here that decodes in another process
+        self.read_media: ReadMedia = read_media  # a server sets one that decodes in another process
         self._closed = False
         self._process = os.getpid()
         self._events_at = _events_place(self.settings.text("events")) or self.folder.path / "events.db"

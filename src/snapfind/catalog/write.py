@@ -15,7 +15,7 @@ from snapfind.catalog.ingest.uploads import Uploads, changed
 from snapfind.catalog.read import Reading
 from snapfind.catalog.storage.folder import absolute_path
 from snapfind.catalog.storage.hidden import forget, hide, show
-from snapfind.catalog.storage.points import promote, rewrite
+from snapfind.catalog.storage.points import file_id, items_of_file, promote, rewrite
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.types import Kind, Product
 from snapfind.encoders.embedding_model import Model
@@ -64,7 +64,7 @@ class Writing(Reading):
                 folders=folders,
                 fetching=Fetching.of(self.settings, patient=True),
             )
-        adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, read_media=self.read_media)
         if not dry_run:
             with self._writing:
                 source.noted.sentences.extend(self._change_kinds(source.schema))
@@ -90,7 +90,7 @@ class Writing(Reading):
         with self._writing:
             uploads = Uploads.of(given, self.schema)
             self._prepare(uploads.schema)
-        report = Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+        report = Adding(self.folder, self.index, self._turn, self.settings, read_media=self.read_media).run(uploads)
         report.notes += uploads.notes
         return report
 
@@ -139,7 +139,7 @@ class Writing(Reading):
         gone = [
             point.id
             for point in self.points()
-            if point.id not in adding.seen and str(point.payload["_product"]) not in failed
+            if file_id(point) not in adding.seen and str(point.payload["_product"]) not in failed
         ]
         report.removed = len(gone)
         if not report.dry_run:
@@ -160,7 +160,14 @@ class Writing(Reading):
         return len(gone)
 
     def remove(self, picture: str) -> None:
-        """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
+        """Remove one picture, or another media file with all its items. With its last one a product is gone.
+
+        Args:
+            picture: Id of the point of the picture, or of any item of the file.
+
+        Raises:
+            NotFound: There is no such point.
+        """
         with self._writing:
             try:
                 known = self.index.get([str(UUID(picture))])
@@ -168,7 +175,7 @@ class Writing(Reading):
                 known = []
             if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
-            self._remove([known[0].id])
+            self._remove([point.id for point in items_of_file(self.index, known[0])])
 
     def hide(self, pictures: Sequence[str]) -> list[str]:
         """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.

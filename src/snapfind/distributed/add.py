@@ -87,7 +87,7 @@ class DistributedAdding(Adding):
 
     def outcomes(
         self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[str, Ready | Failure | None]]:
+    ) -> Iterator[tuple[str, tuple[Ready, ...] | Failure | None]]:
         """Yield results in order of completion."""
         tasks = (
             Task(point, item, tuple(filter(None, (stored.hash_of(point), hidden_hash(self.folder, point)))))
@@ -106,7 +106,7 @@ class DistributedAdding(Adding):
                 picture = Picture(task.item.picture, outcome.digest, *outcome.size)
                 image = PIL.Image.open(io.BytesIO(outcome.copy))
                 is_new = task.point not in stored.points
-                yield task.point, Ready(task.item, task.point, picture, image, is_new, outcome.vectors)
+                yield task.point, (Ready(task.item, task.point, picture, image, is_new, outcome.vectors),)
 
     def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
         """Return the embeddings of the workers: (n, dim) float32 per space."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from snapfind.catalog.ingest.cells import text_of
 from snapfind.catalog.ingest.columns import Columns
-from snapfind.catalog.ingest.folders import is_of_system, is_picture
+from snapfind.catalog.ingest.folders import is_of_system
 from snapfind.catalog.ingest.kinds import settle, typed_kind_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source
@@ -24,6 +24,7 @@ from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
 from snapfind.distributed.object_store import Store, open_store, storage_error
 from snapfind.distributed.storage import object_folder, object_table
+from snapfind.media.handlers import IMAGES
 
 __all__ = ["Shards", "open_bulk"]
 
@@ -153,7 +154,7 @@ def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
 
 def _is_picture(key: str, suffix: str, content: Any) -> bool:
     is_member = isinstance(content, bytes) and not any(map(is_of_system, PurePosixPath(key).parts))
-    return is_member and is_picture(f"x.{suffix}", content[:32])
+    return is_member and IMAGES.recognizes(f"x.{suffix}", content[:32])
 
 
 def _columns_of(content: bytes | str) -> dict[str, Any] | None:

@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath
 
 from snapfind.catalog.ingest.folders import is_of_system, left_out, suffix_of
 from snapfind.catalog.ingest.notes import Notes
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES, Names
+from snapfind.catalog.ingest.picture_names import Names
 from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source, product_at
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Kind, Product
 from snapfind.distributed.object_store import Store, open_store
+from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
 __all__ = ["ObjectItem", "object_folder", "object_table", "store_of"]
 
@@ -107,7 +108,7 @@ def object_folder(store: Store) -> Source:
     """
     names = {info.path[len(store.path) + 1 :]: str(info.path) for info in store.list_objects() if info.is_file}
     objects = {name: key for name, key in names.items() if not any(map(is_of_system, PurePosixPath(name).parts))}
-    pictures = {name: key for name, key in objects.items() if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES}
+    pictures = {name: key for name, key in objects.items() if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
     notes = left_out(Counter(suffix_of(name) for name in objects.keys() - pictures.keys()))
     if not pictures:
         detail = f" ({notes[0]})" if notes else ""

@@ -28,11 +28,24 @@ _LABELS = ("title", "brand", "category")  # shown, listed and filtered by: store
 _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
 
-def point_id(product: str, picture: str) -> str:
-    """The id of a point: the same for the same product and picture in every catalog. Raises BadInput."""
+def point_id(product: str, picture: str, ordinal: int = 0) -> str:
+    """Compute the id of a point, which is the same in every catalog.
+
+    Args:
+        product: Id of the product.
+        picture: Name of the media file within the product.
+        ordinal: Position of the media item in the file, from 0. An image has only item 0.
+
+    Returns:
+        A UUID as text.
+
+    Raises:
+        BadInput: A text holds a lone surrogate.
+    """
     check_characters(product, "product")
     check_characters(picture, "picture")
-    return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}"))
+    further = f"\0{ordinal}" if ordinal else ""
+    return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}{further}"))
 
 
 def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str, Any]:
@@ -52,7 +65,14 @@ def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str
         "_width": picture.width,
         "_height": picture.height,
     }
-    return payload | system
+    return payload | system | _media_fields(picture)
+
+
+def _media_fields(picture: Picture) -> dict[str, Any]:
+    """Return the fields of an item that is not a whole image. An image has none, as in older catalogs."""
+    fields = {"_kind": picture.kind, "_item": picture.ordinal, "_start": picture.start, "_end": picture.end}
+    defaults = {"_kind": "image", "_item": 0}
+    return {name: value for name, value in fields.items() if value != defaults.get(name)}
 
 
 def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures: tuple[Picture, ...] = ()) -> Product:
@@ -73,6 +93,10 @@ def picture_of(payload: Mapping[str, Any]) -> Picture:
         hash=str(payload.get("_hash", "")),
         width=int(payload.get("_width", 0)),
         height=int(payload.get("_height", 0)),
+        kind=str(payload.get("_kind", "image")),
+        ordinal=int(payload.get("_item", 0)),
+        start=payload.get("_start"),
+        end=payload.get("_end"),
     )
 
 

@@ -24,6 +24,7 @@ import httpx
 from snapfind._version import __version__
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadPicture, BadSetting
+from snapfind.media.handlers import IMAGES, handler_for
 from snapfind.media.image.formats import sniff
 
 __all__ = ["Fetching", "Patience", "fetch", "may_connect"]
@@ -202,11 +203,11 @@ async def _patiently(
 
 
 async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: httpx.AsyncBaseTransport | None) -> bytes:
-    left = allowed.max_bytes
+    left, images = allowed.max_bytes, handler_for(url) is IMAGES
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=5, transport=transport) as client:
         for _ in range(_HOPS + 1):
             host, port, pinned = await _checked(url, allowed, resolve)
-            headers = {"Host": host if port is None else f"{host}:{port}", "Accept": "image/*"}
+            headers = {"Host": host if port is None else f"{host}:{port}", "Accept": "image/*" if images else "*/*"}
             headers |= {"Accept-Encoding": "identity", "User-Agent": f"snapfind/{__version__}"}
             extensions = {"sni_hostname": host.strip("[]")}
             async with client.stream("GET", pinned, headers=headers, extensions=extensions) as found:
@@ -218,7 +219,7 @@ async def _follow(url: str, allowed: Fetching, resolve: Resolve, transport: http
                     raise _Later(found.status_code, _seconds(found.headers.get("retry-after", "")))
                 if found.status_code != 200:
                     raise _Refused(f"status {found.status_code}")
-                return await _read(found, left)
+                return await _read(found, left, images)
     raise _Refused("too many redirects")
 
 
@@ -281,13 +282,13 @@ async def _resolve(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-async def _read(found: httpx.Response, most: int) -> bytes:
+async def _read(found: httpx.Response, most: int, images: bool) -> bytes:
     """The body, cut off at the bound whatever the server says about its length. Raises _Refused."""
     content = bytearray()
     async for piece in found.aiter_raw():
         content += piece
         if len(content) > most:
             raise _Refused("more bytes than allowed")
-    if not sniff(bytes(content[:32])):
+    if images and not sniff(bytes(content[:32])):
         raise _Refused("not a picture")
     return bytes(content)

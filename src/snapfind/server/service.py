@@ -59,9 +59,10 @@ class Service:
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         # separate processes, so that imports do not slow down searches
-        catalog.decode = self._decode_added = DecoderPool(
+        self._decode_added = DecoderPool(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
+        catalog.read_media = self._decode_added.read
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
         self._later: EventBuffer | None = None

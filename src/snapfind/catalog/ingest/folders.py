@@ -13,16 +13,14 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from snapfind.catalog.ingest.items import Failure, Item
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Product
-from snapfind.media.image.formats import sniff
+from snapfind.media.handlers import is_media, media_suffixes
 
 __all__ = [
     "Folders",
     "Walk",
     "is_of_system",
-    "is_picture",
     "items_in",
     "left_out",
     "pictures_in",
@@ -35,24 +33,12 @@ _SYSTEM = frozenset(
     {"@eadir", "__macosx", "$recycle.bin", "recycler", "#recycle", "#snapshot", "lost+found"}
     | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 )
-_BITMAP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # sizes; two letters alone also begin texts
 _PLAIN_SUFFIX = re.compile(r"\.[a-z][a-z_]{1,9}", re.IGNORECASE)
 
 
 def is_of_system(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system or a NAS puts beside pictures."""
     return (name.startswith(".") and name not in {".", ".."}) or name.lower() in _SYSTEM
-
-
-def is_picture(name: str, head: bytes) -> bool:
-    """Whether a file is a picture: by its suffix, else by its first 32 bytes."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
-        return True
-    kind = sniff(head)
-    if kind == "BMP":
-        return int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS
-    return bool(kind) and not (suffix and kind == "TIFF")  # raw files of cameras are TIFF by their first bytes
 
 
 def suffix_of(name: str) -> str:
@@ -103,8 +89,7 @@ class Walk:
             path = Path(parent, name)
             if is_of_system(name) or not path.is_file():
                 continue
-            known = path.suffix.lower() in PICTURE_SUFFIXES
-            if known or is_picture(name, _head(path)):
+            if path.suffix.lower() in media_suffixes() or is_media(name, _head(path)):
                 yield path
             else:
                 self.others[suffix_of(name)] += 1
@@ -155,7 +140,7 @@ def product_at(relative: PurePath, folders: Folders = "product") -> Product | Fa
     Where all folders are categories, the first is of front in shoes / red-runner.
     """
     alone = folders == "category" or len(relative.parts) == 1
-    known = relative.suffix.lower() in PICTURE_SUFFIXES or _PLAIN_SUFFIX.fullmatch(relative.suffix)
+    known = relative.suffix.lower() in media_suffixes() or _PLAIN_SUFFIX.fullmatch(relative.suffix)
     own = (relative.with_suffix("") if known else relative) if alone else relative.parent
     try:
         return Product(

@@ -30,7 +30,9 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.embedding_model import Model
 from snapfind.index.base import Index, Point
 from snapfind.index.payload import point_id, to_payload, words_of
-from snapfind.media.image.decode import Decode, Limits, load
+from snapfind.media.base import MediaItem, ReadMedia
+from snapfind.media.handlers import IMAGES, handler_for, read_media
+from snapfind.media.image.decode import Limits
 from snapfind.media.image.fingerprint import is_blank
 from snapfind.media.image.thumbnail import thumbnail
 from snapfind.media.prefetch import ahead
@@ -44,7 +46,16 @@ Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with th
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A decoded picture, small already, on its way to the encoder; with `vectors`, (dim,) a space, on its way back."""
+    """A media item that is ready to be encoded.
+
+    Args:
+        item: The file.
+        point: Id of its point.
+        picture: What the index stores about it.
+        image: Image for the encoder, reduced already.
+        is_new: True if the catalog does not have the file yet.
+        vectors: Id of the space -> (dim,) unit vector, if other machines have encoded it already.
+    """
 
     item: Item
     point: str
@@ -70,9 +81,9 @@ class Adding:
         settings: Settings,
         *,
         dry_run: bool = False,
-        decode: Decode = load,
+        read_media: ReadMedia = read_media,
     ) -> None:
-        self.folder, self.index, self._turn, self._decode = folder, index, turn, decode
+        self.folder, self.index, self._turn, self._read_media = folder, index, turn, read_media
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
@@ -108,13 +119,14 @@ class Adding:
         fresh = self._refresh(stored, products)
         self._count_bare(bare, stored, fresh)
         yield len(failures) + len(bare)
-        primaries = set(stored.by_product)
-        ready = self._decoded(items, stored, fresh, pool)
-        while batch := list(itertools.islice(ready, self.settings.whole("batch"))):
-            pictures = [entry for entry in batch if isinstance(entry, Ready)]
-            if pictures and not self.report.dry_run:
-                self._write(pictures, products, primaries, stored)
-            yield len(batch)
+        primaries = {
+            product for product, points in stored.by_product.items() if any(one.payload["_primary"] for one in points)
+        }
+        outcomes = self._decoded(items, stored, fresh, pool)
+        for batch, finished in _batches(outcomes, self.settings.whole("batch")):
+            if batch and not self.report.dry_run:
+                self._write(batch, products, primaries, stored)
+            yield finished
 
     def _count_bare(self, bare: Iterable[str], stored: Held, fresh: set[str]) -> None:
         for product in bare:
@@ -128,8 +140,8 @@ class Adding:
 
     def _decoded(
         self, items: dict[str, Item], stored: Held, fresh: set[str], pool: ThreadPoolExecutor
-    ) -> Iterator[Ready | None]:
-        """In order, with a bounded number of pictures in memory; None for one that needs no encoding."""
+    ) -> Iterator[tuple[Ready, ...]]:
+        """Read the files in order, with a bounded number of images in memory. Empty for one that is not encoded."""
         for point, outcome in self.outcomes(items, stored, pool):
             if isinstance(outcome, Failure):
                 self.report.failures.append(outcome)
@@ -137,43 +149,76 @@ class Adding:
                 self.report.updated += 1
             elif outcome is None:
                 self.report.unchanged += 1
-            elif outcome.is_new:
+            elif outcome[0].is_new:
                 self.report.added += 1
             else:
                 self.report.changed += 1
-            if isinstance(outcome, Ready) and is_blank(outcome.image):
-                self._blank.append(outcome.picture.name)
-            yield outcome if isinstance(outcome, Ready) else None
+            if isinstance(outcome, tuple):
+                if all(is_blank(ready.image) for ready in outcome):
+                    self._blank.append(outcome[0].picture.name)
+                yield outcome
+            else:
+                yield ()
 
     def outcomes(
         self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[str, Ready | Failure | None]]:
-        """What became of each item, by point: ready to be written, failed, or (None) stored with the same bytes."""
+    ) -> Iterator[tuple[str, tuple[Ready, ...] | Failure | None]]:
+        """Read the files of a chunk.
+
+        Args:
+            items: The files by the id of their first point.
+            stored: Points of their products in the index.
+            pool: Threads that read and decode.
+
+        Yields:
+            Id of the first point of a file, and its media items, a failure, or None if the stored content is the same.
+        """
         prepare = partial(self._prepare, stored=stored)
-        for (point, _), outcome in ahead(pool, prepare, items.items(), 2 * self.settings.whole("batch")):
+        images = all(handler_for(_file_name(item)) is IMAGES for item in items.values())
+        depth = 2 * self.settings.whole("batch") if images else 2  # a video holds as many images as a batch, or more
+        for (point, _), outcome in ahead(pool, prepare, items.items(), depth):
             yield point, outcome
 
     def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
         """Space -> (n, dim) unit rows of the pictures of a batch."""
         return self.model.pictures([ready.image for ready in batch])
 
-    def _prepare(self, entry: tuple[str, Item], stored: Held) -> Ready | Failure | None:
+    def _prepare(self, entry: tuple[str, Item], stored: Held) -> tuple[Ready, ...] | Failure | None:
         point, item = entry
         known = {stored.hash_of(point), hidden_hash(self.folder, point)} - {""}
         if known and isinstance(item, Remote):
             return None
+        keep_side = self.settings.whole("keep_side")
         try:
             content, digest = read_bytes(item, self.limits.max_bytes)
             if digest in known:
                 return None
-            side = max(self.settings.whole("keep_side"), self.model.photo.preprocessing.source_side)
-            image = self._decode(content, self.limits, side=side)
-            picture = Picture(item.picture, digest, *image.size)
-            if not self.report.dry_run:
-                self.keep(point, thumbnail(image, self.settings.whole("keep_side")))
+            side = max(keep_side, self.model.photo.preprocessing.source_side)
+            ready, copies = [], []
+            for media in self._read_media(_file_name(item), content, self.limits, side=side):
+                ready.append(self._ready(item, point, digest, media, stored))
+                copies.append(thumbnail(media.image, keep_side))
         except BadPicture as error:
             return Failure(item.product.id, error.code, item.picture, error.message)
-        return Ready(item, point, picture, self.model.prepared(image), is_new=point not in stored.points)
+        if not self.report.dry_run:
+            for one, copy in zip(ready, copies):
+                self.keep(one.point, copy)
+        return tuple(ready)
+
+    def _ready(self, item: Item, first: str, digest: str, media: MediaItem, stored: Held) -> Ready:
+        width, height = media.image.size
+        picture = Picture(
+            item.picture,
+            digest,
+            width,
+            height,
+            kind=media.kind,
+            ordinal=media.ordinal,
+            start=media.start,
+            end=media.end,
+        )
+        point = point_id(item.product.id, item.picture, media.ordinal) if media.ordinal else first
+        return Ready(item, point, picture, self.model.prepared(media.image), is_new=first not in stored.points)
 
     def keep(self, point: str, copy: bytes) -> None:
         """Write the copy of a picture. Raises NoRoom."""
@@ -184,20 +229,48 @@ class Adding:
         except OSError as error:
             raise NoRoom(f"the copy of a picture cannot be written: {error.strerror}; free some space") from error
 
-    def _write(self, batch: Sequence[Ready], products: dict[str, Product], primaries: set[str], stored: Held) -> None:
-        vectors = self.vectors(batch)
+    def _write(
+        self, files: Sequence[tuple[Ready, ...]], products: dict[str, Product], primaries: set[str], stored: Held
+    ) -> None:
+        self._remove_stale(files, primaries, stored)
+        batch = [ready for file in files for ready in file]
         points = []
-        for row, ready in enumerate(batch):
+        for ready, own in zip(batch, self._vectors(batch)):
             product, old = products[ready.item.product.id], stored.points.get(ready.point)
-            primary = bool(old.payload["_primary"]) if old else product.id not in primaries
+            primary = bool(old and old.payload["_primary"]) or product.id not in primaries
             primaries.add(product.id)
             payload = to_payload(product, ready.picture, primary=primary)
-            own = {space: matrix[row] for space, matrix in vectors.items()}
             points.append(Point(ready.point, own, words_of(product) if primary else "", payload))
-        self.index.upsert(_titled(points, self.model))
+        points = _titled(points, self.model)
+        # the first item of a file goes last: its hash says that the others are stored
+        self.index.upsert(sorted(points, key=lambda point: "_item" not in point.payload))
         images = {ready.point: ready.image for ready in batch}
         space = self.model.photo.space.id
         self.report.duplicates += duplicates(self.index, self.folder, space, points, images, self.limits)
+
+    def _vectors(self, batch: Sequence[Ready]) -> Iterator[dict[str, Vectors]]:
+        """Space -> (dim,) unit row, for each image. The images are encoded in batches of the setting."""
+        size = self.settings.whole("batch")
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            vectors = self.vectors(part)
+            yield from ({space: matrix[row] for space, matrix in vectors.items()} for row in range(len(part)))
+
+    def _remove_stale(self, files: Sequence[tuple[Ready, ...]], primaries: set[str], stored: Held) -> None:
+        """Delete the items that an earlier version of a file had beyond those that it has now."""
+        for file in files:
+            first = file[0]
+            stale = [
+                point
+                for point in stored.by_product.get(first.item.product.id, ())
+                if point.payload["_picture"] == first.picture.name and point.payload.get("_item", 0) >= len(file)
+            ]
+            if stale:
+                self.index.delete([point.id for point in stale])
+            for point in stale:
+                self.folder.copy_of(point.id).unlink(missing_ok=True)
+            if any(point.payload["_primary"] for point in stale):
+                primaries.discard(first.item.product.id)
 
     def _refresh(self, stored: Held, products: dict[str, Product]) -> set[str]:
         """Bring the fields of stored points up to date, their pictures stay; returns the ids of those that changed."""
@@ -207,6 +280,25 @@ class Adding:
         if not self.report.dry_run:
             rewrite(self.index, changed, self.model)
         return {point.id for point in changed}
+
+
+def _batches(outcomes: Iterator[tuple[Ready, ...]], size: int) -> Iterator[tuple[list[tuple[Ready, ...]], int]]:
+    """Group files: those to write, and how many were read. A group has up to `size` files, or more images than that."""
+    files: list[tuple[Ready, ...]] = []
+    count = images = 0
+    for outcome in outcomes:
+        count, images = count + 1, images + max(1, len(outcome))
+        files += [outcome] if outcome else []
+        if images >= size:
+            yield files, count
+            files, count, images = [], 0, 0
+    if count:
+        yield files, count
+
+
+def _file_name(item: Item) -> str:
+    """Name that says the media type: of a file on this machine that on disk, which may be spelled otherwise."""
+    return item.picture if isinstance(item, Remote) else item.path.name
 
 
 def _named_as_before(items: Mapping[str, Item], stored: Held) -> dict[str, Item]:

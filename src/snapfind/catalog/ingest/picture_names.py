@@ -9,13 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from snapfind.core.errors import BadRow
+from snapfind.media.handlers import media_suffixes
 
-__all__ = ["PICTURE_SUFFIXES", "Names", "is_address", "names_in", "spellings", "whole_address"]
-
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
-    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
-)
+__all__ = ["Names", "is_address", "names_in", "spellings", "whole_address"]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|//[^/\\\s]+\.[^/\\\s]+/", re.IGNORECASE)
 _BEFORE_ADDRESS = re.compile(r"\||[\r\n]+|[,;\s]\s*(?=(?:https?:)?//[^/\s])", re.IGNORECASE)
@@ -79,7 +75,7 @@ def json_list(text: str) -> list[str] | None:
 
 
 def _may_be(name: str, exists: Callable[[str], bool]) -> bool:
-    return is_address(name) or Path(name).suffix.lower() in PICTURE_SUFFIXES or exists(name)
+    return is_address(name) or Path(name).suffix.lower() in media_suffixes() or exists(name)
 
 
 def spellings(name: str) -> Iterator[str]:

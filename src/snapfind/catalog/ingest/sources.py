@@ -13,7 +13,7 @@ from snapfind.catalog.ingest.items import Failure, Item, Remote
 from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, is_code, kind_of, settle, typed_kind_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.ingest.numbers import Numbers
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES, Names, is_address, whole_address
+from snapfind.catalog.ingest.picture_names import Names, is_address, whole_address
 from snapfind.catalog.ingest.tables import TABLES, header, leaves_commas, rows, table_suffix
 from snapfind.core.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.core.types import Kind, Product
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from snapfind.media.fetch import Fetching
 
 __all__ = [
-    "PICTURE_SUFFIXES",
     "Failure",
     "Folders",
     "Item",

@@ -47,6 +47,8 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
         count = 0
         with lines.open("w", encoding="utf-8") as file:
             for row in rows:
+                if row.get("_item") and not vectors:  # the row of item 0 names the file, which has all items
+                    continue
                 file.write(json.dumps(_exact(row, listed), ensure_ascii=False) + "\n")
                 count += 1
         if target.suffix.lower() == ".parquet":
@@ -58,15 +60,16 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
 
 
 def with_copies(
-    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str], bytes], folder: Path
+    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str, int], bytes], folder: Path
 ) -> Iterator[dict[str, Any]]:
     """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
     folder.mkdir(exist_ok=True)
     for row in rows:
         named = row["picture"][0] if isinstance(row["picture"], list) else row["picture"]
-        name = point_id(row["id"], named) + ".jpg"
-        (folder / name).write_bytes(copy_of(row["id"], named))
-        yield {**row, "picture": f"{folder.name}/{name}"}
+        name = point_id(row["id"], named, row.get("_item", 0)) + ".jpg"
+        (folder / name).write_bytes(copy_of(row["id"], named, row.get("_item", 0)))
+        # each copy is an image of its own
+        yield {**{key: value for key, value in row.items() if key != "_item"}, "picture": f"{folder.name}/{name}"}
 
 
 def _exact(row: Mapping[str, Any], listed: bool) -> Mapping[str, Any]:

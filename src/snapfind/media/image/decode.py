@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn, Protocol, TypeVar
+from typing import BinaryIO, NoReturn, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -23,7 +23,7 @@ from snapfind.media.image.formats import FORMATS, named, sniff
 from snapfind.media.image.orientation import orientation, upright
 from snapfind.media.image.transfer_functions import coding_of
 
-__all__ = ["Decode", "Limits", "Source", "load", "probe"]
+__all__ = ["Limits", "Source", "check_size", "load", "probe"]
 
 Source = Path | str | bytes | Image.Image
 _Made = TypeVar("_Made")
@@ -35,24 +35,24 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest picture that is taken: bytes of the file, pixels, and pixels of the longest side."""
+    """Maximum sizes of a media file.
+
+    Args:
+        max_bytes: Bytes of the file.
+        max_pixels: Pixels of an image, width times height.
+        max_side: Pixels of the longest side of an image.
+        max_items: Items of a file, such as the segments of a video.
+    """
 
     max_bytes: int
     max_pixels: int
     max_side: int
+    max_items: int = 1024
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
         """The limits that the settings name."""
         return cls(settings.whole("max_bytes"), settings.whole("max_pixels"), settings.whole("max_side"))
-
-
-class Decode(Protocol):
-    """What turns the bytes of a file into an RGB picture: `load`, or one that does it in another process."""
-
-    def __call__(self, source: bytes, limits: Limits, *, side: int | None = None) -> Image.Image:
-        """As `load` does. Raises BadPicture."""
-        ...
 
 
 def load(source: Source, limits: Limits, *, side: int | None = None) -> Image.Image:
@@ -66,7 +66,7 @@ def load(source: Source, limits: Limits, *, side: int | None = None) -> Image.Im
     """
     name = _name(source)
     if isinstance(source, Image.Image):
-        _check_size(source.size, limits, name)
+        check_size(source.size, limits, name)
         return _decode(source, name, side)
     with _opened(source, limits, name) as image:
         if side is not None:
@@ -107,7 +107,7 @@ def _opened(source: Path | str | bytes, limits: Limits, name: str) -> Iterator[I
             _refuse(name, head)
         image = _guard(lambda: Image.open(stream, formats=FORMATS), name, head)
         with image:
-            _check_size(image.size, limits, name)
+            check_size(image.size, limits, name)
             image.info["cicp"] = coding_of(stream, head)
             yield image
 
@@ -137,7 +137,7 @@ def _check_bytes(count: int, limits: Limits, name: str) -> None:
         raise BadPicture(message, code="picture_too_large")
 
 
-def _check_size(size: tuple[int, int], limits: Limits, name: str) -> None:
+def check_size(size: tuple[int, int], limits: Limits, name: str) -> None:
     width, height = size
     if width < 1 or height < 1:
         raise BadPicture(f"{name} has no pixels ({width} x {height}); send another picture", code="picture_broken")

@@ -6,7 +6,12 @@ that phones, shops and browsers make.
 
 from importlib.util import find_spec
 
-__all__ = ["FORMATS", "named", "sniff"]
+__all__ = ["FORMATS", "SUFFIXES", "named", "sniff"]
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
+    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
+)
 
 
 def _formats() -> tuple[str, ...]:

@@ -13,15 +13,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
 from snapfind.core.errors import BadPicture, NotReady
+from snapfind.media.base import MediaHandler, MediaItem
+from snapfind.media.handlers import IMAGES, handler_for
 from snapfind.media.image.decode import Limits
-from snapfind.media.image.sandbox_worker import Frames
+from snapfind.media.image.sandbox_worker import read_frame, write_frames
 
 __all__ = ["DecoderPool"]
 
@@ -31,10 +34,17 @@ _START = 60.0  # seconds until a new process has imported what it needs, on a lo
 
 
 class DecoderPool:
-    """Decodes as media.images.load does, in up to `processes` others. Any thread may call.
+    """Decodes files in other processes. Any thread may call it.
 
-    >>> decode = DecoderPool(processes=2, megabytes=1536, seconds=10)
-    >>> decode(content, limits, side=224)      # an RGB image; raises BadPicture
+    Args:
+        processes: Maximum number of processes. They start when they are needed.
+        megabytes: Memory limit of each.
+        seconds: Time limit for an image, and for each item of a file with several.
+
+    Example:
+        >>> pool = DecoderPool(processes=2, megabytes=1536, seconds=10)
+        >>> pool(content, limits, side=224)                    # an RGB image
+        >>> list(pool.read("clip.flip", content, limits))      # the items of any media type
     """
 
     def __init__(self, processes: int, megabytes: int, seconds: float) -> None:
@@ -48,18 +58,62 @@ class DecoderPool:
         self._starting, self._over = threading.Lock(), threading.Event()
 
     def __call__(self, source: bytes, limits: Limits, *, side: int | None = None) -> Image.Image:
-        """The picture, RGB, upright. Raises BadPicture, also when the process died of it."""
+        """Decode an image.
+
+        Args:
+            source: Bytes of an image file.
+            limits: Maximum sizes.
+            side: Longest side in pixels that is needed. A larger image may be decoded smaller, but not below it.
+
+        Returns:
+            The image, RGB and upright.
+
+        Raises:
+            BadPicture: The image cannot be decoded, or its process died or took too long.
+            NotReady: The pool is closed, or no process starts.
+        """
         if not source or len(source) > limits.max_bytes:  # not worth a copy to another process
             from snapfind.media.image.decode import probe
 
             probe(source, limits)
-        asked = json.dumps({"limits": [limits.max_bytes, limits.max_pixels, limits.max_side], "side": side}).encode()
-        with self._worker() as worker:
-            told, pixels = worker.ask(asked, source, self._seconds)
-        if "code" in told:
-            raise BadPicture(str(told["message"]), code=str(told["code"]))
-        width, height = told["size"]
-        return Image.frombytes("RGB", (width, height), pixels)
+        [item] = self._items(IMAGES, source, limits, side)
+        return item.image
+
+    def read(self, name: str, content: bytes, limits: Limits, *, side: int | None = None) -> Iterator[MediaItem]:
+        """Read the items of a media file, as `read_media` does in this process.
+
+        Args:
+            name: Name, path or URL of the file.
+            content: The bytes of the file.
+            limits: Maximum sizes.
+            side: Longest side in pixels that is needed.
+
+        Yields:
+            The items in order.
+
+        Raises:
+            BadPicture: The file cannot be read, or its process died or took too long.
+            NotReady: The pool is closed, or no process starts.
+        """
+        return self._items(handler_for(name), content, limits, side)
+
+    def _items(self, handler: MediaHandler, content: bytes, limits: Limits, side: int | None) -> Iterator[MediaItem]:
+        own = type(handler)
+        request = {
+            "handler": f"{own.__module__}:{own.__qualname__}",
+            # a handler from outside is imported from where this process found it
+            "path": [] if own.__module__.startswith("snapfind.") else [place for place in sys.path if place],
+            "limits": astuple(limits),
+            "side": side,
+        }
+        asked = json.dumps(request).encode()
+        with self._worker() as worker, closing(worker.ask(asked, content, self._seconds)) as answers:
+            for ordinal, (header, pixels) in enumerate(answers):
+                if "code" in header:
+                    raise BadPicture(str(header["message"]), code=str(header["code"]))
+                width, height = header["size"]
+                image = Image.frombytes("RGB", (width, height), pixels)
+                yield MediaItem(image, header["kind"], header["start"], header["end"], ordinal)
 
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
@@ -119,7 +173,7 @@ class _Worker:
             _widen(cast(BinaryIO, pipe))
         try:
             with self._watched(_START):
-                Frames.read(self._stdout)
+                read_frame(self._stdout)
         except EOFError:
             self.end()
             raise NotReady("the process that decodes pictures does not start; raise decode_memory") from None
@@ -133,12 +187,31 @@ class _Worker:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def ask(self, asked: bytes, content: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
-        """What the process says to one picture. Raises BadPicture when it dies or takes too long."""
+    def ask(
+        self, request: bytes, content: bytes, seconds: float
+    ) -> Generator[tuple[dict[str, Any], bytes], None, None]:
+        """Send one file, and iterate over the answers: header and pixels of each item, or the header of an error.
+
+        Args:
+            request: JSON of the request.
+            content: Bytes of the file.
+            seconds: Time limit until the first answer, and from each to the next.
+
+        Raises:
+            BadPicture: The process died or took too long.
+        """
+        finished = False
         try:
             with self._watched(seconds):
-                Frames.write(cast(BinaryIO, self._process.stdin), asked, content)
-                return json.loads(Frames.read(self._stdout)), Frames.read(self._stdout)
+                write_frames(cast(BinaryIO, self._process.stdin), request, content)
+                header, pixels = json.loads(read_frame(self._stdout)), read_frame(self._stdout)
+            while "size" in header:
+                yield header, pixels
+                with self._watched(seconds):
+                    header, pixels = json.loads(read_frame(self._stdout)), read_frame(self._stdout)
+            finished = True
+            if header:
+                yield header, pixels
         except (EOFError, OSError):
             self.end()
             if self._late:
@@ -146,6 +219,9 @@ class _Worker:
                 raise BadPicture(f"the picture takes longer than {seconds:g} s to decode; make it smaller") from None
             log.warning("a decoding process died of a picture of %d bytes (%s)", len(content), self._process.returncode)
             raise BadPicture("the picture cannot be decoded: the decoder failed on it; send it as a JPEG") from None
+        finally:
+            if not finished:  # it died, or nobody waits for the rest of its answer
+                self.end()
 
     @contextmanager
     def _watched(self, seconds: float) -> Iterator[None]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
-from snapfind.catalog.ingest.folders import is_of_system, is_picture, left_out, product_at, suffix_of
+from snapfind.catalog.ingest.folders import is_of_system, left_out, product_at, suffix_of
 from snapfind.catalog.ingest.items import Failure
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES
 from snapfind.core.errors import BadInput, TooLarge
+from snapfind.media.handlers import is_media, media_suffixes
 
 __all__ = ["Unpacked", "unpack"]
 
@@ -129,7 +129,7 @@ def _unpacked(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, into: 
     try:
         with opened.open(entry) as packed:
             head = packed.read(32)
-            if not is_picture(name, head):
+            if not is_media(name, head):
                 return None
             target.parent.mkdir(parents=True, exist_ok=True)
             return _write(packed, head, target, most)
@@ -137,7 +137,7 @@ def _unpacked(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, into: 
         target.unlink(missing_ok=True)
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        if PurePosixPath(name).suffix.lower() not in PICTURE_SUFFIXES:
+        if PurePosixPath(name).suffix.lower() not in media_suffixes():
             return None
         _remove(target)
         raise _LeftOut(f"the entry cannot be unpacked ({str(error)[:80]}); pack it anew") from None
