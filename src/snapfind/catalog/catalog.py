@@ -22,7 +22,7 @@ from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
 
@@ -282,7 +282,9 @@ class Catalog(Writing):
             )
             return pack(self.folder.path, absolute_path(target), copies)
 
-    def migrate(self, address: str, *, progress: Progress | None = None, shape: Shape | None = None) -> Moved:
+    def migrate(
+        self, address: str, *, progress: Progress | None = None, shape: CollectionLayout | None = None
+    ) -> Moved:
         """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.
 
         `shape` says how a new collection lies on them. What was left behind stays as it is. Raises BadInput, NotReady,

@@ -1,8 +1,8 @@
-"""How a product and one of its pictures become the payload of a point, and back.
+"""Conversion of a product and one of its media items to the payload of a point, and back.
 
-Fields of the product stand at the top level under their own names, so that filters and facets speak of them; keys that
-begin with "_" belong to the catalog. Every point of a product carries all its fields; exactly one is `_primary`: it
-stands for the product when products are counted, listed or found by words.
+Fields of the product are at the top level under their own names, for filters and facets. Keys that begin with "_"
+belong to the catalog. Every point of a product has all its fields. Exactly one is `_primary`: it represents the product
+in counts, lists and text search.
 """
 
 import uuid
@@ -49,9 +49,18 @@ def point_id(product: str, picture: str, ordinal: int = 0) -> str:
 
 
 def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str, Any]:
-    """What the index stores; empty fields are left out, dates become ISO texts.
+    """Convert a product and one of its media items to a payload.
 
-    Title, brand and category are stored without HTML, a description as the shop wrote it.
+    Empty fields are left out. Dates become ISO 8601 texts. Title, brand and category are stored without HTML, a
+    description as the shop wrote it.
+
+    Args:
+        product: The product.
+        picture: The media item.
+        primary: Whether the point represents the product.
+
+    Returns:
+        The payload.
     """
     fields: dict[str, Any] = {name: getattr(product, name) for name in FIXED}
     fields |= {name: plain_line(fields[name]) for name in _LABELS}
@@ -76,7 +85,16 @@ def _media_fields(picture: Picture) -> dict[str, Any]:
 
 
 def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures: tuple[Picture, ...] = ()) -> Product:
-    """The product of a payload; `schema` tells which attributes are dates and lists."""
+    """Convert a payload to a product.
+
+    Args:
+        payload: Payload of any point of the product.
+        schema: Kinds of the attributes.
+        pictures: Media items of the product.
+
+    Returns:
+        The product.
+    """
     attributes = {
         name: _typed(value, schema.get(name, "text"))
         for name, value in payload.items()
@@ -87,7 +105,14 @@ def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures:
 
 
 def picture_of(payload: Mapping[str, Any]) -> Picture:
-    """The picture of a payload."""
+    """Convert a payload to its media item.
+
+    Args:
+        payload: Payload of a point.
+
+    Returns:
+        The item.
+    """
     return Picture(
         name=str(payload["_picture"]),
         hash=str(payload.get("_hash", "")),
@@ -101,9 +126,13 @@ def picture_of(payload: Mapping[str, Any]) -> Picture:
 
 
 def words_of(product: Product) -> str:
-    """The text by which words find a product: id, title, brand, category, texts among the attributes, description.
+    """Return the text of a product for BM25 and the text encoder.
 
-    HTML is removed from all but the id.
+    Args:
+        product: The product.
+
+    Returns:
+        Title, brand, category, id, text attributes and description, without HTML.
     """
     attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
     listed = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)

@@ -16,7 +16,7 @@ from snapfind.index import qdrant_edge
 from snapfind.index.base import Ask, Index, Point
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.qdrant import cluster
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import connect
 
 __all__ = ["EMBEDDED", "Moved", "copy", "find_index", "move", "open_index", "verify"]
@@ -56,7 +56,7 @@ def find_index(folder: Folder) -> cluster.Cluster:
 
 
 def move(
-    folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: Shape | None = None
+    folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: CollectionLayout | None = None
 ) -> Moved:
     """Copies `source` to the index at `address` ("folder" for the embedded one), compares both, and switches.
 
