@@ -52,7 +52,7 @@ class Writing(Reading):
         Raises BadInput, NoRoom.
         """
         if isinstance(source, (str, Path)):
-            from snapfind.media.fetch import Fetching
+            from snapfind.media.fetch import FetchPolicy
 
             within = absolute_path(root) if root else None
             source = open_source(
@@ -62,7 +62,7 @@ class Writing(Reading):
                 columns=columns,
                 kinds=kinds,
                 folders=folders,
-                fetching=Fetching.of(self.settings, patient=True),
+                fetching=FetchPolicy.of(self.settings, patient=True),
             )
         adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, read_media=self.read_media)
         if not dry_run:

@@ -20,7 +20,7 @@ from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
 from snapfind.core.types import Box, Kind, Order, Product, Region, Regions, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
-from snapfind.media.fetch import Fetching
+from snapfind.media.fetch import FetchPolicy
 
 __all__ = ["Client"]
 
@@ -199,7 +199,7 @@ class Client:
             columns=columns,
             kinds=kinds,
             folders=folders,
-            fetching=Fetching.of(Settings(), patient=True),
+            fetching=FetchPolicy.of(Settings(), patient=True),
         )
         if conflicts := [name for name, kind in opened.schema.items() if known.get(name, kind) != kind]:
             raise BadInput(

@@ -45,9 +45,9 @@ def held(index: Index, products: Sequence[str]) -> Held:
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
     """The bytes of an item's picture and their sha256. Raises BadPicture when it is missing, empty or too large."""
     if isinstance(item, Remote):
-        from snapfind.media.fetch import fetch
+        from snapfind.media.fetch import fetch_url
 
-        content = fetch(item.picture, item.allowed)
+        content = fetch_url(item.picture, item.allowed)
         return content, hashlib.sha256(content).hexdigest()
     try:
         size = item.path.stat().st_size if item.content is None else len(item.content)

@@ -35,7 +35,7 @@ from snapfind.media.handlers import IMAGES, handler_for, read_media
 from snapfind.media.image.decode import Limits
 from snapfind.media.image.fingerprint import is_blank
 from snapfind.media.image.thumbnail import thumbnail
-from snapfind.media.prefetch import ahead
+from snapfind.media.prefetch import map_ahead
 
 __all__ = ["Adding", "Progress", "Ready", "Turn"]
 
@@ -176,7 +176,7 @@ class Adding:
         prepare = partial(self._prepare, stored=stored)
         images = all(handler_for(_file_name(item)) is IMAGES for item in items.values())
         depth = 2 * self.settings.whole("batch") if images else 2  # a video holds as many images as a batch, or more
-        for (point, _), outcome in ahead(pool, prepare, items.items(), depth):
+        for (point, _), outcome in map_ahead(pool, prepare, items.items(), depth):
             yield point, outcome
 
     def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:

@@ -19,7 +19,7 @@ from snapfind.core.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.core.types import Kind, Product
 
 if TYPE_CHECKING:
-    from snapfind.media.fetch import Fetching
+    from snapfind.media.fetch import FetchPolicy
 
 __all__ = [
     "Failure",
@@ -47,7 +47,7 @@ class Source:
     numbers: Mapping[str, Numbers] = field(default_factory=dict)
     folders: Folders = "product"
     noted: Notes = field(default_factory=Notes)
-    fetching: "Fetching | None" = None
+    fetching: "FetchPolicy | None" = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def open_source(
     columns: Mapping[str, str] = {},
     kinds: Mapping[str, Kind] = {},
     folders: Folders = "product",
-    fetching: "Fetching | None" = None,
+    fetching: "FetchPolicy | None" = None,
 ) -> Source:
     """Look a table or a folder over once: count its rows, settle the kind of each column.
 
