@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import snapfind
-from snapfind.catalog.storage.export import with_copies, write_table
+from snapfind.catalog.storage.export import export_copies, write_table
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.types import Product
 from snapfind.index.payload import FIXED, point_id
@@ -156,7 +156,7 @@ def test_an_export_with_vectors_has_a_row_for_each_frame(catalog, folder):
 
 def test_an_export_with_copies_has_an_image_of_each_frame(catalog, folder):
     target = folder.parent / "export.csv"
-    rows = with_copies(catalog.export(), catalog.picture, folder.parent / "copies")
+    rows = export_copies(catalog.export(), catalog.picture, folder.parent / "copies")
     assert write_table(rows, target, FIXED | catalog.schema, vectors=False) == 4
     with snapfind.open(folder.parent / "again.snap") as again:
         assert counts(again.add(target)) == (4, 0, 0, 0, 0, 0)

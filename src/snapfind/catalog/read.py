@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from snapfind.catalog.models.trial import Tried, joined
+from snapfind.catalog.models.trial import InterleavedSearch, interleave_answers
 from snapfind.catalog.query_input import Wanted, as_mark, as_query
-from snapfind.catalog.state import Opened
+from snapfind.catalog.state import CatalogState
 from snapfind.catalog.storage.points import row_of
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.types import Answer, Box, Order, Picture, Product, Region, Regions
@@ -24,7 +24,7 @@ from snapfind.search.pipeline import search
 __all__ = ["Reading"]
 
 
-class Reading(Opened):
+class Reading(CatalogState):
     """The verbs that change nothing."""
 
     def search(
@@ -62,7 +62,9 @@ class Reading(Opened):
         with self._reading(model) as context:
             return search(query, context, limit=limit, offset=offset)
 
-    def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
+    def search_tried(
+        self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0
+    ) -> tuple[Answer, InterleavedSearch | None]:
         """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
 
         The second value says whose pick each hit is; None where there is no trial. Raises as `search`.
@@ -71,7 +73,7 @@ class Reading(Opened):
         if trial is None:
             return self.search(query, limit=limit, offset=offset), None
         active, other = (self.search(query, limit=offset + limit, model=own) for own in (None, trial.model))
-        return joined(active, other, seed, limit, offset)
+        return interleave_answers(active, other, seed, limit, offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
         """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.

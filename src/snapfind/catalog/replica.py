@@ -27,7 +27,7 @@ from snapfind.index.filters import Filter
 from snapfind.index.qdrant.cluster import Cluster
 from snapfind.search.context import SearchContext
 
-__all__ = ["Lent", "Replica", "open_replica"]
+__all__ = ["ReadOnlyFolder", "Replica", "open_replica"]
 
 log = logging.getLogger("snapfind.replica")
 
@@ -40,10 +40,10 @@ def open_replica(path: str | Path, **settings: int | float | str) -> "Replica":
 
     Raises NotFound, CatalogBroken, ReadOnly for an embedded index, NotReady where no server answers.
     """
-    return Replica(Lent(Path(path)), Settings(settings))
+    return Replica(ReadOnlyFolder(Path(path)), Settings(settings))
 
 
-class Lent(Folder):
+class ReadOnlyFolder(Folder):
     """A folder that is read without owning it. Raises NotFound, CatalogBroken; what would change it raises ReadOnly."""
 
     def __init__(self, path: Path) -> None:
@@ -72,10 +72,10 @@ class Lent(Folder):
 class Replica(Reading):
     """The reading verbs of a catalog, following its owner. Any thread may call it; close it at the end."""
 
-    folder: Lent
+    folder: ReadOnlyFolder
     index: Cluster
 
-    def __init__(self, folder: Lent, settings: Settings) -> None:
+    def __init__(self, folder: ReadOnlyFolder, settings: Settings) -> None:
         self._following = threading.Lock()
         self._tried = 0.0
         super().__init__(folder, settings)
@@ -87,10 +87,10 @@ class Replica(Reading):
         if not self.folder.manifest.active:
             raise NotFound(f"{self.folder.path} has no model yet; add products where it is owned")
         self.model = registry.open_model(self.folder, self.settings)
-        self._reshelve()
+        self._load_contexts()
 
-    def _reshelve(self) -> None:
-        super()._reshelve()
+    def _load_contexts(self) -> None:
+        super()._load_contexts()
         self.trial = None  # its votes are counted where the catalog is owned
 
     @cached_property
@@ -148,10 +148,10 @@ class Replica(Reading):
             return
         before = self.folder, self.model, self.index
         try:
-            self.folder = Lent(self.folder.path)
+            self.folder = ReadOnlyFolder(self.folder.path)
             self.index = self._moved(before[0])
             self.model = self._changed(before[0])
-            self._reshelve()
+            self._load_contexts()
             self._tried = 0.0
         except (SnapfindError, OSError) as error:
             self.folder, self.model, self.index = before
@@ -162,14 +162,14 @@ class Replica(Reading):
             self._readers.wait(lambda context: context.index is before[2])
             before[2].close()
 
-    def _moved(self, before: Lent) -> Cluster:
+    def _moved(self, before: ReadOnlyFolder) -> Cluster:
         """The index where it lies now."""
         if before.manifest.index != self.folder.manifest.index:
             return find_index(self.folder)
         self.index.refresh()
         return self.index
 
-    def _changed(self, before: Lent) -> Model:
+    def _changed(self, before: ReadOnlyFolder) -> Model:
         """The encoders, opened anew where there are others."""
         old, new = before.manifest, self.folder.manifest
         if (old.models, old.active, old.bridge) == (new.models, new.active, new.bridge):

@@ -31,10 +31,10 @@ from snapfind.search.context import SearchContext
 if TYPE_CHECKING:
     from snapfind.events.store import EventStore
 
-__all__ = ["Opened"]
+__all__ = ["CatalogState"]
 
 
-class Opened:
+class CatalogState:
     """A catalog's folder, engine, models and limits. Any thread may use it."""
 
     def __init__(self, folder: Folder, settings: Settings) -> None:
@@ -70,7 +70,7 @@ class Opened:
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         self.index.declare(SYSTEM | indexed | self.schema)
         self.index.publish(self.folder.manifest.active)  # a switch may have been cut short
-        self._reshelve()
+        self._load_contexts()
 
     @cached_property
     def events(self) -> "EventStore":
@@ -95,7 +95,7 @@ class Opened:
         self.events.prune(days, now=now)
         self.asked.prune(days, now=now)
 
-    def _reshelve(self) -> None:
+    def _load_contexts(self) -> None:
         answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]
         self._contexts = {
             own.photo.space.id: registry.search_context(self.folder, self.index, own, self.settings)

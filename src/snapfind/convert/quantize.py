@@ -14,7 +14,7 @@ import numpy as np
 from PIL.Image import Image
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.models.registry import copied
+from snapfind.catalog.models.registry import stored_picture
 from snapfind.convert.int8 import write_eight_bits
 from snapfind.convert.measure import milliseconds
 from snapfind.convert.neighbors import same_answers, same_neighbors
@@ -119,7 +119,7 @@ def _sample(opened: Catalog) -> list[Image]:
     for point in opened.points():
         if len(found) == _MOST:
             break
-        image = copied(opened.folder, point.id, opened.settings)
+        image = stored_picture(opened.folder, point.id, opened.settings)
         if image is not None:
             found.append(image)
     if len(found) < _LEAST:

@@ -25,7 +25,7 @@ from snapfind.media.image.fingerprint import (
     standardize,
 )
 
-__all__ = ["Duplicate", "Grade", "duplicates", "grade"]
+__all__ = ["Duplicate", "Grade", "find_duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
 _SIMILAR = 0.7  # cosine of the space as shipped
@@ -66,7 +66,7 @@ def grade(cosine: float, apart: float, most: float = 0.0, colors: tuple[float, f
     return "similar" if cosine >= _SIMILAR else None
 
 
-def duplicates(
+def find_duplicates(
     index: Index, folder: Folder, space: str, added: Sequence[Point], images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     """Those of the points just added whose picture was there before, or comes twice among them; the nearest one each.

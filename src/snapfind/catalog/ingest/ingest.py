@@ -15,8 +15,8 @@ from functools import partial
 
 from PIL.Image import Image
 
-from snapfind.catalog.ingest.diff import Held, held, read_bytes, refreshed
-from snapfind.catalog.ingest.duplicates import duplicates
+from snapfind.catalog.ingest.diff import StoredPoints, find_stored, read_bytes, refresh_points
+from snapfind.catalog.ingest.duplicates import find_duplicates
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Failure, Item, Remote, Source
 from snapfind.catalog.ingest.uploads import Uploads
@@ -37,15 +37,15 @@ from snapfind.media.image.fingerprint import is_blank
 from snapfind.media.image.thumbnail import thumbnail
 from snapfind.media.prefetch import map_ahead
 
-__all__ = ["Adding", "Progress", "Ready", "Turn"]
+__all__ = ["Ingestion", "PreparedItem", "Progress", "WriteLock"]
 
 Progress = Callable[[int, int], None]
 _NAMED = 5  # pictures named in a note
-Turn = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
+WriteLock = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class PreparedItem:
     """A media item that is ready to be encoded.
 
     Args:
@@ -65,7 +65,7 @@ class Ready:
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
 
-class Adding:
+class Ingestion:
     """One run of `add`: what it needs, and the report that grows as it goes.
 
     Where pictures are read and encoded is the affair of `outcomes` and `vectors`; `bulk/` does it on other machines.
@@ -77,13 +77,13 @@ class Adding:
         self,
         folder: Folder,
         index: Index,
-        turn: Turn,
+        turn: WriteLock,
         settings: Settings,
         *,
         dry_run: bool = False,
         read_media: ReadMedia = read_media,
     ) -> None:
-        self.folder, self.index, self._turn, self._read_media = folder, index, turn, read_media
+        self.folder, self.index, self._write_lock, self._read_media = folder, index, turn, read_media
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
         self.seen: set[str] = set()
@@ -96,7 +96,7 @@ class Adding:
         items = iter(source)
         with ThreadPoolExecutor(workers, thread_name_prefix="snapfind-decode") as pool:
             while chunk := list(itertools.islice(items, self.chunk)):
-                with self._turn() as self.model:
+                with self._write_lock() as self.model:
                     for finished in self._chunk(chunk, pool):
                         done += finished
                         if progress:
@@ -113,7 +113,7 @@ class Adding:
         # The last row of a picture wins, and the last row of a product speaks for all its pictures.
         items = {point_id(entry.product.id, entry.picture): entry for entry in chunk if isinstance(entry, Item)}
         products = bare | {item.product.id: item.product for item in items.values()}
-        stored = held(self.index, list(products))
+        stored = find_stored(self.index, list(products))
         items = _named_as_before(items, stored)
         self.seen |= items.keys()
         fresh = self._refresh(stored, products)
@@ -128,7 +128,7 @@ class Adding:
                 self._write(batch, products, primaries, stored)
             yield finished
 
-    def _count_bare(self, bare: Iterable[str], stored: Held, fresh: set[str]) -> None:
+    def _count_bare(self, bare: Iterable[str], stored: StoredPoints, fresh: set[str]) -> None:
         for product in bare:
             points = stored.by_product.get(product, ())
             if not points:
@@ -139,8 +139,8 @@ class Adding:
             self.report.unchanged += len(points) - renewed
 
     def _decoded(
-        self, items: dict[str, Item], stored: Held, fresh: set[str], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[Ready, ...]]:
+        self, items: dict[str, Item], stored: StoredPoints, fresh: set[str], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[PreparedItem, ...]]:
         """Read the files in order, with a bounded number of images in memory. Empty for one that is not encoded."""
         for point, outcome in self.outcomes(items, stored, pool):
             if isinstance(outcome, Failure):
@@ -161,8 +161,8 @@ class Adding:
                 yield ()
 
     def outcomes(
-        self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[str, tuple[Ready, ...] | Failure | None]]:
+        self, items: Mapping[str, Item], stored: StoredPoints, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, tuple[PreparedItem, ...] | Failure | None]]:
         """Read the files of a chunk.
 
         Args:
@@ -179,11 +179,11 @@ class Adding:
         for (point, _), outcome in map_ahead(pool, prepare, items.items(), depth):
             yield point, outcome
 
-    def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
+    def vectors(self, batch: Sequence[PreparedItem]) -> Mapping[str, Vectors]:
         """Space -> (n, dim) unit rows of the pictures of a batch."""
         return self.model.pictures([ready.image for ready in batch])
 
-    def _prepare(self, entry: tuple[str, Item], stored: Held) -> tuple[Ready, ...] | Failure | None:
+    def _prepare(self, entry: tuple[str, Item], stored: StoredPoints) -> tuple[PreparedItem, ...] | Failure | None:
         point, item = entry
         known = {stored.hash_of(point), hidden_hash(self.folder, point)} - {""}
         if known and isinstance(item, Remote):
@@ -205,7 +205,7 @@ class Adding:
                 self.keep(one.point, copy)
         return tuple(ready)
 
-    def _ready(self, item: Item, first: str, digest: str, media: MediaItem, stored: Held) -> Ready:
+    def _ready(self, item: Item, first: str, digest: str, media: MediaItem, stored: StoredPoints) -> PreparedItem:
         width, height = media.image.size
         picture = Picture(
             item.picture,
@@ -218,7 +218,7 @@ class Adding:
             end=media.end,
         )
         point = point_id(item.product.id, item.picture, media.ordinal) if media.ordinal else first
-        return Ready(item, point, picture, self.model.prepared(media.image), is_new=first not in stored.points)
+        return PreparedItem(item, point, picture, self.model.prepared(media.image), is_new=first not in stored.points)
 
     def keep(self, point: str, copy: bytes) -> None:
         """Write the copy of a picture. Raises NoRoom."""
@@ -230,7 +230,11 @@ class Adding:
             raise NoRoom(f"the copy of a picture cannot be written: {error.strerror}; free some space") from error
 
     def _write(
-        self, files: Sequence[tuple[Ready, ...]], products: dict[str, Product], primaries: set[str], stored: Held
+        self,
+        files: Sequence[tuple[PreparedItem, ...]],
+        products: dict[str, Product],
+        primaries: set[str],
+        stored: StoredPoints,
     ) -> None:
         self._remove_stale(files, primaries, stored)
         batch = [ready for file in files for ready in file]
@@ -246,9 +250,9 @@ class Adding:
         self.index.upsert(sorted(points, key=lambda point: "_item" not in point.payload))
         images = {ready.point: ready.image for ready in batch}
         space = self.model.photo.space.id
-        self.report.duplicates += duplicates(self.index, self.folder, space, points, images, self.limits)
+        self.report.duplicates += find_duplicates(self.index, self.folder, space, points, images, self.limits)
 
-    def _vectors(self, batch: Sequence[Ready]) -> Iterator[dict[str, Vectors]]:
+    def _vectors(self, batch: Sequence[PreparedItem]) -> Iterator[dict[str, Vectors]]:
         """Space -> (dim,) unit row, for each image. The images are encoded in batches of the setting."""
         size = self.settings.whole("batch")
         for start in range(0, len(batch), size):
@@ -256,7 +260,9 @@ class Adding:
             vectors = self.vectors(part)
             yield from ({space: matrix[row] for space, matrix in vectors.items()} for row in range(len(part)))
 
-    def _remove_stale(self, files: Sequence[tuple[Ready, ...]], primaries: set[str], stored: Held) -> None:
+    def _remove_stale(
+        self, files: Sequence[tuple[PreparedItem, ...]], primaries: set[str], stored: StoredPoints
+    ) -> None:
         """Delete the items that an earlier version of a file had beyond those that it has now."""
         for file in files:
             first = file[0]
@@ -272,19 +278,23 @@ class Adding:
             if any(point.payload["_primary"] for point in stale):
                 primaries.discard(first.item.product.id)
 
-    def _refresh(self, stored: Held, products: dict[str, Product]) -> set[str]:
+    def _refresh(self, stored: StoredPoints, products: dict[str, Product]) -> set[str]:
         """Bring the fields of stored points up to date, their pictures stay; returns the ids of those that changed."""
         changed = [
-            point for product, points in stored.by_product.items() for point in refreshed(points, products[product])
+            point
+            for product, points in stored.by_product.items()
+            for point in refresh_points(points, products[product])
         ]
         if not self.report.dry_run:
             rewrite(self.index, changed, self.model)
         return {point.id for point in changed}
 
 
-def _batches(outcomes: Iterator[tuple[Ready, ...]], size: int) -> Iterator[tuple[list[tuple[Ready, ...]], int]]:
+def _batches(
+    outcomes: Iterator[tuple[PreparedItem, ...]], size: int
+) -> Iterator[tuple[list[tuple[PreparedItem, ...]], int]]:
     """Group files: those to write, and how many were read. A group has up to `size` files, or more images than that."""
-    files: list[tuple[Ready, ...]] = []
+    files: list[tuple[PreparedItem, ...]] = []
     count = images = 0
     for outcome in outcomes:
         count, images = count + 1, images + max(1, len(outcome))
@@ -301,7 +311,7 @@ def _file_name(item: Item) -> str:
     return item.picture if isinstance(item, Remote) else item.path.name
 
 
-def _named_as_before(items: Mapping[str, Item], stored: Held) -> dict[str, Item]:
+def _named_as_before(items: Mapping[str, Item], stored: StoredPoints) -> dict[str, Item]:
     """Pictures that an older version stored under their absolute path keep that name, so that none is stored twice."""
     found: dict[str, Item] = {}
     for point, item in items.items():

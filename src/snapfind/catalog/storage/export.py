@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.ingest.csv_safety import write_rows
-from snapfind.catalog.ingest.kinds import is_code, kind_of, settle
+from snapfind.catalog.ingest.kinds import is_code, kind_of, merge_kinds
 from snapfind.core.database import connect
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Kind
 from snapfind.index.payload import FIXED, point_id
 
-__all__ = ["FORMATS", "with_copies", "write_table"]
+__all__ = ["FORMATS", "export_copies", "write_table"]
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 _SQL: dict[Kind, str] = {
@@ -59,7 +59,7 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
     return count
 
 
-def with_copies(
+def export_copies(
     rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str, int], bytes], folder: Path
 ) -> Iterator[dict[str, Any]]:
     """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
@@ -99,7 +99,8 @@ def _with_kinds(lines: Path, schema: Mapping[str, Kind]) -> dict[str, str]:
             for name, seen in looks.items():
                 seen.add(kind_of(str(_cell(row.get(name, "")))))
     told = {
-        name: "text" if is_code(name) and settle(seen) == "number" else settle(seen) for name, seen in looks.items()
+        name: "text" if is_code(name) and merge_kinds(seen) == "number" else merge_kinds(seen)
+        for name, seen in looks.items()
     }
     return {name: name if told.get(name, kind) == kind else f"{name}:{kind}" for name, kind in schema.items()}
 

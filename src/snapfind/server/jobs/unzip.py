@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
-from snapfind.catalog.ingest.folders import is_of_system, left_out, product_at, suffix_of
+from snapfind.catalog.ingest.folders import ignored_files_note, is_system_file, product_of_path, suffix_of
 from snapfind.catalog.ingest.items import Failure
 from snapfind.core.errors import BadInput, TooLarge
 from snapfind.media.handlers import is_media, media_suffixes
@@ -78,7 +78,7 @@ def unpack(archive: Path, into: Path, *, most: int, most_each: int) -> Unpacked:
                 raise TooLarge(f"the archive has {len(entries):,} files; the most is {_MOST_FILES:,}")
             for entry in entries:
                 name = _name_of(entry)
-                if entry.is_dir() or name.endswith("/") or any(map(is_of_system, PurePosixPath(name).parts)):
+                if entry.is_dir() or name.endswith("/") or any(map(is_system_file, PurePosixPath(name).parts)):
                     continue
                 try:
                     written = _unpacked(opened, entry, name, into, min(left, most_each))
@@ -93,14 +93,14 @@ def unpack(archive: Path, into: Path, *, most: int, most_each: int) -> Unpacked:
                     raise TooLarge(f"the archive unpacks to more than {most:,} bytes (max_import)")
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise BadInput(f"the archive cannot be unpacked ({str(error)[:100]}); send a plain zip") from error
-    return Unpacked(count, tuple(failures), tuple(left_out(+others)))
+    return Unpacked(count, tuple(failures), tuple(ignored_files_note(+others)))
 
 
 _LARGE = "picture_too_large"
 
 
 def _product_of(name: str) -> str:
-    product = product_at(PurePosixPath(name.lstrip("/") or "?"))
+    product = product_of_path(PurePosixPath(name.lstrip("/") or "?"))
     return product.id
 
 
