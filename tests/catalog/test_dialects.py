@@ -198,10 +198,10 @@ def test_reading_takes_time_in_proportion(row):
         ("id;title;;picture\na;Mug;red;a.jpg\nb;Cup;blue;b.jpg\n", "2 rows have"),
     ],
 )
-def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, noted):
+def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, note_log):
     table = tmp_path / "t.csv"
     table.write_text(text)
     source = open_source(table, {})
     assert len(list(source)) == 2
     notes = [note for note in source.notes if "without a name" in note]
-    assert [note.partition(" a value")[0] for note in notes] == ([noted] if noted else [])
+    assert [note.partition(" a value")[0] for note in notes] == ([note_log] if note_log else [])

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import snapfind
-from snapfind.catalog.storage.folder import Folder, drafted, write_whole
+from snapfind.catalog.storage.folder import Folder, copy_draft, write_whole
 from snapfind.core.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
 
 
@@ -83,7 +83,7 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
     (tmp_path / "artifact" / "heads").mkdir(parents=True)
     for name in ("a", "heads/b"):
         (tmp_path / "artifact" / name).write_text(name)
-    draft = drafted(tmp_path / "artifact", ["a", "heads/b", "absent"], tmp_path / "spaces")
+    draft = copy_draft(tmp_path / "artifact", ["a", "heads/b", "absent"], tmp_path / "spaces")
     assert (draft / "heads/b").read_text() == "heads/b" and not (draft / "absent").exists()
 
     def full(*_):
@@ -91,7 +91,7 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(NoRoom, match="free some space"):
-        drafted(tmp_path / "artifact", ["a"], tmp_path / "spaces")
+        copy_draft(tmp_path / "artifact", ["a"], tmp_path / "spaces")
     assert list((tmp_path / "spaces").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from snapfind import Product
 from snapfind.core.errors import SnapfindError
 from snapfind.curation.datasets.title_variants import variants
-from snapfind.index.bm25_text import spelled
+from snapfind.index.bm25_text import normalize_codes
 from tests.pictures import picture
 
 UNITS = ["-", "红色陶瓷咖啡杯", "<p>Cotton</p><br/>", "<a x='", "(", " ", "a-", "1.", "&amp;", "QUJD"]
@@ -47,7 +47,7 @@ def titles(_, text):
 
 
 def words(_, text):
-    spelled(text)
+    normalize_codes(text)
 
 
 def seconds(step, catalog, text) -> float:

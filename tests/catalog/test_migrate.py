@@ -78,6 +78,6 @@ def test_an_address_that_is_none_is_refused(wrong):
 def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
     with shop.open() as catalog:
         catalog.add(shop.table)
-        with pytest.raises(NotReady, match="do not answer"):
+        with pytest.raises(NotReady, match="do not respond"):
             catalog.migrate("qdrant://127.0.0.1:1/shop")
         assert len(catalog) == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.catalog.conftest import Shop
 
-from snapfind.catalog.models.registry import registered
+from snapfind.catalog.models.registry import open_registered
 from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken, NotFound
 from snapfind.encoders import registry
 from snapfind.encoders.image.efficientnet import Builtin
@@ -46,7 +46,7 @@ def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
         catalog.add(shop.table)
         assert Counting.encoded == before + 2
         assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
-        assert isinstance(registered(catalog.folder, name, catalog.settings), Counting)
+        assert isinstance(open_registered(catalog.folder, name, catalog.settings), Counting)
 
 
 def test_a_kind_from_outside_is_built_beside_another(shop, toy):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind.catalog.models.trial import Trial, Tried, drawn
+from snapfind.catalog.models.trial import InterleavedSearch, Trial, takes_part
 from snapfind.core.errors import BadInput, CatalogBroken
 from snapfind.evaluation.report import Answered, Report
 from snapfind.events.event import Event
@@ -107,7 +107,7 @@ def test_labels_that_impressions_do_not_explain_are_one_sided():
 
 
 def test_votes_are_by_session_and_clicks_by_team():
-    tried = [Tried(f"s{n}", ("x", "y"), ("y", "x"), ("x", "y"), "ab") for n in range(10)]
+    tried = [InterleavedSearch(f"s{n}", ("x", "y"), ("y", "x"), ("x", "y"), "ab") for n in range(10)]
     clicks = [act("click", f"s{n}", "y", session=f"p{n}") for n in range(8)]
     clicks += [act("click", "s8", "x", session="p8"), act("click", "s8", "x", session="p8")]
     clicks += [act("click", "s9", "x", session="p9"), act("click", "s9", "y", session="p9")]
@@ -129,9 +129,9 @@ def test_the_sign_test_agrees_with_counting_every_outcome(first, second):
 def test_a_share_of_the_sessions_is_drawn_and_always_the_same():
     trial = Trial("m", 0.25, "2026-01-31T12:00:00+00:00")
     who = [f"session {n}" for n in range(2000)]
-    part = [drawn(trial, one) for one in who]
-    assert 0.21 < sum(part) / len(part) < 0.29 and part == [drawn(trial, one) for one in who]
-    assert all(drawn(Trial("m", 1, ""), one) for one in who)
+    part = [takes_part(trial, one) for one in who]
+    assert 0.21 < sum(part) / len(part) < 0.29 and part == [takes_part(trial, one) for one in who]
+    assert all(takes_part(Trial("m", 1, ""), one) for one in who)
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):

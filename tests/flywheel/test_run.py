@@ -16,8 +16,8 @@ from snapfind.events.event import Event
 from snapfind.flywheel.config import Rules
 from snapfind.flywheel.records import turns
 from snapfind.flywheel.run import conclude, folder_of, run
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 from tests.pictures import picture, save
 
 PRODUCTS, PHOTOS = 6, 10
@@ -25,7 +25,7 @@ RULES = Rules(least=20, minutes=0.2, share=1, slice_loss=1, loss=1)
 
 
 def photo(product, number):
-    return rephotograph(cutout(picture(product)), np.random.default_rng([product, number]))
+    return simulate_photo(cut_out_product(picture(product)), np.random.default_rng([product, number]))
 
 
 @pytest.fixture

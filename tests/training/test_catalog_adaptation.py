@@ -20,7 +20,7 @@ import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput, ModelBroken, NoRoom, NotFound  # noqa: E402
 from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
-from snapfind.media.image.photo_simulation import rephotograph  # noqa: E402
+from snapfind.media.image.photo_simulation import simulate_photo  # noqa: E402
 from snapfind.training.data.augmentation import Sample, view_of  # noqa: E402
 from snapfind.training.data.samples import gather  # noqa: E402
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt, within  # noqa: E402
@@ -31,7 +31,7 @@ PRODUCTS = 6
 
 @functools.cache
 def photo(product, number):
-    return rephotograph(picture(product, 160), np.random.default_rng([product, number]))
+    return simulate_photo(picture(product, 160), np.random.default_rng([product, number]))
 
 
 def shown(photos=6):

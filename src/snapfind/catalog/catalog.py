@@ -11,11 +11,11 @@ from typing import Any
 from snapfind.catalog.ingest.ingest import Progress
 from snapfind.catalog.models import registry
 from snapfind.catalog.models.calibrate import refit
-from snapfind.catalog.models.encoder_files import forget_unused
-from snapfind.catalog.models.fit import Refused, fit
-from snapfind.catalog.models.text_to_image import import_text_to_image
+from snapfind.catalog.models.encoder_files import delete_unused_encoders
+from snapfind.catalog.models.fit import OnRejected, fit
+from snapfind.catalog.models.text_to_image import copy_text_to_image_space
 from snapfind.catalog.storage.folder import Folder, absolute_path
-from snapfind.catalog.storage.migrate import Moved, move, open_index
+from snapfind.catalog.storage.migrate import MigrationReport, move, open_index
 from snapfind.catalog.storage.snapshot import pack
 from snapfind.catalog.write import Writing
 from snapfind.core.config import Settings
@@ -23,7 +23,7 @@ from snapfind.core.errors import BadInput, NotFound
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.encoders.registry import is_kind_name
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
 from snapfind.search.signals import SIGNALS
@@ -50,7 +50,7 @@ class Catalog(Writing):
         confirmed: Sequence[tuple[Photo, str]] = (),
         *,
         kept: bool = False,
-        refused: Refused | None = None,
+        refused: OnRejected | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Fit the encoder to the catalog's own pictures, build the new space beside the old one, and switch.
@@ -70,7 +70,7 @@ class Catalog(Writing):
         confirmed: Sequence[tuple[Photo, str]] = (),
         *,
         kept: bool = False,
-        refused: Refused | None = None,
+        refused: OnRejected | None = None,
         progress: Progress | None = None,
     ) -> str:
         """As `fit`, but the model that answered goes on answering."""
@@ -122,7 +122,7 @@ class Catalog(Writing):
             NotFound: There is no such encoder.
         """
         if encoder in self.folder.manifest.models:
-            other = registry.registered(self.folder, encoder, self.settings)
+            other = registry.open_registered(self.folder, encoder, self.settings)
         elif is_kind_name(encoder):
             other = registry.register_kind_name(self.folder, encoder, self.settings)
         else:
@@ -168,12 +168,12 @@ class Catalog(Writing):
         if encoder is None:
             raise NotFound(f"No registered signal that encodes pictures: {name!r}.")
         parts = (self.folder, self.index, encoder.space, encoder.encode_document, self.settings)
-        registry.build(*parts, self._turn, progress)
+        registry.build(*parts, self._write_lock, progress)
 
     def _build(self, encoder: PhotoEncoder, progress: Progress | None) -> None:
         # most of it a batch at a time, so that other writers get their turn; then what they left, with the door shut
         parts = (self.folder, self.index, encoder.space, lambda images: encoder.images(images, "document"))
-        registry.build(*parts, self.settings, self._turn, progress)
+        registry.build(*parts, self.settings, self._write_lock, progress)
         with self._writing:
             registry.build(*parts, self.settings, nullcontext)
             registry.mark_ready(self.folder, encoder.space.id)
@@ -182,7 +182,7 @@ class Catalog(Writing):
     def _reopen(self) -> None:
         """Load the models and search contexts of the current manifest."""
         self.model = registry.open_model(self.folder, self.settings)
-        self._reshelve()
+        self._load_contexts()
 
     def switch(self, model: str) -> None:
         """Let another built model answer from now on. Raises NotFound, BadInput when it is not built to the end."""
@@ -214,7 +214,7 @@ class Catalog(Writing):
                 raise NotFound(f"no model {model!r}; there are: {', '.join(manifest.models)}", field="model")
             if model == manifest.active or (self.trial and model == self.trial.model):
                 raise BadInput(f"model {model} answers now; switch to another one first", field="model")
-            if standing := registry.standing_on(self.folder, model):
+            if standing := registry.dependent_models(self.folder, model):
                 raise BadInput(f"{', '.join(standing)} stands on {model}; drop that first", field="model")
             previous = "" if model == manifest.previous else manifest.previous
             known = {name: own for name, own in manifest.models.items() if name != model}
@@ -223,7 +223,7 @@ class Catalog(Writing):
             self._readers.wait(lambda context: context.model.photo.space.id == model)
             self.index.drop_space(model)
             shutil.rmtree(self.folder.space(model), ignore_errors=True)
-            forget_unused(self.folder, {own.base for own in known.values()})
+            delete_unused_encoders(self.folder, {own.base for own in known.values()})
 
     def try_out(self, model: str | None, share: float = 0.1) -> None:
         """Let a built model answer a share (0..1) of the photo searches beside the active one; None ends the trial.
@@ -233,7 +233,7 @@ class Catalog(Writing):
         if model is None:
             with self._writing:
                 self.folder.save(trial={})
-                self._reshelve()
+                self._load_contexts()
             return
         self.context_of(model)
         if model == self.folder.manifest.active:
@@ -244,7 +244,7 @@ class Catalog(Writing):
             self.trial_log.clear()
             began = datetime.now(UTC).isoformat(timespec="seconds")
             self.folder.save(trial={"model": model, "share": share, "began": began})
-            self._reshelve()
+            self._load_contexts()
 
     def rerank(self, method: str | None) -> None:
         """Look at the first ten candidates of a photo once more, by "geometry"; None: not, as it is at first.
@@ -267,7 +267,7 @@ class Catalog(Writing):
     def _retold(self) -> None:
         """What a model learned lies beside the manifest: that is replaced too, for readers elsewhere to see it."""
         self.folder.save()
-        self._reshelve()
+        self._load_contexts()
 
     def use_text_to_image(self, artifact: str | Path | None, *, progress: Progress | None = None) -> str:
         """Compare texts with pictures in a space of `snapfind train lit`; None: in ConSE's, as it is at first.
@@ -277,7 +277,7 @@ class Catalog(Writing):
         """
         before = self.folder.manifest.text_to_image
         if artifact is not None:
-            space = import_text_to_image(self.folder, absolute_path(artifact), self.model.text)
+            space = copy_text_to_image_space(self.folder, absolute_path(artifact), self.model.text)
             encoder = Model(self.model.photo, self.model.others, space.maps).class_encoder
             parts = (
                 self.folder,
@@ -285,7 +285,7 @@ class Catalog(Writing):
                 space.space,
                 lambda images: space.encode_features(encoder.extract_features(images)),
             )
-            registry.build(*parts, self.settings, self._turn, progress)
+            registry.build(*parts, self.settings, self._write_lock, progress)
         with self._writing:
             if artifact is not None:
                 registry.build(*parts, self.settings, nullcontext)
@@ -311,7 +311,9 @@ class Catalog(Writing):
             )
             return pack(self.folder.path, absolute_path(target), copies)
 
-    def migrate(self, address: str, *, progress: Progress | None = None, shape: Shape | None = None) -> Moved:
+    def migrate(
+        self, address: str, *, progress: Progress | None = None, shape: CollectionLayout | None = None
+    ) -> MigrationReport:
         """Move the index to Qdrant servers (`qdrant://HOST:6333/NAME`), or back ("folder"); writers wait meanwhile.
 
         `shape` says how a new collection lies on them. What was left behind stays as it is. Raises BadInput, NotReady,
@@ -320,7 +322,7 @@ class Catalog(Writing):
         with self._writing:
             moved = move(self.folder, self.index, address, progress, shape)
             old, self.index = self.index, open_index(self.folder)
-            self._reshelve()
+            self._load_contexts()
             self._readers.wait(lambda context: context.index is old)
             old.close()
         return moved

@@ -7,10 +7,10 @@ from typing import Any
 
 import PIL.Image
 
-from snapfind.catalog.ingest.sources import PICTURE_SUFFIXES
 from snapfind.core.errors import BadPicture, BadQuery
 from snapfind.core.query import Like, Query
 from snapfind.core.types import Box
+from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
 __all__ = ["QueryInput", "as_feedback", "as_query", "as_term"]
 
@@ -63,7 +63,7 @@ def as_term(content: str | Path | bytes | PIL.Image.Image | Like, weight: float 
     path = Path(content)
     if _is_file(path):
         return Like(photo=path, weight=weight)
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         raise BadPicture(f"there is no picture {content}; check the path", code="picture_missing")
     return Like(text=content, weight=weight)
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Unpack
 from uuid import UUID
 
-from snapfind.catalog.models.trial import Tried, joined
+from snapfind.catalog.models.trial import InterleavedSearch, interleave_answers
 from snapfind.catalog.query_input import QueryInput, as_feedback, as_query
-from snapfind.catalog.state import Opened
+from snapfind.catalog.state import CatalogState
 from snapfind.catalog.storage.points import row_of
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.query import QueryOptions
@@ -24,7 +24,7 @@ from snapfind.search.pipeline import search
 __all__ = ["Reading"]
 
 
-class Reading(Opened):
+class Reading(CatalogState):
     """The verbs that change nothing."""
 
     def search(
@@ -70,7 +70,9 @@ class Reading(Opened):
         with self._reading(model) as context:
             return search(parsed, context, limit=limit, offset=offset)
 
-    def search_tried(self, query: QueryInput, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
+    def search_tried(
+        self, query: QueryInput, seed: str, *, limit: int, offset: int = 0
+    ) -> tuple[Answer, InterleavedSearch | None]:
         """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
 
         The second value says whose pick each hit is; None where there is no trial. Raises as `search`.
@@ -79,7 +81,7 @@ class Reading(Opened):
         if trial is None:
             return self.search(query, limit=limit, offset=offset), None
         active, other = (self.search(query, limit=offset + limit, model=own) for own in (None, trial.model))
-        return joined(active, other, seed, limit, offset)
+        return interleave_answers(active, other, seed, limit, offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
         """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
@@ -148,10 +150,10 @@ class Reading(Opened):
         chosen = self._parsed(filter) & primary if filter else primary
         return self.index.facets(name, chosen, limit)
 
-    def picture(self, product: str, name: str) -> bytes:
-        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+    def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
+        """The kept copy of a picture, or of an item of another media file: a JPEG without metadata. Raises NotFound."""
         try:
-            return self.copy(point_id(product, name))
+            return self.copy(point_id(product, name, ordinal))
         except NotFound:
             raise NotFound(f"no picture {name!r} of product {product!r}") from None
 

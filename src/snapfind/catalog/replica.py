@@ -87,10 +87,10 @@ class Replica(Reading):
         if not self.folder.manifest.active:
             raise NotFound(f"{self.folder.path} has no model yet; add products where it is owned")
         self.model = registry.open_model(self.folder, self.settings)
-        self._reshelve()
+        self._load_contexts()
 
-    def _reshelve(self) -> None:
-        super()._reshelve()
+    def _load_contexts(self) -> None:
+        super()._load_contexts()
         self.trial = None  # its votes are counted where the catalog is owned
 
     @cached_property
@@ -151,7 +151,7 @@ class Replica(Reading):
             self.folder = ReadOnlyFolder(self.folder.path)
             self.index = self._moved(before[0])
             self.model = self._changed(before[0])
-            self._reshelve()
+            self._load_contexts()
             self._tried = 0.0
         except (SnapfindError, OSError) as error:
             self.folder, self.model, self.index = before

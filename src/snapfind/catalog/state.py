@@ -24,22 +24,23 @@ from snapfind.events.query_photos import QueryPhotoStore
 from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, parse
 from snapfind.index.payload import FIXED, SYSTEM
-from snapfind.media.image.decode import Decode, load
+from snapfind.media.base import ReadMedia
+from snapfind.media.handlers import read_media
 from snapfind.search.context import SearchContext
 
 if TYPE_CHECKING:
     from snapfind.events.store import EventStore
 
-__all__ = ["Opened"]
+__all__ = ["CatalogState"]
 
 
-class Opened:
+class CatalogState:
     """A catalog's folder, engine, models and limits. Any thread may use it."""
 
     def __init__(self, folder: Folder, settings: Settings) -> None:
         self.folder, self.settings = folder, settings
         self._writing = threading.Lock()
-        self.decode: Decode = load  # a server puts one here that decodes in another process
+        self.read_media: ReadMedia = read_media  # a server sets one that decodes in another process
         self._closed = False
         self._process = os.getpid()
         self._events_at = _events_place(self.settings.text("events")) or self.folder.path / "events.db"
@@ -69,7 +70,7 @@ class Opened:
         indexed = {name: kind for name, kind in FIXED.items() if name != "description"}
         self.index.declare(SYSTEM | indexed | self.schema)
         self.index.publish(self.folder.manifest.active)  # a switch may have been cut short
-        self._reshelve()
+        self._load_contexts()
 
     @cached_property
     def events(self) -> "EventStore":
@@ -94,7 +95,7 @@ class Opened:
         self.events.prune(days, now=now)
         self.asked.prune(days, now=now)
 
-    def _reshelve(self) -> None:
+    def _load_contexts(self) -> None:
         answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]
         self._contexts = {
             own.photo.space.id: registry.search_context(self.folder, self.index, own, self.settings)

@@ -7,15 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from snapfind.catalog.ingest.convert_kinds import convert_attributes
-from snapfind.catalog.ingest.diff import held, refreshed
-from snapfind.catalog.ingest.ingest import Adding, Progress
+from snapfind.catalog.ingest.diff import find_stored, refresh_points
+from snapfind.catalog.ingest.ingest import Ingestion, Progress
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Folders, Source, open_source
-from snapfind.catalog.ingest.uploads import Uploads, changed
+from snapfind.catalog.ingest.uploads import Uploads, apply_changes
 from snapfind.catalog.read import Reading
 from snapfind.catalog.storage.folder import absolute_path
 from snapfind.catalog.storage.hidden import forget, hide, show
-from snapfind.catalog.storage.points import promote, rewrite
+from snapfind.catalog.storage.points import file_id, items_of_file, promote, rewrite
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.types import Kind, Product
 from snapfind.encoders.embedding_model import Model
@@ -39,7 +39,7 @@ class Writing(Reading):
         kinds: Mapping[str, Kind] = {},
         folders: Folders = "product",
         progress: Progress | None = None,
-        by: type[Adding] | Callable[..., Adding] = Adding,
+        by: type[Ingestion] | Callable[..., Ingestion] = Ingestion,
     ) -> AddReport:
         """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
 
@@ -52,7 +52,7 @@ class Writing(Reading):
         Raises BadInput, NoRoom.
         """
         if isinstance(source, (str, Path)):
-            from snapfind.media.fetch import Fetching
+            from snapfind.media.fetch import FetchPolicy
 
             within = absolute_path(root) if root else None
             source = open_source(
@@ -62,22 +62,24 @@ class Writing(Reading):
                 columns=columns,
                 kinds=kinds,
                 folders=folders,
-                fetching=Fetching.of(self.settings, patient=True),
+                fetching=FetchPolicy.of(self.settings, patient=True),
             )
-        adding = by(self.folder, self.index, self._turn, self.settings, dry_run=dry_run, decode=self.decode)
+        adding = by(
+            self.folder, self.index, self._write_lock, self.settings, dry_run=dry_run, read_media=self.read_media
+        )
         if not dry_run:
             with self._writing:
-                source.noted.sentences.extend(self._change_kinds(source.schema))
+                source.note_log.sentences.extend(self._change_kinds(source.schema))
                 self._prepare(source.schema)
         report = adding.run(source, progress)
         report.notes += source.notes
         if sync:
             with self._writing:
-                self._sync(adding, report)
+                self._delete_absent(adding, report)
         return report
 
     @contextmanager
-    def _turn(self) -> Iterator[Model]:
+    def _write_lock(self) -> Iterator[Model]:
         with self._writing:
             yield self.model
 
@@ -90,7 +92,9 @@ class Writing(Reading):
         with self._writing:
             uploads = Uploads.of(given, self.schema)
             self._prepare(uploads.schema)
-        report = Adding(self.folder, self.index, self._turn, self.settings, decode=self.decode).run(uploads)
+        report = Ingestion(self.folder, self.index, self._write_lock, self.settings, read_media=self.read_media).run(
+            uploads
+        )
         report.notes += uploads.notes
         return report
 
@@ -100,36 +104,36 @@ class Writing(Reading):
         Raises NotFound, and BadRow for a value of another kind.
         """
         with self._writing:
-            points = held(self.index, [product]).by_product.get(product, ())
+            points = find_stored(self.index, [product]).by_product.get(product, ())
             if not points:
                 raise NotFound(f"no product {product!r} in this catalog")
             new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
             self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
-            wanted = changed(product_of(points[0].payload, self.schema), changes, self.schema)
-            rewrite(self.index, refreshed(points, wanted), self.model)
+            wanted = apply_changes(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refresh_points(points, wanted), self.model)
         return self.get(product)
 
     def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
         """Give attributes that the catalog has with another kind the kind that was asked for; returns notes."""
-        changed = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
-        if not changed:
+        new_kinds = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
+        if not new_kinds:
             return []
         before = self.schema
-        self.index.declare(changed)
-        self.folder.save(schema=before | changed)
-        self._reshelve()
-        return convert_attributes(self.index, self.model, before, changed)
+        self.index.declare(new_kinds)
+        self.folder.save(schema=before | new_kinds)
+        self._load_contexts()
+        return convert_attributes(self.index, self.model, before, new_kinds)
 
     def _prepare(self, found: Mapping[str, Kind]) -> None:
         new = {name: kind for name, kind in found.items() if name not in self.schema}
         if new:
             self.index.declare(new)  # before the manifest: a field that the engine refuses must not be kept there
             self.folder.save(schema=self.schema | new)
-            self._reshelve()
+            self._load_contexts()
         for space, dim in self.model.spaces().items():
             self.index.add_space(space, dim)
 
-    def _sync(self, adding: Adding, report: AddReport) -> None:
+    def _delete_absent(self, adding: Ingestion, report: AddReport) -> None:
         """Remove what the source does not name; nothing when a row could not even be told apart."""
         nameless = [failure for failure in report.failures if not failure.id]
         if nameless or not adding.seen:
@@ -139,7 +143,7 @@ class Writing(Reading):
         gone = [
             point.id
             for point in self.points()
-            if point.id not in adding.seen and str(point.payload["_product"]) not in failed
+            if file_id(point) not in adding.seen and str(point.payload["_product"]) not in failed
         ]
         report.removed = len(gone)
         if not report.dry_run:
@@ -160,7 +164,14 @@ class Writing(Reading):
         return len(gone)
 
     def remove(self, picture: str) -> None:
-        """Remove one picture by the id of its point; with its last picture a product is gone. Raises NotFound."""
+        """Remove one picture, or another media file with all its items. With its last one a product is gone.
+
+        Args:
+            picture: Id of the point of the picture, or of any item of the file.
+
+        Raises:
+            NotFound: There is no such point.
+        """
         with self._writing:
             try:
                 known = self.index.get([str(UUID(picture))])
@@ -168,7 +179,7 @@ class Writing(Reading):
                 known = []
             if not known:
                 raise NotFound(f"no picture {picture[:40]!r}")
-            self._remove([known[0].id])
+            self._remove([point.id for point in items_of_file(self.index, known[0])])
 
     def hide(self, pictures: Sequence[str]) -> list[str]:
         """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.

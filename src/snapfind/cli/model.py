@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 import snapfind
-from snapfind.catalog.ingest.sources import pictures_in
+from snapfind.catalog.ingest.sources import find_media_files
 from snapfind.cli.model_export import convert, use, verify
 from snapfind.cli.model_quantize import quantize
 from snapfind.cli.options import Json
@@ -74,7 +74,7 @@ def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
     for source in sources:
         if not source.exists():
             raise BadInput(f"No such folder or table: {source}. Give a folder of photos, or a CSV of labeled photos.")
-        found = list(pictures_in(source)) if source.is_dir() else _read_labels(source)
+        found = list(find_media_files(source)) if source.is_dir() else _read_labels(source)
         if not found:
             raise BadInput(f"No pictures in {source}. Give a folder of photos, or a CSV of labeled photos.")
         photos += (one for one in found if isinstance(one, Path))

@@ -13,7 +13,7 @@ from rich.table import Table
 
 import snapfind
 from snapfind.catalog.models.encoder_files import cached_artifact
-from snapfind.catalog.models.registry import copied
+from snapfind.catalog.models.registry import stored_picture
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, out, print_json, progress_bar
 from snapfind.core.errors import NotFound
@@ -77,7 +77,7 @@ def _sample_pictures(shop: Path) -> list[Image]:
     """Load stored pictures in order of point id. Ids are hashes, so this is a random sample."""
     with snapfind.open(shop, create=False) as catalog:
         points = itertools.islice(catalog.points(), _SAMPLE)
-        images = [copied(catalog.folder, point.id, catalog.settings) for point in points]
+        images = [stored_picture(catalog.folder, point.id, catalog.settings) for point in points]
     return [image for image in images if image is not None]
 
 

@@ -21,7 +21,7 @@ from snapfind.core.query import Like, QueryOptions
 from snapfind.core.types import Box, Kind, Product, Region, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
-from snapfind.media.fetch import Fetching
+from snapfind.media.fetch import FetchPolicy
 
 __all__ = ["Client"]
 
@@ -115,14 +115,14 @@ class Client:
         found = self._transport.request_json("GET", f"/v1/facets/{_quote_part(name, 'field')}", params=params)["values"]
         return [(one["value"], one["count"]) for one in found]
 
-    def picture(self, product: str, name: str) -> bytes:
-        """Get the stored copy of a picture, as JPEG bytes without metadata.
+    def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
+        """Get the stored copy of a picture, or of item `ordinal` of another media file, as JPEG without metadata.
 
         Raises:
             NotFound: The product has no such picture.
         """
         try:
-            return self._transport.request("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
+            return self._transport.request("GET", f"/v1/pictures/{point_id(product, name, ordinal)}.jpg").content
         except NotFound:  # older catalogs have absolute paths as names, which servers do not expose
             pictures = self._transport.request_json("GET", _product_path(product))["product"]["pictures"]
             match = next((one for one in pictures if one["name"] == name), None)
@@ -211,7 +211,7 @@ class Client:
             columns=columns,
             kinds=kinds,
             folders=folders,
-            fetching=Fetching.of(Settings(), patient=True),
+            fetching=FetchPolicy.of(Settings(), patient=True),
         )
         if conflicts := [name for name, kind in opened.schema.items() if known.get(name, kind) != kind]:
             raise BadInput(

@@ -140,7 +140,8 @@ def _hit(reply: dict[str, Any]) -> Hit:
 
 
 def _picture(reply: dict[str, Any]) -> Picture:
-    return Picture(reply["name"], width=reply["width"], height=reply["height"], box=_box(reply["box"]))
+    media = {name: reply[name] for name in ("kind", "ordinal", "start", "end")}
+    return Picture(reply["name"], width=reply["width"], height=reply["height"], box=_box(reply["box"]), **media)
 
 
 def _region(reply: dict[str, Any]) -> Region:

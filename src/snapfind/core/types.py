@@ -143,13 +143,29 @@ class CategoryGuess:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image of a product. `name` is unique within the product; `hash` is the sha256 of the file's bytes."""
+    """One media item of a product: an image, or a segment of another media file.
+
+    Attributes:
+        name: Name of the file, unique within the product. The items of one file share it.
+        hash: SHA-256 of the bytes of the file, in hexadecimal.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        box: Region of the image, or None for all of it.
+        kind: Media type, such as `image` or `video`.
+        ordinal: Position among the items of the file, from 0.
+        start: Start of the segment within the file in seconds, or None.
+        end: End of the segment in seconds, or None.
+    """
 
     name: str
     hash: str = ""
     width: int = 0
     height: int = 0
     box: Box | None = None
+    kind: str = "image"
+    ordinal: int = 0
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import comb
 
-from snapfind.catalog.models.trial import Tried
+from snapfind.catalog.models.trial import InterleavedSearch
 from snapfind.events.event import Event
 
 __all__ = ["Verdict", "judge", "sign_test"]
@@ -35,7 +35,7 @@ class Verdict:
         return self.other / decided if decided else 0.5
 
 
-def judge(tried: Iterable[Tried], events: Iterable[Event]) -> Verdict:
+def judge(tried: Iterable[InterleavedSearch], events: Iterable[Event]) -> Verdict:
     """Counts votes; several clicks on one product in one search are one."""
     known = {one.search: one for one in tried}
     clicks = {(event.search, event.product, event.session) for event in events if event.kind in _ACTS}

@@ -1,4 +1,4 @@
-"""HTML in the texts of a shop to plain text: tags, comments, scripts and styles removed, entities decoded.
+"""Conversion of HTML in product texts to plain text: tags, comments, scripts and styles are removed.
 
 The standard library's parser is not used: before Python 3.11.14 its time is quadratic in the number of unclosed tags
 (CVE-2025-6069: 24 kB of `<a <a <a` take 5 s and hold the interpreter's lock). This scanner reads each character a
@@ -11,14 +11,14 @@ from html.entities import html5
 
 __all__ = ["plain_line", "plain_text"]
 
-_ROUNDS = 4  # `&amp;lt;b&amp;gt;` was escaped three times; more is no text of a shop
+_ROUNDS = 4  # `&amp;lt;b&amp;gt;` was escaped three times, more does not occur
 _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:-]{0,40})")
 _STOP = re.compile(r"[<>\"']")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=]))")
 _SPACES = str.maketrans({"\xa0": " ", "\xad": "", "\u200b": "", "\ufeff": ""})
 # Elements whose content is no text for a reader.
 _HIDDEN = frozenset({"script", "style", "template", "svg", "math", "object", "iframe"})
-# Elements inside a word or a sentence; every other element parts words, as a browser draws it.
+# Elements inside a word or a sentence; every other element separates words, as in a browser.
 _INLINE = frozenset(
     """
     a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp small span
@@ -38,13 +38,13 @@ _ELEMENTS = _HIDDEN | _INLINE | _BLOCK
 
 
 def plain_text(text: str) -> str:
-    """The text that a browser would show, without its layout; a text without markup comes back as it is.
+    """Convert HTML to the text that a browser would show, without layout. Plain text is returned unchanged.
 
     Only names of HTML elements make a tag, so `a < b`, `<3` and `<NEW>` stay. Text that was escaped more than once is
     decoded until nothing changes. Time is linear in the length of the text.
 
     Args:
-        text: What the shop wrote: HTML or plain text.
+        text: HTML or plain text.
 
     Returns:
         Plain text. Elements that start a block or a line become a space.
@@ -64,7 +64,14 @@ def plain_text(text: str) -> str:
 
 
 def plain_line(text: str) -> str:
-    """The same in one line, for titles, brands and categories; without markup the text comes back as it is."""
+    """Convert HTML to one line of text, for titles, brands and categories. Plain text is returned unchanged.
+
+    Args:
+        text: HTML or plain text.
+
+    Returns:
+        The text with single spaces.
+    """
     found = plain_text(text)
     return text if found == text else " ".join(found.split())
 
@@ -74,7 +81,7 @@ def _decoded(text: str) -> str:
 
 
 def _character(found: re.Match[str]) -> str:
-    """The characters of an entity. One without a semicolon counts only if HTML knows its whole name so (`&nbsp`)."""
+    """Decode an entity. One without a semicolon counts only if HTML has that name (`&nbsp`)."""
     name, end = found[1], found[2]
     if name.startswith("#") or name + end in html5:
         return unescape(f"&{name};")
@@ -95,7 +102,7 @@ def _without_tags(text: str) -> str:
 
 
 class _Scan:
-    """Finds where markup ends. It remembers what is not ahead any more, so that no end is looked for twice in vain."""
+    """Finds where markup ends. It remembers which marks do not occur any more, so that none is searched twice."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -103,7 +110,7 @@ class _Scan:
         self._trust_quotes = True
 
     def skip(self, place: int) -> tuple[str, int]:
-        """What replaces the markup that begins at `place`, and where the text goes on."""
+        """Return the replacement of the markup at `place`, and where the text continues."""
         text = self._text
         if text.startswith("<!--", place):
             end = self._find("-->", place + 4)
@@ -124,7 +131,7 @@ class _Scan:
         return ("" if name in _INLINE else " "), end + 1
 
     def _end(self, place: int) -> int:
-        """Where a tag ends, `>` in quotes skipped; -1 if it does not."""
+        """Return where a tag ends, ignoring `>` in quotes, or -1."""
         if not self._trust_quotes:
             return self._find(">", place)
         at = place
@@ -142,7 +149,7 @@ class _Scan:
         return self._find(">", place)
 
     def _close(self, name: str, end: int) -> int:
-        """The end of the closing tag of a hidden element; its own end if it is never closed."""
+        """Return the end of the closing tag of a hidden element, or its own end if it is never closed."""
         mark = f"</{name}"
         if mark in self._absent:
             return end

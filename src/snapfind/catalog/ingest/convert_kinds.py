@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from snapfind.catalog.ingest.diff import refreshed
+from snapfind.catalog.ingest.diff import refresh_points
 from snapfind.catalog.ingest.kinds import value_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.storage.points import points_of, rewrite
@@ -42,7 +42,7 @@ def _changed(index: Index, before: Mapping[str, Kind], after: Mapping[str, Kind]
     for point in points_of(index):
         if after.keys() & point.payload.keys():
             product = _converted(product_of(point.payload, before), after, notes)
-            yield from refreshed([point], product)
+            yield from refresh_points([point], product)
 
 
 def _converted(product: Product, after: Mapping[str, Kind], notes: Notes) -> Product:

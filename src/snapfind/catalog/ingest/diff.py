@@ -11,11 +11,11 @@ from snapfind.index.base import Index, Point
 from snapfind.index.filters import where
 from snapfind.index.payload import picture_of, to_payload, words_of
 
-__all__ = ["Held", "held", "read_bytes", "refreshed"]
+__all__ = ["StoredPoints", "find_stored", "read_bytes", "refresh_points"]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class StoredPoints:
     """What the index holds of the products of a chunk: point id -> point, product id -> its points."""
 
     points: Mapping[str, Point]
@@ -26,7 +26,7 @@ class Held:
         return str(self.points[point].payload["_hash"]) if point in self.points else ""
 
 
-def held(index: Index, products: Sequence[str]) -> Held:
+def find_stored(index: Index, products: Sequence[str]) -> StoredPoints:
     """Look all points of these products up."""
     points: dict[str, Point] = {}
     by_product: dict[str, list[Point]] = {}
@@ -38,16 +38,16 @@ def held(index: Index, products: Sequence[str]) -> Held:
             points[point.id] = point
             by_product.setdefault(str(point.payload["_product"]), []).append(point)
         if page.after is None:
-            return Held(points, by_product)
+            return StoredPoints(points, by_product)
         after = page.after
 
 
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
     """The bytes of an item's picture and their sha256. Raises BadPicture when it is missing, empty or too large."""
     if isinstance(item, Remote):
-        from snapfind.media.fetch import fetch
+        from snapfind.media.fetch import fetch_url
 
-        content = fetch(item.picture, item.allowed)
+        content = fetch_url(item.picture, item.allowed)
         return content, hashlib.sha256(content).hexdigest()
     try:
         size = item.path.stat().st_size if item.content is None else len(item.content)
@@ -63,7 +63,7 @@ def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
     return content, hashlib.sha256(content).hexdigest()
 
 
-def refreshed(points: Sequence[Point], product: Product) -> list[Point]:
+def refresh_points(points: Sequence[Point], product: Product) -> list[Point]:
     """The stored points of a product whose fields differ now, with their new payload and words, without vectors."""
     changed = []
     for point in points:

@@ -25,7 +25,7 @@ from snapfind.media.image.fingerprint import (
     standardize,
 )
 
-__all__ = ["Duplicate", "Grade", "duplicates", "grade"]
+__all__ = ["Duplicate", "Grade", "find_duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
 _SIMILAR = 0.7  # cosine of the space as shipped
@@ -66,7 +66,7 @@ def grade(cosine: float, apart: float, most: float = 0.0, colors: tuple[float, f
     return "similar" if cosine >= _SIMILAR else None
 
 
-def duplicates(
+def find_duplicates(
     index: Index, folder: Folder, space: str, added: Sequence[Point], images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     """Those of the points just added whose picture was there before, or comes twice among them; the nearest one each.
@@ -79,17 +79,27 @@ def duplicates(
         hashes.setdefault(str(other.payload["_hash"]), []).append(other)
     found = []
     for place, point in enumerate(added):
+        if "_item" in point.payload:  # the first item of a file speaks for the others
+            continue
         later = {one.id for one in added[place + 1 :]}  # of a pair in one batch the second is the duplicate
         twins = [
-            one for one in hashes.get(str(point.payload["_hash"]), ()) if one.id != point.id and one.id not in later
+            one
+            for one in hashes.get(str(point.payload["_hash"]), ())
+            if one.id != point.id and one.id not in later and "_item" not in one.payload
         ]
         if twins:
             found.append(_told(point, twins[0], "same file"))
         elif space in point.vectors:
             near = index.search(Ask(space, point.vectors[space], limit=_LOOKED_AT, group=None))
-            others = [one for one in near if one.id != point.id and one.id not in later and one.score >= _SIMILAR]
+            others = [
+                one for one in near if not _same_file(one, point) and one.id not in later and one.score >= _SIMILAR
+            ]
             found += _alike(point, others, folder, images, limits)
     return found
+
+
+def _same_file(one: Point | Found, other: Point) -> bool:
+    return all(one.payload[name] == other.payload[name] for name in ("_product", "_picture"))
 
 
 def _alike(

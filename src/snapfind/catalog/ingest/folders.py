@@ -13,20 +13,18 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from snapfind.catalog.ingest.items import Failure, Item
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Product
-from snapfind.media.image.formats import sniff
+from snapfind.media.handlers import is_media, media_suffixes
 
 __all__ = [
     "Folders",
     "Walk",
-    "is_of_system",
-    "is_picture",
-    "items_in",
-    "left_out",
-    "pictures_in",
-    "product_at",
+    "find_media_files",
+    "ignored_files_note",
+    "is_system_file",
+    "product_of_path",
+    "read_folder",
     "suffix_of",
 ]
 
@@ -35,24 +33,12 @@ _SYSTEM = frozenset(
     {"@eadir", "__macosx", "$recycle.bin", "recycler", "#recycle", "#snapshot", "lost+found"}
     | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 )
-_BITMAP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # sizes; two letters alone also begin texts
 _PLAIN_SUFFIX = re.compile(r"\.[a-z][a-z_]{1,9}", re.IGNORECASE)
 
 
-def is_of_system(name: str) -> bool:
+def is_system_file(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system or a NAS puts beside pictures."""
     return (name.startswith(".") and name not in {".", ".."}) or name.lower() in _SYSTEM
-
-
-def is_picture(name: str, head: bytes) -> bool:
-    """Whether a file is a picture: by its suffix, else by its first 32 bytes."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
-        return True
-    kind = sniff(head)
-    if kind == "BMP":
-        return int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS
-    return bool(kind) and not (suffix and kind == "TIFF")  # raw files of cameras are TIFF by their first bytes
 
 
 def suffix_of(name: str) -> str:
@@ -60,7 +46,7 @@ def suffix_of(name: str) -> str:
     return PurePath(name).suffix.lower()[:20] or "without a suffix"
 
 
-def left_out(counts: Counter[str]) -> list[str]:
+def ignored_files_note(counts: Counter[str]) -> list[str]:
     """A note that counts files that are no pictures by suffix; no note where there are none."""
     if not counts:
         return []
@@ -93,7 +79,7 @@ class Walk:
                 continue
             for parent, folders, files in os.walk(place):
                 self._walked.add(Path(parent).resolve())
-                own = sorted(name for name in folders if not is_of_system(name) and not _is_catalog(parent, name))
+                own = sorted(name for name in folders if not is_system_file(name) and not _is_catalog(parent, name))
                 links += [Path(parent, name) for name in own if Path(parent, name).is_symlink()]
                 folders[:] = [name for name in own if Path(parent, name).resolve() not in self._walked]
                 yield from self._pictures(parent, files)
@@ -101,16 +87,15 @@ class Walk:
     def _pictures(self, parent: str, files: Iterable[str]) -> Iterator[Path]:
         for name in sorted(files):
             path = Path(parent, name)
-            if is_of_system(name) or not path.is_file():
+            if is_system_file(name) or not path.is_file():
                 continue
-            known = path.suffix.lower() in PICTURE_SUFFIXES
-            if known or is_picture(name, _head(path)):
+            if path.suffix.lower() in media_suffixes() or is_media(name, _head(path)):
                 yield path
             else:
                 self.others[suffix_of(name)] += 1
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
+def find_media_files(folder: Path) -> Iterator[Path]:
     """The picture files of a folder and its sub-folders, in a stable order."""
     return (path for path in Walk(folder) if isinstance(path, Path))
 
@@ -131,7 +116,7 @@ def _readable(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def items_in(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
+def read_folder(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
     """The pictures of a folder as items."""
     for path in Walk(folder):
         if isinstance(path, Failure):
@@ -145,17 +130,17 @@ def items_in(folder: Path, folders: Folders) -> Iterator[Item | Failure]:
             reason = "the link leads out of the folder; copy the file"
             yield Failure(relative.stem, "picture_outside", str(relative), reason)
             continue
-        product = product_at(relative, folders)
+        product = product_of_path(relative, folders)
         yield product if isinstance(product, Failure) else Item(product, relative.as_posix(), path)
 
 
-def product_at(relative: PurePath, folders: Folders = "product") -> Product | Failure:
+def product_of_path(relative: PurePath, folders: Folders = "product") -> Product | Failure:
     """What a picture there is of: `shoes/red-runner/front.jpg` is of red-runner in shoes, `mug.jpg` of mug.
 
     Where all folders are categories, the first is of front in shoes / red-runner.
     """
     alone = folders == "category" or len(relative.parts) == 1
-    known = relative.suffix.lower() in PICTURE_SUFFIXES or _PLAIN_SUFFIX.fullmatch(relative.suffix)
+    known = relative.suffix.lower() in media_suffixes() or _PLAIN_SUFFIX.fullmatch(relative.suffix)
     own = (relative.with_suffix("") if known else relative) if alone else relative.parent
     try:
         return Product(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snapfind.core.types import Product
 
 if TYPE_CHECKING:
-    from snapfind.media.fetch import Fetching
+    from snapfind.media.fetch import FetchPolicy
 
 __all__ = ["Failure", "Item", "Remote"]
 
@@ -36,4 +36,4 @@ class Item:
 class Remote(Item):
     """One whose picture is named by its address: fetched once, and not again while the catalog has it."""
 
-    allowed: "Fetching | None" = None
+    allowed: "FetchPolicy | None" = None

@@ -12,7 +12,7 @@ from snapfind.core.errors import BadRow
 from snapfind.core.types import Attribute, Kind
 from snapfind.index.payload import FIXED
 
-__all__ = ["MOST_ATTRIBUTES", "is_code", "kind_of", "settle", "typed_kind_of", "value_of"]
+__all__ = ["MOST_ATTRIBUTES", "is_code", "kind_of", "merge_kinds", "typed_kind_of", "value_of"]
 
 MOST_ATTRIBUTES = 1000  # each attribute of a shop is an index of its own
 _DIGITS = 12  # whole numbers of as many digits are codes (GTIN, ids of shop systems), not quantities
@@ -69,7 +69,7 @@ def _is_long(text: str) -> bool:
     return text.isdigit() and len(text) >= _DIGITS
 
 
-def settle(kinds: Set[Kind | None]) -> Kind:
+def merge_kinds(kinds: Set[Kind | None]) -> Kind:
     """The kind of a column whose cells look like these: the one that all filled cells share, else text.
 
     A column with a list is one of lists.

@@ -9,13 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from snapfind.core.errors import BadRow
+from snapfind.media.handlers import media_suffixes
 
-__all__ = ["PICTURE_SUFFIXES", "Names", "is_address", "names_in", "spellings", "whole_address"]
-
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
-    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
-)
+__all__ = ["Names", "absolute_url", "is_url", "names_in", "spellings"]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|//[^/\\\s]+\.[^/\\\s]+/", re.IGNORECASE)
 _BEFORE_ADDRESS = re.compile(r"\||[\r\n]+|[,;\s]\s*(?=(?:https?:)?//[^/\s])", re.IGNORECASE)
@@ -23,12 +19,12 @@ _LONGEST_LIST = 100_000  # characters of a list that is written as text
 _BETWEEN_NAMES = re.compile(r"[,;]")
 
 
-def is_address(name: str) -> bool:
+def is_url(name: str) -> bool:
     """Whether a name is an address such as `https://…` or `//host/…`, and not the name of a file."""
     return bool(_ADDRESS.match(name))
 
 
-def whole_address(name: str) -> str:
+def absolute_url(name: str) -> str:
     """An address with a scheme in lower case: `//host/a.jpg` is asked by https."""
     if name.startswith("//"):
         return "https:" + name
@@ -53,12 +49,12 @@ def names_in(text: str, exists: Callable[[str], bool]) -> list[str]:
     listed = json_list(text)
     if listed is not None:
         return [name.strip() for name in listed if name.strip()]
-    if re.search(r"[|\r\n,;]", text) and not is_address(text) and exists(text):
+    if re.search(r"[|\r\n,;]", text) and not is_url(text) and exists(text):
         return [text]
     found: list[str] = []
     for part in filter(None, map(str.strip, _BEFORE_ADDRESS.split(text))):
         pieces = [_unquoted(piece.strip()) for piece in _BETWEEN_NAMES.split(part) if piece.strip()]
-        several = not (is_address(part) or pieces == [part] or exists(part))
+        several = not (is_url(part) or pieces == [part] or exists(part))
         found += pieces if several and all(_may_be(piece, exists) for piece in pieces) else [part]
     return found
 
@@ -79,7 +75,7 @@ def json_list(text: str) -> list[str] | None:
 
 
 def _may_be(name: str, exists: Callable[[str], bool]) -> bool:
-    return is_address(name) or Path(name).suffix.lower() in PICTURE_SUFFIXES or exists(name)
+    return is_url(name) or Path(name).suffix.lower() in media_suffixes() or exists(name)
 
 
 def spellings(name: str) -> Iterator[str]:

@@ -8,29 +8,35 @@ from typing import TYPE_CHECKING
 
 from snapfind.catalog.ingest.cells import is_placeholder, text_of
 from snapfind.catalog.ingest.columns import Columns
-from snapfind.catalog.ingest.folders import Folders, Walk, items_in, left_out, pictures_in, product_at
+from snapfind.catalog.ingest.folders import (
+    Folders,
+    Walk,
+    find_media_files,
+    ignored_files_note,
+    product_of_path,
+    read_folder,
+)
 from snapfind.catalog.ingest.items import Failure, Item, Remote
-from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, is_code, kind_of, settle, typed_kind_of
+from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, is_code, kind_of, merge_kinds, typed_kind_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.ingest.numbers import Numbers
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES, Names, is_address, whole_address
-from snapfind.catalog.ingest.tables import TABLES, header, leaves_commas, rows, table_suffix
+from snapfind.catalog.ingest.picture_names import Names, absolute_url, is_url
+from snapfind.catalog.ingest.tables import TABLES, has_other_delimiter, header, rows, table_suffix
 from snapfind.core.errors import BadInput, BadRow, NotFound, SnapfindError
 from snapfind.core.types import Kind, Product
 
 if TYPE_CHECKING:
-    from snapfind.media.fetch import Fetching
+    from snapfind.media.fetch import FetchPolicy
 
 __all__ = [
-    "PICTURE_SUFFIXES",
     "Failure",
     "Folders",
     "Item",
     "Remote",
     "Source",
+    "find_media_files",
     "open_source",
-    "pictures_in",
-    "product_at",
+    "product_of_path",
 ]
 
 _MANY = 24  # pictures of one product; more are more often products
@@ -47,16 +53,16 @@ class Source:
     columns: Columns | None = None
     numbers: Mapping[str, Numbers] = field(default_factory=dict)
     folders: Folders = "product"
-    noted: Notes = field(default_factory=Notes)
-    fetching: "Fetching | None" = None
+    note_log: Notes = field(default_factory=Notes)
+    fetching: "FetchPolicy | None" = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out or renamed although every product is in; complete when all items were read."""
-        return self.noted.all()
+        return self.note_log.all()
 
     def __iter__(self) -> Iterator[Item | Failure]:
-        return _from_table(self) if self.columns else items_in(self.path, self.folders)
+        return _from_table(self) if self.columns else read_folder(self.path, self.folders)
 
     def names(self) -> Names | None:
         """The files that rows name; None where they are not on this machine."""
@@ -65,10 +71,10 @@ class Source:
     def item(self, product: Product, name: str, files: Names | None) -> Item:
         """The picture that a row names. Raises BadRow where it is not to be had."""
         local = name.lower().startswith("file://") or (name.startswith("//") and files and files.exists(name))
-        if local or not is_address(name):
+        if local or not is_url(name):
             path = (files or Names(self.root)).find(name)
             return Item(product, _below(self.root, path, name), path)
-        url = whole_address(name)
+        url = absolute_url(name)
         if not url.startswith(("http://", "https://")):
             raise BadRow("pictures are fetched by http and https only; give such an address", code="picture_url")
         if self.fetching is None:
@@ -85,7 +91,7 @@ def open_source(
     columns: Mapping[str, str] = {},
     kinds: Mapping[str, Kind] = {},
     folders: Folders = "product",
-    fetching: "Fetching | None" = None,
+    fetching: "FetchPolicy | None" = None,
 ) -> Source:
     """Look a table or a folder over once: count its rows, settle the kind of each column.
 
@@ -115,7 +121,7 @@ def open_source(
 def _open_folder(path: Path, folders: Folders) -> Source:
     walk, notes = Walk(path), Notes()
     counts = Counter(found.parent if isinstance(found, Path) else path for found in walk)
-    for note in left_out(walk.others):
+    for note in ignored_files_note(walk.others):
         notes.say(note)
     if not counts:
         also = f" ({notes.sentences[0]})" if notes.sentences else ""
@@ -128,7 +134,7 @@ def _open_folder(path: Path, folders: Folders) -> Source:
             f"{parent.relative_to(path)} holds {counts[parent]:,} pictures and is one product; "
             "if each picture is one, add it again with --folders category --sync"
         )
-    return Source(path, path, counts.total(), {}, folders=folders, noted=notes)
+    return Source(path, path, counts.total(), {}, folders=folders, note_log=notes)
 
 
 def _open_table(
@@ -166,7 +172,7 @@ def _open_table(
     }
     if len({**known, **schema}) > MOST_ATTRIBUTES:
         raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalog; {path.name} has too many columns")
-    return Source(path, (root or path.parent).resolve(), total, schema, columns, numbers, noted=notes)
+    return Source(path, (root or path.parent).resolve(), total, schema, columns, numbers, note_log=notes)
 
 
 def _said(columns: Columns, table: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -181,7 +187,7 @@ def _said(columns: Columns, table: str, kinds: Mapping[str, Kind]) -> dict[str, 
 
 
 def _kind(name: str, looks: set[Kind | None]) -> Kind:
-    kind = settle(looks)
+    kind = merge_kinds(looks)
     return "text" if kind == "number" and is_code(name) else kind
 
 
@@ -193,7 +199,7 @@ def _numeric(
     Of the shop's own those of a table whose cells are not separated by commas: elsewhere `38,39` is more often two
     sizes.
     """
-    own = columns.attributes if leaves_commas(path, groups) else {}
+    own = columns.attributes if has_other_delimiter(path, groups) else {}
     return [columns.fixed[name] for name in ("price",) if name in columns.fixed] + [
         column for column, name in own.items() if schema.get(name, "number") == "number"
     ]
@@ -210,7 +216,7 @@ def _from_table(source: Source) -> Iterator[Item | Failure]:
             continue
         given = text_of(row.get(columns.fixed["id"]))
         try:
-            product = columns.product(row, source.schema, source.numbers, source.noted)
+            product = columns.product(row, source.schema, source.numbers, source.note_log)
             if before and before.id == product.id:
                 if columns.names_none(row):  # a size or a color of what has its pictures
                     continue

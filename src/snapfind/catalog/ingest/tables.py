@@ -17,7 +17,7 @@ from snapfind.catalog.ingest.delimited import Delimited, Groups, read_delimited
 from snapfind.core.database import connect
 from snapfind.core.errors import BadInput, BadRow
 
-__all__ = ["TABLES", "column_names", "header", "leaves_commas", "rows", "table_suffix"]
+__all__ = ["TABLES", "column_names", "has_other_delimiter", "header", "rows", "table_suffix"]
 
 _TEXTS = (".csv", ".tsv", ".txt")
 _OBJECTS = (".json", ".jsonl", ".ndjson")
@@ -85,7 +85,7 @@ def column_names(path: Path, groups: Groups = ()) -> list[str]:
         return list(table.names)
 
 
-def leaves_commas(path: Path, groups: Groups = ()) -> bool:
+def has_other_delimiter(path: Path, groups: Groups = ()) -> bool:
     """Whether a CSV separates its cells by something else, as spreadsheets do where the comma is the decimal mark."""
     if not table_suffix(path.name).startswith(_TEXTS):
         return False

@@ -7,13 +7,13 @@ from typing import Any
 
 from snapfind.catalog.ingest.cells import text_of
 from snapfind.catalog.ingest.items import Failure, Item
-from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, settle, typed_kind_of, value_of
+from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, merge_kinds, typed_kind_of, value_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.core.errors import BadInput, BadRow
 from snapfind.core.types import Attribute, Kind, Product
 from snapfind.index.payload import FIXED, RESERVED
 
-__all__ = ["Uploads", "changed"]
+__all__ = ["Uploads", "apply_changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Uploads:
 
     given: Sequence[tuple[Product, Mapping[str, bytes]]]
     schema: Mapping[str, Kind] = field(default_factory=dict)
-    noted: Notes = field(default_factory=Notes)
+    note_log: Notes = field(default_factory=Notes)
 
     @classmethod
     def of(cls, given: Sequence[tuple[Product, Mapping[str, bytes]]], known: Mapping[str, Kind]) -> "Uploads":
@@ -35,7 +35,7 @@ class Uploads:
             for name, value in product.attributes.items():
                 if _may_be_named(name):
                     seen.setdefault(name, set()).add(typed_kind_of(value))
-        schema = {name: known.get(name) or settle(kinds) for name, kinds in seen.items()}
+        schema = {name: known.get(name) or merge_kinds(kinds) for name, kinds in seen.items()}
         if len({**known, **schema}) > MOST_ATTRIBUTES:
             raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalog; use fewer columns")
         return cls(given, schema)
@@ -48,7 +48,7 @@ class Uploads:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out although every product is in; complete when all items were read."""
-        return self.noted.all()
+        return self.note_log.all()
 
     def __iter__(self) -> Iterator[Item | Failure | Product]:
         for product, pictures in self.given:
@@ -71,12 +71,12 @@ class Uploads:
             except BadRow as error:
                 if not _may_be_named(name):
                     raise
-                self.noted.leave_out(name, product.id, error.message)
+                self.note_log.leave_out(name, product.id, error.message)
         fixed: dict[str, Any] = {name: _fixed(name, getattr(product, name)) for name in FIXED}
         return replace(product, id=text_of(product.id), attributes=attributes, **fixed)
 
 
-def changed(product: Product, changes: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
+def apply_changes(product: Product, changes: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
     """A product with some fields set anew, `None` empties one. Raises BadRow for a value of another kind."""
     fixed: dict[str, Any] = {}
     attributes = dict(product.attributes)
@@ -104,7 +104,7 @@ def _typed(attributes: Mapping[str, Any], schema: Mapping[str, Kind]) -> dict[st
     for name, value in attributes.items():
         if not _may_be_named(name):
             raise BadRow(f"attribute {name[:40]!r}: a name has 1 to 64 characters, and none that is taken", field=name)
-        found = value_of(value, schema.get(name) or settle({typed_kind_of(value)}), name)
+        found = value_of(value, schema.get(name) or merge_kinds({typed_kind_of(value)}), name)
         if found is not None:
             typed[name] = found
     return typed

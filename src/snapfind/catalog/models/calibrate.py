@@ -23,8 +23,8 @@ from snapfind.encoders.image.base import Features, PhotoEncoder
 from snapfind.index.base import Point
 from snapfind.index.filters import where
 from snapfind.index.filters.operators import Not
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 from snapfind.search.calibration import Calibration, Weights, fit
 from snapfind.search.calibration_data import calibration_data
 from snapfind.search.category_prior import EMPTY, Prototypes
@@ -183,12 +183,12 @@ def synthetic_photo_features(
     Returns:
         Class probabilities of the pictures, shape (n, k), and features of the n * views photos, picture by picture.
     """
-    cuts = [cutout(image) for image in images]
+    cuts = [cut_out_product(image) for image in images]
     pooled, posterior, own = [], [], []
     with ThreadPoolExecutor() as pool:
         for place, (image, cut) in enumerate(zip(images, cuts)):
             drawn = [np.random.default_rng([_SEED, place, view]) for view in range(views)]
-            taken = list(pool.map(lambda rng, cut=cut: rephotograph(cut, rng, cuts[:64]), drawn))
+            taken = list(pool.map(lambda rng, cut=cut: simulate_photo(cut, rng, cuts[:64]), drawn))
             features = encoder.extract_features([image, *taken])
             own.append(features.posterior[0])
             pooled.append(features.pooled[1:])

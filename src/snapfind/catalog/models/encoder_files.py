@@ -10,18 +10,18 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from snapfind.catalog.storage.folder import Folder, drafted
+from snapfind.catalog.storage.folder import Folder, copy_draft
 from snapfind.encoders.image.onnx_tower import FILES, Tower
 
-__all__ = ["cached_artifact", "forget_unused", "keep"]
+__all__ = ["cached_artifact", "copy_encoder", "delete_unused_encoders"]
 
 
-def keep(folder: Folder, artifact: Path, threads: int) -> Tower:
+def copy_encoder(folder: Folder, artifact: Path, threads: int) -> Tower:
     """Copy an artifact into the catalog, whole or not at all, and open the copy. Raises ModelBroken, NoRoom."""
     tower = Tower.load(artifact, threads=threads)
     target = folder.encoder(tower.raw_id)
     if not target.exists():
-        drafted(artifact, FILES, target.parent).rename(target)
+        copy_draft(artifact, FILES, target.parent).rename(target)
     return tower
 
 
@@ -34,7 +34,7 @@ def cached_artifact(folder: Folder, source: str, precision: str) -> Path | None:
     return None
 
 
-def forget_unused(folder: Folder, used: Collection[str]) -> None:
+def delete_unused_encoders(folder: Folder, used: Collection[str]) -> None:
     """Remove the encoders on which no model stands any more; `used` are raw ids."""
     for own in (folder.path / "encoders").glob("*"):
         if own.name not in used:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from snapfind.catalog.models.registry import MOST, NETWORK, copied, kept_pictures, raw_encoder, register
-from snapfind.catalog.storage.folder import Folder, drafted
+from snapfind.catalog.models.registry import MOST, NETWORK, raw_encoder, register, stored_picture, stored_pictures
+from snapfind.catalog.storage.folder import Folder, copy_draft
 from snapfind.catalog.storage.points import points_of
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, BadPicture
@@ -25,11 +25,11 @@ from snapfind.index.base import Ask, Index
 from snapfind.index.filters import where
 from snapfind.media.image.decode import Limits, Source, load
 
-__all__ = ["Named", "Refused", "fit"]
+__all__ = ["LabeledPhoto", "OnRejected", "fit"]
 
 Progress = Callable[[int, int], None]
-Refused = Callable[[str], None]
-Named = tuple[Source, str]  # a photo, and the id of the product it shows; "" where nobody said
+OnRejected = Callable[[str], None]
+LabeledPhoto = tuple[Source, str]  # a photo, and the id of the product it shows; "" where nobody said
 _PHOTOS = 4096  # at most; of more, so many are drawn
 _BATCH = 32
 _NEAREST = 5  # pictures that a photo may be of, where the catalog is too large to ask about all
@@ -41,8 +41,8 @@ def fit(
     model: Model,
     settings: Settings,
     *,
-    photos: Sequence[Named] = (),
-    refused: Refused | None = None,
+    photos: Sequence[LabeledPhoto] = (),
+    refused: OnRejected | None = None,
     progress: Progress | None = None,
 ) -> PhotoEncoder:
     """Fit an adapter to the catalog's own pictures, and to photos of shoppers, and keep it in the folder.
@@ -90,7 +90,7 @@ def _pictures_of(index: Index, products: set[str]) -> dict[str, list[str]]:
 
 
 def _read(
-    photos: Sequence[Named], shown: Container[str], side: int, settings: Settings, refused: Refused | None
+    photos: Sequence[LabeledPhoto], shown: Container[str], side: int, settings: Settings, refused: OnRejected | None
 ) -> Iterator[tuple[Image, str]]:
     """Those of the photos that can be read and are of a product here; of many, so many as are drawn."""
     drawn = random.Random(0).sample(photos, _PHOTOS) if len(photos) > _PHOTOS else photos  # noqa: S311 (no secret)
@@ -125,11 +125,11 @@ def _sample(folder: Folder, index: Index, settings: Settings, near: Counter[str]
     first = [
         (str(point.payload["_product"]), image)
         for point in index.get([point for point, _ in near.most_common(MOST)])
-        if (image := copied(folder, point.id, settings))
+        if (image := stored_picture(folder, point.id, settings))
     ]
     others = (
         (str(point.payload["_product"]), image)
-        for point, image in kept_pictures(folder, index, settings, most=MOST)
+        for point, image in stored_pictures(folder, index, settings, most=MOST)
         if point.id not in near
     )
     return [*first, *islice(others, MOST - len(first))]
@@ -147,7 +147,7 @@ def _keep(folder: Folder, name: str, raw: PhotoEncoder, adapter: Adapter) -> Pho
     copied beside its adapter."""
     entry = folder.manifest.models[name]
     own = entry.precision == "int8"
-    draft = drafted(folder.space(name), NETWORK if own else (), folder.path / "spaces")
+    draft = copy_draft(folder.space(name), NETWORK if own else (), folder.path / "spaces")
     adapter.save(draft / "heads" if own else draft)
     encoder = Builtin.load(str(draft)) if own else raw.adapted(Adapter.load(draft))
     target = folder.space(encoder.space.id)

@@ -16,8 +16,8 @@ from typing import Any
 from PIL.Image import Image
 
 from snapfind.catalog.models.calibrate import FittedCalibration, learn, read
-from snapfind.catalog.models.encoder_files import keep
-from snapfind.catalog.storage.folder import Folder, drafted, write_whole
+from snapfind.catalog.models.encoder_files import copy_encoder
+from snapfind.catalog.storage.folder import Folder, copy_draft, write_whole
 from snapfind.catalog.storage.points import points_of
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken, NotFound, SnapfindError
@@ -49,19 +49,19 @@ __all__ = [
     "adopt",
     "build",
     "calibrate",
-    "copied",
-    "kept_pictures",
+    "dependent_models",
     "mark_ready",
     "open_model",
+    "open_registered",
     "rank",
     "ranker_folder",
     "raw_encoder",
     "register",
     "register_kind_name",
-    "registered",
     "rerank",
     "search_context",
-    "standing_on",
+    "stored_picture",
+    "stored_pictures",
 ]
 
 Progress = Callable[[int, int], None]
@@ -95,7 +95,7 @@ def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
     return open_encoder(name, threads=settings.whole("threads"))
 
 
-def registered(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
+def open_registered(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
     """The encoder of a model of the manifest, built to the end or not."""
     return _load(folder, name, settings, {})
 
@@ -152,7 +152,7 @@ def register_kind_name(folder: Folder, name: str, settings: Settings) -> PhotoEn
     return encoder
 
 
-def standing_on(folder: Folder, name: str) -> list[str]:
+def dependent_models(folder: Folder, name: str) -> list[str]:
     """The fitted models of which this one is the raw space: their texts are compared with its pictures."""
     models = folder.manifest.models
     return [other for other, model in models.items() if model.base == name and other != name]
@@ -171,13 +171,13 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
     Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
     """
     if is_tower(artifact):
-        tower = keep(folder, artifact, settings.whole("threads"))
+        tower = copy_encoder(folder, artifact, settings.whole("threads"))
         if tower.space.id not in folder.manifest.models:
             register(folder, tower, adapted=False)
         return tower
-    told = _told(artifact)
+    told = _read_manifest(artifact)
     parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
-    draft = drafted(artifact, _FILES, folder.path / "spaces")
+    draft = copy_draft(artifact, _FILES, folder.path / "spaces")
     threads = settings.whole("threads")
     raw = str(told.get("encoder", "")).rpartition("-")[0]
     try:
@@ -203,7 +203,7 @@ _FILES = (
 )
 
 
-def _told(artifact: Path) -> dict[str, Any]:
+def _read_manifest(artifact: Path) -> dict[str, Any]:
     """The manifest of an artifact's folder."""
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
@@ -264,7 +264,7 @@ def build(
     return missing
 
 
-def kept_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
+def stored_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
     """The kept copies of up to `most` pictures, in order of point id, which is as good as drawn at random."""
     given = 0
     for point in points_of(index, vectors=True):
@@ -285,7 +285,7 @@ def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     return load(path, Limits.of(settings))
 
 
-def copied(folder: Folder, point: str, settings: Settings) -> Image | None:
+def stored_picture(folder: Folder, point: str, settings: Settings) -> Image | None:
     """The kept copy of a point's picture; None where it is gone or damaged."""
     try:
         return _copy(folder, point, settings)
@@ -321,7 +321,7 @@ def search_context(folder: Folder, index: Index, model: Model, settings: Setting
     return SearchContext(
         *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
         registry.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
-        lambda point: copied(folder, point, settings),
+        lambda point: stored_picture(folder, point, settings),
         click_model.load(ranker, name) if (ranker / "manifest.json").exists() else None,
     )
 
@@ -340,14 +340,14 @@ def rank(folder: Folder, artifact: Path | None) -> None:
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
     click_model.load(artifact, folder.manifest.active)
-    draft = drafted(artifact, click_model.FILES, place.parent)
+    draft = copy_draft(artifact, click_model.FILES, place.parent)
     shutil.rmtree(place, ignore_errors=True)
     draft.rename(place)
 
 
 def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> FittedCalibration:
     """Fit both to the catalog's own pictures and keep them. Raises BadInput with fewer than two products."""
-    found = learn(kept_pictures(folder, context.index, context.settings, most=MOST), context, progress)
+    found = learn(stored_pictures(folder, context.index, context.settings, most=MOST), context, progress)
     found.save(folder.space(context.model.photo.space.id))
     return found
 
@@ -356,7 +356,7 @@ def _calibration(folder: Folder, name: str) -> Calibration:
     """That of a model: its artifact's own where it has one."""
     if not folder.manifest.models[name].adapted:
         return Calibration.raw()
-    own = _told(folder.space(name)).get("calibration", ())
+    own = _read_manifest(folder.space(name)).get("calibration", ())
     if len(own) != len(Calibration.fitted().photo):
         return Calibration.fitted()
     similarity, margin, lead, category, bias = (float(weight) for weight in own)

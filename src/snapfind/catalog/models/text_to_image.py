@@ -5,18 +5,18 @@ shop.snap/spaces/locked-…/      the artifact of `snapfind train lit`, named by
 
 from pathlib import Path
 
-from snapfind.catalog.storage.folder import Folder, drafted
+from snapfind.catalog.storage.folder import Folder, copy_draft
 from snapfind.core.errors import NotFound
 from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
 
-__all__ = ["import_text_to_image"]
+__all__ = ["copy_text_to_image_space"]
 
 _FILES = ("manifest.json", "weights.safetensors")
 
 
-def import_text_to_image(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
+def copy_text_to_image_space(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
     """Copy an artifact into the catalog, whole or not at all, and open the copy.
 
     Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
@@ -26,5 +26,5 @@ def import_text_to_image(folder: Folder, artifact: Path, text: TextEncoder) -> L
     locked = LitSpace.load(artifact, text, Builtin.load().raw_id)
     target = folder.space(locked.space.id)
     if not target.exists():
-        drafted(artifact, _FILES, target.parent).rename(target)
+        copy_draft(artifact, _FILES, target.parent).rename(target)
     return locked

@@ -14,7 +14,7 @@ from threading import Lock
 from snapfind.core.types import Answer, Hit
 from snapfind.search.interleave import team_draft
 
-__all__ = ["Trial", "TrialLog", "Tried", "drawn", "joined"]
+__all__ = ["InterleavedSearch", "Trial", "TrialLog", "interleave_answers", "takes_part"]
 
 FILE = "trial.jsonl"
 
@@ -29,7 +29,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class InterleavedSearch:
     """One search of a trial: product ids of the active model and of the other, as shown, and the team of each."""
 
     search: str
@@ -39,13 +39,15 @@ class Tried:
     teams: str
 
 
-def drawn(trial: Trial, who: str) -> bool:
+def takes_part(trial: Trial, who: str) -> bool:
     """Whether a session (or a search without one) takes part: always the same for the same."""
     draw = int.from_bytes(hashlib.sha256(f"{trial.began}\0{who}".encode()).digest()[:8])
     return draw < trial.share * 2**64
 
 
-def joined(active: Answer, other: Answer, seed: str, limit: int, offset: int = 0) -> tuple[Answer, Tried]:
+def interleave_answers(
+    active: Answer, other: Answer, seed: str, limit: int, offset: int = 0
+) -> tuple[Answer, InterleavedSearch]:
     """The answer that is shown, from `offset` on; both answers begin at the first hit. `Tried.search` is left empty."""
     hits: dict[str, dict[str, Hit]] = {"a": _by_id(active), "b": _by_id(other)}
     drafted = team_draft(list(hits["a"]), list(hits["b"]), seed, offset + limit)[offset:]
@@ -53,7 +55,9 @@ def joined(active: Answer, other: Answer, seed: str, limit: int, offset: int = 0
     timings = {name: active.timings.get(name, 0.0) + other.timings.get(name, 0.0) for name in active.timings}
     answer = Answer(shown, timings, active.box, active.regions, active.categories, space=active.space)
     teams = "".join(team for _, team in drafted)
-    return answer, Tried("", tuple(hits["a"]), tuple(hits["b"]), tuple(product for product, _ in drafted), teams)
+    return answer, InterleavedSearch(
+        "", tuple(hits["a"]), tuple(hits["b"]), tuple(product for product, _ in drafted), teams
+    )
 
 
 def _by_id(answer: Answer) -> dict[str, Hit]:
@@ -66,13 +70,13 @@ class TrialLog:
     def __init__(self, folder: Path) -> None:
         self._path, self._lock = folder / FILE, Lock()
 
-    def note(self, tried: Tried) -> None:
+    def note(self, tried: InterleavedSearch) -> None:
         """Add a line."""
         row = [tried.search, tried.active, tried.other, tried.shown, tried.teams]
         with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def __iter__(self) -> Iterator[Tried]:
+    def __iter__(self) -> Iterator[InterleavedSearch]:
         if not self._path.exists():
             return
         with self._path.open(encoding="utf-8") as file:
@@ -80,7 +84,7 @@ class TrialLog:
                 if line.endswith("\n"):  # the last one may be torn by a crash
                     search, *rankings, teams = json.loads(line)
                     active, other, shown = (_ids(ranking) for ranking in rankings)
-                    yield Tried(search, active, other, shown, teams)
+                    yield InterleavedSearch(search, active, other, shown, teams)
 
     def clear(self) -> None:
         """Begin anew."""

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.ingest.csv_safety import write_rows
-from snapfind.catalog.ingest.kinds import is_code, kind_of, settle
+from snapfind.catalog.ingest.kinds import is_code, kind_of, merge_kinds
 from snapfind.core.database import connect
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Kind
 from snapfind.index.payload import FIXED, point_id
 
-__all__ = ["FORMATS", "with_copies", "write_table"]
+__all__ = ["FORMATS", "export_copies", "write_table"]
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 _SQL: dict[Kind, str] = {
@@ -47,6 +47,8 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
         count = 0
         with lines.open("w", encoding="utf-8") as file:
             for row in rows:
+                if row.get("_item") and not vectors:  # the row of item 0 names the file, which has all items
+                    continue
                 file.write(json.dumps(_exact(row, listed), ensure_ascii=False) + "\n")
                 count += 1
         if target.suffix.lower() == ".parquet":
@@ -57,16 +59,17 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
     return count
 
 
-def with_copies(
-    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str], bytes], folder: Path
+def export_copies(
+    rows: Iterable[Mapping[str, Any]], copy_of: Callable[[str, str, int], bytes], folder: Path
 ) -> Iterator[dict[str, Any]]:
     """The same rows, with the kept copy of each picture written into `folder` and named by its row."""
     folder.mkdir(exist_ok=True)
     for row in rows:
         named = row["picture"][0] if isinstance(row["picture"], list) else row["picture"]
-        name = point_id(row["id"], named) + ".jpg"
-        (folder / name).write_bytes(copy_of(row["id"], named))
-        yield {**row, "picture": f"{folder.name}/{name}"}
+        name = point_id(row["id"], named, row.get("_item", 0)) + ".jpg"
+        (folder / name).write_bytes(copy_of(row["id"], named, row.get("_item", 0)))
+        # each copy is an image of its own
+        yield {**{key: value for key, value in row.items() if key != "_item"}, "picture": f"{folder.name}/{name}"}
 
 
 def _exact(row: Mapping[str, Any], listed: bool) -> Mapping[str, Any]:
@@ -96,7 +99,8 @@ def _with_kinds(lines: Path, schema: Mapping[str, Kind]) -> dict[str, str]:
             for name, seen in looks.items():
                 seen.add(kind_of(str(_cell(row.get(name, "")))))
     told = {
-        name: "text" if is_code(name) and settle(seen) == "number" else settle(seen) for name, seen in looks.items()
+        name: "text" if is_code(name) and merge_kinds(seen) == "number" else merge_kinds(seen)
+        for name, seen in looks.items()
     }
     return {name: name if told.get(name, kind) == kind else f"{name}:{kind}" for name, kind in schema.items()}
 

@@ -26,7 +26,7 @@ from snapfind.core.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, N
 from snapfind.core.types import Kind
 from snapfind.encoders.registry import ModelEntry
 
-__all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "drafted", "write_whole"]
+__all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "copy_draft", "write_whole"]
 
 FORMAT = 2
 
@@ -180,7 +180,7 @@ def _written(found: os.stat_result) -> int:
     return int(getattr(found, "st_blocks", math.ceil(found.st_size / 512))) * 512  # POSIX counts in 512 bytes
 
 
-def drafted(artifact: Path, names: Iterable[str], place: Path) -> Path:
+def copy_draft(artifact: Path, names: Iterable[str], place: Path) -> Path:
     """A draft in `place` with those of the named files that an artifact has; rename it where it is to stand.
 
     Raises NoRoom, and leaves nothing behind.

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
-from snapfind.catalog.ingest.diff import held
+from snapfind.catalog.ingest.diff import find_stored
 from snapfind.catalog.storage.folder import Folder, write_whole
 from snapfind.catalog.storage.points import promote, title_vectors
 from snapfind.core.config import Settings
@@ -110,7 +110,7 @@ def _read(path: Path) -> Point:
 
 
 def _put_back(point: Point, folder: Folder, index: Index, model: Model, settings: Settings) -> None:
-    others = held(index, [str(point.payload["_product"])]).by_product.get(str(point.payload["_product"]), ())
+    others = find_stored(index, [str(point.payload["_product"])]).by_product.get(str(point.payload["_product"]), ())
     schema = folder.manifest.schema
     product = product_of((others[0] if others else point).payload, schema)
     primary = bool(point.payload["_primary"]) or not others

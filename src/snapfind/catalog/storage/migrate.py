@@ -16,10 +16,10 @@ from snapfind.index import qdrant_edge
 from snapfind.index.base import Ask, Index, Point
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.qdrant import cluster
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import connect
 
-__all__ = ["EMBEDDED", "Moved", "copy", "find_index", "move", "open_index", "verify"]
+__all__ = ["EMBEDDED", "MigrationReport", "copy", "find_index", "move", "open_index", "verify"]
 
 EMBEDDED = "folder"
 Progress = Callable[[int, int], None]
@@ -27,7 +27,7 @@ _PAGE, _ASKED, _FIRST = 512, 100, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MigrationReport:
     """How many points were copied and how many were there already; searches compared, and those with the same hits."""
 
     copied: int
@@ -56,8 +56,8 @@ def find_index(folder: Folder) -> cluster.Cluster:
 
 
 def move(
-    folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: Shape | None = None
-) -> Moved:
+    folder: Folder, source: Index, address: str, progress: Progress | None = None, shape: CollectionLayout | None = None
+) -> MigrationReport:
     """Copies `source` to the index at `address` ("folder" for the embedded one), compares both, and switches.
 
     `shape` is that of a collection that is made. Raises BadInput where it lies there
@@ -102,7 +102,7 @@ def copy(source: Index, target: Index, progress: Progress | None = None) -> tupl
     return copied, done - copied
 
 
-def verify(source: Index, target: Index, copied: int = 0, there: int = 0) -> Moved:
+def verify(source: Index, target: Index, copied: int = 0, there: int = 0) -> MigrationReport:
     """Counts, and the first ten of a hundred exact searches by stored vectors. Raises CatalogBroken on a difference."""
     if source.count() != target.count():
         raise CatalogBroken(f"{source.count()} points here, {target.count()} there; nothing was switched, move again")
@@ -115,7 +115,7 @@ def verify(source: Index, target: Index, copied: int = 0, there: int = 0) -> Mov
             same += _hits(source, ask) == _hits(target, ask)
     if same < asked:
         raise CatalogBroken(f"{asked - same} of {asked} searches find other products there; nothing was switched")
-    return Moved(copied, there, asked, same)
+    return MigrationReport(copied, there, asked, same)
 
 
 def _hits(index: Index, ask: Ask) -> set[object]:

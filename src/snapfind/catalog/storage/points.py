@@ -9,9 +9,9 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.embedding_model import Model
 from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, where
-from snapfind.index.payload import picture_of, product_of, to_payload, words_of
+from snapfind.index.payload import picture_of, point_id, product_of, to_payload, words_of
 
-__all__ = ["points_of", "promote", "rewrite", "row_of", "title_vectors"]
+__all__ = ["file_id", "items_of_file", "points_of", "promote", "rewrite", "row_of", "title_vectors"]
 
 # UUIDs, and pieces that are hexadecimal with a digit among them
 _HEX = re.compile(
@@ -39,6 +39,7 @@ def row_of(point: Point, *, vectors: bool) -> dict[str, Any]:
         name: value for name, value in payload.items() if not name.startswith("_") and name not in {"id", "picture"}
     }
     row |= {"picture": payload["_picture"]}
+    row |= {name: payload[name] for name in ("_kind", "_item", "_start", "_end") if name in payload}
     if vectors:
         row["_vectors"] = {space: [round(float(x), 7) for x in vector] for space, vector in point.vectors.items()}
     return row
@@ -85,12 +86,31 @@ def _says_something(point: Point) -> bool:
     return bool(_WORD.search(_HEX.sub(" ", point.words)))
 
 
+def file_id(point: Point) -> str:
+    """Return the id of the first point of the media file that a point belongs to. For an image it is the point."""
+    if "_item" not in point.payload:
+        return point.id
+    return point_id(str(point.payload["_product"]), str(point.payload["_picture"]))
+
+
+def items_of_file(index: Index, point: Point) -> list[Point]:
+    """Return the points of the media file that a point belongs to. For an image it is the point alone."""
+    if "_kind" not in point.payload:
+        return [point]
+    others = points_of(index, where("_product", [str(point.payload["_product"])]))
+    return [other for other in others if other.payload["_picture"] == point.payload["_picture"]]
+
+
+def _place(point: Point) -> tuple[str, int]:
+    return str(point.payload["_picture"]), int(point.payload.get("_item", 0))
+
+
 def promote(index: Index, products: Sequence[str], model: Model, schema: dict[str, Kind]) -> None:
     """Give products whose primary point went another one, the first left by name; others are left as they are."""
     left: dict[str, Point] = {}
     for point in points_of(index, where("_product", list(products))):
         name = str(point.payload["_product"])
-        if name not in left or point.payload["_picture"] < left[name].payload["_picture"]:
+        if name not in left or _place(point) < _place(left[name]):
             left[name] = point
     chosen = []
     for point in left.values():

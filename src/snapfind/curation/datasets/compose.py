@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageFilter
 
-from snapfind.media.image.background import cutout
-from snapfind.media.image.camera_noise import snap
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.camera_noise import add_camera_effects
 
 __all__ = ["composed"]
 
@@ -25,7 +25,7 @@ def composed(product: Image.Image, background: Image.Image, rng: Generator) -> I
     >>> composed(studio, shelf, np.random.default_rng(0)).size
     (256, 256)
     """
-    cut = product if product.mode == "RGBA" else cutout(product)
+    cut = product if product.mode == "RGBA" else cut_out_product(product)
     scene = _part(background.convert("RGB"), rng)
     scale = rng.uniform(*_SIZE) * _SIDE / max(cut.size)
     copy = cut.resize((max(8, round(cut.width * scale)), max(8, round(cut.height * scale))), Image.Resampling.LANCZOS)
@@ -34,7 +34,7 @@ def composed(product: Image.Image, background: Image.Image, rng: Generator) -> I
     corner = tuple(round((_SIDE - side) * 0.5 + float(rng.normal(0, 0.08)) * _SIDE) for side in (lit.width, lit.height))
     _shade(scene, lit, (corner[0], corner[1]), rng)
     scene.paste(lit, (corner[0], corner[1]), lit)
-    return snap(scene, rng)
+    return add_camera_effects(scene, rng)
 
 
 def _part(background: Image.Image, rng: Generator) -> Image.Image:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
-from snapfind.catalog.ingest.folders import is_of_system, is_picture, left_out, product_at, suffix_of
+from snapfind.catalog.ingest.folders import ignored_files_note, is_system_file, product_of_path, suffix_of
 from snapfind.catalog.ingest.items import Failure
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES
 from snapfind.core.errors import BadInput, TooLarge
+from snapfind.media.handlers import is_media, media_suffixes
 
 __all__ = ["Unpacked", "unpack"]
 
@@ -78,7 +78,7 @@ def unpack(archive: Path, into: Path, *, most: int, most_each: int) -> Unpacked:
                 raise TooLarge(f"the archive has {len(entries):,} files; the most is {_MOST_FILES:,}")
             for entry in entries:
                 name = _name_of(entry)
-                if entry.is_dir() or name.endswith("/") or any(map(is_of_system, PurePosixPath(name).parts)):
+                if entry.is_dir() or name.endswith("/") or any(map(is_system_file, PurePosixPath(name).parts)):
                     continue
                 try:
                     written = _unpacked(opened, entry, name, into, min(left, most_each))
@@ -93,14 +93,14 @@ def unpack(archive: Path, into: Path, *, most: int, most_each: int) -> Unpacked:
                     raise TooLarge(f"the archive unpacks to more than {most:,} bytes (max_import)")
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise BadInput(f"the archive cannot be unpacked ({str(error)[:100]}); send a plain zip") from error
-    return Unpacked(count, tuple(failures), tuple(left_out(+others)))
+    return Unpacked(count, tuple(failures), tuple(ignored_files_note(+others)))
 
 
 _LARGE = "picture_too_large"
 
 
 def _product_of(name: str) -> str:
-    product = product_at(PurePosixPath(name.lstrip("/") or "?"))
+    product = product_of_path(PurePosixPath(name.lstrip("/") or "?"))
     return product.id
 
 
@@ -129,7 +129,7 @@ def _unpacked(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, into: 
     try:
         with opened.open(entry) as packed:
             head = packed.read(32)
-            if not is_picture(name, head):
+            if not is_media(name, head):
                 return None
             target.parent.mkdir(parents=True, exist_ok=True)
             return _write(packed, head, target, most)
@@ -137,7 +137,7 @@ def _unpacked(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, into: 
         target.unlink(missing_ok=True)
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        if PurePosixPath(name).suffix.lower() not in PICTURE_SUFFIXES:
+        if PurePosixPath(name).suffix.lower() not in media_suffixes():
             return None
         _remove(target)
         raise _LeftOut(f"the entry cannot be unpacked ({str(error)[:80]}); pack it anew") from None

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Header, Request
 from starlette.datastructures import FormData, UploadFile
 
 from snapfind.catalog.ingest.columns import parse_columns
-from snapfind.catalog.ingest.folders import is_of_system, is_picture
+from snapfind.catalog.ingest.folders import is_system_file
 from snapfind.catalog.ingest.tables import TABLES, table_suffix
 from snapfind.core.errors import BadRequest
+from snapfind.media.handlers import is_media
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, job_schema
 from snapfind.server.schemas.forms import media_type, read_form
@@ -123,9 +124,9 @@ def _store_picture(file: UploadFile, number: int, given: Path, digest: Any) -> N
     head = file.file.read(32)
     if name.lower().endswith(".zip") or head.startswith(b"PK\3\4"):
         _copy(file, given / f"archive-{number:05}.zip", digest)
-    elif is_of_system(name):
+    elif is_system_file(name):
         return  # browsers that upload a folder include system files
-    elif is_picture(name, head) and name.isprintable():
+    elif is_media(name, head) and name.isprintable():
         digest.update(name.encode())
         _copy(file, given / "pictures" / name, digest)
     else:

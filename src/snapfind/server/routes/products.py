@@ -12,7 +12,7 @@ from snapfind.catalog.ingest.sources import Failure
 from snapfind.core.errors import BadPicture, BadRequest, NotFound, TooLarge
 from snapfind.core.types import Product
 from snapfind.index.payload import RESERVED
-from snapfind.media.fetch import fetch
+from snapfind.media.fetch import fetch_url
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
@@ -282,7 +282,7 @@ def _fetch_pictures(
                         "the time limit was reached before it was fetched; send fewer pictures per request",
                         code="picture_url",
                     )
-                files[name] = fetch(file, service.fetching) if isinstance(file, str) else file
+                files[name] = fetch_url(file, service.fetching) if isinstance(file, str) else file
             except BadPicture as error:
                 failures.append(Failure(product.id, error.code, name, error.message))
         if files or not pictures:

@@ -8,7 +8,7 @@ from fastapi import Query as Parameter
 from PIL.Image import Image
 from pydantic import BaseModel, Field
 
-from snapfind.catalog.models.trial import drawn
+from snapfind.catalog.models.trial import takes_part
 from snapfind.core.errors import BadQuery
 from snapfind.core.query import Query
 from snapfind.core.types import Answer, Verdict
@@ -121,7 +121,7 @@ def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
     trial, who = catalog.trial, body.session or asked.digest
-    if trial is not None and _is_single_photo(query) and drawn(trial, who):
+    if trial is not None and _is_single_photo(query) and takes_part(trial, who):
         answer, tried = catalog.search_tried(query, who + asked.digest, limit=limit, offset=offset)
         if tried is not None:
             catalog.trial_log.note(replace(tried, search=trace.request_id))
