@@ -198,7 +198,7 @@ def test_reading_takes_time_in_proportion(row):
         ("id;title;;picture\na;Mug;red;a.jpg\nb;Cup;blue;b.jpg\n", "2 rows have"),
     ],
 )
-def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, note_log):
+def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, noted):
     table = tmp_path / "t.csv"
     table.write_text(text)
     source = open_source(table, {})

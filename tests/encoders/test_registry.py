@@ -49,15 +49,28 @@ def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
         assert isinstance(open_registered(catalog.folder, name, catalog.settings), Counting)
 
 
-def test_a_kind_from_outside_is_built_beside_another(shop, toy):
-    with shop.open(encoder="lite2") as catalog:
-        catalog.add(shop.table)
-        name = catalog.build("toy:lite0")
-        catalog.switch(name)
-        assert isinstance(catalog.model.photo, Counting)
-        assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
-        with pytest.raises(NotFound, match="nothing"):
-            catalog.build("nothing:lite0")
+def test_a_kind_from_outside_is_built_beside_another(shop):
+    from tests.test_examples import EXAMPLES
+
+    source = (EXAMPLES / "own_encoder.py").read_text().partition("register_kind(")[0]
+    own = {"__name__": "own_encoder"}
+    exec(compile(source, "own_encoder.py", "exec"), own)
+    register_kind("hues", EncoderKind(lambda base, folders, threads: own["Hues"](int(base))))
+    try:
+        with shop.open() as catalog:
+            catalog.add(shop.table)
+            name = catalog.build("hues:24")
+            assert name == "hues-24" and catalog.index.spaces()["hues-24"] == 24
+            catalog.switch(name)
+            assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+            fitted = catalog.fit()
+            assert fitted != name and catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+            with pytest.raises(NotFound, match="nothing"):
+                catalog.build("nothing:24")
+        with shop.open() as catalog:
+            assert type(catalog.model.photo).__name__ == "Hues"
+    finally:
+        registry.KINDS.pop("hues")
 
 
 def test_a_kind_that_is_not_known_is_one_sentence(shop):
