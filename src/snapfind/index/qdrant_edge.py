@@ -31,6 +31,7 @@ from snapfind.core.errors import (
     SnapfindError,
     is_out_of_memory,
 )
+from snapfind.core.memory import free_address_space
 from snapfind.core.types import Kind
 from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
 from snapfind.index.bm25_text import normalize_codes
@@ -52,6 +53,7 @@ from snapfind.index.point_encoding import (
 
 __all__ = ["Edge", "open"]
 
+_ADDRESS_SPACE = 640 * 2**20  # bytes: with less the engine aborts, or waits forever for threads that did not start
 OPENING, WRITING = 16 * 2**20, 64 * 2**20  # bytes that must be free: what a batch and its log take, many times over
 # Each index of a field costs a flush of the engine (14 fsyncs: .02 s, on a busy disk over a second), so that a table of
 # 200 columns took minutes. Fields beyond this many are indexed when a filter or a facet first asks for them.
@@ -83,6 +85,9 @@ def open(path: Path, hnsw: HnswConfig = DEFAULT) -> "Edge":
         ReadOnly: The files cannot be written.
     """
     _check_disk(path, OPENING)
+    free = free_address_space()
+    if free is not None and free < _ADDRESS_SPACE:
+        raise OutOfMemory(f"not enough memory to open the index in {path}; {FREE_MEMORY}")
     try:
         if (path / "edge_config.json").exists():
             return Edge(path, engine.EdgeShard.load(str(path)), hnsw)
