@@ -131,7 +131,7 @@ def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
         cells = (number, clicks, trial, turn.data["photos"], turn.decision, recall_at_1(catalog, val))
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
     if catalog.trial is not None:
-        catalog.try_out(None)
+        catalog.models.try_out(None)
     before = recall_at_1(catalog, val)
     bots(catalog, street[: 2 * given.photos], min(kinds), rng)
     turn = run(catalog, rules, frozen)

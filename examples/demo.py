@@ -32,7 +32,7 @@ def main() -> int:
         console.print(f"{report.added} added, {report.unchanged} unchanged, {len(report.failures)} failed")
         if not catalog.fitted:
             with progress_bar("fitting the encoder to these pictures") as progress:
-                catalog.fit(progress=progress)
+                catalog.models.fit(progress=progress)
         rows = [*_photos(catalog, shop), *_texts(catalog, shop)]
     target = FOLDER / "sheet.html"
     target.write_text(sheet(rows, "snapfind demo"), encoding="utf-8")

@@ -23,7 +23,7 @@ with snapfind.open("shop.snap") as catalog:
     catalog.add("products.csv")
     queries, failures = read_queries(Path("queries.csv"))
     before, _ = run(catalog, queries)
-    name = catalog.fit_beside()  # a second model beside the active one, which keeps answering
+    name = catalog.models.fit_beside()  # a second model beside the active one, which keeps answering
     after, _ = run(catalog, queries, model=name)
 
 old, new = Report(tuple(before)), Report(tuple(after))

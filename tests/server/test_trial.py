@@ -8,7 +8,7 @@ def test_a_trial_answers_interleaved_and_ends(served, tmp_path):
     client = served(keep_photos=1)
     catalog = client.app.state.service.catalog
     raw = catalog.info()["model"]
-    catalog.switch(second_model(catalog, tmp_path / "artifact"))
+    catalog.models.switch(second_model(catalog, tmp_path / "artifact"))
     assert client.post("/v1/models/trial", json={"model": "no such"}).status_code == 404
     assert client.post("/v1/models/trial", json={"model": raw, "share": 1}).json()["trial"]["model"] == raw
     found = client.post("/v1/search", json={"photo": photo64(0), "session": "anna"}).json()

@@ -272,7 +272,7 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
         out.print("ConSE alone is best on these queries. Nothing was changed.")
     elif yes or (sys.stdin.isatty() and typer.confirm("Use it for text queries now?", default=True)):
         with progress_bar("building") as progress:
-            name = opened.use_text_to_image(folder, progress=progress)
+            name = opened.models.use_text_to_image(folder, progress=progress)
         out.print(f"{name} now finds products without a title. Undo: snapfind model text-to-image {shop} conse")
     else:
         out.print(f"Nothing was changed. To use it: snapfind model text-to-image {shop} {folder}")

@@ -114,14 +114,14 @@ def _offer(opened: Catalog, artifact: Path, held_out: list[LabeledQuery], *, yes
     """Build the new space, print the metrics before and after, and switch if the user agrees."""
     before, old = run(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:
-        name = opened.adopt(artifact, progress=progress)
+        name = opened.models.adopt(artifact, progress=progress)
     after = run(opened, held_out, model=name)[0]
     if held_out:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
         out.print("No photo was held out, so recall on shoppers' photos is unknown. Measure it with: snapfind eval")
     if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"Switch to {name}?", default=True)):
-        opened.switch(name)
+        opened.models.switch(name)
         out.print(f"{name} is active. Undo: snapfind model rollback SHOP")
     else:
         out.print(f"{name} is built. To use it: snapfind model switch SHOP {name}")

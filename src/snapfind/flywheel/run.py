@@ -80,7 +80,7 @@ def run(catalog: Catalog, rules: Rules, frozen: Sequence[LabeledQuery] = (), tel
     else:
         turn = replace(turn, decision="stopped", why=f"{failed.name}: {failed.told}")
         if turn.model and turn.model != before:
-            catalog.drop(turn.model)
+            catalog.models.delete(turn.model)
     turn = replace(turn, finished=_now())
     write(folder_of(catalog), turn)
     return turn
@@ -105,12 +105,12 @@ def conclude(catalog: Catalog, *, votes: int = 50, alpha: float = 0.05, force: b
     if decided < votes and not force:
         turn = replace(turn, verdict=told, why=f"{said}; {votes} votes decide")
     elif found.p < alpha and found.preference > 0.5:
-        catalog.switch(trial.model)
+        catalog.models.switch(trial.model)
         turn = replace(turn, verdict=told, decision="switched", why=said, finished=_now())
     else:
-        catalog.try_out(None)
+        catalog.models.try_out(None)
         turn = replace(turn, verdict=told, decision="kept", why=f"{said}; the old model stays", finished=_now())
-        catalog.drop(turn.model)
+        catalog.models.delete(turn.model)
     write(folder, turn)
     return turn
 
@@ -152,7 +152,7 @@ def _fitted(catalog: Catalog, log: _Log) -> str:
     """A model in closed form, of the labels and of the kept photos that settled nothing."""
     spoken = {one.photo for one in (*log.learnable, *log.held)}
     others = [photo for photo in sorted(catalog.asked) if photo not in spoken]
-    return catalog.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
+    return catalog.models.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
 
 
 def _taught(catalog: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) -> str:
@@ -167,7 +167,7 @@ def _taught(catalog: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) 
         command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
         found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)
         tell(f"learned: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
-        return catalog.adopt(found.folder)
+        return catalog.models.adopt(found.folder)
 
 
 def _figures(report: Report) -> dict[str, float]:
@@ -178,11 +178,11 @@ def _promoted(catalog: Catalog, turn: Turn, rules: Rules) -> Turn:
     if turn.model == turn.model_before:
         return replace(turn, decision="kept", why="the same model was learned again")
     if rules.share:
-        catalog.try_out(turn.model, rules.share)
+        catalog.models.try_out(turn.model, rules.share)
         return replace(
             turn, decision="trial", why=f"it answers {rules.share:.0%} of the photo searches beside the old one"
         )
-    catalog.switch(turn.model)
+    catalog.models.switch(turn.model)
     return replace(turn, decision="switched", why="every guard holds and no trial was asked for")
 
 

@@ -32,13 +32,13 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.fit(kept=job.spec.get("kept", False), progress=progress)}
+        return {"model": catalog.models.fit(kept=job.spec.get("kept", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.build(job.spec["encoder"], progress=progress)}
+        return {"model": catalog.models.build(job.spec["encoder"], progress=progress)}
 
     def use(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
+        return {"model": catalog.models.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
 
     def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.tar"
