@@ -37,20 +37,12 @@ class ClientModels:
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:
         """Build the space of another encoder beside the active one. Returns the name of the model."""
-        job = wait_for_job(
-            self._transport,
-            self._transport.request_json("POST", "/v1/models/build", json={"encoder": encoder}),
-            progress,
-        )
+        job = self._run("/v1/models/build", {"encoder": encoder}, progress)
         return str(job["report"]["model"])
 
     def use(self, artifact: str, *, progress: Progress | None = None) -> str:
         """Use an artifact in the server's folder of models. Returns the name of the model."""
-        job = wait_for_job(
-            self._transport,
-            self._transport.request_json("POST", "/v1/models/use", json={"artifact": artifact}),
-            progress,
-        )
+        job = self._run("/v1/models/use", {"artifact": artifact}, progress)
         return str(job["report"]["model"])
 
     def switch(self, model: str) -> None:
