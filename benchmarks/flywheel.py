@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from query_latency import small_shop
+from simulation.shoppers import Habits
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.models.trial import drawn
@@ -33,7 +34,6 @@ from snapfind.events.event import Event
 from snapfind.flywheel.config import Rules
 from snapfind.flywheel.run import conclude, run
 from snapfind.media.image.decode import Limits, load
-from snapfind.training.data.click_simulator import Habits
 
 FROZEN, A_SESSION, DEPTH = 100, 4, 20
 HABITS = Habits()

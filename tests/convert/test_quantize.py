@@ -12,7 +12,7 @@ import torch
 
 import snapfind
 from snapfind.catalog.models.calibrate import FittedCalibration
-from snapfind.convert.neighbors import same_answers, same_neighbors
+from snapfind.convert.comparison import same_answers, same_neighbors
 from snapfind.convert.quantize import quantize
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.distributed.worker import Worker, bundle_encoders

@@ -64,13 +64,16 @@ class TrainingSession:
 
 
 @contextmanager
-def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator[TrainingSession]:
+def open_session(
+    shop: Path, photos: Path | None, root: Path | None, *, backbone: str | None = None
+) -> Iterator[TrainingSession]:
     """Open a catalog and collect its pictures and the labeled photos.
 
     Args:
         shop: Folder of the catalog.
         photos: CSV of labeled photos with the columns picture and product, or None.
         root: Folder that the picture paths of the CSV are relative to. None: the folder of the CSV.
+        backbone: The PyTorch model to fine-tune instead of the bundled network, or None.
 
     Yields:
         The session. The catalog is closed at the end of the block.
@@ -84,7 +87,8 @@ def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator
     queries, failures = read_queries(photos, root) if photos else ([], [])
     labels = {query.photo: query for query in queries if query.photo is not None}
     with snapfind.open(shop, create=False) as opened:
-        _check_trainable(opened)
+        if not backbone:
+            _check_trainable(opened)
         samples, products, used = gather(opened, [(photo, min(query.products)) for photo, query in labels.items()])
         err.print(
             f"{len(used)} of {len(queries) + len(failures)} photos are usable. The catalog has {len(opened)} products."
@@ -95,7 +99,7 @@ def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator
 
 
 def _check_trainable(opened: Catalog) -> None:
-    """Raise BadInput if the active model is a converted one. Print where training starts if it is quantized."""
+    """Raise BadInput if the active model is of another network. Print where training starts if it is quantized."""
     active = opened.info()["model"]
     entry = opened.folder.manifest.models[active]
     if entry.precision == "int8":
@@ -103,10 +107,11 @@ def _check_trainable(opened: Catalog) -> None:
             f"{active} is quantized to int8. Training starts from the pretrained network in full precision. To quantize"
             f" the trained model: snapfind model quantize {opened.folder.path}"
         )
-    if entry.kind == "converted":
+    if entry.kind == "converted" or not opened.model.photo.shows_cells:
         raise BadInput(
-            f"{active} is a converted model, which cannot be fine-tuned. Adapt it with `snapfind model fit`, or switch"
-            " to a model of the pretrained network first."
+            f"{active} is an ONNX model without PyTorch weights. Give the folder of the original model (snapfind train"
+            " catalog SHOP --backbone FOLDER), adapt it with `snapfind model fit`, or switch to a model of the"
+            " pretrained network."
         )
 
 
