@@ -6,8 +6,8 @@ import urllib.request
 
 import pytest
 
-from snapfind.flywheel.gates import Guard
-from snapfind.flywheel.records import Turn, write
+from snapfind.flywheel.gates import GateResult
+from snapfind.flywheel.records import FlywheelRun, write_run
 from tests.curation.conftest import stocked  # noqa: F401
 from tests.served import served
 from tests.waiting import until
@@ -22,11 +22,11 @@ def server(stocked, tmp_path_factory):  # noqa: F811
     """A server over a shop with faults."""
     path = tmp_path_factory.mktemp("quality") / "shop.snap"
     shutil.copytree(stocked, path)
-    guard = Guard("no slice falls on the frozen set", False, "worst slice: category red, -0.200")
+    gate = GateResult("no slice falls on the frozen set", False, "worst slice: category red, -0.200")
     figures = {"frozen": {"before": {"precision@1": 0.5}, "after": {"precision@1": 0.25}}}
     times = ("2026-01-31T12:00:00+00:00", "2026-01-31T12:05:00+00:00")
-    turn = Turn(1, *times, "0", {}, {"photos": 60}, "lite0-00000000", "", figures, [guard], "stopped", guard.told)
-    write(path / "flywheel", turn)
+    run = FlywheelRun(1, *times, "0", {}, {"photos": 60}, "lite0-00000000", "", figures, [gate], "stopped", gate.detail)
+    write_run(path / "flywheel", run)
     with served(path, SNAPFIND_THREADS="1") as address:
         yield address
 
@@ -70,13 +70,13 @@ def test_a_look_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
     expect(page.locator("section[aria-label='Same file']")).to_have_count(0)
 
 
-def test_the_turns_of_the_flywheel_are_told(page):
+def test_flywheel_runs_are_listed(page):
     page.click("nav a[href='#quality']")
-    expect(page.locator("#turns-status")).to_have_text("No model is on trial.")
-    row = page.locator("#turns tbody tr")
+    expect(page.locator("#runs-status")).to_have_text("No experiment is running.")
+    row = page.locator("#runs tbody tr")
     expect(row).to_have_count(1)
-    for said in ("60", "50 %", "25 %", "stopped", "category red, -0.200"):
-        expect(row).to_contain_text(said)
+    for text in ("60", "50 %", "25 %", "stopped", "category red, -0.200"):
+        expect(row).to_contain_text(text)
     expect(page.locator("#conclude")).to_be_hidden()
 
 

@@ -148,6 +148,6 @@ export async function show(image, url) {
   image.src = URL.createObjectURL(picture);
 }
 
-export const turns = () => json("v1/flywheel");
-export const turnNow = () => json("v1/flywheel/turns", body("POST", {}));
-export const concludeTrial = () => json("v1/flywheel/conclude", body("POST", {}));
+export const runs = () => json("v1/flywheel");
+export const startRun = () => json("v1/flywheel/runs", body("POST", {}));
+export const concludeExperiment = () => json("v1/flywheel/conclude", body("POST", {}));
