@@ -1,4 +1,4 @@
-"""The Quality tab in a real browser: looking, fixing and undoing by keyboard, on a phone, in dark and light."""
+"""The Quality tab in a real browser: checking, fixing and undoing by keyboard, on a phone, in dark and light."""
 
 import json
 import shutil
@@ -32,11 +32,11 @@ def server(stocked, tmp_path_factory):  # noqa: F811
 
 
 @pytest.fixture
-def looked(server):
-    """The same server once somebody has looked."""
-    if asked(f"{server}/v1/quality")["look"] is None:
-        job = asked(f"{server}/v1/quality/look", method="POST")["job"]["id"]
-        until(lambda: asked(f"{server}/v1/jobs/{job}")["job"]["finished"], "the look is over")
+def surveyed(server):
+    """The same server after a survey."""
+    if asked(f"{server}/v1/quality")["survey"] is None:
+        job = asked(f"{server}/v1/quality/check", method="POST")["job"]["id"]
+        until(lambda: asked(f"{server}/v1/jobs/{job}")["job"]["finished"], "the survey is over")
     return server
 
 
@@ -45,12 +45,12 @@ def asked(address, **options):
         return json.load(reply)
 
 
-def test_a_look_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
+def test_a_survey_shows_findings_that_are_fixed_and_undone_by_keyboard(page):
     page.click("nav a[href='#quality']")
-    expect(page.locator("#look")).to_be_visible()  # what is hidden takes no focus
-    page.focus("#look")
+    expect(page.locator("#check")).to_be_visible()  # what is hidden takes no focus
+    page.focus("#check")
     page.keyboard.press("Enter")  # it cannot be pressed again before the look is over
-    expect(page.locator("#look")).to_be_enabled()
+    expect(page.locator("#check")).to_be_enabled()
     expect(page.locator("#quality-status")).to_contain_text("25 products")
     wrong = page.locator("section[aria-label='Wrong category'] .card")
     expect(wrong).to_contain_text("blue thing 3")
@@ -81,8 +81,8 @@ def test_flywheel_runs_are_listed(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_has_no_serious_accessibility_fault(browser, looked, scheme):
+def test_it_fits_a_phone_and_has_no_serious_accessibility_fault(browser, surveyed, scheme):
     options = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme}
-    with watched(browser, f"{looked}#quality", **options) as page:
+    with watched(browser, f"{surveyed}#quality", **options) as page:
         page.wait_for_selector("#findings .card")
         fits_and_can_be_used(page)

@@ -15,7 +15,7 @@ from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.curation.findings import KINDS
-from snapfind.curation.survey import survey
+from snapfind.curation.survey import survey_catalog
 from snapfind.flywheel.config import FlywheelConfig
 from snapfind.flywheel.run import run_flywheel
 from snapfind.index.payload import FIXED
@@ -52,9 +52,9 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        findings = survey(catalog, progress)
+        findings = survey_catalog(catalog, progress)
         counts = {kind: len(findings.of(kind)) for kind in KINDS}
-        return {"findings": len(findings.found)} | {kind: count for kind, count in counts.items() if count}
+        return {"findings": len(findings.items)} | {kind: count for kind, count in counts.items() if count}
 
     def flywheel(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         run = run_flywheel(catalog, FlywheelConfig(**job.spec))
