@@ -33,5 +33,5 @@ def test_no_photo_is_kept_unless_asked_and_no_trial_is_concluded_before_it_began
     client = served()
     assert client.post("/v1/search", json={"photo": photo64(0)}).status_code == 200
     assert list(client.app.state.service.catalog.asked) == []
-    assert client.get("/v1/flywheel").json()["turns"] == []
+    assert client.get("/v1/flywheel").json()["runs"] == []
     assert client.post("/v1/flywheel/conclude", json={}).status_code == 404

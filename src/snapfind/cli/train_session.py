@@ -17,7 +17,7 @@ from snapfind.core.errors import BadInput
 from snapfind.evaluation.metrics import METRICS
 from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
-from snapfind.evaluation.run import run
+from snapfind.evaluation.run import evaluate
 
 if TYPE_CHECKING:
     from snapfind.training.adaptation_run import Adapted
@@ -117,10 +117,10 @@ def _check_trainable(opened: Catalog) -> None:
 
 def _offer(opened: Catalog, artifact: Path, held_out: list[LabeledQuery], *, yes: bool) -> None:
     """Build the new space, print the metrics before and after, and switch if the user agrees."""
-    before, old = run(opened, held_out)[0], opened.info()["model"]
+    before, old = evaluate(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:
         name = opened.models.adopt(artifact, progress=progress)
-    after = run(opened, held_out, model=name)[0]
+    after = evaluate(opened, held_out, model=name)[0]
     if held_out:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
@@ -141,5 +141,5 @@ def _print(before: Report, after: Report) -> None:
     for name in METRICS:
         change = changes[name]
         grid.add_row(name, str(old[name]), str(new[name]), f"{change.mean:+.3f}", f"{change.p:.3f}")
-    out.print(f"{len(before.answered):,} held-out photos. Means with 95% bootstrap confidence intervals.")
+    out.print(f"{len(before.queries):,} held-out photos. Means with 95% bootstrap confidence intervals.")
     out.print(grid)
