@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="training needs the extra snapfind[train]")
 for package in ("onnx", "onnxscript", "timm", "torchvision", "transformers"):
     pytest.importorskip(package, reason="other backbones need the extra snapfind[convert]")
 
@@ -19,7 +19,7 @@ import snapfind  # noqa: E402
 from snapfind.convert.convert import convert  # noqa: E402
 from snapfind.core.errors import BadInput, ModelBroken, NotFound  # noqa: E402
 from snapfind.encoders.image.onnx_tower import Tower  # noqa: E402
-from snapfind.media.image.photo_simulation import rephotograph  # noqa: E402
+from snapfind.media.image.photo_simulation import simulate_photo  # noqa: E402
 from snapfind.training.data.augmentation import Sample  # noqa: E402
 from snapfind.training.loop import TrainingConfig  # noqa: E402
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt  # noqa: E402
@@ -33,7 +33,7 @@ VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 3, "num_heads"
 
 @functools.cache
 def photo(product, number):
-    return rephotograph(picture(product, 96), np.random.default_rng([product, number]))
+    return simulate_photo(picture(product, 96), np.random.default_rng([product, number]))
 
 
 def samples(photos=12):
