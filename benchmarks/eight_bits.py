@@ -21,7 +21,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 
-from snapfind.convert.neighbors import same_answers
+from snapfind.convert.comparison import same_answers
 from snapfind.convert.quantize import photographed
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import artifact_of

@@ -30,12 +30,12 @@ import torch
 from learn_choice import FOLDS, fold_of
 from learn_data import frozen, grocery, spread
 from numpy.typing import NDArray
+from simulation.shoppers import Habits, Ranker, Truth, simulate
 from sklearn.metrics import normalized_mutual_info_score
 
 from snapfind.encoders.arrays import unit
 from snapfind.evaluation.metrics import average_precision
 from snapfind.training.data.click_log import Search
-from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
 from snapfind.training.loop import TrainingConfig, train
 from snapfind.training.losses.margin import Prototypes
 from snapfind.training.losses.triplets import cleaned, mined

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from learn_data import frozen, grocery, labels_of, spread
 from numpy.typing import NDArray
+from simulation.shoppers import Habits, Ranker, Truth, simulate
 
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import Builtin, Features
-from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate
 from snapfind.training.loop import EpochMetrics
 from snapfind.training.methods.clicks import PLAN, from_log
 

@@ -26,16 +26,15 @@ from numpy.typing import NDArray
 
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.training.adaptation_run import Depth, first_block
 from snapfind.training.data.batches import make_batches
-from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache, load_frozen_front
+from snapfind.training.data.feature_cache import FeatureCache, build_feature_cache
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import train
 from snapfind.training.methods.catalog_adaptation import LADDER
 from snapfind.training.methods.identity_module import Identity, Stages, learn_identity
-from snapfind.training.models.adaptation import ProductRecognizer, Tail
-from snapfind.training.models.efficientnet import read_network
+from snapfind.training.models.adaptation import ProductRecognizer
+from snapfind.training.models.backbone import Depth, first_stage, open_backbone
 from snapfind.training.validation import encode_view
 from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
@@ -51,8 +50,9 @@ class Bench:
     def __init__(self, depth: Depth, work: Path, *, choose: bool, identity: bool) -> None:
         data, step, self.identity = grocery(), LADDER[depth], identity
         self.step = replace(step, views=min(step.views, 4)) if identity else step
-        self.first = first_block(depth, read_network(SHIPPED))
-        front = load_frozen_front(SHIPPED / "model.onnx", self.first, torch.get_num_threads())
+        backbone = open_backbone(SHIPPED)
+        self.first = first_stage(depth, backbone)
+        front = backbone.front(self.first, torch.get_num_threads())
         asks = [] if choose else data.val
         file = work / f"unseen-{depth}-{self.step.views}{'-choose' if choose else ''}.f16"
         work.mkdir(parents=True, exist_ok=True)
@@ -70,8 +70,7 @@ class Bench:
 
     def body(self) -> torch.nn.Module:
         """What learns: the last blocks, or nothing but heads."""
-        network = read_network(SHIPPED)
-        return Tail(network, network.names.index(self.first)) if self.first else torch.nn.Identity()
+        return torch.nn.Identity() if self.first is None else open_backbone(SHIPPED).body(self.first)
 
     def right(self, learner: ProductRecognizer | Identity) -> NDArray[np.bool_]:
         """Which of the photos that ask are answered by their product first."""

@@ -72,7 +72,7 @@ def shop_of(work: Path) -> Catalog:
         writer.writeheader()
         writer.writerows(rows)
     shop = snapfind.open(work / "shop.snap")
-    shop.use_text_to_image(None)
+    shop.models.use_text_to_image(None)
     report = shop.add(table, root=FOLDER)
     assert not report.failures, report.failures[0]
     return shop
@@ -107,9 +107,9 @@ def folds(shop: Catalog, work: Path, seed: int) -> dict[tuple[str, str], list[Ra
         for (way, kind), judge in judges.items():
             learned = bridge_titles(shop, judge, work / "locked", seed=seed)
             print(f"seed {seed} fold {fold} {kind} judged by {way}: {learned}", flush=True)
-            shop.use_text_to_image(work / "locked" if learned.share else None)
+            shop.models.use_text_to_image(work / "locked" if learned.share else None)
             found.setdefault((f"judged by {way}", kind), []).extend(ranks(shop, asked[kind]))
-        shop.use_text_to_image(None)
+        shop.models.use_text_to_image(None)
         for product, own in gone.items():
             shop.update(product, {"title": own["title"], "description": own["description"]})
     return found

@@ -17,8 +17,8 @@ import torch
 import transformers
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from snapfind.convert.comparison import milliseconds, size_of
 from snapfind.convert.convert import convert
-from snapfind.convert.measure import milliseconds, size_of
 from snapfind.convert.verify import pictures_by_torch
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import golden_pictures

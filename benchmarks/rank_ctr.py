@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from simulation.two_domains import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 
 from snapfind.evaluation.click_metrics import ClickFigures, click_figures
 from snapfind.ranking.export import click_model
 from snapfind.ranking.fit import METHODS, ClickModelConfig, chances, fit
 from snapfind.ranking.rows import SOURCE, Rows, rows_of
-from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 from snapfind.search.rerank.clicks import columns_of
 from snapfind.search.rerank.features import Field
 

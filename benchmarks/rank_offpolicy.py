@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from simulation.bandit import Market, draw
 
 from snapfind.events.statistics import wilson
-from snapfind.ranking.bandit_simulator import Market, draw
 from snapfind.ranking.off_policy import Estimate, Log, doubly_robust, ips, logistic_rewards, snips
 
 LOGS, SIZES = 100, (500, 2000, 8000)

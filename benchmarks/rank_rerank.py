@@ -15,11 +15,11 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from simulation.result_lists import Shoppers, click, simulate_lists
 
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
-from snapfind.ranking.list_simulator import Shoppers, click, examination, simulate_lists
-from snapfind.ranking.listwise import Listwise, ListwiseConfig, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, order_of
 from snapfind.search.rerank.base import CHUNK
 
 EPSILONS = (0.02, 0.05, 0.1, 0.2)

@@ -42,7 +42,7 @@ from snapfind.search.rerank.base import rerank as rerank_places
 from snapfind.search.rerank.geometric import Geometry
 from snapfind.search.scoring import rank_nearest
 
-VIEWS = 12  # rephotographs of each picture, as `Catalog.calibrate` takes
+VIEWS = 12  # rephotographs of each picture, as `Catalog.models.calibrate` takes
 
 
 class Bench:

@@ -10,7 +10,7 @@ from draw_shop import PRODUCTS, draw_product, photo
 import snapfind
 from snapfind.evaluation.queries import read_queries
 from snapfind.evaluation.report import Report, compare
-from snapfind.evaluation.run import run
+from snapfind.evaluation.run import evaluate
 
 Path("photos").mkdir(exist_ok=True)
 lines = ["picture,product"]
@@ -22,9 +22,9 @@ Path("queries.csv").write_text("\n".join(lines) + "\n")
 with snapfind.open("shop.snap") as catalog:
     catalog.add("products.csv")
     queries, failures = read_queries(Path("queries.csv"))
-    before, _ = run(catalog, queries)
-    name = catalog.fit_beside()  # a second model beside the active one, which keeps answering
-    after, _ = run(catalog, queries, model=name)
+    before, _ = evaluate(catalog, queries)
+    name = catalog.models.fit_beside()  # a second model beside the active one, which keeps answering
+    after, _ = evaluate(catalog, queries, model=name)
 
 old, new = Report(tuple(before)), Report(tuple(after))
 for metric in ("precision@1", "mrr"):

@@ -113,11 +113,11 @@ def http() -> str:
     """Every endpoint with its request, its reply and its errors, from the OpenAPI document."""
     from fastapi import FastAPI
 
-    from snapfind.server.app import routes
+    from snapfind.server.app import add_routers
     from snapfind.server.schemas.markdown import page
 
     app = FastAPI(title="snapfind", version="0")
-    routes(app)
+    add_routers(app)
     return page(app.openapi())
 
 

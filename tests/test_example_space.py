@@ -23,7 +23,7 @@ def test_a_catalog_without_titles_answers_words_through_it(tmp_path):
     with snapfind.open(tmp_path / "shop.snap") as shop:
         shop.add(tmp_path / "products.csv")
         before = [hit.parts["text_to_image"] for hit in shop.search("lemon")]
-        shop.use_text_to_image(str(SPACE))
+        shop.models.use_text_to_image(str(SPACE))
         after = [hit.parts["text_to_image"] for hit in shop.search("lemon")]
     assert len(before) == len(after) == 2
     assert before != after

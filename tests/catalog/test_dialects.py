@@ -204,4 +204,4 @@ def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, noted):
     source = open_source(table, {})
     assert len(list(source)) == 2
     notes = [note for note in source.notes if "without a name" in note]
-    assert [note.partition(" a value")[0] for note in notes] == ([note_log] if note_log else [])
+    assert [note.partition(" a value")[0] for note in notes] == ([noted] if noted else [])

@@ -8,7 +8,7 @@ import pytest
 
 from snapfind import Product
 from snapfind.core.errors import SnapfindError
-from snapfind.curation.datasets.title_variants import variants
+from snapfind.curation.datasets.title_variants import title_variants
 from snapfind.index.bm25_text import normalize_codes
 from tests.pictures import picture
 
@@ -43,7 +43,7 @@ def filtered(catalog, text):
 
 
 def titles(_, text):
-    variants(text, "Acme")
+    title_variants(text, "Acme")
 
 
 def words(_, text):

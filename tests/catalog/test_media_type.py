@@ -224,7 +224,7 @@ def test_a_file_is_one_color_only_when_all_its_frames_are(folder):
 
 
 def test_a_second_model_is_built_from_the_copies_of_the_frames(catalog):
-    catalog.fit()
+    catalog.models.fit()
     assert catalog.search(picture(2))[0].picture.start == 2
 
 

@@ -59,14 +59,14 @@ def test_a_kind_from_outside_is_built_beside_another(shop):
     try:
         with shop.open() as catalog:
             catalog.add(shop.table)
-            name = catalog.build("hues:24")
+            name = catalog.models.build("hues:24")
             assert name == "hues-24" and catalog.index.spaces()["hues-24"] == 24
-            catalog.switch(name)
+            catalog.models.switch(name)
             assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
-            fitted = catalog.fit()
+            fitted = catalog.models.fit()
             assert fitted != name and catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
             with pytest.raises(NotFound, match="nothing"):
-                catalog.build("nothing:24")
+                catalog.models.build("nothing:24")
         with shop.open() as catalog:
             assert type(catalog.model.photo).__name__ == "Hues"
     finally:
@@ -86,7 +86,7 @@ def test_a_name_is_registered_once(toy):
 def test_models_that_share_a_network_share_its_memory(shop):
     with shop.open() as catalog:
         catalog.add(shop.table)
-        catalog.fit()
+        catalog.models.fit()
         assert catalog.model.photo._session is catalog.model.others[0]._session
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmarks.simulation.two_domains import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.evaluation.calibration import auroc
@@ -12,7 +13,6 @@ from snapfind.ranking.cdanet import Augmentation
 from snapfind.ranking.export import click_model, write_ranker
 from snapfind.ranking.fit import METHODS, ClickModelConfig, chances, fit
 from snapfind.ranking.rows import SOURCE, mixed_batches, rows_of
-from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate
 from snapfind.search.rerank.click_model import load
 from snapfind.training.loop import TrainingConfig
 

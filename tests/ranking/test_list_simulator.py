@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from benchmarks.simulation.result_lists import Shoppers, click, simulate_lists
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.calibration import calibration_error
 from snapfind.evaluation.metrics import ndcg
-from snapfind.ranking.list_simulator import Shoppers, click, examination, simulate_lists
-from snapfind.ranking.listwise import Listwise, ListwiseConfig, fit_lists, order_of
+from snapfind.ranking.listwise import Listwise, ListwiseConfig, examination, fit_lists, order_of
 from snapfind.search.rerank.base import CHUNK
 from snapfind.training.loop import TrainingConfig
 

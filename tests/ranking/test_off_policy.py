@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from benchmarks.simulation.bandit import Market, draw
 
 from snapfind.core.errors import BadInput
-from snapfind.ranking.bandit_simulator import Market, draw
 from snapfind.ranking.off_policy import Log, doubly_robust, ips, logistic_rewards, snips
 
 LOGS = 30

@@ -84,11 +84,11 @@ def test_a_signal_registered_later_is_built_for_stored_pictures(folder):
     try:
         with snapfind.open(folder / "shop.snap") as catalog:
             assert "color" not in catalog.search(flat("red"))[0].parts
-            catalog.build_signal("color")
+            catalog.models.build_signal("color")
             hit = catalog.search(flat("red"))[0]
             assert hit.product.id == "r" and hit.parts["color"] == pytest.approx(1, abs=1e-2)
             with pytest.raises(NotFound, match="'colour'"):
-                catalog.build_signal("colour")
+                catalog.models.build_signal("colour")
     finally:
         unregister_signal("color")
     with snapfind.open(folder / "shop.snap") as catalog:

@@ -75,7 +75,7 @@ def test_every_error_has_the_one_shape(client, method, path, body, status, code)
         ("POST", "/v1/events", {"events": [{"kind": "click", "produkt": "a"}]}, "events.0.produkt", "mean 'product'?"),
         ("POST", "/v1/exports", {"formt": "csv"}, "formt", "did you mean 'format'?"),
         ("POST", "/v1/models/fit", {"keep": True}, "keep", "did you mean 'kept'?"),
-        ("POST", "/v1/flywheel/turns", {"xyz": 1}, "xyz", "there are: depth, gain"),
+        ("POST", "/v1/flywheel/runs", {"xyz": 1}, "xyz", "there are: depth, max_slice_loss"),
         ("POST", "/v1/search", {"text": "a", "limit": "ten"}, "limit", "'ten' is not a whole number"),
         ("POST", "/v1/search", {"text": "a", "limit": 0}, "limit", "the least is 1"),
         ("POST", "/v1/search", {"text": 5}, "text", "5 is not a text"),

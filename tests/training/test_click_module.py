@@ -8,12 +8,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
+from benchmarks.simulation.shoppers import Habits, Ranker, Truth, simulate  # noqa: E402
 from sklearn.metrics import normalized_mutual_info_score  # noqa: E402
 
 from snapfind.core.errors import BadInput  # noqa: E402
 from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.data.click_log import Search  # noqa: E402
-from snapfind.training.data.click_simulator import Habits, Ranker, Truth, simulate  # noqa: E402
 from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.losses.margin import Prototypes  # noqa: E402
 from snapfind.training.losses.triplets import cleaned, mined  # noqa: E402

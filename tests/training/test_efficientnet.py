@@ -44,7 +44,7 @@ def heads(dim=16):
     matrix = rng.normal(size=(1280, dim)).astype(np.float32)
     found = Heads(matrix, *rng.normal(size=(2, 1280)).astype(np.float32) / 1000)
     with torch.no_grad():
-        found.catalog += torch.from_numpy(rng.normal(size=(1280, dim)).astype(np.float32))
+        found.document += torch.from_numpy(rng.normal(size=(1280, dim)).astype(np.float32))
     return found
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner  # noqa: E402
 import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput  # noqa: E402
-from snapfind.core.types import Like  # noqa: E402
+from snapfind.core.query import Like  # noqa: E402
 from snapfind.encoders.crossmodal.lit import LitMaps  # noqa: E402
 from snapfind.training.methods.lit_titles import SHARES, bridge_titles, titled_in  # noqa: E402
 

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,15 +82,22 @@ def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept():
         )
 
 
-def test_minutes_shorten_the_plan():
-    def slow(epoch, step):
-        import time
+@pytest.fixture
+def slow(monkeypatch):
+    """Batches that take 3 seconds each on a clock that only they move."""
+    clock = [0.0]
+    monkeypatch.setattr("snapfind.training.loop.time", SimpleNamespace(monotonic=lambda: clock[0]))
 
-        time.sleep(0.02)
+    def slow_batch(epoch, step):
+        clock[0] += 3
         return batch(epoch, step)
 
-    outcome = train(Line(), slow, 5, TrainingConfig(epochs=1000, minutes=0.01))
-    assert 1 <= len(outcome.history) < 10
+    return slow_batch
+
+
+def test_a_time_limit_reduces_the_epochs(slow):
+    outcome = train(Line(), slow, 5, TrainingConfig(epochs=1000, minutes=1))
+    assert len(outcome.history) == 4 and outcome.seconds == 60
 
 
 def test_half_precision_runs_on_a_cpu_and_learns():
@@ -178,14 +185,10 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(interrupted
     assert [file.name for file in interrupted.iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_more_minutes_go_on_where_fewer_ended(tmp_path):
-    def slow(epoch, step):
-        time.sleep(0.02)
-        return batch(epoch, step)
-
-    first = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=0.001), checkpoint_folder=tmp_path)
-    rest = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=1), checkpoint_folder=tmp_path)
-    assert len(first.history) < 40 == len(rest.history) and rest.history[: len(first.history)] == first.history
+def test_a_larger_time_limit_resumes_where_a_smaller_one_ended(tmp_path, slow):
+    first = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=0.5), checkpoint_folder=tmp_path)
+    rest = train(Line(), slow, 1, TrainingConfig(epochs=40, minutes=2), checkpoint_folder=tmp_path)
+    assert (len(first.history), len(rest.history)) == (10, 40) and rest.history[: len(first.history)] == first.history
 
 
 def test_decay_pulls_at_matrices_and_leaves_biases_gains_and_scales():

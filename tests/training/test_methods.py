@@ -8,10 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
+from benchmarks.simulation.bandit import Market, draw  # noqa: E402
+from benchmarks.simulation.result_lists import simulate_lists  # noqa: E402
+from benchmarks.simulation.two_domains import SOURCE_FIELDS, TARGET_FIELDS, World, simulate  # noqa: E402
+
 from snapfind.encoders.arrays import unit  # noqa: E402
-from snapfind.ranking.bandit_simulator import Market, draw  # noqa: E402
-from snapfind.ranking.list_simulator import simulate_lists  # noqa: E402
-from snapfind.ranking.simulator import SOURCE_FIELDS, TARGET_FIELDS, World, simulate  # noqa: E402
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 ALONE = {"turbo.md"}  # its snippet needs a model of another library: tests/turbo

@@ -75,7 +75,7 @@ def test_identity_clicks_and_a_teacher_end_in_a_table_and_a_switch(shop, tmp_pat
         assert verb[0] != "clicks" or "30 searches with 60 clicks" in said
         with snapfind.open(shop) as opened:
             assert opened.fitted and opened.search(picture(2, 96))
-            assert opened.rollback()
+            assert opened.models.rollback()
     learned = {path.parent.name for path in (shop / "train").glob("*/manifest.json")}
     assert learned == {"identity-heads", "clicks", "distill-heads"}
 

@@ -30,7 +30,7 @@ def rerank(
 ) -> None:
     """Rerank the first ten candidates of a photo by local features, or switch it off (none, the default)."""
     with snapfind.open(folder_of(shop, "lab rerank"), create=False) as catalog:
-        catalog.rerank(None if method == "none" else method)
+        catalog.models.use_reranker(None if method == "none" else method)
     out.print("Reranking is off." if method == "none" else f"Reranking by {method} is on.")
 
 

@@ -64,7 +64,7 @@ def fit(
         name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
     else:
         with at(shop) as catalog, progress_bar("fitting") as progress:
-            name = catalog.fit(kept=kept, progress=progress)
+            name = catalog.models.fit(kept=kept, progress=progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
@@ -81,7 +81,7 @@ def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
         labeled += (one for one in found if not isinstance(one, Path))
     failures: list[str] = []
     with snapfind.open(shop, create=False) as catalog, progress_bar("fitting") as progress:
-        name = catalog.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
+        name = catalog.models.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
     for failure in failures[:10]:
         err.print(failure, markup=False)
     if failures:
@@ -106,7 +106,7 @@ def calibrate(
         snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalog,
         progress_bar("calibrating") as progress,
     ):
-        calibration = catalog.calibrate(labeled, progress=progress)
+        calibration = catalog.models.calibrate(labeled, progress=progress)
     if json:
         print_json(calibration)
     else:
@@ -125,7 +125,7 @@ def _read_labels(table: Path) -> list[tuple[Path, str]]:
 def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
     """Build the space of another encoder beside the active one. Resumes when interrupted."""
     with at(shop) as catalog, progress_bar("building") as progress:
-        name = catalog.build(encoder, progress=progress)
+        name = catalog.models.build(encoder, progress=progress)
     out.print(f"{name} is built. To use it: snapfind model switch {shop} {name}")
 
 
@@ -133,7 +133,7 @@ def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lit
 def switch(shop: Place, model: str) -> None:
     """Make another built model the active one."""
     with at(shop) as catalog:
-        catalog.switch(model)
+        catalog.models.switch(model)
     out.print(f"{model} is active")
 
 
@@ -141,7 +141,7 @@ def switch(shop: Place, model: str) -> None:
 def rollback(shop: Place) -> None:
     """Switch back to the previous model."""
     with at(shop) as catalog:
-        name = catalog.rollback()
+        name = catalog.models.rollback()
     out.print(f"{name} is active")
 
 
@@ -156,7 +156,7 @@ def try_(
     Clicks decide which one is better.
     """
     with at(shop) as catalog:
-        catalog.try_out(None if model == "none" else model, share)
+        catalog.models.try_out(None if model == "none" else model, share)
     started = f"Experiment with {model} started. End it with: snapfind flywheel conclude"
     out.print("No experiment is running." if model == "none" else started)
 
@@ -165,7 +165,7 @@ def try_(
 def delete(shop: Place, model: str) -> None:
     """Delete a model and its vectors. The active model and one in an experiment cannot be deleted."""
     with at(shop) as catalog:
-        catalog.drop(model)
+        catalog.models.delete(model)
     out.print(f"{model} is deleted")
 
 
@@ -177,7 +177,7 @@ def text_to_image(
     """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
     folder = folder_of(shop, "model text-to-image")
     with snapfind.open(folder, create=False) as catalog, progress_bar("building") as progress:
-        name = catalog.use_text_to_image(None if source == "conse" else source, progress=progress)
+        name = catalog.models.use_text_to_image(None if source == "conse" else source, progress=progress)
     out.print(f"Text-to-image search uses {name}.")
 
 

@@ -110,7 +110,7 @@ def use(
     """Switch to your own model: convert it if needed and build its space. Resumes when run again."""
     with snapfind.open(shop, create=False) as catalog, progress_bar("building") as progress:
         if kind_of(Path(source)):
-            name = catalog.use(source, progress=progress)
+            name = catalog.models.use(source, progress=progress)
         else:
             name = _convert_and_use(catalog, source, precision, progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
@@ -125,10 +125,10 @@ def _convert_and_use(catalog: "Catalog", source: str, precision: str, progress: 
     from snapfind.convert.convert import source_of
 
     if cached := cached_artifact(catalog.folder, source_of(source), precision):
-        return catalog.use(cached, progress=progress)
+        return catalog.models.use(cached, progress=progress)
     artifact = catalog.folder.encoder("converted")
     shutil.rmtree(artifact, ignore_errors=True)
     make(source, artifact, precision, err.print)
-    name = catalog.use(artifact, progress=progress)
+    name = catalog.models.use(artifact, progress=progress)
     shutil.rmtree(artifact)
     return name

@@ -49,7 +49,7 @@ def fit(
         artifact = opened.folder.path / "train" / "ranker"
         evaluation = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, on_epoch=_print_epoch)
         if use:
-            opened.rank(artifact)
+            opened.models.use_ranker(artifact)
     _print_evaluation(evaluation, json)
     if not json:
         out.print("The ranker is active." if use else f"The ranker is not active. To use it: snapfind rank use {shop}")
@@ -85,7 +85,7 @@ def use(
 ) -> None:
     """Rank the products within each verdict by a click ranker, or switch it off (none)."""
     with snapfind.open(shop, create=False) as opened:
-        opened.rank(None if artifact == "none" else artifact or opened.folder.path / "train" / "ranker")
+        opened.models.use_ranker(None if artifact == "none" else artifact or opened.folder.path / "train" / "ranker")
     out.print("The click ranker is off." if artifact == "none" else "The ranker is active.")
 
 

@@ -73,6 +73,14 @@ def catalog(
             help="What to train: two heads on frozen features, also the last five blocks, or the whole network."
         ),
     ] = "blocks",
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Fine-tune another network than the bundled one: folder of a timm or transformers model, or"
+            " ARCHITECTURE@FILE with a timm architecture and its safetensors file.",
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Approximate time budget in minutes. 0: no limit.")] = 0,
     part: Part = None,
     seed: Seed = 0,
@@ -82,19 +90,26 @@ def catalog(
     need_torch()
     from dataclasses import replace
 
+    from snapfind.training.checkpoint import fingerprint
+    from snapfind.training.export import SHIPPED
     from snapfind.training.methods.catalog_adaptation import adapt, within
 
-    with open_session(shop, photos, root) as session:
+    with open_session(shop, photos, root, backbone=backbone) as session:
         step = within(depth, minutes, session.samples, seed)
         step = replace(step, part=part or step.part)
-        command = f"snapfind train catalog --depth {depth} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
+        other = f" --backbone {backbone}" if backbone else ""
+        command = (
+            f"snapfind train catalog --depth {depth}{other} --minutes {minutes:g} --part {step.part:g} --seed {seed}"
+        )
+        name = f"{depth}-{fingerprint(backbone)}" if backbone else depth
         session.offer(
             lambda progress: adapt(
                 session.samples,
-                session.work / depth,
-                session.work,
+                session.work / name,
+                session.work / f"views-{name}" if backbone else session.work,
                 depth=depth,
                 step=step,
+                parent=backbone or SHIPPED,
                 command=command,
                 progress=progress,
                 on_epoch=print_epoch,
@@ -272,7 +287,7 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
         out.print("ConSE alone is best on these queries. Nothing was changed.")
     elif yes or (sys.stdin.isatty() and typer.confirm("Use it for text queries now?", default=True)):
         with progress_bar("building") as progress:
-            name = opened.use_text_to_image(folder, progress=progress)
+            name = opened.models.use_text_to_image(folder, progress=progress)
         out.print(f"{name} now finds products without a title. Undo: snapfind model text-to-image {shop} conse")
     else:
         out.print(f"Nothing was changed. To use it: snapfind model text-to-image {shop} {folder}")

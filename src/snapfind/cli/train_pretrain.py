@@ -157,7 +157,9 @@ def _train_towers(pairs: "Shards", into: Path, recipe: "PretrainingConfig", grou
     if validation:
         _print_recalls(count, {"before": before, "after": after})
     _print_skipped(feed.unread)
-    out.print(f"Both encoders were written to {into}. To use the image encoder: shop.adopt('{into / 'encoder'}')")
+    out.print(
+        f"Both encoders were written to {into}. To use the image encoder: snapfind model use SHOP {into / 'encoder'}"
+    )
     return outcome.history[-1].speed
 
 

@@ -17,7 +17,7 @@ from snapfind.core.errors import BadInput
 from snapfind.evaluation.metrics import METRICS
 from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
-from snapfind.evaluation.run import run
+from snapfind.evaluation.run import evaluate
 
 if TYPE_CHECKING:
     from snapfind.training.adaptation_run import Adapted
@@ -64,13 +64,16 @@ class TrainingSession:
 
 
 @contextmanager
-def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator[TrainingSession]:
+def open_session(
+    shop: Path, photos: Path | None, root: Path | None, *, backbone: str | None = None
+) -> Iterator[TrainingSession]:
     """Open a catalog and collect its pictures and the labeled photos.
 
     Args:
         shop: Folder of the catalog.
         photos: CSV of labeled photos with the columns picture and product, or None.
         root: Folder that the picture paths of the CSV are relative to. None: the folder of the CSV.
+        backbone: The PyTorch model to fine-tune instead of the bundled network, or None.
 
     Yields:
         The session. The catalog is closed at the end of the block.
@@ -84,7 +87,8 @@ def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator
     queries, failures = read_queries(photos, root) if photos else ([], [])
     labels = {query.photo: query for query in queries if query.photo is not None}
     with snapfind.open(shop, create=False) as opened:
-        _check_trainable(opened)
+        if not backbone:
+            _check_trainable(opened)
         samples, products, used = gather(opened, [(photo, min(query.products)) for photo, query in labels.items()])
         err.print(
             f"{len(used)} of {len(queries) + len(failures)} photos are usable. The catalog has {len(opened)} products."
@@ -95,7 +99,7 @@ def open_session(shop: Path, photos: Path | None, root: Path | None) -> Iterator
 
 
 def _check_trainable(opened: Catalog) -> None:
-    """Raise BadInput if the active model is a converted one. Print where training starts if it is quantized."""
+    """Raise BadInput if the active model is of another network. Print where training starts if it is quantized."""
     active = opened.info()["model"]
     entry = opened.folder.manifest.models[active]
     if entry.precision == "int8":
@@ -103,25 +107,26 @@ def _check_trainable(opened: Catalog) -> None:
             f"{active} is quantized to int8. Training starts from the pretrained network in full precision. To quantize"
             f" the trained model: snapfind model quantize {opened.folder.path}"
         )
-    if entry.kind == "converted":
+    if entry.kind == "converted" or not opened.model.photo.shows_cells:
         raise BadInput(
-            f"{active} is a converted model, which cannot be fine-tuned. Adapt it with `snapfind model fit`, or switch"
-            " to a model of the pretrained network first."
+            f"{active} is an ONNX model without PyTorch weights. Give the folder of the original model (snapfind train"
+            " catalog SHOP --backbone FOLDER), adapt it with `snapfind model fit`, or switch to a model of the"
+            " pretrained network."
         )
 
 
 def _offer(opened: Catalog, artifact: Path, held_out: list[LabeledQuery], *, yes: bool) -> None:
     """Build the new space, print the metrics before and after, and switch if the user agrees."""
-    before, old = run(opened, held_out)[0], opened.info()["model"]
+    before, old = evaluate(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:
-        name = opened.adopt(artifact, progress=progress)
-    after = run(opened, held_out, model=name)[0]
+        name = opened.models.adopt(artifact, progress=progress)
+    after = evaluate(opened, held_out, model=name)[0]
     if held_out:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
         out.print("No photo was held out, so recall on shoppers' photos is unknown. Measure it with: snapfind eval")
     if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"Switch to {name}?", default=True)):
-        opened.switch(name)
+        opened.models.switch(name)
         out.print(f"{name} is active. Undo: snapfind model rollback SHOP")
     else:
         out.print(f"{name} is built. To use it: snapfind model switch SHOP {name}")
@@ -136,5 +141,5 @@ def _print(before: Report, after: Report) -> None:
     for name in METRICS:
         change = changes[name]
         grid.add_row(name, str(old[name]), str(new[name]), f"{change.mean:+.3f}", f"{change.p:.3f}")
-    out.print(f"{len(before.answered):,} held-out photos. Means with 95% bootstrap confidence intervals.")
+    out.print(f"{len(before.queries):,} held-out photos. Means with 95% bootstrap confidence intervals.")
     out.print(grid)

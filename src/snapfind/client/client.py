@@ -14,6 +14,7 @@ from snapfind.catalog.ingest.sources import Failure, Folders, open_source
 from snapfind.catalog.query_input import QueryInput, as_query
 from snapfind.client.batches import batches
 from snapfind.client.convert import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
+from snapfind.client.models import ClientModels, wait_for_job
 from snapfind.client.transport import Transport
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
@@ -41,6 +42,7 @@ class Client:
     def __init__(self, url: str, key: str = "", *, timeout: float = 60.0, retries: int = 3) -> None:
         self._transport = Transport(url, key, timeout, retries)
         self.settings = Settings()
+        self.models = ClientModels(self._transport)
 
     # ── reading ───────────────────────────────────────────────────────────────────
 
@@ -274,81 +276,12 @@ class Client:
             ]
         )
 
-    # ── jobs ────────────────────────────────────────────────────────────────
-
-    def fit(self, *, kept: bool = False, progress: Progress | None = None) -> str:
-        """Fit an adapter to the catalog's pictures, and switch to it.
-
-        Args:
-            kept: Also use stored query photos.
-            progress: Called with (done, total).
-
-        Returns:
-            Name of the model.
-        """
-        job = self._wait(self._transport.request_json("POST", "/v1/models/fit", json={"kept": kept}), progress)
-        return str(job["report"]["model"])
-
-    def build(self, encoder: str, *, progress: Progress | None = None) -> str:
-        """Build the space of another encoder beside the active one. Returns the name of the model."""
-        job = self._wait(self._transport.request_json("POST", "/v1/models/build", json={"encoder": encoder}), progress)
-        return str(job["report"]["model"])
-
-    def use(self, artifact: str, *, progress: Progress | None = None) -> str:
-        """Use an artifact in the server's folder of models. Returns the name of the model."""
-        job = self._wait(self._transport.request_json("POST", "/v1/models/use", json={"artifact": artifact}), progress)
-        return str(job["report"]["model"])
-
-    def switch(self, model: str) -> None:
-        """Make another built model the active one.
-
-        Raises:
-            NotFound: There is no such model.
-        """
-        self._transport.request_json("POST", "/v1/models/switch", json={"model": model})
-
-    def rollback(self) -> str:
-        """Switch back to the previous model. Returns its name.
-
-        Raises:
-            NotFound: There is no previous model.
-        """
-        return str(self._transport.request_json("POST", "/v1/models/rollback")["active"])
-
-    def try_out(self, model: str | None, share: float = 0.1) -> None:
-        """Start an interleaving experiment in a fraction `share` of the photo searches. None stops it."""
-        self._transport.request_json("POST", "/v1/models/trial", json={"model": model, "share": share})
-
-    def drop(self, model: str) -> None:
-        """Delete a model and its vectors.
-
-        Raises:
-            NotFound: There is no such model.
-            BadInput: The model is active or in an experiment.
-        """
-        self._transport.request_json("DELETE", "/v1/models", params={"model": model})
-
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """Iterate over rows of an export, one per picture, in the columns that `add` reads."""
         started = self._transport.request_json("POST", "/v1/exports", json={"filter": filter, "vectors": vectors})
-        job = self._wait(started, None)
+        job = wait_for_job(self._transport, started, None)
         for line in self._transport.request("GET", f"/v1/jobs/{job['id']}/file").content.splitlines():
             yield json.loads(line)
-
-    def _wait(self, reply: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
-        """Wait for a job and return it. Raise the error of a failed one."""
-        pause = 0.05
-        while True:
-            job: dict[str, Any] = self._transport.request_json("GET", f"/v1/jobs/{reply['job']['id']}")["job"]
-            if progress and job["total"]:
-                progress(job["done"], job["total"])
-            if job["state"] == "done":
-                return job
-            if job["state"] in {"failed", "cancelled"}:
-                error = job["error"] or {"code": "cancelled", "message": "the job was cancelled"}
-                raise SnapfindError(error["message"], code=error["code"])
-            time.sleep(pause)
-            pause = min(1.0, pause * 1.5)
 
     def close(self) -> None:
         """Close the connections. May be called twice."""

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from snapfind.convert.comparison import milliseconds, same_neighbors, size_of
 from snapfind.convert.detect import fingerprint, read_original
 from snapfind.convert.hub import found
-from snapfind.convert.measure import milliseconds, size_of
-from snapfind.convert.neighbors import same_neighbors
 from snapfind.convert.source_model import Original
 from snapfind.convert.verify import pictures_by_torch
 from snapfind.convert.write import write_tower

@@ -12,18 +12,20 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapfind.convert.requirements import need_convert
-from snapfind.convert.source_model import Original
 from snapfind.core.errors import ModelBroken, NotFound, SnapfindError
 
-__all__ = ["fingerprint", "read_original"]
+if TYPE_CHECKING:
+    from snapfind.convert.source_model import Original
+
+__all__ = ["fingerprint", "library_of", "plain_name", "read_original"]
 
 _CONTENT = {".json", ".safetensors", ".bin", ".txt", ".model", ".pt", ".pth"}
 
 
-def read_original(folder: Path, name: str = "") -> Original:
+def read_original(folder: Path, name: str = "") -> "Original":
     """The model of a folder; `name` is the folder's unless another is given.
 
     Raises NotFound, ModelBroken in one sentence, ExtraMissing where the library is not installed.
@@ -31,7 +33,7 @@ def read_original(folder: Path, name: str = "") -> Original:
     need_convert()
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}; give the folder of a model")
-    name = _plain(name or folder.resolve().name)
+    name = plain_name(name or folder.resolve().name)
     try:
         return _read(folder, name)
     except SnapfindError:
@@ -39,6 +41,26 @@ def read_original(folder: Path, name: str = "") -> Original:
     except Exception as problem:
         said = " ".join(str(problem).split())[:200]
         raise ModelBroken(f"{folder} holds no whole model ({type(problem).__name__}: {said})") from problem
+
+
+def library_of(folder: Path) -> str:
+    """Tell which library wrote a folder.
+
+    Args:
+        folder: Folder of a model.
+
+    Returns:
+        "transformers", "open_clip" or "timm". Empty if it is none of them.
+
+    Raises:
+        ModelBroken: config.json or open_clip_config.json is not a JSON object.
+    """
+    config, by_open_clip = _config(folder / "config.json"), (folder / "open_clip_config.json").is_file()
+    if "model_type" in config and (any(folder.glob("model*.safetensors")) or not by_open_clip):
+        return "transformers"
+    if by_open_clip:
+        return "open_clip"
+    return "timm" if "architecture" in config else ""
 
 
 def fingerprint(folder: Path) -> str:
@@ -52,21 +74,20 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _read(folder: Path, name: str) -> Original:
-    told = _config(folder / "config.json")
-    whole = any(folder.glob("model*.safetensors"))
-    if "model_type" in told and (whole or not (folder / "open_clip_config.json").is_file()):
+def _read(folder: Path, name: str) -> "Original":
+    config, library = _config(folder / "config.json"), library_of(folder)
+    if library == "transformers":
         from snapfind.convert.transformers import read_transformers
 
-        return read_transformers(folder, name, told)
-    if (folder / "open_clip_config.json").is_file():
+        return read_transformers(folder, name, config)
+    if library == "open_clip":
         from snapfind.convert.open_clip import read_open_clip
 
         return read_open_clip(folder, name, _config(folder / "open_clip_config.json"))
-    if "architecture" in told:
+    if library == "timm":
         from snapfind.convert.timm import read_timm
 
-        return read_timm(folder, name, told)
+        return read_timm(folder, name, config)
     raise ModelBroken(
         f"{folder} is no folder of a model: it needs config.json (transformers, timm) or open_clip_config.json"
     )
@@ -84,6 +105,6 @@ def _config(path: Path) -> dict[str, Any]:
     return told
 
 
-def _plain(name: str) -> str:
-    """A name that a space and a folder can have."""
+def plain_name(name: str) -> str:
+    """Turn a name into one that a space and a folder can have: 1 to 40 lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "model"

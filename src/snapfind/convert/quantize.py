@@ -15,9 +15,8 @@ from PIL.Image import Image
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.models.registry import stored_picture
+from snapfind.convert.comparison import milliseconds, same_answers, same_neighbors
 from snapfind.convert.int8 import write_eight_bits
-from snapfind.convert.measure import milliseconds
-from snapfind.convert.neighbors import same_answers, same_neighbors
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.image.base import PhotoEncoder

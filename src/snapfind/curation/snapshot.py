@@ -41,8 +41,8 @@ class CatalogSnapshot:
     numbers: NDArray[np.int64]
     products: Sequence[str]
 
-    def shown(self, row: int) -> FindingSample:
-        """Return the picture of a row as an item of a finding."""
+    def sample(self, row: int) -> FindingSample:
+        """Return the picture of a row as a sample of a finding."""
         payload = self.points[row].payload
         return FindingSample(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
 

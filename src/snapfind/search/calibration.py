@@ -6,8 +6,8 @@ the catalog: they are near to several products and far ahead of none. A logistic
 probability (Platt 1999). Scores never rise along a ranking. A fused answer is calibrated by its share of the best
 possible fused score.
 
-The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `Catalog.calibrate` fits
-them to a catalog.
+The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `snapfind model calibrate`
+fits them to a catalog.
 """
 
 import math

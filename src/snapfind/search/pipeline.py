@@ -1,8 +1,8 @@
 """Query pipeline: decode, propose regions, encode, retrieve, fuse, calibrate, rerank, group.
 
-Each step after retrieval maps a list of candidates to a list of candidates. The reranker is off unless the model has
-one (`Catalog.rerank`). It changes the order and no score, so scores may rise along the first hits. The click ranker is
-off as well unless there is one. It reorders products of one verdict.
+Each step after retrieval maps a list of candidates to a list of candidates. The reranker and the click ranker
+are off by default. The reranker changes the order and no score, so scores may rise along the first hits. The click
+ranker reorders products of one verdict.
 """
 
 import time

@@ -86,7 +86,7 @@ def register_signal(signal: Signal) -> None:
     """Add a signal with an encoder of its own to the table.
 
     Call it before a catalog is opened. Products that are added from then on get an embedding of the signal.
-    `Catalog.build_signal` computes it for those that are there.
+    `Catalog.models.build_signal` computes it for those that are there.
 
     Args:
         signal: The signal.

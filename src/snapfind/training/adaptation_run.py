@@ -7,7 +7,6 @@ validation. After training, the scores are calibrated on the held-out photos, an
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import nn
 
 from snapfind.core.errors import BadInput
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.encoders.image.preprocess import Preprocessing
 from snapfind.training.checkpoint import fingerprint
 from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.feature_cache import (
@@ -24,19 +22,16 @@ from snapfind.training.data.feature_cache import (
     LiveViews,
     build_feature_cache,
     fingerprint_samples,
-    load_frozen_front,
 )
-from snapfind.training.export import SHIPPED, write_artifact, write_heads
+from snapfind.training.export import SHIPPED
 from snapfind.training.loop import Outcome
-from snapfind.training.models.adaptation import Tail
-from snapfind.training.models.efficientnet import Network, read_network
+from snapfind.training.models.backbone import Backbone, Depth, first_stage, open_backbone
 from snapfind.training.models.heads import Heads
 from snapfind.training.validation import RetrievalValidator, RoleEncoder, select_held_out
 
-__all__ = ["AdaptationRun", "Adapted", "Depth", "finish_run", "first_block", "prepare_run"]
+__all__ = ["AdaptationRun", "Adapted", "Depth", "finish_run", "prepare_run"]
 
 Progress = Callable[[int, int], None]
-Depth = Literal["heads", "layer", "blocks", "network"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class AdaptationRun:
 
     Attributes:
         samples: The n samples.
-        parent: Artifact folder of the encoder that is adapted.
+        backbone: The network that is adapted.
         source: Views of the samples.
         body: Maps views to features, contains the trainable layers.
         validator: Measures recall@1.
@@ -58,7 +53,7 @@ class AdaptationRun:
     """
 
     samples: Sequence[Sample]
-    parent: Path
+    backbone: Backbone
     source: FeatureCache | LiveViews
     body: nn.Module
     validator: RetrievalValidator
@@ -94,7 +89,7 @@ def prepare_run(
     depth: Depth,
     views: int,
     seed: int,
-    parent: Path = SHIPPED,
+    parent: str | Path = SHIPPED,
     progress: Progress | None = None,
 ) -> AdaptationRun:
     """Check the samples and encode their views with the layers that are frozen at `depth`.
@@ -105,7 +100,7 @@ def prepare_run(
         depth: Which layers are trained.
         views: Views per sample.
         seed: Random seed.
-        parent: Artifact folder of the encoder to adapt.
+        parent: The network to adapt, as for `open_backbone`.
         progress: Called with (samples done, samples in all).
 
     Returns:
@@ -113,9 +108,9 @@ def prepare_run(
 
     Raises:
         BadInput: There are fewer than two products, a product has no studio image, all samples are studio images, or
-            there are fewer than five photos and no synthetic ones.
+            there are fewer than five photos and no synthetic ones. Also as `open_backbone`.
     """
-    products, network, encoder = _count_products(samples), read_network(parent), Builtin.load(str(parent))
+    products, backbone = _count_products(samples), open_backbone(parent)
     synthetic = np.array([sample.how == "rephotographed" for sample in samples])
     held_out = select_held_out(samples)
     if not held_out.any() and not synthetic.any():
@@ -123,14 +118,14 @@ def prepare_run(
         raise BadInput(f"{photos} photo(s) are too few for training and validation. Give at least five.")
     work.mkdir(parents=True, exist_ok=True)
     data = fingerprint_samples(samples, torch.get_num_threads())
-    run_fingerprint = fingerprint(data, encoder.raw_id, depth, views, seed)
-    first = first_block(depth, network)
-    source = _make_source(samples, data, depth, first, views, seed, parent, encoder.preprocessing, work, progress)
+    run_fingerprint = fingerprint(data, backbone.raw_id, depth, views, seed)
+    first = first_stage(depth, backbone)
+    body = nn.Identity() if first is None else backbone.body(first)
+    source = _make_source(samples, data, first, views, seed, backbone, work, progress)
     validator = RetrievalValidator(source, held_out if held_out.any() else synthetic)
-    body = Tail(network, network.names.index(first)) if first else nn.Identity()
     return AdaptationRun(
         samples=samples,
-        parent=parent,
+        backbone=backbone,
         source=source,
         body=body,
         validator=validator,
@@ -141,11 +136,6 @@ def prepare_run(
         data=data,
         fingerprint=run_fingerprint,
     )
-
-
-def first_block(depth: Depth, network: Network) -> str:
-    """Return the name of the first trainable block at `depth`, or "" if only the heads are trained."""
-    return {"heads": "", "layer": network.names[-1], "blocks": network.last_stage, "network": network.names[0]}[depth]
 
 
 def finish_run(
@@ -163,7 +153,7 @@ def finish_run(
         run: The run from `prepare_run`.
         learner: The trained encoder.
         heads: Its heads.
-        body: Its body. A `Tail` is written as ONNX, any other body means that only the heads were trained.
+        body: Its body. `nn.Identity` means that only the heads were trained.
         outcome: Result of the training loop, None if there were several.
         folder: Folder of the new artifact.
         facts: Entries of the manifest: command, seed, configuration.
@@ -182,10 +172,8 @@ def finish_run(
         },
         "calibration": run.validator.calibrate(learner),
     }
-    if isinstance(body, Tail):
-        written = write_artifact(folder, body.network, heads, metadata, parent=run.parent)
-    else:
-        written = write_heads(folder, heads, metadata, parent=run.parent)
+    trained = None if isinstance(body, nn.Identity) else body
+    written = run.backbone.save(folder, trained, heads, metadata)
     return Adapted(folder, written, run.parent_recall, after, tuple(np.flatnonzero(run.held_out).tolist()), outcome)
 
 
@@ -205,19 +193,26 @@ def _count_products(samples: Sequence[Sample]) -> int:
 def _make_source(
     samples: Sequence[Sample],
     data: str,
-    depth: Depth,
-    first: str,
+    first: int | None,
     views: int,
     seed: int,
-    parent: Path,
-    preprocessing: Preprocessing,
+    backbone: Backbone,
     work: Path,
     progress: Progress | None,
 ) -> FeatureCache | LiveViews:
-    if depth == "network":
-        return LiveViews(samples, preprocessing, seed)
+    if first == 0:
+        return LiveViews(samples, backbone.preprocessing, seed)
     threads = torch.get_num_threads()
-    front = load_frozen_front(parent / "model.onnx", first, threads)
-    file = work / f"maps{first or '-pooled'}.f16"
-    config = {"views": views, "seed": seed, "threads": threads}
-    return build_feature_cache(samples, front, preprocessing, file, data_hash=data, progress=progress, **config)
+    front = backbone.front(first, threads)
+    file = work / f"maps{'-pooled' if first is None else backbone.stages()[first]}.f16"
+    return build_feature_cache(
+        samples,
+        front,
+        backbone.preprocessing,
+        file,
+        views=views,
+        seed=seed,
+        threads=threads,
+        data_hash=data,
+        progress=progress,
+    )

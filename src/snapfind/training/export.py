@@ -31,7 +31,7 @@ from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.training.models.efficientnet import Convolution, Network, read_network
 from snapfind.training.models.heads import Heads
 
-__all__ = ["SHIPPED", "write_artifact", "write_heads", "write_onnx"]
+__all__ = ["SHIPPED", "check_rounding", "write_artifact", "write_heads", "write_onnx"]
 
 _MIN_COSINE = 0.999  # lowest accepted cosine between vectors of the trained and of the stored weights
 SHIPPED = Path(__file__).parent.parent / "encoders" / "weights" / "lite0"
@@ -109,7 +109,7 @@ def _fill(draft: Path, network: Network, heads: Heads, metadata: Mapping[str, ob
     (draft / "model.onnx").write_bytes(model)
     pictures = to_tensor(golden_pictures(), Preprocessing.parse(base["preprocessing"]))
     golden = _encode(read_network(draft), pictures)
-    _check_rounding(_encode(network, pictures), golden, name)
+    check_rounding(_encode(network, pictures), golden, name)
     (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
     inherited = {name: base[name] for name in ("preprocessing", "normalized_in", "pooling", "license", "source")}
     manifest = {
@@ -132,8 +132,17 @@ def _encode(network: Network, pictures: NDArray[np.uint8]) -> Vectors:
         return unit(network(torch.from_numpy(pictures).to(next(network.parameters()).device)).cpu().numpy())
 
 
-def _check_rounding(trained: Vectors, stored: Vectors, name: str) -> None:
-    """Raise ModelBroken if rounding the weights to float16 changes a vector."""
+def check_rounding(trained: Vectors, stored: Vectors, name: str) -> None:
+    """Check that rounding the weights to float16 changes no vector.
+
+    Args:
+        trained: (n, width) unit rows of the trained weights.
+        stored: (n, width) unit rows of the stored weights.
+        name: Name of the artifact in the message.
+
+    Raises:
+        ModelBroken: A cosine is below 0.999.
+    """
     lowest = float((trained * stored).sum(axis=1).min())
     if not lowest > _MIN_COSINE:
         raise ModelBroken(

@@ -79,7 +79,19 @@ def open_model(folder: Folder, settings: Settings) -> Model:
     ready = [name for name, model in manifest.models.items() if model.ready and name != manifest.active]
     networks: dict[tuple[str, str], PhotoEncoder] = {}
     active, *others = (_load(folder, name, settings, networks) for name in (manifest.active, *ready))
+    _share_text_encoders([active, *others])
     return Model(active, others, maps, *further)
+
+
+def _share_text_encoders(encoders: Sequence[PhotoEncoder]) -> None:
+    """Let a model that was fine-tuned on a two-tower model answer texts as the converted original does.
+
+    Texts are then compared with the picture vectors of the original, which stays in the catalog beside it.
+    """
+    towers = {encoder.source: encoder.words for encoder in encoders if isinstance(encoder, Tower) and encoder.words}
+    for encoder in encoders:
+        if isinstance(encoder, Builtin):
+            encoder.words = towers.get(encoder.source)
 
 
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:

@@ -20,7 +20,7 @@ from snapfind.encoders.base import Encoder, Space, Vectors, space_id
 from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
 from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.feature_map import CELLS, with_cells
-from snapfind.encoders.image.image_encoder import ImageEncoder
+from snapfind.encoders.image.image_encoder import ImageEncoder, source_of
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 
@@ -43,8 +43,7 @@ class Builtin(ImageEncoder):
         (1, 1280)
     """
 
-    words: Encoder | None = None  # it encodes only images
-    shows_cells = True
+    words: Encoder | None = None  # it encodes only images, a catalog may add the text encoder of its original
 
     def __init__(
         self,
@@ -56,12 +55,17 @@ class Builtin(ImageEncoder):
         self._session, self._manifest = session, manifest
         self.name = str(manifest["name"])
         self.precision = str(manifest.get("precision", "fp32"))
+        self.source = source_of(manifest)
         self.knows_classes = any(output.name == "logits" for output in session.get_outputs())
+        self.shows_cells = any(output.name == "map" for output in session.get_outputs())
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
         raw = space_id(self.name, manifest["model_sha256"], described)
-        super().__init__(Space(raw, 1280, self.name, (), described), adapter, manifest["model_sha256"], described)
+        self._width = int(str(manifest.get("dim", 1280)))  # bundled artifacts do not have the entry
+        super().__init__(
+            Space(raw, self._width, self.name, (), described), adapter, manifest["model_sha256"], described
+        )
 
     @classmethod
     def load(cls, name: str = "lite0", *, adapter: Path | None = None, threads: int = 0, checked: int = 1) -> "Builtin":
@@ -128,7 +132,7 @@ class Builtin(ImageEncoder):
 
     def extract_features(self, images: Sequence[Image]) -> Features:
         """Run the network on n upright images of any size."""
-        pooled = np.empty((len(images), 1280), np.float32)
+        pooled = np.empty((len(images), self._width), np.float32)
         logits = np.empty((len(images), 1000 if self.knows_classes else 0), np.float32)
         names = ["pooled", "logits"][: 1 + self.knows_classes]
         for start in range(0, len(images), _BATCH):
@@ -139,11 +143,19 @@ class Builtin(ImageEncoder):
         return Features(pooled, softmax(logits))
 
     def extract_feature_map(self, image: Image) -> FeatureMap:
-        """Run the network on one upright image and keep its feature maps, in the same pass."""
-        available = {"pooled": True, "map": True, "logits": self.knows_classes, self._cells: bool(self._cells)}
+        """Run the network on one upright image and keep its feature maps, in the same pass.
+
+        The maps are empty if the network has none.
+        """
+        available = {
+            "pooled": True,
+            "map": self.shows_cells,
+            "logits": self.knows_classes,
+            self._cells: bool(self._cells),
+        }
         names = [name for name, there in available.items() if there]
         outputs = dict(zip(names, self._session.run(names, {"pictures": to_tensor([image], self.preprocessing)})))
-        activations: Vectors = outputs["map"][0]
+        activations: Vectors = outputs["map"][0] if self.shows_cells else np.empty((0, 0, 0), np.float32)
         cells: Vectors = outputs[self._cells][0] if self._cells else np.maximum(activations, 0)
         logits = outputs.get("logits", np.empty((1, 0), np.float32))
         return FeatureMap(Features(outputs["pooled"], softmax(logits)), activations, cells)

@@ -1,7 +1,7 @@
 """Base class of image encoders: maps features to embeddings, with or without an adapter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Space, Vectors, space_id
 from snapfind.encoders.image.base import FeatureMap, Features
 
-__all__ = ["ImageEncoder"]
+__all__ = ["ImageEncoder", "source_of"]
 
 
 class ImageEncoder(ABC):
@@ -66,3 +66,9 @@ class ImageEncoder(ABC):
         """Run the network on one image without maps, for an encoder whose features have no cells."""
         nothing = np.zeros((0, 0, 0), np.float32)
         return FeatureMap(self.extract_features([image]), nothing, nothing)
+
+
+def source_of(manifest: Mapping[str, object]) -> str:
+    """Read the sha256 of the model files that an artifact was made of. Empty for the bundled network."""
+    source = manifest.get("source")
+    return str(source.get("sha256", "")) if isinstance(source, Mapping) else ""

@@ -26,7 +26,7 @@ from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import golden_pictures
 from snapfind.encoders.image.base import Features
-from snapfind.encoders.image.image_encoder import ImageEncoder
+from snapfind.encoders.image.image_encoder import ImageEncoder, source_of
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 from snapfind.encoders.text.onnx_tower import WordTower
@@ -66,6 +66,7 @@ class Tower(ImageEncoder):
         self.words = words
         self.name = str(manifest["name"])
         self.precision = str(manifest["precision"])
+        self.source = source_of(manifest)
         self.preprocessing = Preprocessing.parse(manifest["preprocessing"])
         raw, described = _raw_id(manifest), self.preprocessing.as_dict()
         super().__init__(Space(raw, int(manifest["dim"]), self.name, (), described), adapter, raw)

@@ -21,6 +21,7 @@ from snapfind.core.types import Answer, Box, Hit, Picture, Product
 from snapfind.index.payload import point_id
 from snapfind.media.image.decode import Limits, probe
 from snapfind.server.compat.alibaba_signature import Signatures
+from snapfind.server.endpoint import limits
 from snapfind.server.runtime.trace import Trace, trace_of
 from snapfind.server.schemas.bodies import decode_base64
 from snapfind.server.schemas.products import picture_named, served_name
@@ -42,6 +43,7 @@ def mount(app: FastAPI, service: Service) -> None:
     """Answer `POST /` as that API does."""
     signatures = Signatures()
 
+    @limits(body="max_body")
     async def ask(request: Request) -> JSONResponse:
         trace = trace_of(request)
         try:

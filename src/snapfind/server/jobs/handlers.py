@@ -15,9 +15,9 @@ from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.curation.findings import KINDS
-from snapfind.curation.survey import survey
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.run import run as run_turn
+from snapfind.curation.survey import survey_catalog
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.run import run_flywheel
 from snapfind.index.payload import FIXED
 from snapfind.server.jobs.queue import Job, Progress, Work
 from snapfind.server.jobs.unzip import Unpacked, unpack
@@ -32,13 +32,13 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.fit(kept=job.spec.get("kept", False), progress=progress)}
+        return {"model": catalog.models.fit(kept=job.spec.get("kept", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.build(job.spec["encoder"], progress=progress)}
+        return {"model": catalog.models.build(job.spec["encoder"], progress=progress)}
 
     def use(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
+        return {"model": catalog.models.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
 
     def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.tar"
@@ -52,13 +52,13 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        findings = survey(catalog, progress)
+        findings = survey_catalog(catalog, progress)
         counts = {kind: len(findings.of(kind)) for kind in KINDS}
-        return {"findings": len(findings.found)} | {kind: count for kind, count in counts.items() if count}
+        return {"findings": len(findings.items)} | {kind: count for kind, count in counts.items() if count}
 
-    def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        run = run_turn(catalog, Rules(**job.spec))
-        return {"turn": run.number, "decision": run.decision, "why": run.why, "model": run.model}
+    def flywheel(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        run = run_flywheel(catalog, FlywheelConfig(**job.spec))
+        return {"run": run.number, "decision": run.decision, "reason": run.reason, "model": run.model}
 
     return {
         "import": partial(_import, catalog),
@@ -68,7 +68,7 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
         "snapshot": snapshot,
         "export": export,
         "curate": curate,
-        "turn": turn,
+        "flywheel": flywheel,
     }
 
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from snapfind.core.errors import BadRequest
 
-__all__ = ["is_gzip", "unpacked"]
+__all__ = ["decompress", "is_gzip"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -30,7 +30,7 @@ def is_gzip(encoding: str) -> bool:
     raise error
 
 
-def unpacked(receive: Receive) -> Receive:
+def decompress(receive: Receive) -> Receive:
     """The messages of a body without its gzip; bytes behind the end are left out.
 
     The reader counts what comes out, so that a bomb ends at the limit of the request. Raises HTTPException (400) for a

@@ -14,6 +14,7 @@ from snapfind.catalog.ingest.folders import is_system_file
 from snapfind.catalog.ingest.tables import TABLES, table_suffix
 from snapfind.core.errors import BadRequest
 from snapfind.media.handlers import is_media
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, job_schema
 from snapfind.server.schemas.forms import media_type, read_form
@@ -53,6 +54,7 @@ _FORM: dict[str, Any] = {
     status_code=202,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
+@limits(body="max_import", timed=False)
 async def start_import(
     request: Request,
     service: Serving,

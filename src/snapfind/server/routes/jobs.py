@@ -24,7 +24,7 @@ class JobSchema(BaseModel):
     """A long-running job. `report` is its result, `error` the reason of a failure."""
 
     id: str
-    kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "turn"]
+    kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "flywheel"]
     state: State
     created: str
     finished: str

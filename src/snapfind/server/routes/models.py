@@ -133,7 +133,7 @@ async def switch(body: SwitchBody, service: Serving, trace: Now) -> ModelsReply:
     curl --json '{"model": "lite2-0123abcd"}' http://127.0.0.1:8000/v1/models/switch
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.switch(body.model))
+    await service.writing.run(trace, lambda: service.catalog.models.switch(body.model))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -148,7 +148,7 @@ async def try_out(body: TrialBody, service: Serving, trace: Now) -> ModelsReply:
     curl --json '{"model": "lite2-0123abcd", "share": 0.1}' http://127.0.0.1:8000/v1/models/trial
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.try_out(body.model, body.share))
+    await service.writing.run(trace, lambda: service.catalog.models.try_out(body.model, body.share))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -160,7 +160,7 @@ async def drop(service: Serving, trace: Now, model: Annotated[str, Query(min_len
     curl -X DELETE 'http://127.0.0.1:8000/v1/models?model=lite2-0123abcd'
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.drop(model))
+    await service.writing.run(trace, lambda: service.catalog.models.delete(model))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -172,7 +172,7 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
     curl -X POST http://127.0.0.1:8000/v1/models/rollback
     ```
     """
-    await service.writing.run(trace, service.catalog.rollback)
+    await service.writing.run(trace, service.catalog.models.rollback)
     return reply(trace, ModelsReply, **_model_fields(service))
 
 

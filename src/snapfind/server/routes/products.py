@@ -13,6 +13,7 @@ from snapfind.core.errors import BadPicture, BadRequest, NotFound, TooLarge
 from snapfind.core.types import Product
 from snapfind.index.payload import RESERVED
 from snapfind.media.fetch import fetch_url
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
@@ -168,6 +169,7 @@ async def list_products(
         }
     },
 )
+@limits(body="max_body", schema=ProductsBody)
 async def put_products(request: Request, service: Serving, trace: Now) -> PutReply:
     """Add or update products. Existing pictures are kept.
 

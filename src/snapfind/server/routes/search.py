@@ -14,6 +14,7 @@ from snapfind.core.query import Query
 from snapfind.core.types import Answer, Verdict
 from snapfind.events.event import Event
 from snapfind.search.candidates import DEPTH
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
@@ -79,6 +80,7 @@ _BODY = {
 
 
 @router.post("/search", response_model=SearchReply, openapi_extra=_BODY)
+@limits(body="max_body", sheds_load=True, schema=SearchBody)
 async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
     """Search by photos, texts, product ids, or a combination.
 
@@ -93,6 +95,7 @@ async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
 
 
 @router.get("/similar", response_model=SearchReply)
+@limits(sheds_load=True)
 async def similar(
     service: Serving,
     trace: Now,

@@ -120,7 +120,7 @@ export const cancelJob = (id) => json(`v1/jobs/${id}`, { method: "DELETE" });
 export const jobErrors = async (id) => (await ask(`v1/jobs/${id}/errors`)).blob();
 
 export const quality = () => json("v1/quality");
-export const lookAgain = () => json("v1/quality/look", { method: "POST" });
+export const startSurvey = () => json("v1/quality/check", { method: "POST" });
 export const applyFinding = (id) => json(`v1/quality/${id}/apply`, { method: "POST" });
 export const dismissFinding = (id, restore) => json(`v1/quality/${id}/dismiss?restore=${restore}`, { method: "POST" });
 export const undoFinding = (id) => json(`v1/quality/${id}/undo`, { method: "POST" });
@@ -148,6 +148,6 @@ export async function show(image, url) {
   image.src = URL.createObjectURL(picture);
 }
 
-export const turns = () => json("v1/flywheel");
-export const turnNow = () => json("v1/flywheel/turns", body("POST", {}));
-export const concludeTrial = () => json("v1/flywheel/conclude", body("POST", {}));
+export const runs = () => json("v1/flywheel");
+export const startRun = () => json("v1/flywheel/runs", body("POST", {}));
+export const concludeExperiment = () => json("v1/flywheel/conclude", body("POST", {}));

@@ -4,12 +4,12 @@ import * as api from "./api.js";
 import { stored } from "./browser.js";
 import { by } from "./dom.js";
 import * as finder from "./finder.js";
+import * as flywheel from "./flywheel.js";
 import * as imports from "./imports.js";
 import * as quality from "./quality.js";
 import * as shelf from "./shelf.js";
-import * as turns from "./turns.js";
 
-const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => Promise.all([quality.show(), turns.show()]) };
+const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => Promise.all([quality.show(), flywheel.show()]) };
 
 function go() {
   const page = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
@@ -34,7 +34,7 @@ window.addEventListener("hashchange", go);
 shelf.start();
 imports.start();
 quality.start();
-turns.start();
+flywheel.start();
 go();
 by("key-cancel").addEventListener("click", () => by("key").close());
 by("change-key").addEventListener("click", async () => {

@@ -6,7 +6,7 @@ trained on these photos. Products without photos are trained on synthetic photos
 whose label no neighbor shares are left out. One photo in ten is held out: these photos select the best epoch, compare
 the encoder with its parent, and calibrate the scores. So that new products are found too, the weights are interpolated
 with those of the parent and the heads are combined with a closed form (training/weight_interpolation.py). Without any
-photo, the closed form of `model fit` replaces the trained heads (training/closed_form_heads.py).
+photo, the closed form of `model fit` replaces the trained heads (`fit_closed_form_heads`).
 """
 
 import copy
@@ -15,24 +15,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from snapfind.encoders.adapters.closed_form import solve
 from snapfind.training.adaptation_run import Adapted, Depth, finish_run, prepare_run
 from snapfind.training.checkpoint import fingerprint
-from snapfind.training.closed_form_heads import fit_closed_form_heads
 from snapfind.training.data.augmentation import Sample
 from snapfind.training.data.batches import make_batches
+from snapfind.training.data.feature_cache import FeatureCache, LiveViews
 from snapfind.training.export import SHIPPED
 from snapfind.training.initialization import drop_suspect_labels, encode_samples, initialize_heads
 from snapfind.training.loop import EpochMetrics, TrainingConfig, train
 from snapfind.training.models.adaptation import LossConfig, ProductRecognizer
+from snapfind.training.models.heads import Heads
+from snapfind.training.validation import encode_view
 from snapfind.training.weight_interpolation import append_closed_form, interpolate_weights
 
-__all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "within"]
+__all__ = ["LADDER", "Adapted", "Depth", "Step", "adapt", "fit_closed_form_heads", "within"]
 
 Progress = Callable[[int, int], None]
 _VIEWS_PER_SECOND = 60  # measured for the frozen layers on two cores
 _MIN_BATCHES = 200  # of a whole run, if there are photos
 _SYNTHETIC_VIEWS = 32  # per sample without photos: synthetic photos differ more than crops of a photo
 _MAX_VIEWS = 12_000  # of all samples, 44 kB each at depth "blocks"
+_CLOSED_FORM_IMAGES, _CLOSED_FORM_VIEWS = 512, 32  # limits, with one image per product: it needs no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ def adapt(
     *,
     depth: Depth = "blocks",
     step: Step | None = None,
-    parent: Path = SHIPPED,
+    parent: str | Path = SHIPPED,
     command: str = "",
     progress: Progress | None = None,
     on_epoch: Callable[[EpochMetrics], None] | None = None,
@@ -114,7 +123,8 @@ def adapt(
         work: Folder of the feature cache and the checkpoints.
         depth: What is trained.
         step: Configuration, `within(depth, 0, samples, 0)` by default.
-        parent: Artifact folder of the encoder to adapt.
+        parent: The network to adapt: artifact folder of the bundled network, or another backbone as for
+            `open_backbone` (training/models/backbone.py).
         command: Command line, stored in the manifest.
         progress: Called with (samples done, samples in all) while views are encoded.
         on_epoch: Called with the metrics of each epoch.
@@ -163,3 +173,33 @@ def adapt(
         "photos": {"held_out": int(run.held_out.sum()), "not_believed": len(run.photos) - len(photos)},
     }
     return finish_run(run, best, best.heads, best.body, outcome, folder, facts)
+
+
+def fit_closed_form_heads(body: nn.Module, source: FeatureCache | LiveViews, synthetic: NDArray[np.bool_]) -> Heads:
+    """Fit heads to synthetic photos and the studio images of the same products, by the closed form of `model fit`.
+
+    Heads trained on synthetic photos overfit to how these are made. A whitening and a regression with few degrees of
+    freedom transfer better to real photos (benchmarks/results/learn.md).
+
+    View 0 of synthetic photos is reserved for validation and not used.
+
+    Args:
+        body: Maps views to (n, width) features.
+        source: Views of all samples.
+        synthetic: (n,) bool, samples used as synthetic photos.
+
+    Returns:
+        Heads with output dimension `width`.
+    """
+    photos, studio = np.flatnonzero(synthetic), np.flatnonzero(~source.queries)
+    _, photo_index, studio_index = np.intersect1d(source.products[photos], source.products[studio], return_indices=True)
+    chosen = np.unique(
+        np.linspace(0, len(studio_index) - 1, min(len(studio_index), _CLOSED_FORM_IMAGES)).astype(np.int64)
+    )
+    photos, studio = photos[photo_index[chosen]], studio[studio_index[chosen]]
+    with torch.no_grad():
+        views = [encode_view(body, source, photos, view) for view in range(1, min(source.views, _CLOSED_FORM_VIEWS))]
+        weights = solve(encode_view(body, source, studio, 0), np.stack(views, axis=1))
+    heads = Heads(weights["query_matrix"], weights["query_mean"], weights["document_mean"])
+    heads.document.data.copy_(heads.document.new_tensor(weights["document_matrix"]))
+    return heads

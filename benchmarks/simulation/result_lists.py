@@ -8,25 +8,10 @@ click what is wrong. Everything is drawn from a seed.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Lists", "Shoppers", "click", "examination", "simulate_lists"]
+from snapfind.ranking.listwise import Lists
 
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """q lists of n candidates in the order of the first search: `features` (q, n, d) float32, `relevant` (q, n) bool
-    hidden truth; `clicked` (q, n) bool and `position` (q, n) from 0, where each stood when it was shown.
-    """
-
-    features: NDArray[np.float32]
-    relevant: NDArray[np.bool_]
-    clicked: NDArray[np.bool_]
-    position: NDArray[np.int64]
-
-    def take(self, rows: slice) -> "Lists":
-        """Those lists."""
-        return Lists(self.features[rows], self.relevant[rows], self.clicked[rows], self.position[rows])
+__all__ = ["Shoppers", "click", "simulate_lists"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +48,3 @@ def click(lists: Lists, shoppers: Shoppers, seed: int) -> Lists:
     rng = np.random.default_rng([seed, 2])
     chance = np.where(lists.relevant, shoppers.right, shoppers.wrong) * shoppers.patience**lists.position
     return Lists(lists.features, lists.relevant, rng.random(chance.shape) < chance, lists.position)
-
-
-def examination(lists: Lists) -> NDArray[np.float64]:
-    """(n,) chance that a place is looked at, relative to the first, from lists that were shown in a random order.
-
-    There every place holds things of the same worth, so clicks differ by looking alone. Made to fall along the list
-    by pooling adjacent violators.
-    """
-    clicks = np.bincount(lists.position.ravel(), weights=lists.clicked.ravel().astype(float))
-    blocks: list[tuple[float, int]] = []
-    for one in clicks:
-        blocks.append((float(one), 1))
-        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
-            (left, long), (right, short) = blocks[-2:]
-            blocks[-2:] = [((left * long + right * short) / (long + short), long + short)]
-    fallen = np.concatenate([np.full(length, value) for value, length in blocks])
-    found: NDArray[np.float64] = np.clip(fallen / max(fallen[0], 1e-9), 1e-2, 1.0)
-    return found
