@@ -53,10 +53,10 @@ def test_photos_of_which_none_can_be_read_change_nothing(larger, tmp_path):
 
 def test_kept_photos_of_searches_are_taken_and_their_absence_is_said(larger):
     with pytest.raises(BadInput, match="keep_photos"):
-        larger.models.fit(kept=True)
+        larger.models.fit(stored_photos=True)
     for number in range(4):
         larger.asked.keep(f"search{number}", photographed(number))
-    assert told(larger, larger.models.fit(kept=True))["unlabeled_photos"] == 4
+    assert told(larger, larger.models.fit(stored_photos=True))["unlabeled_photos"] == 4
 
 
 def test_a_large_catalog_is_fitted_to_what_photos_are_of_or_near_to(larger, monkeypatch):

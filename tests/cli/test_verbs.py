@@ -190,7 +190,7 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     assert code == 0 and "is active" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
     assert code == 2 and "No such folder or table" in err
-    code, _, err = run("model", "fit", "shop.snap", "--kept")
+    code, _, err = run("model", "fit", "shop.snap", "--stored-photos")
     assert code == 2 and "keep_photos" in err
 
 

@@ -226,7 +226,7 @@ def test_models_are_fitted_switched_and_rolled_back(fresh):
     after = fresh.get("/v1/models").json()
     assert after["active"] == job["report"]["model"] and after["previous"] == before["active"]
     assert fresh.post("/v1/search", json={"photo": photo64(3)}).json()["space"] == after["active"]
-    kept = over(fresh, fresh.post("/v1/models/fit", json={"kept": True}).json()["job"])
+    kept = over(fresh, fresh.post("/v1/models/fit", json={"stored_photos": True}).json()["job"])
     assert kept["state"] == "failed" and "keep_photos" in str(kept), kept
     assert fresh.post("/v1/models/rollback").json()["active"] == before["active"]
     assert fresh.post("/v1/models/switch", json={"model": after["active"]}).json()["active"] == after["active"]

@@ -74,7 +74,7 @@ def test_every_error_has_the_one_shape(client, method, path, body, status, code)
         ("PATCH", "/v1/products/tea-1", {"prise": 3}, "prise", "did you mean 'price'?"),
         ("POST", "/v1/events", {"events": [{"kind": "click", "produkt": "a"}]}, "events.0.produkt", "mean 'product'?"),
         ("POST", "/v1/exports", {"formt": "csv"}, "formt", "did you mean 'format'?"),
-        ("POST", "/v1/models/fit", {"keep": True}, "keep", "did you mean 'kept'?"),
+        ("POST", "/v1/models/fit", {"stored": True}, "stored", "did you mean 'stored_photos'?"),
         ("POST", "/v1/flywheel/runs", {"xyz": 1}, "xyz", "there are: depth, max_slice_loss"),
         ("POST", "/v1/search", {"text": "a", "limit": "ten"}, "limit", "'ten' is not a whole number"),
         ("POST", "/v1/search", {"text": "a", "limit": 0}, "limit", "the least is 1"),

@@ -54,21 +54,23 @@ def fit(
             help="Photos of shoppers: a folder (unlabeled), or a CSV with picture and product. Repeatable.",
         ),
     ] = None,
-    kept: Annotated[bool, typer.Option("--kept", help="Also fit to the stored query photos.")] = False,
+    stored_photos: Annotated[
+        bool, typer.Option("--stored-photos", help="Also fit to the stored query photos.")
+    ] = False,
 ) -> None:
     """Fit an adapter to the catalog's pictures, build its space beside the active one, and switch.
 
     Photos of shoppers improve it: ten unlabeled ones help, labeled ones help most.
     """
     if photos:
-        name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
+        name = _fit_to(photos, folder_of(shop, "model fit --photos"), stored_photos)
     else:
         with at(shop) as catalog, progress_bar("fitting") as progress:
-            name = catalog.models.fit(kept=kept, progress=progress)
+            name = catalog.models.fit(stored_photos=stored_photos, progress=progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
-def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
+def _fit_to(sources: Sequence[Path], shop: Path, stored_photos: bool) -> str:
     photos: list[Path] = []
     labeled: list[tuple[Path, str]] = []
     for source in sources:
@@ -81,7 +83,9 @@ def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
         labeled += (one for one in found if not isinstance(one, Path))
     failures: list[str] = []
     with snapfind.open(shop, create=False) as catalog, progress_bar("fitting") as progress:
-        name = catalog.models.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
+        name = catalog.models.fit(
+            photos, labeled, stored_photos=stored_photos, refused=failures.append, progress=progress
+        )
     for failure in failures[:10]:
         err.print(failure, markup=False)
     if failures:

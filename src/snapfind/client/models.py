@@ -22,17 +22,17 @@ class ClientModels:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def fit(self, *, kept: bool = False, progress: Progress | None = None) -> str:
+    def fit(self, *, stored_photos: bool = False, progress: Progress | None = None) -> str:
         """Fit an adapter to the catalog's pictures, and switch to it.
 
         Args:
-            kept: Also use stored query photos.
+            stored_photos: Also use stored query photos.
             progress: Called with (done, total).
 
         Returns:
             Name of the model.
         """
-        job = self._run("/v1/models/fit", {"kept": kept}, progress)
+        job = self._run("/v1/models/fit", {"stored_photos": stored_photos}, progress)
         return str(job["report"]["model"])
 
     def build(self, encoder: str, *, progress: Progress | None = None) -> str:

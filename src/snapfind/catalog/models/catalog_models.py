@@ -47,7 +47,7 @@ class CatalogModels:
         photos: Sequence[Photo] = (),
         confirmed: Sequence[tuple[Photo, str]] = (),
         *,
-        kept: bool = False,
+        stored_photos: bool = False,
         refused: OnRejected | None = None,
         progress: Progress | None = None,
     ) -> str:
@@ -56,7 +56,7 @@ class CatalogModels:
         Args:
             photos: Photos of shoppers without labels (paths, bytes, PIL images).
             confirmed: Pairs of photo and product id.
-            kept: Also use the query photos that the setting `keep_photos` stored.
+            stored_photos: Also use the query photos that the setting `keep_photos` stored.
             refused: Called with a message for each photo that cannot be used.
             progress: Called with (done, total).
 
@@ -66,7 +66,7 @@ class CatalogModels:
         Raises:
             BadInput: There are too few pictures, or no photo can be used.
         """
-        name = self.fit_beside(photos, confirmed, kept=kept, refused=refused, progress=progress)
+        name = self.fit_beside(photos, confirmed, stored_photos=stored_photos, refused=refused, progress=progress)
         self.switch(name)
         return name
 
@@ -75,15 +75,15 @@ class CatalogModels:
         photos: Sequence[Photo] = (),
         confirmed: Sequence[tuple[Photo, str]] = (),
         *,
-        kept: bool = False,
+        stored_photos: bool = False,
         refused: OnRejected | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Fit as `fit` does, and leave the active model active."""
         state = self._state
         samples = [*confirmed, *((photo, "") for photo in photos)]
-        samples += [(photo, "") for photo in sorted(state.asked)] if kept else []
-        if kept and not samples:
+        samples += [(photo, "") for photo in sorted(state.asked)] if stored_photos else []
+        if stored_photos and not samples:
             raise BadInput("No query photo is stored. Set keep_photos (0 to 1) on the server to store some.")
         encoder = fit(
             state.folder, state.index, state.model, state.settings, photos=samples, refused=refused, progress=progress

@@ -32,7 +32,7 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.models.fit(kept=job.spec.get("kept", False), progress=progress)}
+        return {"model": catalog.models.fit(stored_photos=job.spec.get("stored_photos", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         return {"model": catalog.models.build(job.spec["encoder"], progress=progress)}

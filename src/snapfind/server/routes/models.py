@@ -47,7 +47,7 @@ class ModelsReply(Reply):
 class FitBody(RequestBody):
     """Training data in addition to the catalog's pictures."""
 
-    kept: bool = Field(default=False, description="also use stored query photos")
+    stored_photos: bool = Field(default=False, description="also use stored query photos")
 
 
 class BuildBody(RequestBody):
@@ -94,10 +94,12 @@ async def fit(service: Serving, trace: Now, body: FitBody | None = None) -> JobR
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/models/fit
-    curl --json '{"kept": true}' http://127.0.0.1:8000/v1/models/fit
+    curl --json '{"stored_photos": true}' http://127.0.0.1:8000/v1/models/fit
     ```
     """
-    return reply(trace, JobReply, job=submit(service, "fit", {"kept": body is not None and body.kept}))
+    return reply(
+        trace, JobReply, job=submit(service, "fit", {"stored_photos": body is not None and body.stored_photos})
+    )
 
 
 @router.post("/build", response_model=JobReply, status_code=202)
