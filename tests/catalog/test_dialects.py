@@ -140,7 +140,7 @@ def test_what_is_no_table_is_named_as_what_it_is(tmp_path):
     for name, content, said in [
         ("t.csv", b"PK\3\4" + b"\0" * 64, "spreadsheet or a zip"),
         ("t.csv.gz", gzip.compress(CELLS.encode() * 99)[:60], "gzip"),
-        ("t.json", b'{"products": []}', "no list of products"),
+        ("t.json", b'{"products": []}', "not a list of products"),
         ("t.csv", codecs.BOM_UTF8, "no rows"),
         ("t.csv", "id,gr\u00f6\u00dfe,picture\n1,2,a.jpg\n".encode("latin-1"), "UTF-8"),
         ("t.xlsx", b"PK\3\4", "save the sheet as CSV"),
@@ -163,7 +163,7 @@ def test_the_number_of_columns_is_bounded(tmp_path, suffix):
     names = ["id", "picture", *(f"c{number}" for number in range(1001))]
     cells = ["1", "a.jpg", *["x"] * 1001]
     text = ",".join(names) + "\n" + ",".join(cells) if suffix == "csv" else json.dumps(dict(zip(names, cells)))
-    with pytest.raises(BadInput, match="1,001 columns; the most is 1,000"):
+    with pytest.raises(BadInput, match="1,001 columns; the maximum is 1,000"):
         read(tmp_path, text, f"t.{suffix}")
 
 
@@ -198,10 +198,10 @@ def test_reading_takes_time_in_proportion(row):
         ("id;title;;picture\na;Mug;red;a.jpg\nb;Cup;blue;b.jpg\n", "2 rows have"),
     ],
 )
-def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, note_log):
+def test_values_of_a_column_without_a_name_are_noted(tmp_path, text, noted):
     table = tmp_path / "t.csv"
     table.write_text(text)
     source = open_source(table, {})
     assert len(list(source)) == 2
     notes = [note for note in source.notes if "without a name" in note]
-    assert [note.partition(" a value")[0] for note in notes] == ([note_log] if note_log else [])
+    assert [note.partition(" a value")[0] for note in notes] == ([noted] if noted else [])

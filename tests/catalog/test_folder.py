@@ -98,5 +98,5 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_catalog_without_its_index_is_broken_and_not_empty(tmp_path):
     snapfind.open(tmp_path / "shop.snap").close()
     shutil.rmtree(tmp_path / "shop.snap" / "index")
-    with pytest.raises(CatalogBroken, match="restore a snapshot"):
+    with pytest.raises(CatalogBroken, match="restore it from a snapshot"):
         snapfind.open(tmp_path / "shop.snap")

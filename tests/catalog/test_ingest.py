@@ -95,7 +95,7 @@ def test_sync_keeps_a_product_whose_picture_broke(shop, catalog):
 def test_sync_removes_nothing_when_rows_cannot_be_told_apart(shop, catalog):
     shop.rows = [shop.rows[0], ["", "no id", "1", "", "", "1", "", "a.png"], shop.rows[3]]
     report = catalog.add(shop.write(), sync=True)
-    assert report.removed == 0 and "nothing was removed" in report.notes[0]
+    assert report.removed == 0 and "nothing was deleted" in report.notes[0]
     assert len(catalog) == 3
 
 

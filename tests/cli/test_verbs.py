@@ -131,7 +131,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
         (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
-        (["delete", "shop.snap"], "one of the two"),
+        (["delete", "shop.snap"], "either product ids or a filter"),
         (["info", "localhost:8000"], "http://localhost:8000"),
         (["add", "localhost:8000", "products.csv"], "http://localhost:8000"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),

@@ -133,7 +133,7 @@ def test_a_copy_that_is_too_old_says_so(moved, owner, tmp_path):
         owner.switch(second)
         owner.drop(first)
         for _ in range(2):
-            with pytest.raises(NotReady, match="dropped where this catalog is owned"):
+            with pytest.raises(NotReady, match="dropped by the owner of this catalog"):
                 behind.search(picture(0))
     owner.build("lite0")
 
