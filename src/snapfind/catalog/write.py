@@ -138,13 +138,13 @@ class Writing(Reading):
                 raise NotFound(f"no product {product!r} in this catalog")
             new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
             self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
-            wanted = apply_changes(product_of(points[0].payload, self.schema), changes, self.schema)
-            rewrite(self.index, refresh_points(points, wanted), self.model)
+            changed = apply_changes(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refresh_points(points, changed), self.model)
         return self.get(product)
 
-    def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
+    def _change_kinds(self, kinds: Mapping[str, Kind]) -> list[str]:
         """Change the kinds of attributes that the catalog has with another kind. Return notes."""
-        new_kinds = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
+        new_kinds = {name: kind for name, kind in kinds.items() if self.schema.get(name, kind) != kind}
         if not new_kinds:
             return []
         before = self.schema
@@ -153,8 +153,8 @@ class Writing(Reading):
         self._load_contexts()
         return convert_attributes(self.index, self.model, before, new_kinds)
 
-    def _prepare(self, found: Mapping[str, Kind]) -> None:
-        new = {name: kind for name, kind in found.items() if name not in self.schema}
+    def _prepare(self, kinds: Mapping[str, Kind]) -> None:
+        new = {name: kind for name, kind in kinds.items() if name not in self.schema}
         if new:
             self.index.declare(new)  # before the manifest, so that a field that the engine rejects is not in it
             self.folder.save(schema=self.schema | new)

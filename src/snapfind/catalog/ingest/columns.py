@@ -55,9 +55,9 @@ class Columns:
                 raise BadInput(f"{table} has no column {name!r}{_near(name, columns)}", field=meaning)
         self.header_groups = self.groups(chosen)
         self.fixed = {
-            meaning: lower[found]
+            meaning: lower[column]
             for meaning, aliases in _known(chosen).items()
-            if (found := next((alias for alias in aliases if alias in lower), None))
+            if (column := next((alias for alias in aliases if alias in lower), None))
         }
         for meaning in ("id", "picture"):
             if meaning not in self.fixed:
@@ -150,12 +150,12 @@ class Columns:
         content = plain(row.get(_BYTES)) if _BYTES in self.attributes else None
         if isinstance(cell, str) and isinstance(content, bytes):
             return ((cell or "picture-1", content),)
-        found: dict[str, bytes | None] = {}
+        pictures: dict[str, bytes | None] = {}
         for part in cell if isinstance(cell, list) else [cell]:
-            found.update(_pictures_of(part, len(found) + 1, None if isinstance(cell, list) else exists))
-        if not found:
+            pictures.update(_pictures_of(part, len(pictures) + 1, None if isinstance(cell, list) else exists))
+        if not pictures:
             raise BadRow("the row has no picture; fill in that column", code="picture_missing", field="picture")
-        return tuple(found.items())
+        return tuple(pictures.items())
 
     def names_none(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row names no picture.
@@ -221,8 +221,8 @@ def _pictures_of(cell: Any, number: int, exists: Callable[[str], bool] | None) -
         return [(f"picture-{number}", cell)]
     if isinstance(cell, dict):  # pictures of Hugging Face, and links of shop systems
         content = cell.get(_BYTES)
-        named = (text_of(cell.get(key)) for key in ("path", "name", "src", "url"))
-        name = next(filter(None, named), "")
+        texts = (text_of(cell.get(key)) for key in ("path", "name", "src", "url"))
+        name = next(filter(None, texts), "")
         if isinstance(content, bytes):
             return [(PurePosixPath(name.replace("\\", "/")).name or f"picture-{number}", content)]
         return [(name, None)] if name else []

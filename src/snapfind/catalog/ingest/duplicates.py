@@ -15,6 +15,7 @@ from snapfind.catalog.storage.folder import Folder
 from snapfind.core.errors import BadPicture
 from snapfind.index.base import Ask, Found, Index, Point
 from snapfind.index.filters import where
+from snapfind.index.filters.operators import Exists, Not
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.fingerprint import (
     cells_of,
@@ -98,27 +99,26 @@ def find_duplicates(
     """
     hashes: dict[str, list[Point]] = {}
     digests = sorted({str(point.payload["_hash"]) for point in added})
-    for other in index.scroll(where("_hash", digests), limit=8 * len(digests)).points if digests else ():
+    first_items = where("_hash", digests) & Not(Exists("_item"))  # the others of a file have the same hash
+    for other in index.scroll(first_items, limit=8 * len(digests)).points if digests else ():
         hashes.setdefault(str(other.payload["_hash"]), []).append(other)
-    found = []
+    duplicates = []
     for place, point in enumerate(added):
         if "_item" in point.payload:  # the first item of a file speaks for the others
             continue
         later = {one.id for one in added[place + 1 :]}  # of two in one batch, the second is the duplicate
         twins = [
-            one
-            for one in hashes.get(str(point.payload["_hash"]), ())
-            if one.id != point.id and one.id not in later and "_item" not in one.payload
+            one for one in hashes.get(str(point.payload["_hash"]), ()) if one.id != point.id and one.id not in later
         ]
         if twins:
-            found.append(_duplicate(point, twins[0], "same file"))
+            duplicates.append(_duplicate(point, twins[0], "same file"))
         elif space in point.vectors:
             near = index.search(Ask(space, point.vectors[space], limit=_COMPARED, group=None))
             others = [
                 one for one in near if not _same_file(one, point) and one.id not in later and one.score >= _SIMILAR
             ]
-            found += _same_pictures(point, others, folder, images, limits)
-    return found
+            duplicates += _same_pictures(point, others, folder, images, limits)
+    return duplicates
 
 
 def _same_file(one: Point | Found, other: Point) -> bool:
@@ -138,13 +138,22 @@ def _same_pictures(
         except BadPicture:
             continue  # the stored copy is missing
         others = cells_of(image)
-        its = standardize(others)
+        fingerprint = standardize(others)
         colors = color_difference(cells, others), palette_difference(cells, others)
-        if grade(other.score, difference(own, its), largest_difference(own, its), colors) == "same picture":
+        if (
+            grade(other.score, difference(own, fingerprint), largest_difference(own, fingerprint), colors)
+            == "same picture"
+        ):
             return [_duplicate(point, other, "same picture")]
     return []
 
 
 def _duplicate(point: Point, other: Point | Found, grade: Grade) -> Duplicate:
-    mine, its = point.payload, other.payload
-    return Duplicate(str(mine["_product"]), str(mine["_picture"]), str(its["_product"]), str(its["_picture"]), grade)
+    payload, other_payload = point.payload, other.payload
+    return Duplicate(
+        str(payload["_product"]),
+        str(payload["_picture"]),
+        str(other_payload["_product"]),
+        str(other_payload["_picture"]),
+        grade,
+    )

@@ -71,9 +71,9 @@ def ignored_files_note(counts: Counter[str]) -> list[str]:
     """
     if not counts:
         return []
-    listed = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(8))
+    suffixes = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(8))
     more = f" and {len(counts) - 8:,} more kinds" if len(counts) > 8 else ""
-    return [f"ignored, because they are not pictures: {listed}{more}"]
+    return [f"ignored, because they are not pictures: {suffixes}{more}"]
 
 
 class Walk:

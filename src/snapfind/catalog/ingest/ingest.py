@@ -349,14 +349,14 @@ def _file_name(item: Item) -> str:
 
 def _with_stored_names(items: Mapping[str, Item], stored: StoredPoints) -> dict[str, Item]:
     """Use the names of older versions, which stored absolute paths, so that no picture is stored twice."""
-    found: dict[str, Item] = {}
+    renamed: dict[str, Item] = {}
     for point, item in items.items():
         before = "" if point in stored.points else point_id(item.product.id, str(item.path))
         if before in stored.points:
-            found[before] = replace(item, picture=str(item.path))
+            renamed[before] = replace(item, picture=str(item.path))
         else:
-            found[point] = item
-    return found
+            renamed[point] = item
+    return renamed
 
 
 def _with_title_vectors(points: Sequence[Point], model: Model) -> list[Point]:
@@ -366,6 +366,6 @@ def _with_title_vectors(points: Sequence[Point], model: Model) -> list[Point]:
 
 
 def _blank_note(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
+    first_names = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     what = "1 picture shows" if len(names) == 1 else f"{len(names):,} pictures show"
-    return f"{what} a single color, so no photo finds them; replace them: {listed}"
+    return f"{what} a single color, so no photo finds them; replace them: {first_names}"

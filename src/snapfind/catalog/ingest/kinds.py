@@ -130,17 +130,17 @@ def value_of(value: Any, kind: Kind, name: str, numbers: Numbers | None = None) 
         return "|".join(_items(cell)) if isinstance(cell, list) else text_of(cell)
     if isinstance(cell, str) and is_placeholder(cell):
         return None
-    found: Attribute | None
+    converted: Attribute | None
     if kind == "number":
-        found = _number(cell, name, numbers)
+        converted = _number(cell, name, numbers)
     elif kind == "bool":
-        found = _bool(cell)
+        converted = _bool(cell)
     else:
-        found = cell if isinstance(cell, date) else _date(cell) if isinstance(cell, str) else None
-    if found is None:
+        converted = cell if isinstance(cell, date) else _date(cell) if isinstance(cell, str) else None
+    if converted is None:
         text, also = text_of(cell)[:40], "" if name in FIXED else f", or use texts for all: --column {name}:text"
         raise BadRow(f"{name}: {text!r} is not a {kind}; {_HINTS[kind]}{also}", field=name)
-    return found
+    return converted
 
 
 _HINTS = {
@@ -153,8 +153,8 @@ _HINTS = {
 def _items(cell: Any) -> tuple[str, ...]:
     """Return the filled items of a list, or of a text with bars between items."""
     if isinstance(cell, str):
-        listed = json_list(cell)
-        cell = cell.split("|") if listed is None else listed
+        texts = json_list(cell)
+        cell = cell.split("|") if texts is None else texts
     items = cell if isinstance(cell, list) else [cell]
     return tuple(text for item in items if (text := text_of(item)))
 

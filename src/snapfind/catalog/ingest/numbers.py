@@ -110,11 +110,11 @@ def _split_currency(text: str) -> tuple[str, str | None]:
         return "", None
     if PLAIN.fullmatch(text):
         return text, ""
-    found = _PRICE.fullmatch(text)
-    before, after = (_currency(found["before"]), _currency(found["after"])) if found else (None, None)
-    if found is None or before is None or after is None or (before and after):
+    match = _PRICE.fullmatch(text)
+    before, after = (_currency(match["before"]), _currency(match["after"])) if match else (None, None)
+    if match is None or before is None or after is None or (before and after):
         return "", None
-    return _GAP.sub("", found["number"]), before or after
+    return _GAP.sub("", match["number"]), before or after
 
 
 def _currency(text: str) -> str | None:

@@ -60,17 +60,17 @@ def names_in(text: str, exists: Callable[[str], bool]) -> list[str]:
         The names, none empty.
     """
     text = text.strip()
-    listed = json_list(text)
-    if listed is not None:
-        return [name.strip() for name in listed if name.strip()]
+    texts = json_list(text)
+    if texts is not None:
+        return [name.strip() for name in texts if name.strip()]
     if re.search(r"[|\r\n,;]", text) and not is_url(text) and exists(text):
         return [text]
-    found: list[str] = []
+    names: list[str] = []
     for part in filter(None, map(str.strip, _BEFORE_ADDRESS.split(text))):
         pieces = [_unquoted(piece.strip()) for piece in _BETWEEN_NAMES.split(part) if piece.strip()]
         several = not (is_url(part) or pieces == [part] or exists(part))
-        found += pieces if several and all(_looks_like_picture(piece, exists) for piece in pieces) else [part]
-    return found
+        names += pieces if several and all(_looks_like_picture(piece, exists) for piece in pieces) else [part]
+    return names
 
 
 def _unquoted(name: str) -> str:
@@ -89,10 +89,10 @@ def json_list(text: str) -> list[str] | None:
     if not (text.startswith("[") and text.endswith("]")) or len(text) > _LONGEST_LIST:
         return None
     try:
-        listed = ast.literal_eval(text) if text.startswith("['") else json.loads(text)
+        content = ast.literal_eval(text) if text.startswith("['") else json.loads(text)
     except (ValueError, RecursionError, SyntaxError, MemoryError):
         return None
-    return listed if isinstance(listed, list) and all(isinstance(name, str) for name in listed) else None
+    return content if isinstance(content, list) and all(isinstance(name, str) for name in content) else None
 
 
 def _looks_like_picture(name: str, exists: Callable[[str], bool]) -> bool:
@@ -109,16 +109,16 @@ def spellings(name: str) -> Iterator[str]:
         The name itself, then other spellings, each once.
     """
     yield name
-    found = [name]
+    variants = [name]
     if name.lower().startswith("file://"):
-        found.append(unquote(urlsplit(name).path))
-    found += [each.replace("\\", "/") for each in found]
-    found += [re.sub(r"^[A-Za-z]:/", "", each) for each in found]
-    found += [each.partition("?")[0] for each in found]
-    found += [each.lstrip("/") for each in found]
-    found += [unquote(each) for each in found]
-    found += [unicodedata.normalize(form, each) for each in found for form in ("NFC", "NFD")]
-    yield from dict.fromkeys(each for each in found if each and each != name)
+        variants.append(unquote(urlsplit(name).path))
+    variants += [each.replace("\\", "/") for each in variants]
+    variants += [re.sub(r"^[A-Za-z]:/", "", each) for each in variants]
+    variants += [each.partition("?")[0] for each in variants]
+    variants += [each.lstrip("/") for each in variants]
+    variants += [unquote(each) for each in variants]
+    variants += [unicodedata.normalize(form, each) for each in variants for form in ("NFC", "NFD")]
+    yield from dict.fromkeys(each for each in variants if each and each != name)
 
 
 class Names:
@@ -186,14 +186,14 @@ class Names:
         return inside[0]
 
     def _in_other_case(self, path: Path) -> Path | None:
-        found = self._root
+        path_on_disk = self._root
         for part in path.relative_to(self._root).parts:
-            own = self._listed(found).get(_folded(part))
+            own = self._listed(path_on_disk).get(_folded(part))
             if own is None:
                 return None
-            found = found / own
-        found = found.resolve()
-        return found if found.is_relative_to(self._root) and found.is_file() else None
+            path_on_disk = path_on_disk / own
+        path_on_disk = path_on_disk.resolve()
+        return path_on_disk if path_on_disk.is_relative_to(self._root) and path_on_disk.is_file() else None
 
     def _listed(self, folder: Path) -> dict[str, str]:
         if folder not in self._folders:

@@ -147,7 +147,7 @@ def open_source(
 
 def _open_folder(path: Path, folders: Folders) -> Source:
     walk, notes = Walk(path), Notes()
-    counts = Counter(found.parent if isinstance(found, Path) else path for found in walk)
+    counts = Counter(entry.parent if isinstance(entry, Path) else path for entry in walk)
     for note in ignored_files_note(walk.others):
         notes.say(note)
     if not counts:
@@ -174,7 +174,7 @@ def _open_table(
     fixed |= {name: kind for name, kind in columns.kinds.items() if name not in fixed}
     # JSON and Parquet have types, so "38" is a text there, as for `put`; in delimited text it may be a number
     detect = kind_of if table_suffix(path.name).removesuffix(".gz") in {".csv", ".tsv", ".txt"} else typed_kind_of
-    found: dict[str, set[Kind | None]] = {
+    detected: dict[str, set[Kind | None]] = {
         column: set() for column, name in columns.attributes.items() if name not in fixed
     }
     numbers = {name: Numbers() for name in _numeric(path, columns, fixed, groups)}
@@ -183,8 +183,8 @@ def _open_table(
         total += 1
         if isinstance(row, dict):
             nameless += "" in row
-            for column, seen in found.items():
-                seen.add(detect(row.get(column)))
+            for column, kinds_of_column in detected.items():
+                kinds_of_column.add(detect(row.get(column)))
             for column, written in numbers.items():
                 text = text_of(row.get(column))
                 written.look("" if is_placeholder(text) else text)
@@ -194,7 +194,7 @@ def _open_table(
     commas = {column for column, written in numbers.items() if written.have_commas}
     schema = fixed | {
         columns.attributes[column]: "number" if column in commas else _kind(columns.attributes[column], looks)
-        for column, looks in found.items()
+        for column, looks in detected.items()
         if looks - {None}
     }
     if len({**known, **schema}) > MOST_ATTRIBUTES:

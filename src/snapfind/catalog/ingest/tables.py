@@ -199,8 +199,10 @@ def _delimited_rows(path: Path, groups: Groups) -> Iterator[Row]:
 def _json(path: Path, suffix: str) -> Iterator[Row]:
     with _text(path) as file:
         start = _after_space(file)
-    listed = _whole(path, suffix) if suffix == ".json" or start == "[" else None
-    return _lines(path) if listed is None else ((number, _object(row)) for number, row in enumerate(listed, 1))
+    rows_of_list = _whole(path, suffix) if suffix == ".json" or start == "[" else None
+    return (
+        _lines(path) if rows_of_list is None else ((number, _object(row)) for number, row in enumerate(rows_of_list, 1))
+    )
 
 
 def _after_space(file: TextIO) -> str:
@@ -214,13 +216,13 @@ def _whole(path: Path, suffix: str) -> list[Any] | None:
     with _text(path) as file:
         text = file.read()
     try:
-        listed = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         if suffix != ".json" or (text.lstrip().startswith("{") and "Extra data" in str(error)):
             return None
         raise BadInput(f"{path.name} is not JSON ({str(error)[:80]})") from error
-    if isinstance(listed, list):
-        return listed
+    if isinstance(content, list):
+        return content
     if suffix != ".json":
         return None
     raise BadInput(f"{path.name} is not a list of products; write [{{…}}, {{…}}], or an object per line as .jsonl")
@@ -266,9 +268,9 @@ def _parquet(path: Path) -> Iterator[Row]:
             kinds = {str(name): str(kind).upper() for name, kind, *_ in described}
             chosen = ", ".join(_without_zone(name, "WITH TIME ZONE" in kind) for name, kind in kinds.items())
             # column names cannot be bound as parameters, so each is quoted
-            found = connection.execute(f"select {chosen} from read_parquet(?)", [str(path)])  # noqa: S608
+            result = connection.execute(f"select {chosen} from read_parquet(?)", [str(path)])  # noqa: S608
             number = 0
-            while batch := found.fetchmany(_BATCH):
+            while batch := result.fetchmany(_BATCH):
                 for cells in batch:
                     number += 1
                     yield number, dict(zip(kinds, cells))

@@ -132,9 +132,9 @@ def _typed(attributes: Mapping[str, Any], schema: Mapping[str, Kind]) -> dict[st
     for name, value in attributes.items():
         if not _is_valid_name(name):
             raise BadRow(f"attribute {name[:40]!r}: a name has 1 to 64 characters and is not reserved", field=name)
-        found = value_of(value, schema.get(name) or merge_kinds({typed_kind_of(value)}), name)
-        if found is not None:
-            typed[name] = found
+        converted = value_of(value, schema.get(name) or merge_kinds({typed_kind_of(value)}), name)
+        if converted is not None:
+            typed[name] = converted
     return typed
 
 

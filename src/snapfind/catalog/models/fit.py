@@ -137,7 +137,7 @@ def _near(
     vectors = model.photo.images([image for image, _ in batch], "query")
     for vector, (_, product) in zip(vectors, batch):
         ask = Ask(model.photo.space.id, vector, limit=_NEAREST, group=None)
-        yield from known_points[product] if product else (found.id for found in index.search(ask))
+        yield from known_points[product] if product else (hit.id for hit in index.search(ask))
 
 
 def _sample(folder: Folder, index: Index, settings: Settings, near: Counter[str]) -> list[tuple[str, Image]]:

@@ -381,10 +381,10 @@ def search_context(folder: Folder, index: Index, model: Model, settings: Setting
     """
     name = model.photo.space.id
     place = folder.space(name)
-    found = read(place, _calibration(folder, name))
+    fitted = read(place, _calibration(folder, name))
     reranker, ranker = place / "reranker", place / "ranker"
     return SearchContext(
-        *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
+        *(index, model, fitted.calibration, folder.manifest.schema, settings, fitted.prototypes),
         registry.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
         lambda point: stored_picture(folder, point, settings),
         click_model.load(ranker, name) if (ranker / "manifest.json").exists() else None,
@@ -440,9 +440,9 @@ def calibrate(folder: Folder, context: SearchContext, progress: Progress | None 
     Raises:
         BadInput: There are fewer than two products.
     """
-    found = learn(stored_pictures(folder, context.index, context.settings, most=MOST), context, progress)
-    found.save(folder.space(context.model.photo.space.id))
-    return found
+    fitted = learn(stored_pictures(folder, context.index, context.settings, most=MOST), context, progress)
+    fitted.save(folder.space(context.model.photo.space.id))
+    return fitted
 
 
 def _calibration(folder: Folder, name: str) -> Calibration:

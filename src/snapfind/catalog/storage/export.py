@@ -54,7 +54,7 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
         raise BadInput(f"{target.name}: CSV cannot have vectors; use .jsonl or .parquet, or leave them out")
     if not target.parent.is_dir():
         raise BadInput(f"{target.parent} is not a folder; create it first")
-    listed = target.suffix.lower() == ".jsonl"
+    is_jsonl = target.suffix.lower() == ".jsonl"
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapfind-") as folder:
         lines = Path(folder) / "rows.jsonl"
         count = 0
@@ -62,7 +62,7 @@ def write_table(rows: Iterable[Mapping[str, Any]], target: Path, schema: Mapping
             for row in rows:
                 if row.get("_item") and not vectors:  # the row of item 0 names the file, which has all items
                     continue
-                file.write(json.dumps(_unambiguous(row, listed), ensure_ascii=False) + "\n")
+                file.write(json.dumps(_unambiguous(row, is_jsonl), ensure_ascii=False) + "\n")
                 count += 1
         if target.suffix.lower() == ".parquet":
             lines = _parquet(lines, Path(folder) / "rows.parquet", schema, vectors=vectors)
@@ -94,13 +94,13 @@ def export_copies(
         yield {**{key: value for key, value in row.items() if key != "_item"}, "picture": f"{folder.name}/{name}"}
 
 
-def _unambiguous(row: Mapping[str, Any], listed: bool) -> Mapping[str, Any]:
+def _unambiguous(row: Mapping[str, Any], is_jsonl: bool) -> Mapping[str, Any]:
     """Write the picture of a row as a list of one name if `add` could read it as several."""
     picture = row.get("picture")
     name = picture[0] if isinstance(picture, list) and len(picture) == 1 else picture
     if not isinstance(name, str) or not _SEVERAL.search(name):
         return {**row, "picture": name} if "picture" in row else row
-    return {**row, "picture": [name] if listed else json.dumps([name], ensure_ascii=False)}
+    return {**row, "picture": [name] if is_jsonl else json.dumps([name], ensure_ascii=False)}
 
 
 def _csv(lines: Path, target: Path, schema: Mapping[str, Kind]) -> Path:

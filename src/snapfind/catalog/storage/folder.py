@@ -153,16 +153,16 @@ class Folder:
         path = self.path / "manifest.json"
         try:
             values = json.loads(path.read_bytes())
-            found = int(values["format"])
+            version = int(values["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
-        if found < FORMAT:
+        if version < FORMAT:
             raise CatalogBroken(
-                f"{self.path} has format {found} of an older snapfind, this one reads format {FORMAT}; export it with "
-                "the older one (snapfind export) and add the table to a new catalog"
+                f"{self.path} has format {version} of an older snapfind, this one reads format {FORMAT}; export it "
+                "with the older one (snapfind export) and add the table to a new catalog"
             )
-        if found > FORMAT:
-            raise CatalogBroken(f"{self.path} has format {found}, this snapfind reads up to {FORMAT}; upgrade snapfind")
+        if version > FORMAT:
+            raise CatalogBroken(f"{self.path} has format {version}, this one reads up to {FORMAT}; upgrade snapfind")
         try:
             known = Manifest.__dataclass_fields__
             models = {name: ModelEntry(**entry) for name, entry in values.get("models", {}).items()}

@@ -161,9 +161,9 @@ def _restore(point: Point, folder: Folder, index: Index, model: Model, settings:
     if primary:
         _demote([other.id for other in others if other.payload["_primary"]], index, model)
     payload = to_payload(product, picture_of(point.payload), primary=primary)
-    found = Point(point.id, _vectors(point, folder, model, settings), words_of(product) if primary else "", payload)
-    own = {} if payload == point.payload else _titled(found, model)
-    index.upsert([Point(point.id, {**found.vectors, **own}, found.words, payload)])
+    restored = Point(point.id, _vectors(point, folder, model, settings), words_of(product) if primary else "", payload)
+    own = {} if payload == point.payload else _titled(restored, model)
+    index.upsert([Point(point.id, {**restored.vectors, **own}, restored.words, payload)])
 
 
 def _titled(point: Point, model: Model) -> dict[str, Vectors]:

@@ -187,9 +187,9 @@ def verify(source: Index, target: Index, copied: int = 0, there: int = 0) -> Mig
 
 def _hits(index: Index, ask: Ask) -> set[object]:
     """Return the hits as a set, without those tied with the last one, whose order can differ between engines."""
-    found = index.search(ask)
-    edge_score = found[-1].score if found else 0.0
-    return {one.payload["_product"] for one in found if one.score > edge_score + 1e-5}
+    hits = index.search(ask)
+    last_score = hits[-1].score if hits else 0.0
+    return {one.payload["_product"] for one in hits if one.score > last_score + 1e-5}
 
 
 def _equal(one: Point, other: Point) -> bool:
@@ -200,10 +200,10 @@ def _equal(one: Point, other: Point) -> bool:
 
 
 def _ids(index: Index) -> list[str]:
-    found, after = [], None
+    ids, after = [], None
     while True:
         page = index.scroll(after=after, limit=_PAGE)
-        found += [point.id for point in page.points]
+        ids += [point.id for point in page.points]
         after = page.after
         if after is None:
-            return found
+            return ids

@@ -249,10 +249,10 @@ def verify(source: Path, *, progress: Progress | None = None) -> int:
     """
     with _open(source) as tar:
         first = tar.next()
-        listed = tar.extractfile(first) if first and first.name == _SUMS else None
-        if listed is None:
+        file_of_sums = tar.extractfile(first) if first and first.name == _SUMS else None
+        if file_of_sums is None:
             raise CatalogBroken(f"{source} is not a snapshot of snapfind")
-        sums = dict(json.loads(listed.read())["files"])
+        sums = dict(json.loads(file_of_sums.read())["files"])
         wrong, counter = set(sums), _Counter(progress)
         for entry in tar:
             counter.add(entry.size)
