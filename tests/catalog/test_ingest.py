@@ -12,6 +12,8 @@ from PIL import Image
 
 import snapfind
 from snapfind.core.errors import NoRoom
+from snapfind.core.types import Product
+from snapfind.index.payload import point_id
 from tests.pictures import picture, save
 
 
@@ -240,3 +242,16 @@ def test_blank_pictures_are_kept_and_named_in_a_note(shop):
         assert (report.added, report.failures, report.duplicates) == (3, [], [])
         assert [note for note in report.notes if "single color" in note and "x.png, y.png" in note]
         assert not opened.add(shop.table).notes
+
+
+def test_a_product_without_pictures_counts_each_of_its_pictures_once(catalog):
+    assert counts(catalog.put([(Product("tea-2", title="Sencha"), {})])) == (0, 0, 2, 0, 0, 0)
+    assert counts(catalog.put([(Product("tea-2", title="Sencha"), {})])) == (0, 0, 0, 2, 0, 0)
+
+
+def test_a_copy_that_is_missing_stops_no_import(shop, catalog):
+    catalog.folder.copy_of(point_id("tea-1", "a.png")).unlink()
+    picture(0).resize((80, 80)).save(shop.folder / "again.png")
+    shop.rows.append(["tea-3", "White tea", "6", "Acme", "tea", "1", "hot", "again.png"])
+    report = catalog.add(shop.write())
+    assert counts(report) == (1, 0, 0, 4, 0, 0) and report.duplicates == []
