@@ -300,3 +300,16 @@ def test_the_first_picture_by_name_becomes_the_main_one_when_that_is_removed(sho
     assert catalog.get("cup").pictures[0].name == "m.png"
     catalog.remove(point_id("cup", "m.png"))
     assert catalog.get("cup").pictures[0].name == "a.png"
+
+
+def test_sync_keeps_a_product_whose_row_failed(shop, catalog):
+    shop.rows[1][-1] = "absent.png"  # tea-1 is in the source, and its new picture is not
+    report = catalog.add(shop.write(), sync=True)
+    assert (report.removed, [failure.id for failure in report.failures]) == (0, ["tea-1"])
+    assert [one.name for one in catalog.get("tea-1").pictures] == ["a.png"]
+
+
+def test_sync_with_a_source_of_no_usable_rows_deletes_nothing(shop, catalog):
+    shop.rows = [shop.rows[0], [*shop.rows[1][:2], "not a price", *shop.rows[1][3:7], ""]]
+    report = catalog.add(shop.write(), sync=True)
+    assert report.removed == 0 and "nothing was deleted" in " ".join(report.notes) and len(catalog) == 3

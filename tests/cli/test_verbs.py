@@ -206,9 +206,9 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
     code = (
         "import signal, sys, _thread, snapfind.cli, snapfind.catalog.ingest.ingest as a\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may start tests with Ctrl-C ignored
-        "write = a.Adding._write\n"
+        "write = a.Ingestion._write\n"
         "def once(self, *args):\n    write(self, *args)\n    _thread.interrupt_main()\n"
-        "a.Adding._write = once\n"
+        "a.Ingestion._write = once\n"
         f"sys.argv = ['snapfind', 'add', {str(tmp_path / 's.snap')!r}, {str(tmp_path / 'pictures')!r}]\n"
         "snapfind.cli.main()\n"
     )
