@@ -112,3 +112,15 @@ def test_the_next_format_is_refused_and_the_repaired_folder_opens_in_this_proces
         Folder(folder.path, create=False)
     manifest.write_text(json.dumps(written))
     Folder(folder.path, create=False).close()  # the refused one holds no lock
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_does_not_release_the_folder_of_its_parent(tmp_path):
+    folder = made(tmp_path / "a.snap")
+    child = os.fork()
+    if child == 0:
+        folder.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (folder.path / "owner").read_text() == str(os.getpid())
+    folder.close()
