@@ -167,7 +167,7 @@ def test_delete_by_id_and_by_filter_takes_points_and_copies(shop, catalog):
     assert sum(1 for _ in (shop.path / "pictures").rglob("*.jpg")) == 1
     with pytest.raises(NotFound):
         catalog.get("tea-2")
-    with pytest.raises(BadInput, match="one of the two"):
+    with pytest.raises(BadInput, match="either product ids or a filter"):
         catalog.delete()
 
 

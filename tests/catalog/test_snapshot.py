@@ -48,9 +48,9 @@ def test_a_damaged_snapshot_is_found_and_leaves_nothing(taken, tmp_path):
 
 
 def test_what_is_no_snapshot_or_in_the_way_is_refused(shop, taken, tmp_path):
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         snapshot(shop.path, taken)
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         restore(taken, shop.path)
     with pytest.raises(NotFound):
         verify(tmp_path / "none.tar")
@@ -68,7 +68,7 @@ def test_the_doctor_finds_a_well_catalog_well_and_names_what_is_missing(shop):
     assert {check.state for check in examine(shop.path)} == {"ok"}
     copy.unlink()
     found = {check.name: check for check in examine(shop.path)}
-    assert found["copies"].state == "warning" and "1 copies" in found["copies"].said
+    assert found["copies"].state == "warning" and "1 copies" in found["copies"].message
     (shop.path / "manifest.json").write_text("{")
     assert "broken" in {check.state for check in examine(shop.path)}
 

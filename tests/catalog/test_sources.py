@@ -220,7 +220,7 @@ def test_columns_may_have_their_own_names(tmp_path):
     (item,) = open_source(path, {}, columns=named)
     assert (item.product.id, item.product.price, item.picture) == ("mug", 4, "a.jpg")
     assert item.product.attributes == {"other_id": 77}
-    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "there are: id, title")):
+    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "supported: id, title")):
         with pytest.raises(BadInput, match=said):
             open_source(path, {}, columns=wrong)
 
@@ -245,7 +245,7 @@ def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
     for number in range(30):
         (tmp_path / "shirts" / f"{number}.png").write_bytes(b"x")
     (note,) = open_source(tmp_path, {}).notes
-    assert "shirts holds 30 pictures" in note and "--folders category --sync" in note
+    assert "shirts has 30 pictures" in note and "--folders category --sync" in note
     assert open_source(tmp_path, {}, folders="category").notes == ()
     assert open_source(tmp_path / "shirts", {}).notes == ()
 

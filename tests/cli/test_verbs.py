@@ -131,7 +131,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
         (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
-        (["delete", "shop.snap"], "one of the two"),
+        (["delete", "shop.snap"], "either product ids or a filter"),
         (["info", "localhost:8000"], "http://localhost:8000"),
         (["add", "localhost:8000", "products.csv"], "http://localhost:8000"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),
@@ -206,9 +206,9 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
     code = (
         "import signal, sys, _thread, snapfind.cli, snapfind.catalog.ingest.ingest as a\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may start tests with Ctrl-C ignored
-        "write = a.Adding._write\n"
+        "write = a.Ingestion._write\n"
         "def once(self, *args):\n    write(self, *args)\n    _thread.interrupt_main()\n"
-        "a.Adding._write = once\n"
+        "a.Ingestion._write = once\n"
         f"sys.argv = ['snapfind', 'add', {str(tmp_path / 's.snap')!r}, {str(tmp_path / 'pictures')!r}]\n"
         "snapfind.cli.main()\n"
     )

@@ -1,6 +1,7 @@
 """Media types by suffix, their items in this process and in another one."""
 
 import contextlib
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tests.pictures import picture
 
 from snapfind.core.errors import BadPicture
 from snapfind.media import handlers
+from snapfind.media.base import MediaItem
 from snapfind.media.handlers import handler_for, is_media, media_suffixes, read_media, register_media_handler
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.sandbox import DecoderPool
@@ -98,4 +100,32 @@ def test_a_handler_that_the_other_process_cannot_import_is_an_error_that_names_i
     register_media_handler(Hidden())
     with pytest.raises(BadPicture, match="Hidden cannot be created in the decoding process"):
         items(pool.read, "a.hidden", BOOK)
+    assert len(items(pool.read, "a.flip", BOOK)) == 2
+
+
+class Forging(FlipHandler):
+    """Stands for a decoder that a file has taken over: it sends what no handler may."""
+
+    suffixes = frozenset({".forging"})
+
+    def read(self, source, limits, *, side=None):
+        from snapfind.media.image.sandbox_worker import write_frames
+
+        headers = {
+            b"size": b'{"size": [9999, 9999], "kind": "image", "start": null, "end": null}',
+            b"time": b'{"size": [1, 1], "kind": "image", "start": "never", "end": null}',
+            b"kind": b'{"size": [1, 1]}',
+            b"many": b'{"size": [1, 1], "kind": "image", "start": null, "end": null}',
+        }
+        content = source.read()
+        for _ in range(limits.max_items + 2 if content == b"many" else 1):
+            write_frames(sys.stdout.buffer, headers[content], b"abc")
+        yield MediaItem(picture(1))
+
+
+@pytest.mark.parametrize("content", [b"size", b"time", b"kind", b"many"])
+def test_what_a_process_that_was_taken_over_sends_is_refused(pool, content):
+    register_media_handler(Forging())
+    with pytest.raises(BadPicture):
+        items(pool.read, "a.forging", content)
     assert len(items(pool.read, "a.flip", BOOK)) == 2

@@ -101,16 +101,16 @@ def test_a_search_that_a_drop_caught_is_made_once_more(moved, owner, replica):
     second = other(owner)
     owner.models.switch(second)
     replica.search(picture(0))
-    replica.folder.stamp = replica.folder.stamped()
+    replica.folder.stamp = replica.folder.read_stamp()
     gone = next(name for name in owner.info()["models"] if name != second)
-    real, looked = replica._look, []
-    replica._look = lambda: (
+    real, looked = replica._check_manifest, []
+    replica._check_manifest = lambda: (
         looked.append(owner.models.switch(gone) or owner.models.delete(second)) if not looked else real()
     )
     try:
         assert replica.search(picture(0)).space == gone
     finally:
-        replica._look = real
+        replica._check_manifest = real
         owner.models.adopt(moved[0].folder / "artifact")
 
 
@@ -135,7 +135,7 @@ def test_a_copy_that_is_too_old_says_so(moved, owner, tmp_path):
         owner.models.switch(second)
         owner.models.delete(first)
         for _ in range(2):
-            with pytest.raises(NotReady, match="dropped where this catalog is owned"):
+            with pytest.raises(NotReady, match="dropped by the owner of this catalog"):
                 behind.search(picture(0))
     owner.models.build("lite0")
 
@@ -152,7 +152,7 @@ def test_an_embedded_index_has_one_owner(tmp_path):
 def test_a_replica_has_no_verb_that_writes(replica):
     verbs = ("add", "put", "update", "delete", "fit", "switch", "drop", "migrate", "calibrate", "hide")
     assert not [verb for verb in verbs if hasattr(replica, verb)]
-    with pytest.raises(ReadOnly, match="reading only"):
+    with pytest.raises(ReadOnly, match="read-only"):
         replica.folder.save(active="x")
     with pytest.raises(ReadOnly, match="SNAPFIND_EVENTS"):
         replica.forget("anna")

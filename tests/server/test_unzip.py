@@ -107,7 +107,7 @@ def test_pictures_are_told_by_content_and_the_rest_is_counted(tmp_path):
         ),
     )
     assert (files, failures) == (["a.jfif", "b"], [])
-    assert notes == ("left out, for they are no pictures: 2 .txt",)
+    assert notes == ("ignored, because they are not pictures: 2 .txt",)
 
 
 @pytest.mark.parametrize("with_table", [True, False])

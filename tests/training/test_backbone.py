@@ -56,7 +56,7 @@ def cosines(encoder):
 
 
 def text_to_image(answer):
-    return {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+    return {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
 
 
 def short(depth, epochs=60, views=6):

@@ -1,4 +1,4 @@
-"""What changes the products of a catalog; one writer at a time, and readers never wait."""
+"""Write methods of a catalog. One writer runs at a time. Readers never wait."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ __all__ = ["Writing"]
 
 
 class Writing(Reading):
-    """The verbs that add, change and remove."""
+    """Methods that add, change and delete products."""
 
     def add(
         self,
@@ -43,13 +43,26 @@ class Writing(Reading):
     ) -> AddReport:
         """Upsert a table (CSV, JSON, JSONL, Parquet), a folder of pictures, or a folder per product.
 
-        What is stored already with the same bytes and fields is left alone. `columns` names those of a table that are
-        called otherwise: {"id": "Handle"}; `kinds` says the kind of a column: {"size": "text"}, also of one that the
-        catalog has with another kind. `folders` says what a sub-folder is: a product with its pictures, or a
-        category in which each picture is a product. `sync` removes what the source no longer has; `dry_run` reads and
-        reports only; `by` is what reads and encodes (`snapfind.distributed`). Rows that fail are in `report.failures`;
-        cells that do not fit the kind of their column are left out and counted in `report.notes`.
-        Raises BadInput, NoRoom.
+        Files that are stored with the same bytes and fields are skipped, so an interrupted run can be repeated.
+
+        Args:
+            source: The table or folder.
+            sync: Delete what the source no longer has.
+            dry_run: Read and report, but write nothing.
+            root: Folder that names of pictures are relative to. None: the folder of the table.
+            columns: Columns of a table by meaning, if they have other names: {"id": "Handle"}.
+            kinds: Kinds of columns: {"size": "text"}. Stored values of another kind are converted.
+            folders: Meaning of a sub-folder: a `product` with its pictures, or a `category` in which each picture is a
+                product.
+            progress: Called with (items done, items in total; 0: unknown).
+            by: Class that reads and encodes. See `snapfind.distributed`.
+
+        Returns:
+            Counts, failures, and notes on cells that were left out.
+
+        Raises:
+            BadInput: The source cannot be read.
+            NoRoom: The disk is full.
         """
         if isinstance(source, (str, Path)):
             from snapfind.media.fetch import FetchPolicy
@@ -64,18 +77,18 @@ class Writing(Reading):
                 folders=folders,
                 fetching=FetchPolicy.of(self.settings, patient=True),
             )
-        adding = by(
+        ingestion = by(
             self.folder, self.index, self._write_lock, self.settings, dry_run=dry_run, read_media=self.read_media
         )
         if not dry_run:
             with self._writing:
                 source.note_log.sentences.extend(self._change_kinds(source.schema))
                 self._prepare(source.schema)
-        report = adding.run(source, progress)
+        report = ingestion.run(source, progress)
         report.notes += source.notes
         if sync:
             with self._writing:
-                self._delete_absent(adding, report)
+                self._delete_absent(ingestion, report)
         return report
 
     @contextmanager
@@ -84,10 +97,17 @@ class Writing(Reading):
             yield self.model
 
     def put(self, given: Sequence[tuple[Product, Mapping[str, bytes]]]) -> AddReport:
-        """Upsert products as values, each with the bytes of its pictures by name.
+        """Upsert products as values. Other stored pictures of a product stay.
 
-        A product without pictures changes the fields of one that is stored; other pictures of a product stay.
-        Products that fail are in `report.failures`. Raises NoRoom.
+        Args:
+            given: Products, each with the bytes of its pictures by name. One without pictures changes the fields of a
+                stored product.
+
+        Returns:
+            Counts, failures and notes.
+
+        Raises:
+            NoRoom: The disk is full.
         """
         with self._writing:
             uploads = Uploads.of(given, self.schema)
@@ -99,9 +119,18 @@ class Writing(Reading):
         return report
 
     def update(self, product: str, changes: Mapping[str, Any]) -> Product:
-        """Set some fields of a product anew (`None` empties one); its pictures and vectors stay.
+        """Change some fields of a product. Its pictures stay.
 
-        Raises NotFound, and BadRow for a value of another kind.
+        Args:
+            product: Product id.
+            changes: New values by field. None empties a field.
+
+        Returns:
+            The changed product.
+
+        Raises:
+            NotFound: There is no such product.
+            BadRow: A value is of another kind.
         """
         with self._writing:
             points = find_stored(self.index, [product]).by_product.get(product, ())
@@ -109,13 +138,13 @@ class Writing(Reading):
                 raise NotFound(f"no product {product!r} in this catalog")
             new = {name: value for name, value in changes.items() if name not in FIXED and value is not None}
             self._prepare(Uploads.of([(Product(product, attributes=new), {})], self.schema).schema)
-            wanted = apply_changes(product_of(points[0].payload, self.schema), changes, self.schema)
-            rewrite(self.index, refresh_points(points, wanted), self.model)
+            changed = apply_changes(product_of(points[0].payload, self.schema), changes, self.schema)
+            rewrite(self.index, refresh_points(points, changed), self.model)
         return self.get(product)
 
-    def _change_kinds(self, found: Mapping[str, Kind]) -> list[str]:
-        """Give attributes that the catalog has with another kind the kind that was asked for; returns notes."""
-        new_kinds = {name: kind for name, kind in found.items() if self.schema.get(name, kind) != kind}
+    def _change_kinds(self, kinds: Mapping[str, Kind]) -> list[str]:
+        """Change the kinds of attributes that the catalog has with another kind. Return notes."""
+        new_kinds = {name: kind for name, kind in kinds.items() if self.schema.get(name, kind) != kind}
         if not new_kinds:
             return []
         before = self.schema
@@ -124,38 +153,47 @@ class Writing(Reading):
         self._load_contexts()
         return convert_attributes(self.index, self.model, before, new_kinds)
 
-    def _prepare(self, found: Mapping[str, Kind]) -> None:
-        new = {name: kind for name, kind in found.items() if name not in self.schema}
+    def _prepare(self, kinds: Mapping[str, Kind]) -> None:
+        new = {name: kind for name, kind in kinds.items() if name not in self.schema}
         if new:
-            self.index.declare(new)  # before the manifest: a field that the engine refuses must not be kept there
+            self.index.declare(new)  # before the manifest, so that a field that the engine rejects is not in it
             self.folder.save(schema=self.schema | new)
             self._load_contexts()
         for space, dim in self.model.spaces().items():
             self.index.add_space(space, dim)
 
-    def _delete_absent(self, adding: Ingestion, report: AddReport) -> None:
-        """Remove what the source does not name; nothing when a row could not even be told apart."""
+    def _delete_absent(self, ingestion: Ingestion, report: AddReport) -> None:
+        """Delete what the source does not have, unless a row without an id failed."""
         nameless = [failure for failure in report.failures if not failure.id]
-        if nameless or not adding.seen:
-            report.notes.append("nothing was removed: rows without an id failed, so what is gone cannot be told")
+        if nameless or not ingestion.point_ids:
+            report.notes.append("nothing was deleted, because rows without an id failed")
             return
         failed = {failure.id for failure in report.failures}
         gone = [
             point.id
             for point in self.points()
-            if file_id(point) not in adding.seen and str(point.payload["_product"]) not in failed
+            if file_id(point) not in ingestion.point_ids and str(point.payload["_product"]) not in failed
         ]
         report.removed = len(gone)
         if not report.dry_run:
             self._remove(gone)
 
     def delete(self, products: Sequence[str] = (), *, filter: str | None = None) -> int:
-        """Remove products by id or by filter, with all their pictures; returns how many pictures went.
+        """Delete products with all their pictures.
 
-        Raises BadInput when neither is given, BadFilter.
+        Args:
+            products: Product ids.
+            filter: Filter expression, instead of ids.
+
+        Returns:
+            Number of deleted points.
+
+        Raises:
+            BadInput: Neither or both are given.
+            BadFilter: The filter is invalid.
         """
         if bool(products) == bool(filter):
-            raise BadInput("give product ids or a filter: one of the two says what to delete")
+            raise BadInput("pass either product ids or a filter")
         chosen = self._parsed(filter) if filter else where("_product", list(products))
         with self._writing:
             gone = list(self.points(chosen))
@@ -182,15 +220,28 @@ class Writing(Reading):
             self._remove([point.id for point in items_of_file(self.index, known[0])])
 
     def hide(self, pictures: Sequence[str]) -> list[str]:
-        """Take pictures (ids of points) out of every answer until `show`, and past `add`; returns those taken.
+        """Hide pictures from all searches and lists until `show`. `add` does not add them again.
 
-        With its last picture a product is hidden too. Nothing is deleted.
+        A product whose last picture is hidden is hidden too. Nothing is deleted.
+
+        Args:
+            pictures: Ids of points.
+
+        Returns:
+            Ids of those that were hidden now.
         """
         with self._writing:
             return hide(self.folder, self.index, self.model, self.schema, pictures)
 
     def show(self, pictures: Sequence[str]) -> list[str]:
-        """Put hidden pictures back as they were, with the fields of their product as they are now; returns these."""
+        """Show hidden pictures again, with the current fields of their product.
+
+        Args:
+            pictures: Ids of points.
+
+        Returns:
+            Ids of those that were shown now.
+        """
         with self._writing:
             return show(self.folder, self.index, self.model, self.settings, pictures)
 

@@ -43,12 +43,12 @@ def doctor(shop: Shop, json: Json = False) -> None:
     """Check index, pictures, model, disk and versions, and suggest fixes."""
     checks = doctor_.examine(shop)
     if json:
-        print_json([{"check": check.name, "state": check.state, "said": check.said} for check in checks])
+        print_json([{"check": check.name, "state": check.state, "message": check.message} for check in checks])
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         style = {"ok": "green", "warning": "yellow", "broken": "bold red"}
         for check in checks:
-            table.add_row(Text(check.state, style[check.state]), check.name, Text(check.said))
+            table.add_row(Text(check.state, style[check.state]), check.name, Text(check.message))
         out.print(table)
     states = {check.state for check in checks}
     raise typer.Exit(2 if "broken" in states else 1 if "warning" in states else 0)

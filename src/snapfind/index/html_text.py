@@ -56,10 +56,10 @@ def plain_text(text: str) -> str:
     for _ in range(_ROUNDS):
         if "<" not in text and "&" not in text:
             break
-        found = _decoded(_without_tags(text))
-        if found == text:
+        decoded = _decoded(_without_tags(text))
+        if decoded == text:
             break
-        text = found
+        text = decoded
     return text
 
 
@@ -72,20 +72,20 @@ def plain_line(text: str) -> str:
     Returns:
         The text with single spaces.
     """
-    found = plain_text(text)
-    return text if found == text else " ".join(found.split())
+    plain = plain_text(text)
+    return text if plain == text else " ".join(plain.split())
 
 
 def _decoded(text: str) -> str:
     return _ENTITY.sub(_character, text).translate(_SPACES) if "&" in text else text
 
 
-def _character(found: re.Match[str]) -> str:
+def _character(match: re.Match[str]) -> str:
     """Decode an entity. One without a semicolon counts only if HTML has that name (`&nbsp`)."""
-    name, end = found[1], found[2]
+    name, end = match[1], match[2]
     if name.startswith("#") or name + end in html5:
         return unescape(f"&{name};")
-    return found[0]
+    return match[0]
 
 
 def _without_tags(text: str) -> str:
@@ -117,13 +117,13 @@ class _Scan:
             return ("<", place + 1) if end < 0 else (" ", end + 3)
         if text.startswith(("<!", "<?"), place):
             end = self._find(">", place)
-            named = text[place + 1 : place + 2] == "?" or text[place + 2 : place + 9].lower() == "doctype"
-            return ("<", place + 1) if end < 0 or not named else (" ", end + 1)
-        found = _NAME.match(text, place + 1)
-        name = found[1].lower() if found else ""
-        if found is None or not (name in _ELEMENTS or ":" in name or "-" in name):
+            is_doctype = text[place + 1 : place + 2] == "?" or text[place + 2 : place + 9].lower() == "doctype"
+            return ("<", place + 1) if end < 0 or not is_doctype else (" ", end + 1)
+        match = _NAME.match(text, place + 1)
+        name = match[1].lower() if match else ""
+        if match is None or not (name in _ELEMENTS or ":" in name or "-" in name):
             return "<", place + 1
-        end = self._end(found.end())
+        end = self._end(match.end())
         if end < 0:
             return "<", place + 1
         if name in _HIDDEN and text[place + 1] != "/" and text[end - 1] != "/":
@@ -135,13 +135,13 @@ class _Scan:
         if not self._trust_quotes:
             return self._find(">", place)
         at = place
-        while found := _STOP.search(self._text, at):
-            sign = found[0]
+        while match := _STOP.search(self._text, at):
+            sign = match[0]
             if sign == ">":
-                return found.start()
+                return match.start()
             if sign == "<":  # a tag that was cut off: the next one begins
                 return -1
-            close = self._find(sign, found.end())
+            close = self._find(sign, match.end())
             if close < 0:  # an apostrophe, no quote
                 break
             at = close + 1
@@ -153,17 +153,17 @@ class _Scan:
         mark = f"</{name}"
         if mark in self._absent:
             return end
-        found = re.compile(re.escape(mark), re.IGNORECASE).search(self._text, end)
-        if found is None:
+        match = re.compile(re.escape(mark), re.IGNORECASE).search(self._text, end)
+        if match is None:
             self._absent.add(mark)
             return end
-        close = self._find(">", found.end())
-        return close if close >= 0 else found.end() - 1
+        close = self._find(">", match.end())
+        return close if close >= 0 else match.end() - 1
 
     def _find(self, sign: str, start: int) -> int:
         if sign in self._absent:
             return -1
-        found = self._text.find(sign, start)
-        if found < 0:
+        position = self._text.find(sign, start)
+        if position < 0:
             self._absent.add(sign)
-        return found
+        return position

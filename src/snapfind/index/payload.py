@@ -135,9 +135,9 @@ def words_of(product: Product) -> str:
         Title, brand, category, id, text attributes and description, without HTML.
     """
     attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
-    listed = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
+    texts = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
     labels = (plain_line(part) for part in (product.title, product.brand, product.category))
-    parts = (*labels, product.id, *map(plain_text, listed), plain_text(product.description))
+    parts = (*labels, product.id, *map(plain_text, texts), plain_text(product.description))
     return " \n".join(part for part in parts if part.strip())
 
 

@@ -97,7 +97,7 @@ def decode_point(record: Any, vectors: bool) -> Point:
     return Point(str(record.id), dense, words, decode_payload(record.payload))
 
 
-def best_per_group(found: Sequence[Found], group: str | None) -> list[Found]:
+def best_per_group(hits: Sequence[Found], group: str | None) -> list[Found]:
     """Keep the best hit of each group.
 
     Args:
@@ -108,9 +108,9 @@ def best_per_group(found: Sequence[Found], group: str | None) -> list[Found]:
         Hits, best first.
     """
     if group is None:
-        return list(found)
+        return list(hits)
     best: dict[Any, Found] = {}
-    for one in found:
+    for one in hits:
         best.setdefault(one.payload.get(group, one.id), one)
     return list(best.values())
 

@@ -109,9 +109,9 @@ def _opening_error(path: Path, reason: str) -> SnapfindError:
         holders = _holders(path / "wal")
         if os.getpid() in holders:
             return CatalogBusy(f"the index in {path} is open in this process already; close it there first")
-        listed = ", ".join(map(str, holders)) or "unknown"
+        processes = ", ".join(map(str, holders)) or "unknown"
         return CatalogBusy(
-            f"the index in {path} is still open in another process ({listed}), such as a forked child; end it first"
+            f"the index in {path} is still open in another process ({processes}), such as a forked child; end it first"
         )
     if "FileTooLarge" in reason or "File too large" in reason:
         return NoRoom(f"files may not grow as far as the index in {path} needs; raise the limit (ulimit -f) or quota")
@@ -126,14 +126,14 @@ def _opening_error(path: Path, reason: str) -> SnapfindError:
 
 def _holders(folder: Path) -> list[int]:
     """Return the processes that have a file of the folder open, on Linux."""
-    found = set()
+    processes = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             if link.readlink().is_relative_to(folder):
-                found.add(int(link.parts[2]))
+                processes.add(int(link.parts[2]))
         except OSError:  # closed meanwhile, or of another user
             continue
-    return sorted(found)
+    return sorted(processes)
 
 
 def _check_disk(path: Path, least: int) -> None:
@@ -172,10 +172,10 @@ class Edge(Index):
             known = self._declared()
             for name, kind in fields.items():
                 field, schema = (IS + name if kind == "bool" else name), _SCHEMAS[kind]
-                found = known.get(payload_key(field))
-                if found is None and len(known) >= _EAGER:
+                indexed = known.get(payload_key(field))
+                if indexed is None and len(known) >= _EAGER:
                     self._later[name] = (field, schema)
-                elif found != schema:
+                elif indexed != schema:
                     self._index_field(field, schema)
                     known[payload_key(field)] = schema
 
@@ -184,9 +184,9 @@ class Edge(Index):
 
     def _index_later(self, names: Collection[str]) -> None:
         """Index fields that `declare` put off, at their first use. A filter without an index is slow."""
-        if wanted := self._later.keys() & names:
+        if needed := self._later.keys() & names:
             with self._writing, suppress(NoRoom):
-                for name in wanted & self._later.keys():
+                for name in needed & self._later.keys():
                     self._index_field(*self._later[name])
                     del self._later[name]
 
@@ -307,11 +307,11 @@ class Edge(Index):
         end = ask.offset + ask.limit
         size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            found = self._nearest(query, ask, size)
-            ranked = best_per_group(found, ask.group)
+            hits = self._nearest(query, ask, size)
+            ranked = best_per_group(hits, ask.group)
             # fetch more if there are too few groups yet, or equal scores at the end of the page
-            tied = len(ranked) > end and found[-1].score == ranked[end - 1].score
-            if len(found) < size or (len(ranked) >= end and not tied and found[-1].score < ranked[end - 1].score):
+            tied = len(ranked) > end and hits[-1].score == ranked[end - 1].score
+            if len(hits) < size or (len(ranked) >= end and not tied and hits[-1].score < ranked[end - 1].score):
                 return ranked[ask.offset : end]
             size *= 4
 
@@ -331,8 +331,8 @@ class Edge(Index):
         )
         points = self._open().query(request)
         scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in points]
-        return sorted(found, key=lambda one: (-one.score, one.id))
+        hits = [Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in points]
+        return sorted(hits, key=lambda one: (-one.score, one.id))
 
     @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:

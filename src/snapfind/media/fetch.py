@@ -249,16 +249,16 @@ async def _follow(
             headers = {"Host": host if port is None else f"{host}:{port}", "Accept": "image/*" if images else "*/*"}
             headers |= {"Accept-Encoding": "identity", "User-Agent": f"snapfind/{__version__}"}
             extensions = {"sni_hostname": host.strip("[]")}
-            async with client.stream("GET", pinned, headers=headers, extensions=extensions) as found:
-                if found.is_redirect:
+            async with client.stream("GET", pinned, headers=headers, extensions=extensions) as response:
+                if response.is_redirect:
                     client.cookies.clear()
-                    url = urljoin(url, found.headers["location"])
+                    url = urljoin(url, response.headers["location"])
                     continue
-                if found.status_code in _RETRY:
-                    raise _Later(found.status_code, _seconds(found.headers.get("retry-after", "")))
-                if found.status_code != 200:
-                    raise _Refused(f"status {found.status_code}")
-                return await _read(found, left, images)
+                if response.status_code in _RETRY:
+                    raise _Later(response.status_code, _seconds(response.headers.get("retry-after", "")))
+                if response.status_code != 200:
+                    raise _Refused(f"status {response.status_code}")
+                return await _read(response, left, images)
     raise _Refused("too many redirects")
 
 
@@ -281,11 +281,11 @@ def _percent_encode(url: str) -> str:
     """
     if not url.isprintable():
         raise _Refused("control characters")
-    found = _PATH.fullmatch(url)
-    if not found:
+    match = _PATH.fullmatch(url)
+    if not match:
         return url
-    scheme, _, host = found["host"].partition("://")
-    return f"{scheme.lower()}://{host}" + quote(found["path"] or "", safe="".join(map(chr, range(0x23, 0x7F))) + "!")
+    scheme, _, host = match["host"].partition("://")
+    return f"{scheme.lower()}://{host}" + quote(match["path"] or "", safe="".join(map(chr, range(0x23, 0x7F))) + "!")
 
 
 async def _check_url(url: str, allowed: FetchPolicy, resolve: Resolve) -> tuple[str, int | None, httpx.URL]:
@@ -302,11 +302,11 @@ async def _check_url(url: str, allowed: FetchPolicy, resolve: Resolve) -> tuple[
     if ":" not in host and not _is_quad(host) and re.fullmatch(r"(0[xX][0-9a-fA-F]*|[0-9]+)", host.rsplit(".", 1)[-1]):
         raise _Refused("a number that is no dotted address")
     numeric = ":" in host or _is_quad(host)
-    found = [host] if numeric else await resolve(host, port or 0)
-    if not found or not all(may_connect(address, allowed.networks) for address in found):
-        raise _Refused(f"an address that is not public: {found[:4]}")
+    addresses = [host] if numeric else await resolve(host, port or 0)
+    if not addresses or not all(may_connect(address, allowed.networks) for address in addresses):
+        raise _Refused(f"an address that is not public: {addresses[:4]}")
     written = f"[{host}]" if ":" in host else host
-    return written, port, httpx.URL(url).copy_with(host=found[0])
+    return written, port, httpx.URL(url).copy_with(host=addresses[0])
 
 
 def _is_quad(host: str) -> bool:
@@ -317,14 +317,14 @@ def _is_quad(host: str) -> bool:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port or None, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port or None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in entries]
 
 
-async def _read(found: httpx.Response, most: int, images: bool) -> bytes:
+async def _read(response: httpx.Response, most: int, images: bool) -> bytes:
     """Read the body up to the limit, whatever its header says. Raise _Refused."""
     content = bytearray()
-    async for piece in found.aiter_raw():
+    async for piece in response.aiter_raw():
         content += piece
         if len(content) > most:
             raise _Refused("more bytes than allowed")

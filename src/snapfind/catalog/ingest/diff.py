@@ -1,4 +1,4 @@
-"""What has to be done for a chunk of items: compare them with what the index holds, by picture and content hash."""
+"""Comparison of a chunk of items with the stored points, by name and content hash."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,44 @@ __all__ = ["StoredPoints", "find_stored", "read_bytes", "refresh_points"]
 
 @dataclass(frozen=True, slots=True)
 class StoredPoints:
-    """What the index holds of the products of a chunk: point id -> point, product id -> its points."""
+    """Stored points of the products of a chunk.
+
+    Attributes:
+        points: Points by id.
+        by_product: Points by product id.
+    """
 
     points: Mapping[str, Point]
     by_product: Mapping[str, Sequence[Point]]
 
     def hash_of(self, point: str) -> str:
-        """Content hash of the stored picture, empty when there is none."""
+        """Return the content hash of a stored file.
+
+        Args:
+            point: Id of its first point.
+
+        Returns:
+            SHA-256 in hexadecimal, or an empty text if it is not stored.
+        """
         return str(self.points[point].payload["_hash"]) if point in self.points else ""
 
 
 def find_stored(index: Index, products: Sequence[str]) -> StoredPoints:
-    """Look all points of these products up."""
+    """Look up all points of products.
+
+    Args:
+        index: The index.
+        products: Product ids.
+
+    Returns:
+        Their points.
+    """
     points: dict[str, Point] = {}
     by_product: dict[str, list[Point]] = {}
     after: str | None = None
-    wanted = where("_product", list(dict.fromkeys(products)))
+    filter = where("_product", list(dict.fromkeys(products)))
     while True:
-        page = index.scroll(wanted, after=after, limit=1000)
+        page = index.scroll(filter, after=after, limit=1000)
         for point in page.points:
             points[point.id] = point
             by_product.setdefault(str(point.payload["_product"]), []).append(point)
@@ -43,7 +63,18 @@ def find_stored(index: Index, products: Sequence[str]) -> StoredPoints:
 
 
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
-    """The bytes of an item's picture and their sha256. Raises BadPicture when it is missing, empty or too large."""
+    """Read or fetch the bytes of a media file.
+
+    Args:
+        item: The file.
+        most: Maximum size in bytes.
+
+    Returns:
+        The bytes, and their SHA-256 in hexadecimal.
+
+    Raises:
+        BadPicture: The file is missing, empty or too large.
+    """
     if isinstance(item, Remote):
         from snapfind.media.fetch import fetch_url
 
@@ -64,7 +95,15 @@ def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
 
 
 def refresh_points(points: Sequence[Point], product: Product) -> list[Point]:
-    """The stored points of a product whose fields differ now, with their new payload and words, without vectors."""
+    """Compute the points of a product whose payload changes.
+
+    Args:
+        points: Stored points of the product.
+        product: The product with its new fields.
+
+    Returns:
+        Points with new payload and words, without vectors.
+    """
     changed = []
     for point in points:
         primary = bool(point.payload["_primary"])

@@ -1,8 +1,8 @@
-"""Adding: items in chunks -> compare -> decode in a pool -> encode in batches -> write.
+"""Ingestion: items in chunks -> compare -> decode in a pool -> encode in batches -> upsert.
 
-The index is the journal: a point that it acknowledged is durable and carries the hash of its picture, so an
-interrupted run goes on where it stopped, and a run over the same source embeds nothing. Copies are written before their
-points; a copy without a point is overwritten by the next run.
+The index is the journal. A point that it acknowledged is durable and has the hash of its file. So an interrupted run
+continues where it stopped, and a second run over the same source encodes nothing. Copies are written before their
+points. A copy without a point is overwritten by the next run.
 """
 
 import itertools
@@ -40,8 +40,8 @@ from snapfind.media.prefetch import map_ahead
 __all__ = ["Ingestion", "PreparedItem", "Progress", "WriteLock"]
 
 Progress = Callable[[int, int], None]
-_NAMED = 5  # pictures named in a note
-WriteLock = Callable[[], AbstractContextManager[Model]]  # a turn at writing, with the model as it is then
+_LISTED = 5  # pictures that are listed in a note
+WriteLock = Callable[[], AbstractContextManager[Model]]  # the lock of a writer, which yields the active model
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,22 @@ class PreparedItem:
 
 
 class Ingestion:
-    """One run of `add`: what it needs, and the report that grows as it goes.
+    """One run of `add`. Subclasses that read and encode on other machines override `outcomes` and `vectors`.
 
-    Where pictures are read and encoded is the affair of `outcomes` and `vectors`; `bulk/` does it on other machines.
+    Args:
+        folder: Folder of the catalog.
+        index: Index to write to.
+        turn: Lock of writers, held for each chunk.
+        settings: Settings of the catalog.
+        dry_run: Read and report, but write nothing.
+        read_media: Reads media files.
+
+    Attributes:
+        report: Report, updated while running.
+        point_ids: Ids of the first points of all files of the source.
     """
 
-    chunk = 128  # items compared and written together: one lookup each, and other writers wait as long
+    chunk = 128  # items per lock of the writer, and per lookup in the index
 
     def __init__(
         self,
@@ -86,11 +96,22 @@ class Ingestion:
         self.folder, self.index, self._write_lock, self._read_media = folder, index, turn, read_media
         self.settings, self.limits = settings, Limits.of(settings)
         self.report = AddReport(dry_run=dry_run)
-        self.seen: set[str] = set()
+        self.point_ids: set[str] = set()
         self._blank: list[str] = []
 
     def run(self, source: Source | Uploads, progress: Progress | None = None) -> AddReport:
-        """Add every item of the source; failures are listed in the report and the rest goes on. Raises NoRoom."""
+        """Add every item of a source. Failures are reported, and do not stop the others.
+
+        Args:
+            source: The source.
+            progress: Called with (items done, items in total; 0: unknown).
+
+        Returns:
+            The report.
+
+        Raises:
+            NoRoom: The disk is full.
+        """
         begin, done = time.monotonic(), 0
         workers = min(8, self.settings.whole("threads") or 2)
         items = iter(source)
@@ -100,7 +121,7 @@ class Ingestion:
                     for finished in self._chunk(chunk, pool):
                         done += finished
                         if progress:
-                            progress(min(done, source.total or done), source.total)  # total 0: not known
+                            progress(min(done, source.total or done), source.total)
         self.report.seconds = time.monotonic() - begin
         if self._blank:
             self.report.notes.append(_blank_note(self._blank))
@@ -110,12 +131,12 @@ class Ingestion:
         failures = [entry for entry in chunk if isinstance(entry, Failure)]
         bare = {entry.id: entry for entry in chunk if isinstance(entry, Product)}
         self.report.failures += failures
-        # The last row of a picture wins, and the last row of a product speaks for all its pictures.
+        # the last row of a picture counts, and the last row of a product for all its pictures
         items = {point_id(entry.product.id, entry.picture): entry for entry in chunk if isinstance(entry, Item)}
         products = bare | {item.product.id: item.product for item in items.values()}
         stored = find_stored(self.index, list(products))
-        items = _named_as_before(items, stored)
-        self.seen |= items.keys()
+        items = _with_stored_names(items, stored)
+        self.point_ids |= items.keys()
         fresh = self._refresh(stored, products)
         self._count_bare(bare, stored, fresh)
         yield len(failures) + len(bare)
@@ -132,7 +153,7 @@ class Ingestion:
         for product in bare:
             points = stored.by_product.get(product, ())
             if not points:
-                reason = "the product is new and has no picture; give at least one"
+                reason = "the product is new and has no picture; add at least one"
                 self.report.failures.append(Failure(product, "picture_missing", "", reason))
             renewed = sum(point.id in fresh for point in points)
             self.report.updated += renewed
@@ -180,7 +201,14 @@ class Ingestion:
             yield point, outcome
 
     def vectors(self, batch: Sequence[PreparedItem]) -> Mapping[str, Vectors]:
-        """Space -> (n, dim) unit rows of the pictures of a batch."""
+        """Encode the images of a batch.
+
+        Args:
+            batch: n items.
+
+        Returns:
+            Space id -> unit rows of shape (n, dim).
+        """
         return self.model.encode_document_images([ready.image for ready in batch])
 
     def _prepare(self, entry: tuple[str, Item], stored: StoredPoints) -> tuple[PreparedItem, ...] | Failure | None:
@@ -221,7 +249,15 @@ class Ingestion:
         return PreparedItem(item, point, picture, self.model.prepare(media.image), is_new=first not in stored.points)
 
     def keep(self, point: str, copy: bytes) -> None:
-        """Write the copy of a picture. Raises NoRoom."""
+        """Write the stored copy of an item.
+
+        Args:
+            point: Id of its point.
+            copy: Bytes of a JPEG file.
+
+        Raises:
+            NoRoom: The disk is full.
+        """
         path = self.folder.copy_of(point)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,7 +281,7 @@ class Ingestion:
             primaries.add(product.id)
             payload = to_payload(product, ready.picture, primary=primary)
             points.append(Point(ready.point, own, words_of(product) if primary else "", payload))
-        points = _titled(points, self.model)
+        points = _with_title_vectors(points, self.model)
         # the first item of a file goes last: its hash says that the others are stored
         self.index.upsert(sorted(points, key=lambda point: "_item" not in point.payload))
         images = {ready.point: ready.image for ready in batch}
@@ -253,7 +289,7 @@ class Ingestion:
         self.report.duplicates += find_duplicates(self.index, self.folder, space, points, images, self.limits)
 
     def _vectors(self, batch: Sequence[PreparedItem]) -> Iterator[dict[str, Vectors]]:
-        """Space -> (dim,) unit row, for each image. The images are encoded in batches of the setting."""
+        """Yield space id -> (dim,) unit row for each image. Images are encoded in batches of the setting."""
         size = self.settings.whole("batch")
         for start in range(0, len(batch), size):
             part = batch[start : start + size]
@@ -263,7 +299,7 @@ class Ingestion:
     def _remove_stale(
         self, files: Sequence[tuple[PreparedItem, ...]], primaries: set[str], stored: StoredPoints
     ) -> None:
-        """Delete the items that an earlier version of a file had beyond those that it has now."""
+        """Delete the items of earlier versions of files that have fewer items now."""
         for file in files:
             first = file[0]
             stale = [
@@ -279,7 +315,7 @@ class Ingestion:
                 primaries.discard(first.item.product.id)
 
     def _refresh(self, stored: StoredPoints, products: dict[str, Product]) -> set[str]:
-        """Bring the fields of stored points up to date, their pictures stay; returns the ids of those that changed."""
+        """Update the fields of stored points. Return the ids of those that changed."""
         changed = [
             point
             for product, points in stored.by_product.items()
@@ -293,7 +329,7 @@ class Ingestion:
 def _batches(
     outcomes: Iterator[tuple[PreparedItem, ...]], size: int
 ) -> Iterator[tuple[list[tuple[PreparedItem, ...]], int]]:
-    """Group files: those to write, and how many were read. A group has up to `size` files, or more images than that."""
+    """Group files into batches of about `size` images. Yield the files to write, and the number of files read."""
     files: list[tuple[PreparedItem, ...]] = []
     count = images = 0
     for outcome in outcomes:
@@ -307,29 +343,29 @@ def _batches(
 
 
 def _file_name(item: Item) -> str:
-    """Name that says the media type: of a file on this machine that on disk, which may be spelled otherwise."""
+    """Return the name that tells the media type. On this machine it is that on disk, whose spelling can differ."""
     return item.picture if isinstance(item, Remote) else item.path.name
 
 
-def _named_as_before(items: Mapping[str, Item], stored: StoredPoints) -> dict[str, Item]:
-    """Pictures that an older version stored under their absolute path keep that name, so that none is stored twice."""
-    found: dict[str, Item] = {}
+def _with_stored_names(items: Mapping[str, Item], stored: StoredPoints) -> dict[str, Item]:
+    """Use the names of older versions, which stored absolute paths, so that no picture is stored twice."""
+    renamed: dict[str, Item] = {}
     for point, item in items.items():
         before = "" if point in stored.points else point_id(item.product.id, str(item.path))
         if before in stored.points:
-            found[before] = replace(item, picture=str(item.path))
+            renamed[before] = replace(item, picture=str(item.path))
         else:
-            found[point] = item
-    return found
+            renamed[point] = item
+    return renamed
 
 
-def _titled(points: Sequence[Point], model: Model) -> list[Point]:
+def _with_title_vectors(points: Sequence[Point], model: Model) -> list[Point]:
     titles = title_vectors(points, model)
     own = {point.id: {space: rows[point.id] for space, rows in titles.items() if point.id in rows} for point in points}
     return [replace(point, vectors={**point.vectors, **own[point.id]}) for point in points]
 
 
 def _blank_note(names: Sequence[str]) -> str:
-    named = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    first_names = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     what = "1 picture shows" if len(names) == 1 else f"{len(names):,} pictures show"
-    return f"{what} a single color, so no photo finds them; replace them: {named}"
+    return f"{what} a single color, so no photo finds them; replace them: {first_names}"

@@ -1,8 +1,7 @@
-"""The models of a catalog: which spaces stand side by side, building one beside, switching, rolling back.
+"""Models of a catalog: registering, building beside the active one, switching and rollback.
 
-A model is named by its photo space. Its vectors are built from the copies that the catalog keeps, point by point, so
-that an interrupted build goes on where it stopped; searches use the old model until the switch, which is one write of
-the manifest.
+A model is named by its image space. Its vectors are computed from the stored copies of pictures, point by point, so an
+interrupted build can be resumed. Searches use the old model until the switch, which is one write of the manifest.
 """
 
 import json
@@ -66,11 +65,22 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 _BATCH = 32
-MOST = 512  # pictures that fitting and calibration look at
+MOST = 512  # maximum number of pictures for fitting and calibration
 
 
 def open_model(folder: Folder, settings: Settings) -> Model:
-    """The encoders of the manifest, the active one first; a new catalog starts with the encoder of the settings."""
+    """Open the models of a catalog.
+
+    Args:
+        folder: Folder of the catalog.
+        settings: Settings. `encoder` is that of a new catalog.
+
+    Returns:
+        The active encoder, with the other built ones.
+
+    Raises:
+        ModelBroken: An artifact is damaged.
+    """
     manifest = folder.manifest
     further = (document_encoders("image"), document_encoders("text"))
     if not manifest.active:
@@ -103,12 +113,32 @@ def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
 
 
 def raw_encoder(name: str, settings: Settings) -> PhotoEncoder:
-    """An encoder without an adapter. Raises NotFound for a name that is not shipped."""
+    """Open a bundled encoder.
+
+    Args:
+        name: Name, such as `lite0`.
+        settings: Settings of the catalog.
+
+    Returns:
+        The encoder without an adapter.
+
+    Raises:
+        NotFound: There is no such encoder.
+    """
     return open_encoder(name, threads=settings.whole("threads"))
 
 
 def open_registered(folder: Folder, name: str, settings: Settings) -> PhotoEncoder:
-    """The encoder of a model of the manifest, built to the end or not."""
+    """Open the encoder of a model, which need not be built completely.
+
+    Args:
+        folder: Folder of the catalog.
+        name: Name of the model.
+        settings: Settings of the catalog.
+
+    Returns:
+        The encoder.
+    """
     return _load(folder, name, settings, {})
 
 
@@ -117,7 +147,7 @@ def _load(folder: Folder, name: str, settings: Settings, networks: dict[tuple[st
 
 
 def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: str = "") -> None:
-    """Write a model that is yet to be built into the manifest.
+    """Write a new model to the manifest, before it is built.
 
     Args:
         folder: Folder of the catalog.
@@ -165,33 +195,55 @@ def register_kind_name(folder: Folder, name: str, settings: Settings) -> PhotoEn
 
 
 def dependent_models(folder: Folder, name: str) -> list[str]:
-    """The fitted models of which this one is the raw space: their texts are compared with its pictures."""
+    """Return the models that are fitted on the space of a model.
+
+    Args:
+        folder: Folder of the catalog.
+        name: Name of the model.
+
+    Returns:
+        Names of models that need its vectors.
+    """
     models = folder.manifest.models
     return [other for other, model in models.items() if model.base == name and other != name]
 
 
 def mark_ready(folder: Folder, name: str) -> None:
-    """Write that a model's space is built to the end."""
+    """Mark a model as built.
+
+    Args:
+        folder: Folder of the catalog.
+        name: Name of the model.
+    """
     known = folder.manifest.models
     folder.save(models={**known, name: known[name].as_ready()})
 
 
 def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
-    """Copy an artifact into the catalog and register it: one of `snapfind train` (a network with heads, or heads
-    alone), of `snapfind model quantize` (a network, perhaps with heads) or of `snapfind model convert`.
+    """Copy an artifact of training, quantization or conversion into a catalog, and register its model.
 
-    Raises NotFound where there is none, ModelBroken where its files or golden vectors do not agree.
+    Args:
+        folder: Folder of the catalog.
+        artifact: Folder of the artifact: a network, adapter weights, both, or a converted encoder.
+        settings: Settings of the catalog.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        NotFound: There is no artifact.
+        ModelBroken: Its checksums or golden outputs are wrong.
     """
     if is_tower(artifact):
         tower = copy_encoder(folder, artifact, settings.whole("threads"))
         if tower.space.id not in folder.manifest.models:
             register(folder, tower, adapted=False)
         return tower
-    told = _read_manifest(artifact)
-    parent = str(told.get("parent", "")) if told.get("kind") == "encoder" else ""
+    manifest = _read_manifest(artifact)
+    parent = str(manifest.get("parent", "")) if manifest.get("kind") == "encoder" else ""
     draft = copy_draft(artifact, _FILES, folder.path / "spaces")
     threads = settings.whole("threads")
-    raw = str(told.get("encoder", "")).rpartition("-")[0]
+    raw = str(manifest.get("encoder", "")).rpartition("-")[0]
     try:
         encoder = Builtin.load(*([str(draft)] if parent else [raw]), adapter=None if parent else draft, threads=threads)
     except SnapfindError:
@@ -216,18 +268,18 @@ _FILES = (
 
 
 def _read_manifest(artifact: Path) -> dict[str, Any]:
-    """The manifest of an artifact's folder."""
+    """Read the manifest of an artifact."""
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
     try:
-        told = json.loads((artifact / "manifest.json").read_bytes())
-        if told["kind"] not in {"encoder", "adapter"}:
-            raise ValueError(f"kind {told['kind']!r}")
+        manifest = json.loads((artifact / "manifest.json").read_bytes())
+        if manifest["kind"] not in {"encoder", "adapter"}:
+            raise ValueError(f"kind {manifest['kind']!r}")
     except (ValueError, KeyError, TypeError) as problem:
         raise ModelBroken(
-            f"{artifact / 'manifest.json'} is of no image encoder ({problem}); learn it anew"
+            f"{artifact / 'manifest.json'} is not the manifest of an image encoder ({problem}); train it again"
         ) from problem
-    return dict(told)
+    return dict(manifest)
 
 
 def build(
@@ -239,13 +291,25 @@ def build(
     turn: Callable[[], AbstractContextManager[object]],
     progress: Progress | None = None,
 ) -> list[str]:
-    """Put the vectors of a space beside the others, from the kept copies; returns the points that have no copy.
+    """Compute the vectors of a space from the stored copies.
 
-    `encode` makes (n, dim) unit rows of pictures. Each batch is a `turn` at writing: copy and vector belong together,
-    whatever is added meanwhile.
+    Each batch holds the lock of writers, so that copies and vectors agree, whatever is added meanwhile.
+
+    Args:
+        folder: Folder of the catalog.
+        index: The index.
+        space: The space.
+        encode: Computes unit rows (n, dim) of n pictures.
+        settings: Settings of the catalog.
+        turn: Lock of writers.
+        progress: Called with (points done, points in total).
+
+    Returns:
+        Ids of points without a copy.
     """
     known = folder.manifest.models
-    others = [name for name in known if name != space.id] if space.id in known else []  # a bridge replaces no model
+    # a text-to-image space is not among the models, and replaces none
+    others = [name for name in known if name != space.id] if space.id in known else []
     index.add_space(space.id, space.dim, instead_of=others)
     total = index.count()
     missing: list[str] = []
@@ -277,28 +341,47 @@ def build(
 
 
 def stored_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
-    """The kept copies of up to `most` pictures, in order of point id, which is as good as drawn at random."""
-    given = 0
+    """Iterate over stored copies of pictures in order of point id, which is a random order.
+
+    Args:
+        folder: Folder of the catalog.
+        index: The index.
+        settings: Settings of the catalog.
+        most: Maximum number of pictures.
+
+    Yields:
+        Points with their vectors, and their pictures.
+    """
+    count = 0
     for point in points_of(index, vectors=True):
-        if given == most:
+        if count == most:
             return
         try:
             image = _copy(folder, point.id, settings)
         except SnapfindError:
             continue
-        given += 1
+        count += 1
         yield point, image
 
 
 def _copy(folder: Folder, point: str, settings: Settings) -> Image:
     path: Path = folder.copy_of(point)
     if not path.exists():
-        raise NotFound(f"the copy of picture {point} is gone; add its product again")
+        raise NotFound(f"the copy of picture {point} is missing; add its product again")
     return load(path, Limits.of(settings))
 
 
 def stored_picture(folder: Folder, point: str, settings: Settings) -> Image | None:
-    """The kept copy of a point's picture; None where it is gone or damaged."""
+    """Load the stored copy of a picture.
+
+    Args:
+        folder: Folder of the catalog.
+        point: Id of its point.
+        settings: Settings of the catalog.
+
+    Returns:
+        RGB image, or None if the copy is missing or damaged.
+    """
     try:
         return _copy(folder, point, settings)
     except SnapfindError:
@@ -306,9 +389,15 @@ def stored_picture(folder: Folder, point: str, settings: Settings) -> Image | No
 
 
 def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
-    """Give the active model a reranker, or take it away.
+    """Set or remove the reranker of the active model.
 
-    Raises BadInput for a method that is not known, and for an encoder without the cells that it compares.
+    Args:
+        folder: Folder of the catalog.
+        encoder: Active encoder.
+        method: Name of the reranker, or None to remove it.
+
+    Raises:
+        BadInput: The method is unknown, or the encoder has no feature map.
     """
     active = folder.manifest.active
     if method is not None and not encoder.shows_cells:
@@ -325,13 +414,26 @@ def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
 
 
 def search_context(folder: Folder, index: Index, model: Model, settings: Settings) -> SearchContext:
-    """What a model searches: its calibration, its categories and its reranker beside the index. Raises ModelBroken."""
+    """Create the search context of a model.
+
+    Args:
+        folder: Folder of the catalog.
+        index: The index.
+        model: The model.
+        settings: Settings of the catalog.
+
+    Returns:
+        Index, model, calibration, category prototypes, reranker and click ranker.
+
+    Raises:
+        ModelBroken: A fitted file is damaged.
+    """
     name = model.photo.space.id
     place = folder.space(name)
-    found = read(place, _calibration(folder, name))
+    fitted = read(place, _calibration(folder, name))
     reranker, ranker = place / "reranker", place / "ranker"
     return SearchContext(
-        *(index, model, found.calibration, folder.manifest.schema, settings, found.prototypes),
+        *(index, model, fitted.calibration, folder.manifest.schema, settings, fitted.prototypes),
         registry.load(reranker, model.photo) if (reranker / "manifest.json").exists() else None,
         lambda point: stored_picture(folder, point, settings),
         click_model.load(ranker, name) if (ranker / "manifest.json").exists() else None,
@@ -339,12 +441,28 @@ def search_context(folder: Folder, index: Index, model: Model, settings: Setting
 
 
 def ranker_folder(folder: Folder) -> Path:
-    """Where the active model keeps its click ranker: a ranker reads scores, which mean something in one space only."""
+    """Return the folder of the click ranker of the active model, whose scores it was trained on.
+
+    Args:
+        folder: Folder of the catalog.
+
+    Returns:
+        The folder, which may not exist.
+    """
     return folder.space(folder.manifest.active) / "ranker"
 
 
 def rank(folder: Folder, artifact: Path | None) -> None:
-    """Copy a click ranker into the active model's folder, whole, or take it away. Raises NotFound, ModelBroken."""
+    """Set or remove the click ranker of the active model.
+
+    Args:
+        folder: Folder of the catalog.
+        artifact: Folder of the artifact, or None to remove the ranker.
+
+    Raises:
+        NotFound: There is no artifact.
+        ModelBroken: The artifact is damaged, or of another model.
+    """
     place = ranker_folder(folder)
     if artifact is None:
         shutil.rmtree(place, ignore_errors=True)
@@ -358,14 +476,26 @@ def rank(folder: Folder, artifact: Path | None) -> None:
 
 
 def calibrate(folder: Folder, context: SearchContext, progress: Progress | None = None) -> FittedCalibration:
-    """Fit both to the catalog's own pictures and keep them. Raises BadInput with fewer than two products."""
-    found = learn(stored_pictures(folder, context.index, context.settings, most=MOST), context, progress)
-    found.save(folder.space(context.model.photo.space.id))
-    return found
+    """Fit calibration and category prototypes of a model to the pictures of a catalog, and store them.
+
+    Args:
+        folder: Folder of the catalog.
+        context: Search context of the model.
+        progress: Called with (pictures done, pictures in total).
+
+    Returns:
+        The fitted calibration.
+
+    Raises:
+        BadInput: There are fewer than two products.
+    """
+    fitted = learn(stored_pictures(folder, context.index, context.settings, most=MOST), context, progress)
+    fitted.save(folder.space(context.model.photo.space.id))
+    return fitted
 
 
 def _calibration(folder: Folder, name: str) -> Calibration:
-    """That of a model: its artifact's own where it has one."""
+    """Return the calibration of a model before fitting: that of its artifact, if there is one."""
     if not folder.manifest.models[name].adapted:
         return Calibration.raw()
     own = _read_manifest(folder.space(name)).get("calibration", ())

@@ -1,4 +1,4 @@
-"""A learned bridge from texts to pictures inside a catalog: kept in its folder, built beside ConSE, given up again.
+"""Trained text-to-image space (LiT) in the folder of a catalog, which replaces ConSE.
 
 shop.snap/spaces/locked-…/      the artifact of `snapfind train lit`, named by its space
 """
@@ -17,9 +17,20 @@ _FILES = ("manifest.json", "weights.safetensors")
 
 
 def copy_text_to_image_space(folder: Folder, artifact: Path, text: TextEncoder) -> LitSpace:
-    """Copy an artifact into the catalog, whole or not at all, and open the copy.
+    """Copy an artifact into a catalog atomically, and open the copy.
 
-    Raises NotFound where there is none, ModelBroken on a damaged one or one of other encoders, NoRoom.
+    Args:
+        folder: Folder of the catalog.
+        artifact: Folder of the artifact.
+        text: Text encoder of the catalog.
+
+    Returns:
+        The space.
+
+    Raises:
+        NotFound: There is no artifact.
+        ModelBroken: The artifact is damaged, or of other encoders.
+        NoRoom: The disk is full.
     """
     if not (artifact / "manifest.json").is_file():
         raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")

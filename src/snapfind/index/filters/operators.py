@@ -105,11 +105,13 @@ class Is(Filter):
 
     @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
-        found = payload.get(self.name)
-        if found is None:
+        stored = payload.get(self.name)
+        if stored is None:
             return False
-        wanted = {_comparable(value, self.kind) for value in self.values}
-        return any(_comparable(item, self.kind) in wanted for item in (found if isinstance(found, list) else [found]))
+        values = {_comparable(value, self.kind) for value in self.values}
+        return any(
+            _comparable(item, self.kind) in values for item in (stored if isinstance(stored, list) else [stored])
+        )
 
     @override
     def condition(self, engine: Any) -> Any:
@@ -168,10 +170,10 @@ class Between(Filter):
 
     @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
-        found = payload.get(self.name)
-        if found is None:
+        stored = payload.get(self.name)
+        if stored is None:
             return False
-        value = _comparable(found, self.kind)
+        value = _comparable(stored, self.kind)
         return all(_HOLDS[end](value, _comparable(limit, self.kind)) for end, limit in self.bounds.items())
 
     @override

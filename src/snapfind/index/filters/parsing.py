@@ -67,13 +67,13 @@ def _bound_depth(text: str) -> None:
         if depth > _DEEPEST:
             raise BadFilter(f"more than {_DEEPEST} open parentheses; write it flatter", position=position)
     # One class between two `not`: with several optional parts, each run of spaces could be split in many ways.
-    if found := re.search(rf"(?:\bnot\b[\s(]*){{{_DEEPEST},}}", text, re.IGNORECASE):
-        raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=found.start())
+    if match := re.search(rf"(?:\bnot\b[\s(]*){{{_DEEPEST},}}", text, re.IGNORECASE):
+        raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=match.start())
 
 
 def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
-    found = getattr(error, "pos_in_stream", None)
-    position = found if isinstance(found, int) and found >= 0 else len(text)
+    offset = getattr(error, "pos_in_stream", None)
+    position = offset if isinstance(offset, int) and offset >= 0 else len(text)
     if position >= len(text.rstrip()) or getattr(getattr(error, "token", None), "type", "") == "$END":
         ending = "the filter ends too early; write for example: price < 50"
         return BadFilter(

@@ -240,8 +240,8 @@ class Cluster(Index):
 
     @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
-        found = self._read(lambda: self._front.get(ids, vectors=vectors))
-        return self._with_all_vectors(found) if vectors else found
+        points = self._read(lambda: self._front.get(ids, vectors=vectors))
+        return self._with_all_vectors(points) if vectors else points
 
     @override
     def scroll(

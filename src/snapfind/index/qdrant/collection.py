@@ -135,8 +135,8 @@ class Collection:
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         """As `Index.declare`."""
-        wanted = {IS + name if kind == "bool" else name: _SCHEMAS[kind] for name, kind in fields.items()}
-        new = {name: schema for name, schema in wanted.items() if self._kinds.get(payload_key(name)) != schema}
+        schemas = {IS + name if kind == "bool" else name: _SCHEMAS[kind] for name, kind in fields.items()}
+        new = {name: schema for name, schema in schemas.items() if self._kinds.get(payload_key(name)) != schema}
         for name, schema in new.items():
             self._ask("create_payload_index", field_name=json_path(name), field_schema=schema, wait=True)
         if new:
@@ -283,10 +283,10 @@ class Collection:
         end = ask.offset + ask.limit
         size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            found = self._nearest(query, ask, size)
-            ranked = best_per_group(found, ask.group)
+            hits = self._nearest(query, ask, size)
+            ranked = best_per_group(hits, ask.group)
             # fetch more if there are too few groups yet, or equal scores at the end of the page
-            if len(found) < size or (len(ranked) >= end and found[-1].score < ranked[end - 1].score):
+            if len(hits) < size or (len(ranked) >= end and hits[-1].score < ranked[end - 1].score):
                 return ranked[ask.offset : end]
             size *= 4
 
@@ -327,10 +327,10 @@ class Collection:
             **self._where(ask.filter),
         )
         scale = 1 + MORE * len(ask.more)
-        found = [
+        hits = [
             Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in reply.points
         ]
-        return sorted(found, key=lambda one: (-one.score, one.id))
+        return sorted(hits, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """As `Index.get`."""

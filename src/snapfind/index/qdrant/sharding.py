@@ -67,9 +67,9 @@ def _categories(where: Filter) -> set[str] | None:
 
 
 def _union(each: Iterable[set[str] | None]) -> set[str] | None:
-    found: set[str] = set()
+    categories: set[str] = set()
     for one in each:
         if one is None:
             return None
-        found |= one
-    return found
+        categories |= one
+    return categories

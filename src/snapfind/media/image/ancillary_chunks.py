@@ -78,14 +78,14 @@ def _is_allowed(kind: bytes, data: bytes) -> bool:
     text = data[data.find(b"\0") + 1 :]
     if kind == b"zTXt":
         return _fits(text[1:])
-    packed = kind == b"iTXt" and text[:1] == b"\1"
-    return _fits(text[2:].split(b"\0", 2)[-1]) if packed else len(text) <= _MOST_BESIDE
+    compressed = kind == b"iTXt" and text[:1] == b"\1"
+    return _fits(text[2:].split(b"\0", 2)[-1]) if compressed else len(text) <= _MOST_BESIDE
 
 
-def _fits(packed: bytes) -> bool:
+def _fits(compressed: bytes) -> bool:
     """Tell whether zlib data is valid and unpacks within the limit."""
     try:
-        return len(zlib.decompressobj().decompress(packed, _MOST_BESIDE + 1)) <= _MOST_BESIDE
+        return len(zlib.decompressobj().decompress(compressed, _MOST_BESIDE + 1)) <= _MOST_BESIDE
     except zlib.error:
         return False
 
@@ -117,8 +117,8 @@ def _check_scans(content: bytes, place: int, pixels: int, name: str) -> None:
     if content.count(b"\xff\xda", place) <= most:  # an upper bound, which is fast to count
         return
     scans = segments = 0
-    while found := _MARKER.search(content, place):
-        marker, place = content[found.start() + 1], found.end()
+    while match := _MARKER.search(content, place):
+        marker, place = content[match.start() + 1], match.end()
         if marker == 0xD9:  # end of image: a second image or a film may follow
             return
         scans, segments = scans + (marker == 0xDA), segments + 1

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from typing import Any, BinaryIO, cast
@@ -111,9 +111,9 @@ class DecoderPool:
             for ordinal, (header, pixels) in enumerate(answers):
                 if "code" in header:
                     raise BadPicture(str(header["message"]), code=str(header["code"]))
-                width, height = header["size"]
-                image = Image.frombytes("RGB", (width, height), pixels)
-                yield MediaItem(image, header["kind"], header["start"], header["end"], ordinal)
+                if ordinal == limits.max_items:  # checked there too, but the process may not be ours any more
+                    raise BadPicture(f"the file has more than {limits.max_items:,} segments; send a shorter one")
+                yield _parse_item(header, pixels, ordinal)
 
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
@@ -151,6 +151,17 @@ class DecoderPool:
                 worker.end()
             self._idle.put(None)
         self._over.set()
+
+
+def _parse_item(header: Mapping[str, Any], pixels: bytes, ordinal: int) -> MediaItem:
+    """Parse an answer. A process that a file has taken over may send anything."""
+    try:
+        width, height = header["size"]
+        start, end = (None if time is None else float(time) for time in (header["start"], header["end"]))
+        image = Image.frombytes("RGB", (int(width), int(height)), pixels)
+        return MediaItem(image, str(header["kind"])[:64], start, end, ordinal)
+    except (KeyError, TypeError, ValueError, MemoryError):
+        raise BadPicture("the picture cannot be decoded: the decoder failed on it; send it as a JPEG") from None
 
 
 class _Worker:

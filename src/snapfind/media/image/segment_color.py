@@ -108,17 +108,17 @@ def flood_fill(seed: Mask, open_: Mask) -> Mask:
     reached, before = seed.copy(), -1
     while before != (before := int(np.count_nonzero(reached))):  # each round sweeps along whole rows and columns
         for turned in (lambda field: field, lambda field: field[:, ::-1], np.transpose, lambda field: field.T[:, ::-1]):
-            lit, free = turned(reached), turned(open_)
-            lit |= _sweep(lit, free)
+            filled, free = turned(reached), turned(open_)
+            filled |= _sweep(filled, free)
     return reached
 
 
-def _sweep(lit: Mask, free: Mask) -> Mask:
+def _sweep(filled: Mask, free: Mask) -> Mask:
     """Fill each row from left to right, up to the next cell that is not open."""
-    places = np.arange(1, lit.shape[1] + 1, dtype=np.int16)
-    last_lit = np.maximum.accumulate(places * lit, axis=1)
+    places = np.arange(1, filled.shape[1] + 1, dtype=np.int16)
+    last_filled = np.maximum.accumulate(places * filled, axis=1)
     last_closed = np.maximum.accumulate(places * ~free, axis=1)
-    return free & (last_lit > last_closed)
+    return free & (last_filled > last_closed)
 
 
 def _with_margin(mask: Mask) -> tuple[slice, slice]:
