@@ -13,7 +13,7 @@ from rich.table import Table
 
 import snapfind
 from snapfind.catalog.models.encoder_files import cached_artifact
-from snapfind.catalog.models.registry import stored_picture
+from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, out, print_json, progress_bar
 from snapfind.core.errors import NotFound

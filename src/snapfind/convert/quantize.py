@@ -14,7 +14,7 @@ import numpy as np
 from PIL.Image import Image
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.models.registry import stored_picture
+from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.convert.comparison import milliseconds, same_answers, same_neighbors
 from snapfind.convert.int8 import write_eight_bits
 from snapfind.core.errors import BadInput, ModelBroken

@@ -11,6 +11,7 @@ from PIL.Image import Image
 
 from snapfind.catalog.ingest.ingest import Progress
 from snapfind.catalog.models import registry
+from snapfind.catalog.models.build_space import build_space
 from snapfind.catalog.models.calibrate import refit
 from snapfind.catalog.models.encoder_files import delete_unused_encoders
 from snapfind.catalog.models.fit import OnRejected, fit
@@ -356,11 +357,11 @@ class CatalogModels:
     def _fill(self, space: Space, encode: Callable[[Sequence[Image]], Vectors], progress: Progress | None) -> None:
         """Compute the missing vectors of a space, a batch at a time, so that other writers get their turn."""
         state = self._state
-        registry.build(state.folder, state.index, space, encode, state.settings, self._write_lock, progress)
+        build_space(state.folder, state.index, space, encode, state.settings, self._write_lock, progress)
 
     def _fill_rest(self, space: Space, encode: Callable[[Sequence[Image]], Vectors]) -> None:
         """Compute the vectors of what other writers added meanwhile. The caller holds the lock."""
-        registry.build(self._state.folder, self._state.index, space, encode, self._state.settings, nullcontext)
+        build_space(self._state.folder, self._state.index, space, encode, self._state.settings, nullcontext)
 
     @contextmanager
     def _write_lock(self) -> Iterator[Model]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from snapfind.catalog.models.registry import MOST, NETWORK, raw_encoder, register, stored_picture, stored_pictures
+from snapfind.catalog.models.registry import MOST, NETWORK, raw_encoder, register
 from snapfind.catalog.storage.folder import Folder, copy_draft
 from snapfind.catalog.storage.points import points_of
+from snapfind.catalog.storage.stored_pictures import stored_picture, stored_pictures
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, BadPicture
 from snapfind.encoders.adapter import Adapter

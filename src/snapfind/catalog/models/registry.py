@@ -6,21 +6,17 @@ interrupted build can be resumed. Searches use the old model until the switch, w
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image
-
 from snapfind.catalog.models.calibrate import FittedCalibration, learn, read
 from snapfind.catalog.models.encoder_files import copy_encoder
 from snapfind.catalog.storage.folder import Folder, copy_draft, write_whole
-from snapfind.catalog.storage.points import points_of
+from snapfind.catalog.storage.stored_pictures import stored_picture, stored_pictures
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken, NotFound, SnapfindError
-from snapfind.encoders.base import Space, Vectors
 from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
@@ -35,8 +31,7 @@ from snapfind.encoders.registry import (
     open_model_entry,
     open_network,
 )
-from snapfind.index.base import Index, Point
-from snapfind.media.image.decode import Limits, load
+from snapfind.index.base import Index
 from snapfind.search.calibration import Calibration
 from snapfind.search.context import SearchContext
 from snapfind.search.rerank import click_model, registry
@@ -46,7 +41,6 @@ __all__ = [
     "MOST",
     "NETWORK",
     "adopt",
-    "build",
     "calibrate",
     "dependent_models",
     "mark_ready",
@@ -59,12 +53,9 @@ __all__ = [
     "register_kind_name",
     "rerank",
     "search_context",
-    "stored_picture",
-    "stored_pictures",
 ]
 
 Progress = Callable[[int, int], None]
-_BATCH = 32
 MOST = 512  # maximum number of pictures for fitting and calibration
 
 
@@ -280,112 +271,6 @@ def _read_manifest(artifact: Path) -> dict[str, Any]:
             f"{artifact / 'manifest.json'} is not the manifest of an image encoder ({problem}); train it again"
         ) from problem
     return dict(manifest)
-
-
-def build(
-    folder: Folder,
-    index: Index,
-    space: Space,
-    encode: Callable[[Sequence[Image]], Vectors],
-    settings: Settings,
-    turn: Callable[[], AbstractContextManager[object]],
-    progress: Progress | None = None,
-) -> list[str]:
-    """Compute the vectors of a space from the stored copies.
-
-    Each batch holds the lock of writers, so that copies and vectors agree, whatever is added meanwhile.
-
-    Args:
-        folder: Folder of the catalog.
-        index: The index.
-        space: The space.
-        encode: Computes unit rows (n, dim) of n pictures.
-        settings: Settings of the catalog.
-        turn: Lock of writers.
-        progress: Called with (points done, points in total).
-
-    Returns:
-        Ids of points without a copy.
-    """
-    known = folder.manifest.models
-    # a text-to-image space is not among the models, and replaces none
-    others = [name for name in known if name != space.id] if space.id in known else []
-    index.add_space(space.id, space.dim, instead_of=others)
-    total = index.count()
-    missing: list[str] = []
-    batch: list[str] = []
-
-    def write() -> None:
-        with turn():
-            images: dict[str, Image] = {}
-            for point in batch:
-                try:
-                    images[point] = _copy(folder, point, settings)
-                except SnapfindError:
-                    missing.append(point)
-            if images:
-                index.put_vectors(space.id, dict(zip(images, encode(list(images.values())))))
-        batch.clear()
-
-    for done, point in enumerate(points_of(index, vectors=True), 1):
-        if space.id not in point.vectors:
-            batch.append(point.id)
-        if len(batch) == _BATCH:
-            write()
-            if progress:
-                progress(done, total)
-    write()
-    if progress:
-        progress(total, total)
-    return missing
-
-
-def stored_pictures(folder: Folder, index: Index, settings: Settings, most: int) -> Iterator[tuple[Point, Image]]:
-    """Iterate over stored copies of pictures in order of point id, which is a random order.
-
-    Args:
-        folder: Folder of the catalog.
-        index: The index.
-        settings: Settings of the catalog.
-        most: Maximum number of pictures.
-
-    Yields:
-        Points with their vectors, and their pictures.
-    """
-    count = 0
-    for point in points_of(index, vectors=True):
-        if count == most:
-            return
-        try:
-            image = _copy(folder, point.id, settings)
-        except SnapfindError:
-            continue
-        count += 1
-        yield point, image
-
-
-def _copy(folder: Folder, point: str, settings: Settings) -> Image:
-    path: Path = folder.copy_of(point)
-    if not path.exists():
-        raise NotFound(f"the copy of picture {point} is missing; add its product again")
-    return load(path, Limits.of(settings))
-
-
-def stored_picture(folder: Folder, point: str, settings: Settings) -> Image | None:
-    """Load the stored copy of a picture.
-
-    Args:
-        folder: Folder of the catalog.
-        point: Id of its point.
-        settings: Settings of the catalog.
-
-    Returns:
-        RGB image, or None if the copy is missing or damaged.
-    """
-    try:
-        return _copy(folder, point, settings)
-    except SnapfindError:
-        return None
 
 
 def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
