@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snapfind.events.buffer import EventBuffer
-    from snapfind.events.event import Event, EventKind, KINDS
+    from snapfind.events.event import KINDS, Event, EventKind
     from snapfind.events.parquet import export_events
     from snapfind.events.query_photos import QueryPhotoStore
     from snapfind.events.statistics import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from snapfind.events.zero_results import CategorySwitch, ZeroResultStatistics, zero_result_statistics
 
 __all__ = [
+    "KINDS",
     "CategorySwitch",
     "Coverage",
     "Event",
@@ -29,7 +30,6 @@ __all__ = [
     "EventKind",
     "EventStore",
     "Exploration",
-    "KINDS",
     "PositionRate",
     "QueryPhotoStore",
     "ZeroResultStatistics",

@@ -38,7 +38,8 @@ all_impressions as (
   union all by name select * from listed
 ),
 clicks as (select distinct search, product from events where kind = 'click' and search <> '')
-select all_impressions.*, clicks.product is not null as clicked from all_impressions left join clicks using (search, product)
+select all_impressions.*, clicks.product is not null as clicked
+from all_impressions left join clicks using (search, product)
 """
 
 

@@ -10,7 +10,7 @@ from snapfind.core.config import Settings
 from snapfind.core.errors import BadQuery, BadRequest, TooLarge
 from snapfind.core.types import Box, Like, Order, Query, Regions
 from snapfind.server.schemas.bodies import decode_base64, read_json
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RequestBody
 
 __all__ = ["LikeBody", "SearchBody", "read_search"]
@@ -149,7 +149,7 @@ async def read_search(request: Request, settings: Settings) -> LabeledQuery:
         ValidationError: A field is invalid (pydantic).
     """
     if is_form(request):
-        return _from_form(await form_of(request, settings))
+        return _from_form(await parse_form(request, settings))
     body = await read_json(request, SearchBody, empty=b"{}")
     body = _expand(body)
     files = [
