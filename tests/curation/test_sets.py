@@ -72,7 +72,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learned_from():
 
     with pytest.raises(BadInput, match="the first at row 7"):
         distill(vectors, labels, np.arange(0, len(labels), 8))
-    with pytest.raises(BadInput, match="no row to begin as"):
+    with pytest.raises(BadInput, match="start is empty"):
         distill(vectors[8:], labels[8:], np.arange(0))
 
 
