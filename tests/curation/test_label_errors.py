@@ -86,6 +86,39 @@ def test_posteriors_are_probabilities_from_other_folds_only():
         posteriors(vectors, labels, np.zeros_like(folds))
 
 
+def predicted(vectors, labels):
+    return posteriors(vectors.astype(np.float32), labels, contiguous(labels, 5))
+
+
+def test_classes_of_two_clusters_each_are_told_apart_though_no_line_separates_them():
+    rng = np.random.default_rng(0)
+    centers = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])
+    vectors, labels = rng.normal(size=(240, 8)) / 4, np.repeat([0, 0, 1, 1], 60)
+    vectors[:, :2] += np.repeat(centers, 60, axis=0)
+    order = rng.permutation(240)
+    vectors, labels = vectors[order], labels[order]
+    assert (predicted(vectors, labels).argmax(axis=1) == labels).mean() > 0.95
+
+
+def test_few_rows_a_class_are_told_apart_though_neighbors_are_mostly_of_others():
+    right = []
+    for seed in (0, 1):
+        vectors, labels = clouds(0.8, classes=10, each=5, seed=seed)
+        right.append((predicted(vectors, labels).argmax(axis=1) == labels).mean())
+    assert np.mean(right) > 0.78
+
+
+def test_probabilities_are_modest_where_classes_cannot_be_told_apart():
+    vectors, labels = clouds(0.0)
+    own = predicted(vectors, labels)[np.arange(len(labels)), labels]
+    assert np.log(own).mean() > np.log(1 / 6) - 0.1
+
+
+def test_the_directions_of_most_variance_are_used():
+    vectors, labels = clouds(3.0, dim=300)
+    assert (predicted(vectors, labels).argmax(axis=1) == labels).mean() > 0.95
+
+
 def test_folds_keep_runs_and_groups_together():
     labels = np.array([0, 1, 0, 1, 0, 0, 1, 1])
     folds = contiguous(labels, 2)
