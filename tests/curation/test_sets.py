@@ -18,7 +18,7 @@ from snapfind.curation.detect.duplicates import find_duplicates, group_pairs, th
 from snapfind.curation.detect.folds import contiguous
 from snapfind.curation.detect.image_faults import faults
 from snapfind.curation.detect.label_errors import wrong_labels
-from snapfind.curation.detect.outliers import find_outliers
+from snapfind.curation.detect.outliers import find_outliers, isolation
 from snapfind.encoders.arrays import unit
 from tests.curation.conftest import jpeg, swatch
 from tests.curation.test_label_errors import clouds, mislabeled
@@ -72,7 +72,7 @@ def test_a_row_that_is_no_number_is_named_and_never_chosen_or_learned_from():
 
     with pytest.raises(BadInput, match="the first at row 7"):
         distill(vectors, labels, np.arange(0, len(labels), 8))
-    with pytest.raises(BadInput, match="no row to begin as"):
+    with pytest.raises(BadInput, match="start is empty"):
         distill(vectors[8:], labels[8:], np.arange(0))
 
 
@@ -153,6 +153,17 @@ def test_what_lies_alone_is_an_outlier_and_pictures_of_one_product_do_not_vouch_
         range(40, 46)
     )
     assert find_outliers(vectors[:10], each[:10]) == []
+
+
+def test_an_outlier_deviates_by_two_and_a_half():
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(200, 3)) @ rng.normal(size=(3, 40))).astype(np.float32)
+    vectors[:40] += np.linspace(0, 3, 40)[:, None] * rng.normal(size=(40, 40))  # further and further off the others
+    scores = isolation(vectors, np.arange(200))
+    found = find_outliers(vectors, np.arange(200))
+    assert ((scores > 1) & (scores < 2.5)).any() and ((scores >= 2.5) & (scores < 6)).any()
+    assert [row for row, _ in found] == sorted(np.flatnonzero(scores >= 2.5), key=lambda row: -scores[row])
+    assert find_outliers(vectors[:19], np.arange(19)) == []  # too few for a median
 
 
 def test_a_composed_photo_follows_from_its_seed_and_shows_product_and_background():

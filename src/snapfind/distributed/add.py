@@ -71,8 +71,8 @@ def add(
     pool = WorkerPool(address, bundle, workers=workers)
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            opened = open_bulk(str(source), catalog.schema, root, store, Path(temporary))
-            return catalog.add(opened, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
+            bulk = open_bulk(str(source), catalog.schema, root, store, Path(temporary))
+            return catalog.add(bulk, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
     finally:
         pool.close()
 

@@ -85,18 +85,18 @@ def open_bulk(
 
 
 def _open_stored(source: str, known: Mapping[str, Kind], store: Store | None, temporary: Path) -> Source:
-    opened = open_store(source)
-    suffix, is_file = PurePosixPath(opened.path).suffix.lower(), opened.is_file()
-    suffixes = {suffix} if is_file else opened.suffixes()
+    bucket = open_store(source)
+    suffix, is_file = PurePosixPath(bucket.path).suffix.lower(), bucket.is_file()
+    suffixes = {suffix} if is_file else bucket.suffixes()
     if ".tar" in suffixes:
-        return _shards(source, _of_tars(opened.path, opened.files), known)
-    if ".parquet" in suffixes and not (is_file and _BYTES not in opened.columns()):
-        return _shards(source, _of_parquet(opened.path, opened.files), known)
-    if is_file and table_suffix(opened.path):
-        return object_table(opened.fetch(temporary), known, store or opened.parent())
+        return _shards(source, _of_tars(bucket.path, bucket.files), known)
+    if ".parquet" in suffixes and not (is_file and _BYTES not in bucket.columns()):
+        return _shards(source, _of_parquet(bucket.path, bucket.files), known)
+    if is_file and table_suffix(bucket.path):
+        return object_table(bucket.fetch(temporary), known, store or bucket.parent())
     if is_file:
         raise BadInput(f"unsupported source: {source}; supported: folders of pictures, tar shards, {', '.join(TABLES)}")
-    return object_folder(opened)
+    return object_folder(bucket)
 
 
 def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) -> Shards:

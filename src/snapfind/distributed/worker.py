@@ -164,11 +164,11 @@ class Worker:
 
     def _read(self, task: Task) -> tuple[bytes, str] | Rejected | Unavailable:
         """Read the bytes of a picture, and their hash."""
-        item, most = task.item, self._bundle.limits.max_bytes
+        item, limit = task.item, self._bundle.limits.max_bytes
         try:
             if isinstance(item, ObjectItem) and self._bundle.store:
-                item = replace(item, content=self._bundle.store.read(item.key, most))
-            return read_bytes(item, most)
+                item = replace(item, content=self._bundle.store.read(item.key, limit))
+            return read_bytes(item, limit)
         except BadPicture as error:
             return Rejected(error.code, error.message)
         except NotReady as error:

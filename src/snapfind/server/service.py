@@ -128,7 +128,7 @@ class Service:
 
     def note(self, event: Event) -> None:
         """Queue a search event for the event log, if searches are logged."""
-        if self._later is not None and not self._later.note(event):
+        if self._later is not None and not self._later.add(event):
             self.metrics.dropped.inc()
 
     def forget(self, session: str) -> int:

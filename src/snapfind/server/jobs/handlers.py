@@ -19,7 +19,7 @@ from snapfind.curation.survey import survey_catalog
 from snapfind.flywheel.config import FlywheelConfig
 from snapfind.flywheel.run import run_flywheel
 from snapfind.index.payload import FIXED
-from snapfind.server.jobs.queue import Job, Progress, Work
+from snapfind.server.jobs.queue import Handler, Job, Progress
 from snapfind.server.jobs.unzip import Unpacked, unpack
 from snapfind.server.schemas.redact import without_folders
 
@@ -28,7 +28,7 @@ __all__ = ["ERROR_FILE", "artifact_of", "job_handlers"]
 ERROR_FILE = "errors.csv"
 
 
-def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
+def job_handlers(catalog: Catalog) -> Mapping[str, Handler]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def artifact_of(settings: Settings, name: str) -> Path:
 
 def _import(catalog: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
     """Add the uploaded table and pictures of an import."""
-    uploads = place / "given"
+    uploads = place / "input"
     settings = catalog.settings
     unpacked = _unpack_archives(uploads, settings)
     table = job.spec["table"]
@@ -125,7 +125,7 @@ def _import(catalog: Catalog, job: Job, place: Path, progress: Progress) -> dict
 def _unpack_archives(uploads: Path, settings: Settings) -> Unpacked:
     """Unpack the archives of an import. Failures are saved, for when the job is restarted."""
     pictures, record = uploads / "pictures", uploads / "unpacked.json"
-    limits = {"most": settings.whole("max_import"), "most_each": settings.whole("max_bytes")}
+    limits = {"max_bytes": settings.whole("max_import"), "max_file_bytes": settings.whole("max_bytes")}
     result = Unpacked.parse(json.loads(record.read_bytes())) if record.exists() else Unpacked()
     for archive in sorted(uploads.glob("archive-*.zip")):
         result = result.plus(unpack(archive, pictures, **limits))

@@ -44,6 +44,7 @@ class BodyLimit:
         self.app, self._service, self._table = app, service, table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Bound the body of a request and pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -68,6 +68,7 @@ class RequestContext:
         self.app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

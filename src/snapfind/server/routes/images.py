@@ -11,7 +11,7 @@ from snapfind.core.types import Box
 from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RegionSchema, RequestBody, picture_named, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
@@ -101,7 +101,7 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
     ```
     """
     if is_form(request):
-        file = _file(dict(await form_of(request, service.settings)), "photo")
+        file = _file(dict(await parse_form(request, service.settings)), "photo")
     else:
         file = decode_base64((await read_json(request, PhotoBody)).photo, "photo")
 
@@ -127,7 +127,7 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
     ```
     """
     if is_form(request):
-        form = dict(await form_of(request, service.settings))
+        form = dict(await parse_form(request, service.settings))
         sides: list[bytes | str] = [_file(form, name) for name in ("a", "b")]
     else:
         body = await read_json(request, CompareBody)
@@ -159,7 +159,7 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
     ```
     """
     if is_form(request):
-        form = dict(await form_of(request, service.settings))
+        form = dict(await parse_form(request, service.settings))
         file = _file(form, "photo")
         fields: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
         if isinstance(fields.get("box"), str):

@@ -17,7 +17,7 @@ from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import Plain, ProductSchema, RequestBody, product_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
@@ -293,7 +293,7 @@ def _fetch_pictures(
 
 
 async def _from_form(request: Request, service: Service) -> tuple[Product, dict[str, bytes | str]]:
-    form = await form_of(request, service.settings)
+    form = await parse_form(request, service.settings)
     products = [value for name, value in form if name == "product" and isinstance(value, str)]
     if len(products) != 1:
         raise BadRequest("the form needs one field `product` with the product as JSON", field="product")

@@ -69,9 +69,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 R = TypeVar("R", bound=Reply)
 
 
-def reply(trace: Trace, shape: type[R], **fields: Any) -> R:
+def reply(trace: Trace, schema: type[R], **fields: Any) -> R:
     """Build a reply with the id and the timings of its request."""
-    return shape(request_id=trace.request_id, timings=trace.timings(), **fields)
+    return schema(request_id=trace.request_id, timings=trace.timings(), **fields)
 
 
 def error_body(error: SnapfindError, trace: Trace) -> bytes:
@@ -129,7 +129,7 @@ def _subclasses(base: type[RequestBody]) -> Iterator[type[RequestBody]]:
 def _body_schema(request: Request, error: RequestValidationError | ValidationError) -> Any:
     """Find the schema of the invalid body: that of the route, or of a body that the route parses itself."""
     if isinstance(error, ValidationError):
-        return next((shape for shape in _subclasses(RequestBody) if shape.__name__ == error.title), None)
+        return next((schema for schema in _subclasses(RequestBody) if schema.__name__ == error.title), None)
     field = getattr(request.scope.get("route"), "body_field", None)
     return field.field_info.annotation if field else None
 

@@ -11,7 +11,7 @@ from snapfind.core.errors import BadQuery, BadRequest, TooLarge
 from snapfind.core.query import OPTIONS, Like, Option, Query
 from snapfind.core.types import Box
 from snapfind.server.schemas.bodies import decode_base64, read_json
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RequestBody
 
 __all__ = ["LikeBody", "ParsedSearch", "SearchBody", "form_schema", "read_search"]
@@ -167,7 +167,7 @@ async def read_search(request: Request, settings: Settings) -> ParsedSearch:
         ValidationError: A field is invalid (pydantic).
     """
     if is_form(request):
-        return _from_form(await form_of(request, settings))
+        return _from_form(await parse_form(request, settings))
     body = _expand(await read_json(request, SearchBody, empty=b"{}"))
     files = [
         like.url if like.url is not None else decode_base64(like.photo or "", "photo")
