@@ -28,7 +28,7 @@ from snapfind.encoders.registry import ModelEntry
 
 __all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "copy_draft", "write_whole"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
