@@ -1,7 +1,8 @@
 """Catalogs: products, media, models and events in one folder, or with an index on servers."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog, open_catalog
@@ -17,18 +18,11 @@ __all__ = [
     "open_replica",
 ]
 
-_MODULES = {
-    "Catalog": "catalog",
-    "Check": "doctor",
-    "Replica": "replica",
-    "examine": "doctor",
-    "open_catalog": "catalog",
-    "open_replica": "replica",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "catalog": ["Catalog", "open_catalog"],
+        "doctor": ["Check", "examine"],
+        "replica": ["Replica", "open_replica"],
+    },
+)

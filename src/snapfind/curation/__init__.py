@@ -1,7 +1,8 @@
 """Curation: find duplicates, label errors and bad pictures in a catalog, and fix them with undo."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.curation.findings import KINDS, Change, Finding, Findings, FindingSample
@@ -26,25 +27,12 @@ __all__ = [
     "undo",
 ]
 
-_MODULES = {
-    "Change": "findings",
-    "Finding": "findings",
-    "FindingSample": "findings",
-    "Findings": "findings",
-    "JournalEntry": "journal",
-    "KINDS": "findings",
-    "Outcome": "journal",
-    "apply": "journal",
-    "dismiss": "journal",
-    "read_applied": "journal",
-    "read_dismissed": "journal",
-    "render_report": "report",
-    "survey_catalog": "survey",
-    "undo": "journal",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "findings": ["KINDS", "Change", "Finding", "FindingSample", "Findings"],
+        "journal": ["JournalEntry", "Outcome", "apply", "dismiss", "read_applied", "read_dismissed", "undo"],
+        "report": ["render_report"],
+        "survey": ["survey_catalog"],
+    },
+)

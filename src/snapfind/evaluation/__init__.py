@@ -1,7 +1,8 @@
 """Evaluation: test sets, metrics, confidence intervals, significance, reports and contact sheets."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.evaluation.calibration import auroc, calibration_error, reliability_svg
@@ -40,35 +41,16 @@ __all__ = [
     "sheet_row",
 ]
 
-_MODULES = {
-    "ClickFigures": "click_metrics",
-    "Difference": "significance",
-    "EvaluatedQuery": "report",
-    "Figure": "report",
-    "LabeledQuery": "queries",
-    "METRICS": "metrics",
-    "Report": "report",
-    "SheetCard": "contact_sheet",
-    "SheetRow": "contact_sheet",
-    "auroc": "calibration",
-    "average_precision": "metrics",
-    "calibration_error": "calibration",
-    "click_figures": "click_metrics",
-    "compare": "report",
-    "difference": "significance",
-    "evaluate": "run",
-    "ndcg": "metrics",
-    "precision": "metrics",
-    "read_queries": "queries",
-    "recall": "metrics",
-    "reciprocal_rank": "metrics",
-    "reliability_svg": "calibration",
-    "render_sheet": "contact_sheet",
-    "sheet_row": "contact_sheet",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "calibration": ["auroc", "calibration_error", "reliability_svg"],
+        "click_metrics": ["ClickFigures", "click_figures"],
+        "contact_sheet": ["SheetCard", "SheetRow", "render_sheet", "sheet_row"],
+        "metrics": ["METRICS", "average_precision", "ndcg", "precision", "recall", "reciprocal_rank"],
+        "queries": ["LabeledQuery", "read_queries"],
+        "report": ["EvaluatedQuery", "Figure", "Report", "compare"],
+        "run": ["evaluate"],
+        "significance": ["Difference", "difference"],
+    },
+)

@@ -1,7 +1,8 @@
 """Events: store, write-behind buffer, Parquet export, statistics, stored query photos."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.events.buffer import EventBuffer
@@ -42,29 +43,24 @@ __all__ = [
     "zero_result_statistics",
 ]
 
-_MODULES = {
-    "CategorySwitch": "zero_results",
-    "Coverage": "statistics",
-    "Event": "event",
-    "EventBuffer": "buffer",
-    "EventKind": "event",
-    "EventStore": "store",
-    "Exploration": "statistics",
-    "KINDS": "event",
-    "PositionRate": "statistics",
-    "QueryPhotoStore": "query_photos",
-    "ZeroResultStatistics": "zero_results",
-    "click_rates": "statistics",
-    "coverage": "statistics",
-    "exploration": "statistics",
-    "export_events": "parquet",
-    "open_export": "statistics",
-    "wilson": "statistics",
-    "zero_result_statistics": "zero_results",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "buffer": ["EventBuffer"],
+        "event": ["KINDS", "Event", "EventKind"],
+        "parquet": ["export_events"],
+        "query_photos": ["QueryPhotoStore"],
+        "statistics": [
+            "Coverage",
+            "Exploration",
+            "PositionRate",
+            "click_rates",
+            "coverage",
+            "exploration",
+            "open_export",
+            "wilson",
+        ],
+        "store": ["EventStore"],
+        "zero_results": ["CategorySwitch", "ZeroResultStatistics", "zero_result_statistics"],
+    },
+)

@@ -1,7 +1,8 @@
 """Flywheel: retrain on the clicks of shoppers; a model goes live after quality gates and an A/B test."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.flywheel.ab_test import ExperimentResult, count_votes
@@ -25,22 +26,14 @@ __all__ = [
     "run_flywheel",
 ]
 
-_MODULES = {
-    "ClickLabel": "labels",
-    "ExperimentResult": "ab_test",
-    "FlywheelConfig": "config",
-    "FlywheelRun": "records",
-    "GateResult": "gates",
-    "conclude_experiment": "run",
-    "count_votes": "ab_test",
-    "folder_of": "run",
-    "read_labels": "labels",
-    "read_runs": "records",
-    "run_flywheel": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "ab_test": ["ExperimentResult", "count_votes"],
+        "config": ["FlywheelConfig"],
+        "gates": ["GateResult"],
+        "labels": ["ClickLabel", "read_labels"],
+        "records": ["FlywheelRun", "read_runs"],
+        "run": ["conclude_experiment", "folder_of", "run_flywheel"],
+    },
+)

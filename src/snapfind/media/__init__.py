@@ -1,7 +1,8 @@
 """Media files: types of media, decoding within limits, and fetching by URL."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.media.base import MediaHandler, MediaItem, ReadMedia
@@ -23,23 +24,12 @@ __all__ = [
     "register_media_handler",
 ]
 
-_MODULES = {
-    "FetchPolicy": "fetch",
-    "MediaHandler": "base",
-    "MediaItem": "base",
-    "ReadMedia": "base",
-    "fetch_url": "fetch",
-    "handler_for": "handlers",
-    "is_media": "handlers",
-    "map_ahead": "prefetch",
-    "media_suffixes": "handlers",
-    "read_media": "handlers",
-    "register_media_handler": "handlers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "base": ["MediaHandler", "MediaItem", "ReadMedia"],
+        "fetch": ["FetchPolicy", "fetch_url"],
+        "handlers": ["handler_for", "is_media", "media_suffixes", "read_media", "register_media_handler"],
+        "prefetch": ["map_ahead"],
+    },
+)

@@ -1,7 +1,8 @@
 """HTTP server: the API under `/v1`, the web page at `/`, and the OpenAPI document."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.server.app import ROUTERS, add_routers, build
@@ -30,26 +31,15 @@ __all__ = [
     "serve",
 ]
 
-_MODULES = {
-    "EndpointLimits": "endpoint",
-    "Key": "keys",
-    "KeyStore": "keys",
-    "Now": "service",
-    "ROUTERS": "app",
-    "SCOPES": "keys",
-    "Service": "service",
-    "Serving": "service",
-    "add_routers": "app",
-    "assistant": "mcp",
-    "build": "app",
-    "limits": "endpoint",
-    "listen": "run",
-    "needs": "middleware.auth",
-    "serve": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "app": ["ROUTERS", "add_routers", "build"],
+        "endpoint": ["EndpointLimits", "limits"],
+        "keys": ["SCOPES", "Key", "KeyStore"],
+        "mcp": ["assistant"],
+        "middleware.auth": ["needs"],
+        "run": ["listen", "serve"],
+        "service": ["Now", "Service", "Serving"],
+    },
+)

@@ -1,7 +1,8 @@
 """Ingestion of tables, folders and uploads."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.catalog.ingest.duplicates import Duplicate
@@ -24,21 +25,15 @@ __all__ = [
     "open_source",
 ]
 
-_MODULES = {
-    "AddReport": "report",
-    "Duplicate": "duplicates",
-    "Failure": "items",
-    "Ingestion": "ingest",
-    "Item": "items",
-    "Source": "sources",
-    "Uploads": "uploads",
-    "find_media_files": "folders",
-    "open_source": "sources",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "duplicates": ["Duplicate"],
+        "folders": ["find_media_files"],
+        "ingest": ["Ingestion"],
+        "items": ["Failure", "Item"],
+        "report": ["AddReport"],
+        "sources": ["Source", "open_source"],
+        "uploads": ["Uploads"],
+    },
+)

@@ -1,7 +1,8 @@
 """Models of a catalog: fitting, calibration, and interleaving experiments."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.catalog.models.calibrate import FittedCalibration
@@ -17,18 +18,11 @@ __all__ = [
     "open_model",
 ]
 
-_MODULES = {
-    "FittedCalibration": "calibrate",
-    "InterleavedSearch": "trial",
-    "Trial": "trial",
-    "TrialLog": "trial",
-    "adopt": "registry",
-    "open_model": "registry",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "calibrate": ["FittedCalibration"],
+        "registry": ["adopt", "open_model"],
+        "trial": ["InterleavedSearch", "Trial", "TrialLog"],
+    },
+)

@@ -1,7 +1,8 @@
 """Storage of a catalog: folder, points, snapshots, exports, hidden pictures and migration."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.catalog.storage.export import export_copies, write_table
@@ -24,23 +25,13 @@ __all__ = [
     "write_whole",
 ]
 
-_MODULES = {
-    "Folder": "folder",
-    "Manifest": "folder",
-    "MigrationReport": "migrate",
-    "absolute_path": "folder",
-    "export_copies": "export",
-    "move": "migrate",
-    "points_of": "points",
-    "restore": "snapshot",
-    "verify": "snapshot",
-    "write_table": "export",
-    "write_whole": "folder",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "export": ["export_copies", "write_table"],
+        "folder": ["Folder", "Manifest", "absolute_path", "write_whole"],
+        "migrate": ["MigrationReport", "move"],
+        "points": ["points_of"],
+        "snapshot": ["restore", "verify"],
+    },
+)

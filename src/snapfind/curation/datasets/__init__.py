@@ -1,7 +1,8 @@
 """Training sets from a catalog: cleaning, coresets, distillation, compositing, title variants."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.curation.datasets.clean import CleanResult, RemovedRow, clean_rows
@@ -21,20 +22,12 @@ __all__ = [
     "select_coreset",
 ]
 
-_MODULES = {
-    "CleanResult": "clean",
-    "DistillResult": "distillation",
-    "RemovedRow": "clean",
-    "clean_rows": "clean",
-    "compose_photo": "compose",
-    "distill": "distillation",
-    "herding": "coreset",
-    "k_center": "coreset",
-    "select_coreset": "coreset",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "clean": ["CleanResult", "RemovedRow", "clean_rows"],
+        "compose": ["compose_photo"],
+        "coreset": ["herding", "k_center", "select_coreset"],
+        "distillation": ["DistillResult", "distill"],
+    },
+)

@@ -1,7 +1,8 @@
 """Detectors: duplicates, label errors, image faults and outliers."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.curation.detect.duplicates import Pair, find_duplicates, group_pairs
@@ -21,20 +22,12 @@ __all__ = [
     "wrong_labels",
 ]
 
-_MODULES = {
-    "Fault": "image_faults",
-    "Pair": "duplicates",
-    "Suspect": "label_errors",
-    "confident_joint": "label_errors",
-    "faults": "image_faults",
-    "find_duplicates": "duplicates",
-    "find_outliers": "outliers",
-    "group_pairs": "duplicates",
-    "wrong_labels": "label_errors",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:  # imported on first use, so that the import of the package stays cheap
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "duplicates": ["Pair", "find_duplicates", "group_pairs"],
+        "image_faults": ["Fault", "faults"],
+        "label_errors": ["Suspect", "confident_joint", "wrong_labels"],
+        "outliers": ["find_outliers"],
+    },
+)

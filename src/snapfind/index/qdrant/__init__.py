@@ -1,7 +1,8 @@
 """Index on Qdrant servers."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.index.qdrant.cluster import Cluster
@@ -15,16 +16,11 @@ __all__ = [
     "connect",
 ]
 
-_MODULES = {
-    "Cluster": "cluster",
-    "CollectionLayout": "collection",
-    "Servers": "servers",
-    "connect": "servers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "cluster": ["Cluster"],
+        "collection": ["CollectionLayout"],
+        "servers": ["Servers", "connect"],
+    },
+)

@@ -1,7 +1,8 @@
 """Images: decoding within limits, color, thumbnails, fingerprints, and synthetic photos."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from snapfind.media.image.background import cut_out_product
@@ -26,22 +27,16 @@ __all__ = [
     "sniff",
 ]
 
-_MODULES = {
-    "DecoderPool": "sandbox",
-    "ImageHandler": "handler",
-    "Limits": "decode",
-    "cut_out_product": "background",
-    "is_blank": "fingerprint",
-    "load": "decode",
-    "overlay": "heatmap",
-    "probe": "decode",
-    "simulate_photo": "photo_simulation",
-    "sniff": "formats",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that the package is cheap to import."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "background": ["cut_out_product"],
+        "decode": ["Limits", "load", "probe"],
+        "fingerprint": ["is_blank"],
+        "formats": ["sniff"],
+        "handler": ["ImageHandler"],
+        "heatmap": ["overlay"],
+        "photo_simulation": ["simulate_photo"],
+        "sandbox": ["DecoderPool"],
+    },
+)
