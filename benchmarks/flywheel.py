@@ -25,7 +25,7 @@ from numpy.random import Generator
 from query_latency import small_shop
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.models.trial import drawn
+from snapfind.catalog.models.trial import takes_part
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Figure, Report
 from snapfind.evaluation.run import run as ask_all
@@ -54,7 +54,7 @@ def shopper(
     search = f"s{rng.integers(2**62):016x}"
     photo = load(asked.photo, Limits.of(catalog.settings), side=448)
     trial = catalog.trial
-    if trial is not None and drawn(trial, session):
+    if trial is not None and takes_part(trial, session):
         answer, tried = catalog.search_tried(photo, search, limit=DEPTH)
         catalog.trial_log.note(replace(tried, search=search))
     else:

@@ -155,3 +155,14 @@ def test_progress_is_told_in_megabytes(shop, tmp_path):
     back = []
     restore(tmp_path / "shop.tar", tmp_path / "back.snap", progress=lambda done, _: back.append(done))
     assert back and back == sorted(back)
+
+
+def test_a_copy_replaces_a_database_with_its_write_ahead_log(shop, taken, tmp_path):
+    for suffix in ("", "-wal", "-shm"):
+        (shop.path / f"events.db{suffix}").write_bytes(b"being written")
+    (tmp_path / "copy.db").write_bytes(b"whole")
+    pack(shop.path, tmp_path / "open.tar", {"events.db": tmp_path / "copy.db"})
+    restore(tmp_path / "open.tar", tmp_path / "back.snap")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "back.snap").glob("events.db*")} == {
+        "events.db": b"whole"
+    }
