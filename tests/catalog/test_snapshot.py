@@ -155,3 +155,24 @@ def test_progress_is_told_in_megabytes(shop, tmp_path):
     back = []
     restore(tmp_path / "shop.tar", tmp_path / "back.snap", progress=lambda done, _: back.append(done))
     assert back and back == sorted(back)
+
+
+def test_a_copy_replaces_a_database_with_its_write_ahead_log(shop, taken, tmp_path):
+    for suffix in ("", "-wal", "-shm"):
+        (shop.path / f"events.db{suffix}").write_bytes(b"being written")
+    (tmp_path / "copy.db").write_bytes(b"whole")
+    pack(shop.path, tmp_path / "open.tar", {"events.db": tmp_path / "copy.db"})
+    restore(tmp_path / "open.tar", tmp_path / "back.snap")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "back.snap").glob("events.db*")} == {
+        "events.db": b"whole"
+    }
+
+
+def test_jobs_and_query_photos_are_not_in_a_snapshot(shop, taken, tmp_path):
+    for name in ("jobs/1/given/table.csv", "asked/ab/photo.jpg"):
+        (shop.path / name).parent.mkdir(parents=True)
+        (shop.path / name).write_bytes(b"private")
+    snapshot(shop.path, tmp_path / "later.tar")
+    restore(tmp_path / "later.tar", tmp_path / "back.snap")
+    names = {path.name for path in (tmp_path / "back.snap").iterdir()}
+    assert "manifest.json" in names and not names & {"jobs", "asked"}

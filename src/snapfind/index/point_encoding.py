@@ -101,7 +101,7 @@ def best_per_group(hits: Sequence[Found], group: str | None) -> list[Found]:
     """Keep the best hit of each group.
 
     Args:
-        found: Hits, best first.
+        hits: Hits, best first.
         group: Payload key of the group, or None for no grouping.
 
     Returns:
