@@ -142,6 +142,32 @@ def test_what_moved_the_way_a_fault_moves_is_found():
     assert faults(vectors[:1], {}) == []
 
 
+def test_faults_of_a_fifth_of_the_pictures_are_found_by_the_second_round():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 16)).astype(np.float32)
+    way = np.zeros(16, np.float32)
+    way[3] = 9
+    before = rng.normal(size=(60, 16)).astype(np.float32)
+    vectors[:60] += way  # they widen the covariance in their own direction
+    found = {one.row for one in faults(vectors, {"blurred": (before, before + way)})}
+    assert len(found) > 40 and found <= set(range(60))
+
+
+def test_a_picture_with_two_faults_is_reported_once_with_the_worse():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(300, 16)).astype(np.float32)
+    blur, tiny = np.zeros(16, np.float32), np.zeros(16, np.float32)
+    blur[3], tiny[5] = 9, 9
+    before = rng.normal(size=(60, 16)).astype(np.float32)
+    vectors[7] += 3 * blur + 2 * tiny
+    vectors[8] += 2 * blur + 3 * tiny
+    for kinds in (("blurred", "tiny"), ("tiny", "blurred")):  # whichever detector comes first
+        ways = {"blurred": blur, "tiny": tiny}
+        found = faults(vectors, {kind: (before, before + ways[kind]) for kind in kinds})
+        assert {one.row: one.kind for one in found} == {7: "blurred", 8: "tiny"}
+        assert [one.deviations for one in found] == sorted((one.deviations for one in found), reverse=True)
+
+
 def test_what_lies_alone_is_an_outlier_and_pictures_of_one_product_do_not_vouch_for_each_other():
     rng = np.random.default_rng(0)
     places = rng.normal(size=(100, 3)) @ rng.normal(size=(3, 40))  # a shop fills few of its directions
@@ -205,6 +231,17 @@ def test_shirts_with_different_prints_are_not_the_same_picture():
     vectors = np.full((4, 8), 8**-0.5, np.float32) + np.eye(4, 8, dtype=np.float32) * 1e-3
     found = find_duplicates(["a", "b", "c", "d"], np.stack([thumb(image) for image in images]), vectors)
     assert [(pair.a, pair.b) for pair in found if pair.grade == "same picture"] == [(0, 3)]
+
+
+@pytest.mark.parametrize("box", [None, (10, 8, 118, 120)])
+def test_a_picture_that_is_overlaid_with_another_is_the_same_up_to_a_tenth(box):
+    first, second = (picture(number).convert("RGB").resize((128, 128)) for number in (1, 2))
+    images = [first, *(Image.blend(first, second, part).crop(box) for part in (0.05, 0.2)), *map(picture, (3, 4, 5))]
+    vectors = np.eye(6, 8, dtype=np.float32)
+    vectors[:3] = vectors[0] + vectors[:3] / 100  # the first three are candidates
+    found = find_duplicates(list("abcdef"), np.stack([thumb(image) for image in images]), vectors)
+    same = {(pair.a, pair.b): pair.strength for pair in found if pair.grade == "same picture" and pair.a == 0}
+    assert list(same) == [(0, 1)] and 0.9 < same[0, 1] < 1
 
 
 def test_blank_pictures_are_no_copies_of_each_other():
