@@ -13,7 +13,7 @@ PACKAGES = sorted(
     ".".join(path.parent.relative_to(SOURCE).parts) for path in (SOURCE / "snapfind").rglob("__init__.py")
 )
 TORCH = {"training", "ranking", "token_merging", "convert"}  # packages whose names may need PyTorch
-TORCH_NAMES = {"snapfind.curation.datasets.distill", "snapfind.curation.datasets.Distilled"}
+TORCH_NAMES = {"snapfind.curation.datasets.distill", "snapfind.curation.datasets.DistillResult"}
 
 
 def load(package):

@@ -1,4 +1,4 @@
-"""The catalog: products, pictures and spaces in one folder, and the verbs that the three doors share."""
+"""The catalog: products, media, models and events in one folder, as the library, command line and server use it."""
 
 import tempfile
 from pathlib import Path

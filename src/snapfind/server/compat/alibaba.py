@@ -174,8 +174,8 @@ def _compare(service: Service, fields: Fields) -> Reply:
 
 
 def _detail(service: Service, fields: Fields) -> Reply:
-    told = {"Name": fields.get("InstanceName", ""), "TotalCount": service.shop.index.count(), "ServiceType": 0}
-    return {"Instance": told | {"Region": "local", "Qps": 0, "Capacity": 0}}
+    instance = {"Name": fields.get("InstanceName", ""), "TotalCount": service.shop.index.count(), "ServiceType": 0}
+    return {"Instance": instance | {"Region": "local", "Qps": 0, "Capacity": 0}}
 
 
 _ACTIONS: dict[str, tuple[str, Action]] = {
