@@ -49,7 +49,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(larger, monkeypatch):
 
         return put
 
-    monkeypatch.setattr("snapfind.catalog.models.registry._BATCH", 2)
+    monkeypatch.setattr("snapfind.catalog.models.build_space._BATCH", 2)
     monkeypatch.setattr(larger.index, "put_vectors", counted(larger.index.put_vectors))
     with pytest.raises(KeyboardInterrupt):
         larger.models.fit()

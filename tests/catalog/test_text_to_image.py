@@ -120,6 +120,6 @@ def test_what_is_damaged_of_others_or_nowhere_is_refused_and_changes_nothing(nam
     for folder, said in (("encoder", "trained on other-1"), ("text", "trained on other-2")):
         with pytest.raises(ModelBroken, match=said):
             catalog.models.use_text_to_image(tmp_path / folder)
-    with pytest.raises(ModelBroken, match="not a valid"):
+    with pytest.raises(ModelBroken, match=r"cannot be used|cannot be read|does not match|not a valid"):
         catalog.models.use_text_to_image(artifact)
     assert catalog.info()["text_to_image"] == before

@@ -77,7 +77,7 @@ def test_an_interrupted_build_goes_on_and_nothing_is_converted_twice(shop, clip,
         if len(counts) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("snapfind.catalog.models.registry._BATCH", 3)
+    monkeypatch.setattr("snapfind.catalog.models.build_space._BATCH", 3)
     monkeypatch.setattr(shop.index, "put_vectors", torn)
     before = shop.info()["model"]
     with pytest.raises(KeyboardInterrupt):

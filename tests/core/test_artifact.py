@@ -42,7 +42,7 @@ def test_a_missing_file_is_named(artifact):
 )
 def test_a_damaged_manifest_is_one_sentence(artifact, content):
     (artifact / "manifest.json").write_bytes(content)
-    with pytest.raises(ModelBroken, match="cannot be used .*; make it again"):
+    with pytest.raises(ModelBroken, match=r"cannot be used .*; make it again"):
         read_manifest(artifact, "toy", remedy="make it again")
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from snapfind.catalog.models.registry import raw_encoder
 from snapfind.core.config import Settings
-from snapfind.core.errors import BadInput, ModelBroken
+from snapfind.core.errors import BadInput, ModelBroken, NotFound
 from snapfind.core.query import Like, Query
 from snapfind.search.rerank.base import CHUNK, Compared, RerankConfig, merge, rerank
 from snapfind.search.rerank.geometric import agreement, compared, parts_of
@@ -176,7 +176,7 @@ def test_a_manifest_of_anything_else_is_refused(tmp_path, encoder, content):
     with pytest.raises(ModelBroken):
         load(tmp_path, encoder)
     (tmp_path / "manifest.json").unlink()
-    with pytest.raises(ModelBroken):
+    with pytest.raises(NotFound, match="no manifest"):
         load(tmp_path, encoder)
 
 

@@ -1,7 +1,6 @@
 """Commands for custom encoders: convert, verify, use."""
 
 import itertools
-import json as json_
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,10 @@ from snapfind.catalog.models.encoder_files import cached_artifact
 from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, out, print_json, progress_bar
+from snapfind.core.artifact import artifact_kind, read_manifest
 from snapfind.core.errors import NotFound
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.onnx_tower import KIND, Tower
-from snapfind.encoders.registry import kind_of
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
@@ -85,11 +84,11 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or train.")],
 ) -> None:
     """Verify an artifact: checksums, preprocessing, and embeddings of the golden inputs."""
-    kind = kind_of(folder)
+    kind = artifact_kind(folder)
     if kind not in {KIND, "encoder"}:
         raise NotFound(f"Not an encoder artifact: {folder} has no manifest.json of an encoder.")
     encoder = Tower.load(folder, checked=4) if kind == KIND else Builtin.load(str(folder), checked=4)
-    manifest = json_.loads((folder / "manifest.json").read_bytes())
+    manifest = read_manifest(folder, remedy="make it again")
     modalities = "pictures and texts" if encoder.words else "pictures only"
     origin = manifest["source"]["kind"] if kind == KIND else manifest["parent"]
     out.print(f"{folder} is valid: {encoder.name}, {modalities}, {encoder.space.dim} dimensions, from {origin}")
@@ -109,7 +108,7 @@ def use(
 ) -> None:
     """Switch to your own model: convert it if needed and build its space. Resumes when run again."""
     with snapfind.open(shop, create=False) as catalog, progress_bar("building") as progress:
-        if kind_of(Path(source)):
+        if artifact_kind(Path(source)):
             name = catalog.models.use(source, progress=progress)
         else:
             name = _convert_and_use(catalog, source, precision, progress)

@@ -12,7 +12,7 @@ from snapfind.core.errors import BadInput
 from snapfind.ranking.cdanet import Augmentation
 from snapfind.ranking.fit import ClickFit
 from snapfind.ranking.networks import SingleDomain
-from snapfind.search.rerank.click_model import ClickModel, files_of, load
+from snapfind.search.rerank.click_model import ClickModel, load, save
 from snapfind.search.rerank.features import Columns, Field
 
 __all__ = ["click_model", "write_ranker"]
@@ -45,8 +45,7 @@ def write_ranker(
     NoRoom.
     """
     with whole(folder) as draft:
-        for name, content in files_of(model, golden, count, told).items():
-            (draft / name).write_bytes(content)
+        save(draft, model, golden, count, told)
         load(draft, str(told["space"]))
     return load(folder, str(told["space"]))
 

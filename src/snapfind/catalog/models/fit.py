@@ -173,5 +173,5 @@ def _store(folder: Folder, name: str, raw: PhotoEncoder, adapter: Adapter) -> Ph
     target = folder.space(encoder.space.id)
     if not target.exists():
         draft.rename(target)
-    register(folder, encoder, adapted=True, parent=entry.encoder if own else "")
+    register(folder, encoder, adapted=True, parent=entry.encoder if own else "", origin=entry)
     return encoder

@@ -4,19 +4,18 @@ A model is named by its image space. Its vectors are computed from the stored co
 interrupted build can be resumed. Searches use the old model until the switch, which is one write of the manifest.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from snapfind.catalog.models.calibrate import FittedCalibration, learn, read
 from snapfind.catalog.models.encoder_files import copy_encoder
 from snapfind.catalog.storage.folder import Folder, copy_draft, write_whole
 from snapfind.catalog.storage.stored_pictures import stored_picture, stored_pictures
+from snapfind.core.artifact import artifact_kind, read_manifest
 from snapfind.core.config import Settings
-from snapfind.core.errors import BadInput, ModelBroken, NotFound, SnapfindError
+from snapfind.core.errors import BadInput, NotFound, SnapfindError
 from snapfind.encoders.crossmodal.lit import LitMaps
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
@@ -26,7 +25,6 @@ from snapfind.encoders.registry import (
     ModelEntry,
     is_kind_name,
     is_tower,
-    kind_of,
     open_encoder,
     open_model_entry,
     open_network,
@@ -98,7 +96,7 @@ def _share_text_encoders(encoders: Sequence[PhotoEncoder]) -> None:
 def _first(folder: Folder, settings: Settings) -> PhotoEncoder:
     name = settings.text("encoder")
     artifact = Path(name).expanduser()
-    if kind_of(artifact):
+    if artifact_kind(artifact):
         return adopt(folder, artifact, settings)
     return register_kind_name(folder, name, settings) if is_kind_name(name) else raw_encoder(name, settings)
 
@@ -137,7 +135,9 @@ def _load(folder: Folder, name: str, settings: Settings, networks: dict[tuple[st
     return open_model_entry(name, folder.manifest.models[name], folder, settings.whole("threads"), networks)
 
 
-def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: str = "") -> None:
+def register(
+    folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: str = "", origin: ModelEntry | None = None
+) -> None:
     """Write a new model to the manifest, before it is built.
 
     Args:
@@ -145,9 +145,12 @@ def register(folder: Folder, encoder: PhotoEncoder, *, adapted: bool, parent: st
         encoder: The model's encoder.
         adapted: Whether it was fitted to this catalog.
         parent: The bundled encoder from which a trained or quantized network of its own started.
+        origin: Entry of the model that it was fitted on. A registered kind is inherited.
     """
     kind, base = "bundled", encoder.name
-    if isinstance(encoder, Tower):
+    if origin is not None and origin.kind not in {"bundled", "trained", "converted"}:
+        kind, base, parent = origin.kind, origin.base, origin.encoder
+    elif isinstance(encoder, Tower):
         kind, base = "converted", encoder.raw_id
     elif parent:
         kind, base = "trained", encoder.space.id
@@ -230,7 +233,7 @@ def adopt(folder: Folder, artifact: Path, settings: Settings) -> PhotoEncoder:
         if tower.space.id not in folder.manifest.models:
             register(folder, tower, adapted=False)
         return tower
-    manifest = _read_manifest(artifact)
+    manifest = read_manifest(artifact, "encoder", "adapter", remedy="train it again")
     parent = str(manifest.get("parent", "")) if manifest.get("kind") == "encoder" else ""
     draft = copy_draft(artifact, _FILES, folder.path / "spaces")
     threads = settings.whole("threads")
@@ -256,21 +259,6 @@ _FILES = (
     *(*NETWORK, "weights.safetensors", "heads/manifest.json", "heads/weights.safetensors"),
     *("calibration.json", "categories.safetensors"),
 )
-
-
-def _read_manifest(artifact: Path) -> dict[str, Any]:
-    """Read the manifest of an artifact."""
-    if not (artifact / "manifest.json").is_file():
-        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
-    try:
-        manifest = json.loads((artifact / "manifest.json").read_bytes())
-        if manifest["kind"] not in {"encoder", "adapter"}:
-            raise ValueError(f"kind {manifest['kind']!r}")
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ModelBroken(
-            f"{artifact / 'manifest.json'} is not the manifest of an image encoder ({problem}); train it again"
-        ) from problem
-    return dict(manifest)
 
 
 def rerank(folder: Folder, encoder: PhotoEncoder, method: str | None) -> None:
@@ -383,7 +371,7 @@ def _calibration(folder: Folder, name: str) -> Calibration:
     """Return the calibration of a model before fitting: that of its artifact, if there is one."""
     if not folder.manifest.models[name].adapted:
         return Calibration.raw()
-    own = _read_manifest(folder.space(name)).get("calibration", ())
+    own = read_manifest(folder.space(name), "encoder", "adapter", remedy="train it again").get("calibration", ())
     if len(own) != len(Calibration.fitted().photo):
         return Calibration.fitted()
     similarity, margin, lead, category, bias = (float(weight) for weight in own)

@@ -6,7 +6,6 @@ shop.snap/spaces/locked-…/      the artifact of `snapfind train lit`, named by
 from pathlib import Path
 
 from snapfind.catalog.storage.folder import Folder, copy_draft
-from snapfind.core.errors import NotFound
 from snapfind.encoders.crossmodal.lit import LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.text.e5 import TextEncoder
@@ -32,8 +31,6 @@ def copy_text_to_image_space(folder: Folder, artifact: Path, text: TextEncoder) 
         ModelBroken: The artifact is damaged, or of other encoders.
         NoRoom: The disk is full.
     """
-    if not (artifact / "manifest.json").is_file():
-        raise NotFound(f"{artifact} is not the folder of an artifact: it has no manifest.json")
     locked = LitSpace.load(artifact, text, Builtin.load().raw_id)
     target = folder.space(locked.space.id)
     if not target.exists():

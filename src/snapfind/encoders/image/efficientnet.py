@@ -3,16 +3,15 @@
 Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py writes the artifact.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL.Image import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load as load_tensors
 
+from snapfind.core.artifact import read_artifact
 from snapfind.core.errors import FREE_MEMORY, ModelBroken, NotFound, OutOfMemory, is_out_of_memory
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import softmax, unit
@@ -48,7 +47,7 @@ class Builtin(ImageEncoder):
     def __init__(
         self,
         session: "InferenceSession",
-        manifest: dict[str, object],
+        manifest: dict[str, Any],
         preprocessing: Preprocessing,
         adapter: Adapter | None = None,
     ) -> None:
@@ -61,10 +60,10 @@ class Builtin(ImageEncoder):
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
-        raw = space_id(self.name, manifest["model_sha256"], described)
+        raw = space_id(self.name, manifest["sha256"]["model.onnx"], described)
         self._width = int(str(manifest.get("dim", 1280)))  # bundled artifacts do not have the entry
         super().__init__(
-            Space(raw, self._width, self.name, (), described), adapter, manifest["model_sha256"], described
+            Space(raw, self._width, self.name, (), described), adapter, manifest["sha256"]["model.onnx"], described
         )
 
     @classmethod
@@ -88,18 +87,12 @@ class Builtin(ImageEncoder):
             OutOfMemory: If there is not enough memory.
         """
         folder = artifact_of(name)
+        manifest, files = read_artifact(folder, remedy="install it again")
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
             preprocessing = Preprocessing.parse(manifest["preprocessing"])
-            model = (folder / "model.onnx").read_bytes()
-            golden = load_file(folder / "golden.safetensors")["golden"]
-            intact = hashlib.sha256(model).hexdigest() == manifest["model_sha256"]
+            model, golden = files["model.onnx"], load_tensors(files["golden.safetensors"])["golden"]
         except Exception as problem:
-            if is_out_of_memory(problem):
-                raise OutOfMemory(f"not enough memory to read encoder {name}; {FREE_MEMORY}") from problem
             raise ModelBroken(f"encoder {name}: {folder} is damaged ({problem}); install it again") from problem
-        if not intact:
-            raise ModelBroken(f"encoder {name}: {folder / 'model.onnx'} does not match its manifest; install it again")
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
         try:

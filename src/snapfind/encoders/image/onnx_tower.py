@@ -10,8 +10,6 @@
 convert/ writes the artifact. `Tower` implements the same protocol as the bundled encoder (encoders/image/base.py).
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load
 
+from snapfind.core.artifact import read_artifact
 from snapfind.core.errors import ModelBroken, NoText
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
@@ -87,7 +86,7 @@ class Tower(ImageEncoder):
             ModelBroken: If a file is missing or damaged, or a golden vector differs.
             ExtraMissing: If the artifact has a text tower and tokenizers is not installed.
         """
-        manifest, files = _read(folder)
+        manifest, files = read_artifact(folder, KIND, remedy="convert the model again")
         try:
             space = Space(_raw_id(manifest), int(manifest["dim"]), str(manifest["name"]))
             words = WordTower.load(files, space, threads) if "text.onnx" in files else None
@@ -167,17 +166,3 @@ def _raw_id(manifest: dict[str, Any]) -> str:
     """Build the space id from everything that changes an embedding."""
     sums = {name: manifest["sha256"][name] for name in sorted(manifest["sha256"]) if name != "golden.safetensors"}
     return space_id(str(manifest["name"]), sums, Preprocessing.parse(manifest["preprocessing"]).as_dict())
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Read the manifest and its files, and verify the checksums. Raises ModelBroken."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        sums = dict(manifest["sha256"])
-        files = {name: (folder / name).read_bytes() for name in sums if name in FILES}
-    except Exception as problem:
-        raise ModelBroken(f"{folder} is damaged ({problem}); convert the model again") from problem
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != sums[name]:
-            raise ModelBroken(f"{folder / name} does not match its manifest; convert the model again")
-    return manifest, files
