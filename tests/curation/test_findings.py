@@ -8,6 +8,7 @@ from snapfind.curation.detect.duplicate_findings import duplicate_findings
 from snapfind.curation.detect.duplicates import thumb
 from snapfind.curation.detect.image_findings import small_category_findings
 from snapfind.curation.detect.label_findings import category_findings, product_findings
+from snapfind.curation.findings import Change, FindingSample, make_finding
 from snapfind.curation.snapshot import CatalogSnapshot
 from snapfind.curation.survey import survey_catalog
 from snapfind.index.base import Point
@@ -134,3 +135,16 @@ def test_a_picture_below_a_hundred_pixels_is_tiny(tmp_path):
         shop.add(tmp_path / "studio")
         (tiny,) = survey_catalog(shop).of("tiny")
     assert tiny.samples[0].product == "p0" and "99 pixels" in tiny.message and tiny.change.action == "hide"
+
+
+def test_the_id_of_a_finding_follows_from_its_pictures_and_its_fix():
+    first, second = FindingSample("1", "a", "a.png"), FindingSample("2", "b", "b.png")
+
+    def id_of(kind="wrong category", samples=(first, second), after="red", message="text", score=0.5):
+        return make_finding(kind, message, samples, Change("relabel", product="a", after=after), score=score).id
+
+    assert id_of() == id_of(
+        samples=(second, first), message="another text", score=0.7
+    )  # the next survey finds it again
+    assert len({id_of(), id_of(kind="wrong product"), id_of(samples=(first,)), id_of(after="blue")}) == 4
+    assert make_finding("few", "tea has 1 product").id != make_finding("few", "mugs has 1 product").id
