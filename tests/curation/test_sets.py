@@ -129,6 +129,24 @@ def test_a_set_is_cleaned_of_copies_and_wrong_labels_and_keeps_the_rest():
     assert set(cleaned.rows) | {one.row for one in cleaned.removed} == set(range(len(rows)))
 
 
+def test_few_rows_of_a_label_are_not_checked_and_copies_with_two_labels_both_stay():
+    vectors, labels = clouds(3.0, classes=3, each=12)
+    rows = np.r_[0:24, 24:28]  # four rows of the last label: too few to judge
+    vectors, labels = vectors[rows].copy(), labels[rows].copy()
+    vectors[27] = vectors[2]  # looks like the first label
+    hashes = [str(number) for number in range(len(rows))]
+    hashes[15] = hashes[3]  # one file under two labels
+    thumbs = np.stack([thumb(picture(number)) for number in range(len(rows))])
+    cleaned = clean_rows(vectors, labels, hashes, thumbs)
+    assert cleaned.removed == () and cleaned.rows.tolist() == list(range(len(rows)))
+
+
+def test_a_coreset_has_a_row_of_each_class_however_small_its_part():
+    vectors, labels = clouds(2.0)
+    for method in ("k-center", "herding"):
+        assert labels[select_coreset(vectors, labels, 0.001, method)].tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_what_moved_the_way_a_fault_moves_is_found():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(300, 16)).astype(np.float32)
@@ -200,6 +218,28 @@ def test_a_composed_photo_follows_from_its_seed_and_shows_product_and_background
     levels = np.asarray(first, np.float64).reshape(-1, 3)
     green = (levels[:, 1] > levels[:, 0] + 20).mean()
     assert 0.2 < green < 0.95
+
+
+def disc(level):
+    """A round product on a transparent ground."""
+    image = Image.new("RGBA", (120, 120), (0, 0, 0, 0))
+    ImageDraw.Draw(image).ellipse((5, 5, 115, 115), fill=(level, level, level, 255))
+    return image
+
+
+def composed_on(product, color):
+    background = Image.new("RGB", (300, 300), color)
+    photos = (compose_photo(product, background, np.random.default_rng(seed)) for seed in range(8))
+    return np.stack([np.asarray(photo, np.float64) for photo in photos])
+
+
+def test_a_composed_product_throws_a_shadow_and_takes_on_the_color_of_the_background():
+    light = composed_on(disc(250), (128, 128, 128))
+    dark = light.mean(axis=-1) < 80  # darker than product and background
+    assert (dark.mean(axis=(1, 2)) > 0.0005).all()  # in every photo: some cameras take a dark photo anyway
+    on_blue, on_red = (composed_on(disc(120), color)[:, 118:138, 118:138] for color in ((20, 60, 200), (200, 60, 20)))
+    assert on_blue[..., 2].mean() > on_red[..., 2].mean() + 15
+    assert on_red[..., 0].mean() > on_blue[..., 0].mean() + 15
 
 
 def test_titles_are_varied_by_rules():

@@ -1,4 +1,4 @@
-"""A look finds the faults that are there, mends are applied and taken back, and the page shows them."""
+"""A survey finds the faults that are there, fixes are applied and undone, and the page shows them."""
 
 import shutil
 
@@ -16,9 +16,9 @@ from snapfind.index.payload import point_id
 
 
 @pytest.fixture(scope="module")
-def looked(stocked, tmp_path_factory):
-    """A copy that was looked at once."""
-    path = tmp_path_factory.mktemp("looked") / "shop.snap"
+def surveyed(stocked, tmp_path_factory):
+    """A copy with a survey."""
+    path = tmp_path_factory.mktemp("surveyed") / "shop.snap"
     shutil.copytree(stocked, path)
     with snapfind.open(path) as shop:
         survey_catalog(shop)
@@ -26,8 +26,8 @@ def looked(stocked, tmp_path_factory):
 
 
 @pytest.fixture
-def shop(looked, tmp_path):
-    shutil.copytree(looked, tmp_path / "shop.snap")
+def shop(surveyed, tmp_path):
+    shutil.copytree(surveyed, tmp_path / "shop.snap")
     with snapfind.open(tmp_path / "shop.snap") as opened:
         yield opened
 
@@ -45,7 +45,7 @@ def state(shop):
     }
 
 
-def test_duplicates_are_told_by_grade_and_what_is_safe_is_within_a_product(shop):
+def test_duplicates_have_a_grade_and_what_is_safe_is_within_a_product(shop):
     (same,) = found(shop).of("same file")
     assert {one.name for one in same.samples} == {"red-5.png", "red-5-again.png"} and same.safe
     assert same.change.pictures == (point_id("red-5", "red-5-again.png"),)  # the main picture stays
@@ -61,26 +61,26 @@ def test_a_product_in_the_wrong_category_is_named_with_the_right_one(shop):
     assert [(one.change.product, one.change.before, one.change.after) for one in wrong] == [("blue-3", "red", "blue")]
 
 
-def test_every_mend_is_applied_and_taken_back_to_the_last_bit(shop):
+def test_every_fix_is_applied_and_undone_to_the_last_bit(shop):
     before = state(shop)
-    mended = [one.id for one in found(shop).items if one.change]
-    assert all(one.done for one in journal.apply(shop, mended))
+    fixable = [one.id for one in found(shop).items if one.change]
+    assert all(one.done for one in journal.apply(shop, fixable))
     assert shop.get("blue-3").category == "blue"
     assert "red-5-again.png" not in [one.name for one in shop.get("red-5").pictures]
-    assert not any(one.done for one in journal.apply(shop, mended))  # twice is refused
-    assert list(journal.read_applied(shop.folder.path)) == mended
+    assert not any(one.done for one in journal.apply(shop, fixable))  # twice is refused
+    assert list(journal.read_applied(shop.folder.path)) == fixable
     assert all(one.done for one in journal.undo(shop))
     assert state(shop) == before and not journal.read_applied(shop.folder.path)
-    assert not journal.undo(shop, mended)[0].done
+    assert not journal.undo(shop, fixable)[0].done
 
 
-def test_without_ids_only_what_is_safe_is_applied_and_a_new_look_finds_it_no_more(shop):
+def test_without_ids_only_what_is_safe_is_applied_and_a_new_survey_finds_it_no_more(shop):
     (done,) = journal.apply(shop)
     assert done.done and shop.get("blue-3").category == "red"
     again = survey_catalog(shop)
     assert not again.of("same file")
     assert {one.id for one in again.of("wrong category")} == {one.id for one in found(shop).of("wrong category")}
-    assert journal.undo(shop, [done.id])[0].done  # the journal knows it, the last look does not
+    assert journal.undo(shop, [done.id])[0].done  # the journal knows it, the last survey does not
 
 
 def test_a_dismissed_finding_stays_away_until_it_is_restored(shop):
@@ -101,7 +101,7 @@ def test_what_is_safe_but_dismissed_is_not_applied_unseen(shop):
     assert journal.apply(shop) == []
 
 
-def test_a_mend_says_which_products_it_takes_out_of_the_search(shop):
+def test_a_fix_says_which_products_it_takes_out_of_the_search(shop):
     (copy,) = found(shop).of("same picture")
     (gone,) = copy.change.removes
     assert gone in copy.change.description and "from search" in copy.change.description
@@ -132,7 +132,7 @@ def test_a_line_cut_off_by_a_crash_is_passed_over(shop):
     assert len(journal.read_applied(shop.folder.path)) == 2
 
 
-def test_no_such_finding_and_none_that_can_be_mended(shop):
+def test_no_such_finding_and_none_with_a_fix(shop):
     assert "no finding" in journal.apply(shop, ["nothing"])[0].message
     for one in found(shop).of("same product")[:1]:
         assert not journal.apply(shop, [one.id])[0].done
@@ -147,16 +147,16 @@ def test_findings_are_the_same_when_they_are_read_again_and_a_damaged_file_is_na
         Findings.load(shop.folder.path)
 
 
-def test_an_empty_catalog_has_nothing_to_look_at(tmp_path):
+def test_an_empty_catalog_has_nothing_to_survey(tmp_path):
     with snapfind.open(tmp_path / "empty.snap") as empty:
         with pytest.raises(BadInput, match="no picture"):
             survey_catalog(empty)
         assert Findings.load(empty.folder.path) is None
 
 
-def test_the_verbs_of_the_command_line(looked, tmp_path):
+def test_the_verbs_of_the_command_line(surveyed, tmp_path):
     shop = tmp_path / "shop.snap"
-    shutil.copytree(looked, shop)
+    shutil.copytree(surveyed, shop)
     run = CliRunner().invoke
     said = run(app, ["curate", str(shop), "--csv", str(tmp_path / "fixes.csv")])
     assert said.exit_code == 0, said.output

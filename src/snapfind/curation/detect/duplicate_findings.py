@@ -39,9 +39,8 @@ def duplicate_findings(snapshot: CatalogSnapshot) -> tuple[list[Finding], NDArra
     alike: dict[tuple[int, int], Pair] = {}
     for pair in pairs:
         products = int(snapshot.numbers[pair.a]), int(snapshot.numbers[pair.b])
-        is_reported = same[pair.a] >= 0 and same[pair.a] == same[pair.b]
         # Photos of one product may look alike. Two products are reported by their nearest pair.
-        if pair.grade == "same product" and products[0] != products[1] and not is_reported:
+        if pair.grade == "same product" and products[0] != products[1]:
             alike[products] = max(pair, alike.get(products, pair), key=lambda one: one.strength)
     return [*findings, *(_alike(snapshot, pair) for pair in alike.values())], same
 
