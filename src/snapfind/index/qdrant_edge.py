@@ -9,6 +9,7 @@ returned is in the log and survives kill -9. After `flush` (about 0.1 s) it surv
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -31,7 +32,6 @@ from snapfind.core.errors import (
     SnapfindError,
     is_out_of_memory,
 )
-from snapfind.core.memory import free_address_space
 from snapfind.core.types import Kind
 from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
 from snapfind.index.bm25_text import normalize_codes
@@ -85,7 +85,7 @@ def open(path: Path, hnsw: HnswConfig = DEFAULT) -> "Edge":
         ReadOnly: The files cannot be written.
     """
     _check_disk(path, OPENING)
-    free = free_address_space()
+    free = _free_address_space()
     if free is not None and free < _ADDRESS_SPACE:
         raise OutOfMemory(f"not enough memory to open the index in {path}; {FREE_MEMORY}")
     try:
@@ -456,3 +456,19 @@ def _condition(where: Filter | None) -> Any:
         return engine.Filter()
     condition = where.condition(_Conditions)
     return condition if isinstance(condition, engine.Filter) else engine.Filter(must=[condition])
+
+
+def _free_address_space() -> int | None:
+    """Return the free address space in bytes under RLIMIT_AS. None: there is no limit, or it cannot be read."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+    return max(0, limit - pages * resource.getpagesize())
