@@ -18,7 +18,7 @@ from snapfind.core.config import Settings
 from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.media.image.decode import Limits, load
-from snapfind.search.calibration import Calibration, fit
+from snapfind.search.calibration import Calibration, calibration_features, fit
 
 
 def photos(data: Path, split: str) -> tuple[list[Path], np.ndarray]:
@@ -67,7 +67,7 @@ def main() -> None:
         similarities, right = nearest(encoder, looked["val"], gallery, photos(data, "val")[1])
         cells = []
         for calibration in (found, shipped[name]):
-            scores = np.array([calibration.photo_scores(row.tolist()) for row in similarities])
+            scores = np.array([calibration.photo_scores(calibration_features(row.tolist())) for row in similarities])
             cells.append((error(scores.ravel(), right.ravel()), error(scores[:, 0], right[:, 0])))
         weights = ", ".join(f"{weight:.2f}" for weight in found.photo)
         print(f"| {name} | {weights} | {cells[0][0]:.3f} | {cells[0][1]:.3f} | {cells[1][0]:.3f}, {cells[1][1]:.3f} |")

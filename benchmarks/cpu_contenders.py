@@ -207,13 +207,13 @@ def _pooled(prepare: Callable[[Image.Image], Image.Image], side: int, encode: Ca
     from concurrent.futures import ThreadPoolExecutor
 
     from snapfind.media.image.decode import Limits, load
-    from snapfind.media.prefetch import ahead
+    from snapfind.media.prefetch import map_ahead
 
     limits = Limits(2**25, 50_000_000, 20_000)
 
     def all_of(files: Sequence[Path]) -> None:
         with ThreadPoolExecutor(2) as pool:
-            ready = ahead(pool, lambda file: prepare(load(file, limits, side=side)), files, 32)
+            ready = map_ahead(pool, lambda file: prepare(load(file, limits, side=side)), files, 32)
             pictures: list[Image.Image] = []
             for number, (_, picture) in enumerate(ready, 1):
                 pictures.append(picture)

@@ -18,13 +18,13 @@ import numpy as np
 from curate_data import Photos, grocery, looked, opened
 from sklearn.linear_model import RidgeClassifier
 
-from snapfind.curation.datasets.compose import composed
-from snapfind.curation.datasets.coreset import METHODS, coreset
-from snapfind.curation.datasets.distillation import distil
+from snapfind.curation.datasets.compose import compose_photo
+from snapfind.curation.datasets.coreset import METHODS, select_coreset
+from snapfind.curation.datasets.distillation import distill
 from snapfind.curation.detect.folds import contiguous
 from snapfind.encoders.arrays import unit
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 
 PARTS, DISTILLED = (0.1, 0.2, 0.3, 0.5), (0.1, 0.3)
 DIM, PENALTIES = 256, (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -103,7 +103,7 @@ def spread(values: list[np.ndarray]) -> str:
 def made_up(work: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Features and classes of photos made of the studio pictures: two ways, six views each."""
     pictures = [opened(file) for file in grocery("studio", work).files]
-    cuts = [cutout(picture) for picture in pictures]
+    cuts = [cut_out_product(picture) for picture in pictures]
     streets = sorted((Path(os.environ["SNAPFIND_DATA"]) / "ccp" / "images").glob("*.jpg"))[:200]
     backs = [opened(file) for file in streets]
     found = {}
@@ -114,7 +114,9 @@ def made_up(work: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             for view in range(VIEWS):
                 rng = np.random.default_rng([15, place, view])
                 back = backs[int(rng.integers(len(backs)))]
-                images.append(composed(cut, back, rng) if name == "composed" else rephotograph(cut, rng, cuts[:64]))
+                images.append(
+                    compose_photo(cut, back, rng) if name == "composed" else simulate_photo(cut, rng, cuts[:64])
+                )
         found[name] = looked(images, kept), np.repeat(grocery("studio", work).labels, VIEWS)
     return found
 
@@ -135,7 +137,7 @@ def main() -> None:
         before = [task.taught(rows[kept], labels[kept]) for kept in chosen]
         print(f"| {part:.0%} | drawn | {spread(before)} | |")
         for method in METHODS:
-            kept = coreset(rows, labels, part, method)
+            kept = select_coreset(rows, labels, part, method)
             found = task.taught(rows[kept], labels[kept])
             print(f"| {part:.0%} | {method} | {found.mean():.3f} | {difference(found, before)} |", flush=True)
     synthetic(task, given)
@@ -169,7 +171,7 @@ def distilled(task: Task, given: argparse.Namespace) -> None:
     for part in DISTILLED:
         chosen = each(labels, part, given.seeds)
         before = [task.taught(rows[kept], labels[kept]) for kept in chosen]
-        made = [distil(rows, labels, kept, seed=seed) for seed, kept in enumerate(chosen)]
+        made = [distill(rows, labels, kept, seed=seed) for seed, kept in enumerate(chosen)]
         after = [task.taught(one.vectors, one.labels) for one in made]
         losses = " to ".join(f"{np.mean([one.losses[end] for one in made]):.1f}" for end in (0, 1))
         gain = difference(np.mean(after, axis=0), before)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from curate_data import copied, digest, grocery, half, looked, opened
 
-from snapfind.curation.detect.duplicates import duplicates, groups, thumb
+from snapfind.curation.detect.duplicates import find_duplicates, group_pairs, thumb
 
 KINDS = ("exact", "re-encoded", "resized", "cropped")
 PART = 0.05
@@ -37,7 +37,7 @@ def main() -> None:
         made = [copied(images[row], kind, rng) for row, kind in zip(chosen, kinds)]
         vectors = np.concatenate([photos.features, looked(made)])
         every = np.concatenate([thumbs, np.stack([thumb(image) for image in made])])
-        found = duplicates([*hashes, *(digest(image) for image in made)], every, vectors)
+        found = find_duplicates([*hashes, *(digest(image) for image in made)], every, vectors)
         same = {(pair.a, pair.b) for pair in found if pair.grade != "same product"}
         truth = {(int(row), len(images) + place): kind for place, (row, kind) in enumerate(zip(chosen, kinds))}
         for kind in KINDS:
@@ -45,7 +45,7 @@ def main() -> None:
             recalls[kind].append(np.mean([pair in same for pair in own]))
         precisions.append(len(same & set(truth)) / max(len(same), 1))
         shown = np.concatenate([photos.labels, photos.labels[chosen]])
-        alike = groups([pair for pair in found if max(pair.a, pair.b) < len(images)], "same product")
+        alike = group_pairs([pair for pair in found if max(pair.a, pair.b) < len(images)], "same product")
         pairs = [(rows[0], row) for rows in alike for row in rows[1:]]
         again.append((np.mean([shown[a] == shown[b] for a, b in pairs]), sum(map(len, alike)) / len(images)))
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from curate_data import SIDE, faulty, grocery, half, looked, opened
 
-from snapfind.curation.detect.corruptions import SPOILT, spoilt
+from snapfind.curation.detect.corruptions import CORRUPTIONS, corrupt
 from snapfind.curation.detect.image_faults import faults
-from snapfind.curation.detect.outliers import outliers
+from snapfind.curation.detect.outliers import find_outliers
 from snapfind.encoders.arrays import unit
 
-KINDS = (*SPOILT, "garment")
+KINDS = (*CORRUPTIONS, "garment")
 PART, LEARNED = 0.012, 96
 
 
@@ -55,10 +55,11 @@ def main() -> None:
             image.thumbnail((SIDE, SIDE))
         before = unit(looked(learned))
         pairs = {
-            kind: (before, unit(looked([spoilt(image, kind, rng, learned) for image in learned]))) for kind in SPOILT
+            kind: (before, unit(looked([corrupt(image, kind, rng, learned) for image in learned])))
+            for kind in CORRUPTIONS
         }
         told = {one.row: one.kind for one in faults(vectors, pairs)}
-        lonely = {row for row, _ in outliers(vectors, np.arange(len(vectors)))}
+        lonely = {row for row, _ in find_outliers(vectors, np.arange(len(vectors)))}
         told |= {row: "garment" for row in lonely if row not in told}
         for kind in KINDS:
             own = {row for row, how in truth.items() if how == kind}

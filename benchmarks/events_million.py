@@ -16,8 +16,9 @@ import numpy as np
 
 from snapfind.events.event import Event
 from snapfind.events.parquet import export_events
-from snapfind.events.statistics import click_rates, coverage, exploration, opened, switches, unmatched
+from snapfind.events.statistics import click_rates, coverage, exploration, open_export
 from snapfind.events.store import EventStore
+from snapfind.events.zero_results import zero_result_statistics
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES, PRODUCTS, SHOPPERS, WRITE = 10, 20_000, 5_000, 1000
@@ -68,12 +69,11 @@ def main() -> None:
             store.write(events[at : at + WRITE])
     with measured("export to Parquet", len(events)):
         export_events(store, parquet)
-    with measured("load into DuckDB", len(events)), opened(parquet) as connection:
-        connection.execute("create table held as select * from happened")
+    with measured("load into DuckDB", len(events)), open_export(parquet) as connection:
+        connection.execute("create table held as select * from events")
     figures: dict[str, Callable[[], object]] = {
         "CTR by position": lambda: click_rates(parquet),
-        "searches without a match": lambda: unmatched(parquet),
-        "most switched categories": lambda: switches(parquet),
+        "zero-result queries and category changes": lambda: zero_result_statistics(store, START),
         "coverage": lambda: coverage(parquet, PRODUCTS),
         "exploration share": lambda: exploration(parquet),
     }

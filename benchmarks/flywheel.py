@@ -26,13 +26,13 @@ from query_latency import small_shop
 from simulation.shoppers import Habits
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.models.trial import drawn
+from snapfind.catalog.models.trial import takes_part
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Figure, Report
-from snapfind.evaluation.run import run as ask_all
+from snapfind.evaluation.run import evaluate
 from snapfind.events.event import Event
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.run import conclude, run
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.run import conclude_experiment, run_flywheel
 from snapfind.media.image.decode import Limits, load
 
 FROZEN, A_SESSION, DEPTH = 100, 4, 20
@@ -54,7 +54,7 @@ def shopper(
     search = f"s{rng.integers(2**62):016x}"
     photo = load(asked.photo, Limits.of(catalog.settings), side=448)
     trial = catalog.trial
-    if trial is not None and drawn(trial, session):
+    if trial is not None and takes_part(trial, session):
         answer, tried = catalog.search_tried(photo, search, limit=DEPTH)
         catalog.trial_log.note(replace(tried, search=search))
     else:
@@ -97,7 +97,7 @@ def bots(catalog: Catalog, photos: list[LabeledQuery], product: str, rng: Genera
 
 def recall_at_1(catalog: Catalog, asked: list[LabeledQuery]) -> Figure:
     """Of the model that answers."""
-    return Report(tuple(ask_all(catalog, asked)[0])).figures("product")["precision@1"]
+    return Report(tuple(evaluate(catalog, asked)[0])).figures("product")["precision@1"]
 
 
 def day(catalog: Catalog, photos: list[LabeledQuery], number: int, kinds: dict[str, str], rng: Generator) -> str:
@@ -116,7 +116,9 @@ def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
     order = rng.permutation(len(train))
     frozen, street = [train[at] for at in order[:FROZEN]], [train[at] for at in order[FROZEN:]]
     kinds = {product.id: product.category for product in catalog.products()}
-    rules = Rules(depth=given.depth, share=1, slice_loss=0.2, slice_least=20, loss=0.0, seed=given.seed)
+    config = FlywheelConfig(
+        depth=given.depth, share=1, max_slice_loss=0.2, min_slice_photos=20, max_loss=0.0, seed=given.seed
+    )
     print("| turn | searches with a click | on the first hit | trial | labels | decision | `val` recall@1 |")
     print("|---|---|---|---|---|---|---|")
     print(f"| before | | | | | | {recall_at_1(catalog, val)} |", flush=True)
@@ -124,19 +126,20 @@ def simulate(catalog: Catalog, data: Path, given: argparse.Namespace) -> None:
         photos = street[(number - 1) * given.photos : number * given.photos]
         clicks, trial = day(catalog, photos, number, kinds, rng), ""
         if catalog.trial is not None:
-            ended = conclude(catalog, votes=10, alpha=1, force=True)
-            new, old = ended.verdict["other"], ended.verdict["active"]
+            ended = conclude_experiment(catalog, votes=10, alpha=1, force=True)
+            new, old = ended.experiment["other"], ended.experiment["active"]
             trial = f"{ended.decision}, {new} of {new + old} votes"
-        turn = run(catalog, rules, frozen)
-        cells = (number, clicks, trial, turn.data["photos"], turn.decision, recall_at_1(catalog, val))
+        record = run_flywheel(catalog, config, frozen)
+        cells = (number, clicks, trial, record.data["photos"], record.decision, recall_at_1(catalog, val))
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
     if catalog.trial is not None:
-        catalog.try_out(None)
+        catalog.models.try_out(None)
     before = recall_at_1(catalog, val)
     bots(catalog, street[: 2 * given.photos], min(kinds), rng)
-    turn = run(catalog, rules, frozen)
+    record = run_flywheel(catalog, config, frozen)
     after = recall_at_1(catalog, val)
-    print(f"\n{2 * given.photos} bots click one product: {turn.decision}, {turn.why}. `val` {before}, then {after}.")
+    print(f"\n{2 * given.photos} bots click one product: {record.decision}, {record.reason}.")
+    print(f"`val` {before}, then {after}.")
 
 
 def main() -> None:

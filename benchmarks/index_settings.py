@@ -25,10 +25,12 @@ from growth_vectors import Rows
 from snapfind.index import qdrant_edge
 from snapfind.index.base import Index
 from snapfind.index.filters import Filter, where
-from snapfind.index.hnsw_config import DEFAULT, Graph
+from snapfind.index.hnsw_config import DEFAULT, HnswConfig
 
 SETTINGS = {
-    "before": Graph(links=16, build=128, breadth=128, filtered=128, around=0, quantile=None, full_scan=10_000),
+    "before": HnswConfig(
+        m=16, ef_construct=128, ef=128, ef_filtered=128, acorn_selectivity=0, quantile=None, full_scan=10_000
+    ),
     "walked": replace(DEFAULT, full_scan=1),
     "scanned": replace(DEFAULT, full_scan=100_000_000),
     "as it ships": DEFAULT,

@@ -63,7 +63,10 @@ def recall(world: World, model: PhotoToProduct, there: Tensor) -> float:
     """Recall@1."""
     asked = world.rng.integers(PRODUCTS, size=1000)
     with torch.no_grad():
-        found = model.photos(world.photos(asked)) @ model.products(Document(world.patches, world.concepts, there)).T
+        found = (
+            model.encode_query_images(world.photos(asked))
+            @ model.products(Document(world.patches, world.concepts, there)).T
+        )
     return float((found.argmax(1).numpy() == asked).mean())
 
 

@@ -4,9 +4,9 @@
     SNAPFIND_DATA=... python benchmarks/learn_distill.py --work DIR --learned ARTIFACT
 
 The pupil learns from the photos of `train` and the 81 studio pictures without a label, heads only, each as it is.
-recall@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos
-where nothing is drawn, mean and deviation over seeds where something is. The teacher with learned heads has seen the
-labels of `train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself.
+recall@1 is a photo of `val` against the 81 studio pictures: with a 95 % bootstrap interval over the photos where
+nothing is drawn, mean and deviation over seeds where something is. The teacher with learned heads has seen the labels
+of `train`, so what it hands on is worth them; beside it stands the pupil that learns from the labels itself.
 `--learned` takes an artifact of benchmarks/learn_catalog.py as the teacher instead: a network that learned from these
 labels.
 """

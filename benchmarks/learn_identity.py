@@ -4,7 +4,7 @@
 
 Fitted on `train` (two views a photo), reported on `val`: a photo against the 81 studio pictures, mean and standard
 deviation over seeds. Wrong labels are drawn evenly from the other classes. `--shipped` prints recall@1 and recall@5
-of what `snapfind learn identity` leaves: the last row, beside a closed form (training/weight_interpolation.py).
+of what `snapfind train identity` leaves: the last row, beside a closed form (training/weight_interpolation.py).
 """
 
 import argparse
@@ -86,7 +86,7 @@ def shipped(
         learner.heads = append_closed_form(learner.heads, encode_samples(learner.body, source, nothing, used))
         found.append([right(learner, val, studio), right(learner, val, studio, 5)])
     cells = " | ".join(spread(own) for own in zip(*found))
-    print(f"| encoder | recall@1 | recall@5 |\n|---|---|---|\n| `learn identity` | {cells} |")
+    print(f"| encoder | recall@1 | recall@5 |\n|---|---|---|\n| `train identity` | {cells} |")
 
 
 def main() -> None:

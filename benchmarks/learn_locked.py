@@ -102,7 +102,7 @@ def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: Te
     }
     replace(space.maps, told={**space.maps.told, **told}).save(folder)
     again = LitSpace.load(folder, text, Builtin.load().raw_id)
-    found = figures((again.bridge, again.centered), asked(), titles, np.arange(len(titles)))
+    found = figures((again.encode_features, again.centered), asked(), titles, np.arange(len(titles)))
     print(f"{folder}: photo -> title {found[0]:.3f}, title -> photo {found[1]:.3f}, with ConSE")
 
 
@@ -129,7 +129,7 @@ def main() -> None:
 def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEncoder) -> None:
     """Every space, asked for all classes and for unseen ones."""
     conse = Conse(text)
-    plain: Bridge = (lambda look: conse.bridge(look.posterior), conse.centered)
+    plain: Bridge = (lambda look: conse.encode_features(look.posterior), conse.centered)
     held = np.random.default_rng(9).random(len(train.labels)) < 0.2
     test = train.rows(held) if given.choose else asked()
     use = train.rows(~held) if given.choose else train
@@ -164,8 +164,8 @@ def table(given: argparse.Namespace, train: Seen, titles: Vectors, text: TextEnc
             rest = learned(use.rows(~np.isin(use.labels, out)), titles, own_tuning, more, text).maps
             for share, (all_, left) in found.items():
                 spaces = [LitSpace(replace(maps, share=share), text) for maps in (whole, rest)]
-                all_.append(figures((spaces[0].bridge, spaces[0].centered), test, titles, classes))
-                left.append(figures((spaces[1].bridge, spaces[1].centered), unseen[seed], titles, out))
+                all_.append(figures((spaces[0].encode_features, spaces[0].centered), test, titles, classes))
+                left.append(figures((spaces[1].encode_features, spaces[1].centered), unseen[seed], titles, out))
         line(f"{name}, alone", *found[1.0])
         line(f"{name}, with ConSE", *found[0.5])
 

@@ -1,4 +1,4 @@
-"""`snapfind learn clicks` as it ships, on grocery: heads from a log alone, no labeled photo. Prints Markdown.
+"""`snapfind train clicks` as it ships, on grocery: heads from a log alone, no labeled photo. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/learn_log.py --work DIR
 
@@ -70,7 +70,7 @@ def main() -> None:
     print("| encoder | recall@1 | recall@5 |\n|---|---|---|")
     raw = fine(Builtin.load(), val, studio, labels_of(data.val))
     print(f"| raw | {raw[0]:.3f} | {raw[1]:.3f} |")
-    print(f"| `learn clicks` | {' | '.join(spread(own) for own in zip(*found))} |")
+    print(f"| `train clicks` | {' | '.join(spread(own) for own in zip(*found))} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a space learned on a shop's titles (`snapfind learn locked`) does for products without one. Prints Markdown.
+"""What a space learned on a shop's titles (`snapfind train lit`) does for products without one. Prints Markdown.
 
     SNAPFIND_DATA=... python benchmarks/locked_shop.py --work DIR
 
@@ -29,7 +29,7 @@ from text_to_photo import IN_IMAGENET, NOT
 
 import snapfind
 from snapfind.catalog.catalog import Catalog
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.evaluation.metrics import average_precision
@@ -72,7 +72,7 @@ def shop_of(work: Path) -> Catalog:
         writer.writeheader()
         writer.writerows(rows)
     shop = snapfind.open(work / "shop.snap")
-    shop.bridge(None)
+    shop.models.use_text_to_image(None)
     report = shop.add(table, root=FOLDER)
     assert not report.failures, report.failures[0]
     return shop
@@ -84,7 +84,7 @@ def ranks(shop: Catalog, asked: Sequence[LabeledQuery]) -> list[Ranks]:
     for typed, product in asked:
         hits = list(shop.search([Like(text=typed)], limit=81))
         ids = [hit.product.id for hit in hits]
-        near = {hit.product.id: hit.parts["bridge"] for hit in hits if "bridge" in hit.parts}
+        near = {hit.product.id: hit.parts["text_to_image"] for hit in hits if "text_to_image" in hit.parts}
         place = ids.index(product) if product in ids else 81
         found.append((place, sum(other > near[product] for other in near.values()) if product in near else 81))
     return found
@@ -107,9 +107,9 @@ def folds(shop: Catalog, work: Path, seed: int) -> dict[tuple[str, str], list[Ra
         for (way, kind), judge in judges.items():
             learned = train_on_titles(shop, judge, work / "locked", seed=seed)
             print(f"seed {seed} fold {fold} {kind} judged by {way}: {learned}", flush=True)
-            shop.bridge(work / "locked" if learned.share else None)
+            shop.models.use_text_to_image(work / "locked" if learned.share else None)
             found.setdefault((f"judged by {way}", kind), []).extend(ranks(shop, asked[kind]))
-        shop.bridge(None)
+        shop.models.use_text_to_image(None)
         for product, own in gone.items():
             shop.update(product, {"title": own["title"], "description": own["description"]})
     return found
@@ -128,10 +128,10 @@ def photos(shop: Catalog, work: Path) -> None:
     look = Builtin.load().extract_features([one.load() for one in data.val])
     names = np.array([own["name"] for own in products()])
     labels, text, conse = names[labels_of(data.val)], shop.model.text, shop.model.conse
-    spaces = {"ConSE": [(conse.bridge(look.posterior), conse.centered)]}
+    spaces = {"ConSE": [(conse.encode_features(look.posterior), conse.centered)]}
     train_on_titles(shop, [(own["title"], own["id"]) for own in products()], work / "locked")
     locked = LitSpace(LitMaps.load(work / "locked"), text)
-    spaces["learned on all titles"] = [(locked.bridge(look), locked.centered)]
+    spaces["learned on all titles"] = [(locked.encode_features(look), locked.centered)]
     print("\n| bridge | products | en | sv | zh |\n|---|---|---|---|---|")
     for name, ((rows, centered),) in spaces.items():
         for kind, wanted in (("in ImageNet", IN_IMAGENET), ("not", NOT)):

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import snapfind
-from snapfind.catalog.models.registry import registered
+from snapfind.catalog.models.registry import open_registered
 from snapfind.core.errors import NotFound
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit
@@ -147,7 +147,7 @@ def rows_of(shop: Path, data: Grocery) -> Rows:
     """The models of a catalog, whichever answers, built to the end or not."""
     with snapfind.open(shop, create=False) as opened:
         for name, told in opened.folder.manifest.models.items():
-            encoder = registered(opened.folder, name, opened.settings)
+            encoder = open_registered(opened.folder, name, opened.settings)
             kind = "learned" if "learned" in encoder.name else "fitted" if told.adapted else "raw"
             seen = encoder.images(data.photos, "query"), encoder.images(data.studio, "document")
             yield f"{kind}, {told.precision} ({name})", *seen

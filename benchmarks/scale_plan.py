@@ -1,7 +1,7 @@
-"""From what was measured at 10^4 to 10^6 pictures to what 10^10 would need: the tables of docs/scale.md.
+"""From what was measured at 10^4 to 10^6 pictures to what 10^10 would need: the tables of docs/concepts/scale.md.
 
     python benchmarks/scale_plan.py                        # prints them
-    python benchmarks/scale_plan.py --into docs/scale.md   # writes them between its marks
+    python benchmarks/scale_plan.py --into docs/concepts/scale.md   # writes them between its marks
     python benchmarks/scale_plan.py --core_hour 0.02 --searches 1000
 
 Measured rows are those that `growth.py ask` printed, kept in results/growth.jsonl. Every assumption is an option. A

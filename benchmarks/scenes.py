@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from simulation.pasted_scenes import pasted
+from synthetic_scenes import compose_scene
 
 from snapfind.core.types import Box
-from snapfind.media.image.background import cutout
+from snapfind.media.image.background import cut_out_product
 
 DATA = Path(os.environ["SNAPFIND_DATA"])
 Scene = tuple[Image.Image, list[tuple[int, Box]]]  # the photo; class and box of each product
@@ -64,12 +64,12 @@ def largest(free: np.ndarray) -> tuple[int, int, int, int]:
 
 def scenes(split: str, count: int, seed: int) -> Iterator[Scene]:
     """The same scenes for the same arguments."""
-    behind, cut = backgrounds(split), [cutout(picture) for picture in studio()[2]]
+    behind, cut = backgrounds(split), [cut_out_product(picture) for picture in studio()[2]]
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         back = _portrait(behind[int(rng.integers(len(behind)))], rng)
         chosen = rng.permutation(len(cut))[: int(rng.integers(2, 5))]
-        photo, boxes = pasted([cut[at] for at in chosen], back, rng)
+        photo, boxes = compose_scene([cut[at] for at in chosen], back, rng)
         yield photo, [(int(at), box) for at, box in zip(chosen, boxes) if box is not None]
 
 

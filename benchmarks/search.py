@@ -21,7 +21,7 @@ from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
 from snapfind.catalog.models.calibrate import fit_features, synthetic_photo_features
 from snapfind.core.config import Settings
-from snapfind.core.types import Like, Query
+from snapfind.core.query import Like, Query
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.image.efficientnet import Builtin, Features
@@ -32,16 +32,17 @@ from snapfind.index.base import Ask, Found
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import CROWD, Calibration
 from snapfind.search.calibration import fit as fit_calibration
-from snapfind.search.calibration_features import calibration_data
+from snapfind.search.calibration_data import calibration_data
 from snapfind.search.category_prior import DEPTH, fuse, vote
 from snapfind.search.context import SearchContext
-from snapfind.search.pipeline import score_nearest, search
+from snapfind.search.pipeline import search
 from snapfind.search.rank_fusion import fuse as fuse_ranks
 from snapfind.search.rerank.base import RerankConfig
 from snapfind.search.rerank.base import rerank as rerank_places
 from snapfind.search.rerank.geometric import Geometry
+from snapfind.search.scoring import rank_nearest
 
-VIEWS = 12  # rephotographs of each picture, as `Catalog.calibrate` takes
+VIEWS = 12  # rephotographs of each picture, as `Catalog.models.calibrate` takes
 
 
 class Bench:
@@ -99,8 +100,9 @@ def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
 
 def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
     """As the pipeline judges them."""
-    found, seen = nearest(look, at, on), on.prototypes.predict(look.posterior[at])
-    return score_nearest(found, fuse(vote(found), seen) if seen else (), on.calibration)
+    ranking = rank_nearest(nearest(look, at, on), on.prototypes.predict(look.posterior[at]))
+    scores = on.calibration.photo_scores(ranking.features)
+    return [(str(point.payload["_product"]), score) for point, score in zip(ranking.points, scores)]
 
 
 def categories(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.index.base import Point
 from snapfind.index.payload import point_id, to_payload
-from snapfind.index.reference import Exact
+from snapfind.index.reference import ReferenceIndex
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import Calibration
 from snapfind.search.category_prior import EMPTY, Prototypes
@@ -62,7 +62,7 @@ def search_context(
     prototypes: Prototypes = EMPTY,
 ) -> SearchContext:
     """The products `kept`, in the space of that encoder."""
-    index, space = Exact(), encoder.space.id
+    index, space = ReferenceIndex(), encoder.space.id
     index.add_space(space, encoder.space.dim)
     rows = encoder.project(of_studio, "document")
     for at in kept:

@@ -89,7 +89,7 @@ def main() -> None:
         for title, wanted in (("in ImageNet", IN_IMAGENET), ("not", NOT)):
             asked = [[told[i] for told in wanted.values()] for i in range(3)]
             plain = [text.texts(words, "query") @ unit(weights @ names).T for words in asked]
-            ours = [conse.texts(words, "query") @ conse.bridge(posterior).T for words in asked]
+            ours = [conse.texts(words, "query") @ conse.encode_features(posterior).T for words in asked]
             for how, rows in (("as they are", plain), ("centered", ours)):
                 cells = [precisions(row, products, list(wanted)) for row in rows]
                 print(f"| top {top}, {how} | {title} | {' | '.join(cells)} |")

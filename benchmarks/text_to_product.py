@@ -98,7 +98,7 @@ def ways(names: list[str], texts: list[str], pictures: list[Image.Image], minilm
     text = TextEncoder()
     dense = text.texts(texts, role="document")
     conse = Conse(text)
-    seen = conse.bridge(Builtin.load().extract_features(pictures).posterior)
+    seen = conse.encode_features(Builtin.load().extract_features(pictures).posterior)
 
     def e5(query: str) -> Scores:
         return dense @ text.texts([query], role="query")[0]

@@ -14,8 +14,7 @@ from shops import Shop, make_shop
 import snapfind
 from snapfind.catalog.query_input import as_query
 from snapfind.cli.output import progress_bar
-from snapfind.evaluation.contact_sheet import SheetRow, sheet
-from snapfind.evaluation.sheet_rows import sheet_row
+from snapfind.evaluation.contact_sheet import SheetRow, render_sheet, sheet_row
 
 FOLDER = Path("demo")
 console = Console(highlight=False, soft_wrap=True)
@@ -32,10 +31,10 @@ def main() -> int:
         console.print(f"{report.added} added, {report.unchanged} unchanged, {len(report.failures)} failed")
         if not catalog.fitted:
             with progress_bar("fitting the encoder to these pictures") as progress:
-                catalog.fit(progress=progress)
+                catalog.models.fit(progress=progress)
         rows = [*_photos(catalog, shop), *_texts(catalog, shop)]
     target = FOLDER / "sheet.html"
-    target.write_text(sheet(rows, "snapfind demo"), encoding="utf-8")
+    target.write_text(render_sheet(rows, "snapfind demo"), encoding="utf-8")
     console.print(
         f"\nContact sheet: [bold]{target}[/] · catalog: [bold]{FOLDER / 'shop.snap'}[/] · "
         f"{time.monotonic() - begin:.0f} s"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.photo_simulation import simulate_photo
 
 __all__ = ["Shop", "make_shop"]
 
@@ -122,7 +122,7 @@ def _retaken(studio: dict[str, Path], folder: Path) -> list[tuple[Path, str]]:
     for name in sorted(studio)[5 :: max(len(studio) // 12, 1)][:12]:
         path = folder / f"{name}.jpg"
         with Image.open(studio[name]) as picture:
-            rephotograph(picture.convert("RGB"), rng).save(path, quality=88)
+            simulate_photo(picture.convert("RGB"), rng).save(path, quality=88)
         photos.append((path, name))
     return photos
 

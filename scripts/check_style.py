@@ -3,7 +3,7 @@
     python scripts/check_style.py             # exit 1 and a line for each finding
     python scripts/check_style.py --update    # lower the counts of retired words to what they are now
 
-Retired words are names and phrases of the first version that have a standard term (CONTRIBUTING.md). Their counts in
+Retired words are names and phrases of the first version that have a standard term. Their counts in
 scripts/retired_words.json may fall and never rise.
 """
 

@@ -14,7 +14,6 @@ an unfolded one in PyTorch before anything is written.
 import argparse
 import hashlib
 import io
-import json
 import subprocess
 import sys
 import zipfile
@@ -31,6 +30,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 from torch.nn import functional
 
+from snapfind.core.artifact import write_artifact
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.golden import check_golden, golden_pictures
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
@@ -242,10 +242,6 @@ def export(name: str, wheels: Path, folder: Path) -> None:
     golden = unit(session.run(["pooled"], {"pictures": pictures})[0])
     with torch.inference_mode():
         check_golden(golden, unit(in_torch(weights, pictures)), name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(model)
-    (folder / "LICENSE").write_text(license)
-    (folder / "golden.safetensors").write_bytes(save({"golden": golden}))
     manifest = {
         "name": name,
         "preprocessing": preprocessing.as_dict()
@@ -255,10 +251,10 @@ def export(name: str, wheels: Path, folder: Path) -> None:
         "classes": "ImageNet-1k, standard order",
         "source": {"package": source.package, "version": source.version, "weights_sha256": source.weights_sha256},
         "license": "Apache-2.0",
-        "model_sha256": hashlib.sha256(model).hexdigest(),
         "command": f"python scripts/export_encoder.py {name}",
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_artifact(folder, manifest, {"model.onnx": model, "golden.safetensors": save({"golden": golden})})
+    (folder / "LICENSE").write_text(license)
     print(f"{folder}: {len(model) / 2**20:.1f} MiB")
 
 

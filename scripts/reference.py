@@ -1,12 +1,12 @@
-"""Write docs/reference/ from the code: settings, errors, command line, values. `scripts/docs` runs it."""
+"""Write docs/reference/ from the code: settings, errors, command line, HTTP. `scripts/docs` runs it."""
 
-import dataclasses
 import inspect
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Literal, get_args, get_origin, get_type_hints
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -43,97 +43,87 @@ def errors() -> str:
     return "\n".join(lines) + "\n"
 
 
-def values() -> str:
-    """The frozen values and their fields."""
-    import snapfind
-
-    lines = ["# Values", "", "Everything that goes in and out of the library is one of these, checked when it is made."]
-    for name in ("Box", "Picture", "Product", "Like", "Query", "Hit", "Answer"):
-        value = getattr(snapfind, name)
-        fields = ", ".join(f"{f.name}: {_type(f.type)}" for f in dataclasses.fields(value))
-        lines += ["", f"## {name}", "", inspect.cleandoc(value.__doc__), "", f"```python\n{name}({fields})\n```"]
-        for method, function in vars(value).items():
-            documented = inspect.getdoc(getattr(value, method)) if not method.startswith("_") else None
-            if documented and (callable(function) or isinstance(function, (property, classmethod))):
-                lines.append(f"- `{method}`: {' '.join(documented.split())}")
-    return "\n".join(lines) + "\n"
-
-
-def library() -> str:
-    """The verbs of Catalog."""
-    import snapfind
-
-    lines = ["# Library", "", "```python", "import snapfind", 'shop = snapfind.open("shop.snap")', "```", ""]
-    for name in ("open", "replica"):
-        lines += [f"## snapfind.{name}", "", inspect.cleandoc(getattr(snapfind, name).__doc__ or ""), ""]
-    lines.pop()
-    own = {name: verb for kind in reversed(snapfind.Catalog.__mro__[:-1]) for name, verb in vars(kind).items()}
-    for name, verb in own.items():
-        if not name.startswith("_") and inspect.isfunction(verb):
-            signature = str(inspect.signature(verb)).replace("'", "").replace("(self, ", "(").replace("(self)", "()")
-            lines += [
-                "",
-                f"## Catalog.{name}",
-                "",
-                f"```python\n{name}{signature}\n```",
-                "",
-                inspect.getdoc(verb) or "",
-            ]
-    return "\n".join(lines) + "\n"
-
-
 def command_line() -> str:
-    """The help of every verb, as printed at 100 columns."""
-    import typer
-    from typer.testing import CliRunner
-
-    from snapfind.cli.app import app
-
-    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
-    command = typer.main.get_command(app)
+    """Every command with its parameters, from the signatures of the functions: no release of typer changes a line."""
     lines = [
         "# Command line",
         "",
-        "Exit codes of every verb: 0 done, 1 partly (some rows failed), 2 nothing could be done.",
+        "SHOP is the folder of a catalog. Commands that say so also take the URL of a running server.",
+        "",
+        "Exit codes of every command: 0 done, 1 partly (some rows failed), 2 nothing could be done.",
     ]
-    for verb in _verbs(command, ()):
-        said = runner.invoke(app, [*verb, "--help"], prog_name="snapfind").output
-        shown = "\n".join(line.rstrip() for line in said.strip().splitlines())
-        lines += ["", f"## snapfind {' '.join(verb)}".rstrip(), "", "```text", shown, "```"]
+    for path, function in _commands():
+        paragraphs = [" ".join(text.split()) for text in inspect.cleandoc(function.__doc__ or "").split("\n\n")]
+        parameters = list(_parameters(function))
+        usage = " ".join(name if required else f"[{name}]" for name, required, option, _, _ in parameters if not option)
+        usage = usage.replace("\\|", "|")
+        lines += ["", f"## {path}", "", "\n\n".join(paragraphs), "", "```sh", f"{path} {usage}".rstrip(), "```", ""]
+        lines += ["| parameter | default | description |", "|---|---|---|"]
+        for name, _, _, default, text in parameters:
+            lines.append(f"| `{name}` | {default} | {text} |")
     return "\n".join(lines) + "\n"
+
+
+_PLACEHOLDERS: dict[object, str] = {int: "NUMBER", float: "NUMBER", Path: "PATH"}
+
+
+def _commands() -> Iterator[tuple[str, Callable[..., None]]]:
+    """Name and function of every command, in the order of the help."""
+    import typer
+
+    from snapfind.cli.app import COMMANDS
+
+    for name, entry in COMMANDS.items():
+        target = getattr(import_module(entry.module), entry.attribute)
+        if not isinstance(target, typer.Typer):
+            yield f"snapfind {name}", target
+            continue
+        for command in target.registered_commands:
+            assert command.callback is not None
+            yield f"snapfind {name} {command.name or command.callback.__name__.replace('_', '-')}", command.callback
+
+
+def _parameters(function: Callable[..., None]) -> Iterator[tuple[str, bool, bool, str, str]]:
+    """For each parameter: name with placeholder, whether it is required, whether it is an option, default, help."""
+    from typer.models import ArgumentInfo, OptionInfo
+
+    hints = get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = hints.get(name, parameter.annotation)
+        annotated = hasattr(hint, "__metadata__")
+        kind, info = (hint.__origin__, hint.__metadata__[0]) if annotated else (hint, ArgumentInfo())
+        kinds = [one for one in get_args(kind) if one is not type(None)] if isinstance(kind, UnionType) else [kind]
+        values = [str(value) for one in kinds if get_origin(one) is Literal for value in get_args(one)]
+        placeholder = info.metavar or "\\|".join(values) or _PLACEHOLDERS.get(kinds[0], "TEXT")
+        option, required = isinstance(info, OptionInfo), parameter.default is parameter.empty
+        if option:
+            first = (info.default,) if isinstance(info.default, str) else ()  # typer keeps the first flag there
+            flags = ", ".join((*first, *(info.param_decls or ()))) or f"--{name.replace('_', '-')}"
+            shown = flags if kind is bool else f"{flags} {placeholder}"
+        else:
+            shown = info.metavar or name.upper()
+        default = "" if required or parameter.default in (None, False, "") else str(parameter.default)
+        if isinstance(info.show_default, str):
+            default = info.show_default
+        text = " ".join((info.help or "").split()).replace("|", "\\|")
+        yield shown.replace("|", "\\|").replace("\\\\|", "\\|"), required, option, default, text
 
 
 def http() -> str:
     """Every endpoint with its request, its reply and its errors, from the OpenAPI document."""
     from fastapi import FastAPI
 
-    from snapfind.server.app import routes
+    from snapfind.server.app import add_routers
     from snapfind.server.schemas.markdown import page
 
     app = FastAPI(title="snapfind", version="0")
-    routes(app)
+    add_routers(app)
     return page(app.openapi())
-
-
-def _verbs(command: Any, path: tuple[str, ...]) -> list[tuple[str, ...]]:
-    found = [path]
-    if hasattr(command, "list_commands"):
-        for name in command.list_commands(None):
-            found += _verbs(command.get_command(None, name), (*path, name))
-    return found
-
-
-def _type(given: object) -> str:
-    if isinstance(given, type) and not getattr(given, "__args__", ()):
-        return given.__name__
-    return re.sub(r"(typing|snapfind\.types|collections\.abc)\.", "", str(given))
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "errors.md": errors,
-    "values.md": values,
-    "library.md": library,
     "command-line.md": command_line,
     "http.md": http,
 }

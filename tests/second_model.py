@@ -17,4 +17,4 @@ def artifact(catalog: Catalog, place: Path) -> Path:
 
 def second_model(catalog: Catalog, place: Path) -> str:
     """The name of a model that was built beside the one that answers, from such an artifact."""
-    return catalog.adopt(artifact(catalog, place))
+    return catalog.models.adopt(artifact(catalog, place))

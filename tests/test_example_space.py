@@ -22,9 +22,9 @@ def test_a_catalog_without_titles_answers_words_through_it(tmp_path):
     (tmp_path / "products.csv").write_text("id,picture\na,a.png\nb,b.png\n")
     with snapfind.open(tmp_path / "shop.snap") as shop:
         shop.add(tmp_path / "products.csv")
-        before = [hit.parts["bridge"] for hit in shop.search("lemon")]
-        shop.bridge(str(SPACE))
-        after = [hit.parts["bridge"] for hit in shop.search("lemon")]
+        before = [hit.parts["text_to_image"] for hit in shop.search("lemon")]
+        shop.models.use_text_to_image(str(SPACE))
+        after = [hit.parts["text_to_image"] for hit in shop.search("lemon")]
     assert len(before) == len(after) == 2
     assert before != after
 
@@ -38,5 +38,5 @@ def test_photos_it_never_saw_are_nearest_their_own_names():
     encoder = Builtin.load()
     space = LitSpace.load(SPACE, TextEncoder(), encoder.raw_id)
     look = encoder.extract_features([Image.open(folder / path).convert("RGB") for path, _, _ in rows])
-    nearest = (space.bridge(look) @ space.texts(names, role="query").T).argmax(axis=1)
+    nearest = (space.encode_features(look) @ space.texts(names, role="query").T).argmax(axis=1)
     assert np.mean(nearest == [int(fine) for _, fine, _ in rows]) > 0.5

@@ -42,7 +42,7 @@ OWN_TARGETS = sorted({word for _, text in FOUND for word in words_of(text) if OW
 
 
 def test_there_are_commands_to_look_at():
-    assert len(FOUND) > 15 and "." in OWN_TARGETS and ".[learn]" in OWN_TARGETS
+    assert len(FOUND) > 15 and "." in OWN_TARGETS and ".[train]" in OWN_TARGETS
 
 
 @pytest.mark.parametrize(("place", "command"), FOUND, ids=lambda value: value[:40])
@@ -71,6 +71,6 @@ def test_the_page_lists_every_extra():
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it():
-    error = ExtraMissing.of("training needs torch", "learn")
-    assert error.message == "training needs torch; in the checkout of snapfind run: pip install '.[learn]'"
+    error = ExtraMissing.of("training needs torch", "train")
+    assert error.message == "training needs torch; in the checkout of snapfind run: pip install '.[train]'"
     assert isinstance(error, snapfind.core.errors.SnapfindError)

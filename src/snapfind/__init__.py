@@ -1,10 +1,11 @@
-"""Snap it, find it: a shopper's photo finds the product in your catalog.
+"""Visual product search for shops: a shopper's photo finds the product in your catalog.
 
->>> import snapfind
->>> shop = snapfind.open("shop.snap")
->>> shop.add("products.csv")
->>> for hit in shop.search("photo.jpg", filter="price < 50"):
-...     print(hit.product.title, hit.score, hit.verdict)
+Example:
+    >>> import snapfind
+    >>> catalog = snapfind.open("shop.snap")
+    >>> catalog.add("products.csv")
+    >>> for hit in catalog.search("photo.jpg", filter="price < 50"):
+    ...     print(hit.product.title, hit.score, hit.verdict)
 """
 
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from snapfind import _telemetry  # noqa: F401 -- telemetry first, before any package that has some
 from snapfind._version import __version__
 from snapfind.core import errors
-from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
@@ -43,9 +45,20 @@ __all__ = [
 
 
 def open(path: str | Path, *, create: bool = True, **settings: int | float | str) -> "Catalog":
-    """Open a catalog folder, or make one; `settings` are those of docs/reference/settings.md.
+    """Open a catalog folder, or create one.
 
-    Raises NotFound (with `create=False`), CatalogBusy when another process has it open, CatalogBroken.
+    Args:
+        path: The folder, such as "shop.snap".
+        create: Create the folder if there is none.
+        settings: Settings of docs/reference/settings.md by name.
+
+    Returns:
+        The open catalog.
+
+    Raises:
+        NotFound: There is no catalog, and `create` is false.
+        CatalogBusy: Another process has it open.
+        CatalogBroken: A file is damaged.
     """
     from snapfind.catalog.catalog import open_catalog
 
@@ -53,9 +66,20 @@ def open(path: str | Path, *, create: bool = True, **settings: int | float | str
 
 
 def replica(path: str | Path, **settings: int | float | str) -> "Replica":
-    """Answer from a catalog that another process owns, and follow what it changes; its index is on Qdrant servers.
+    """Open a read-only replica of a catalog that another process owns. It follows the changes of that catalog.
 
-    `path` is its folder or a copy of it, and is not written. Raises NotFound, CatalogBroken, ReadOnly, NotReady.
+    Args:
+        path: Folder of the catalog, or a copy of it. Nothing is written to it.
+        settings: Settings of docs/reference/settings.md by name.
+
+    Returns:
+        The replica, with the reading methods of a catalog.
+
+    Raises:
+        NotFound: There is no catalog in the folder.
+        CatalogBroken: A file is damaged.
+        ReadOnly: The index is embedded. Replicas need an index on Qdrant servers.
+        NotReady: The servers cannot be reached.
     """
     from snapfind.catalog.replica import open_replica
 

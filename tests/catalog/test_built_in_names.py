@@ -51,6 +51,6 @@ def test_put_and_update_refuse_names_that_are_taken(tmp_path, name):
         )
         assert [failure.id for failure in report.failures] == ["b"]
         if name not in {"price", "title"}:
-            with pytest.raises(BadRow, match="taken"):
+            with pytest.raises(BadRow, match="reserved"):
                 shop.update("a", {name: "x"})
         assert (shop.get("a").price, shop.get("a").title) == (5, "Mug")

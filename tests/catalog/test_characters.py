@@ -8,7 +8,8 @@ import pytest
 
 import snapfind
 from snapfind.core.errors import BadInput, BadQuery, SnapfindError
-from snapfind.core.types import Like, Product, Query
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Product
 from snapfind.events.event import Event
 from tests.pictures import picture
 from tests.server.conftest import photo

@@ -140,7 +140,7 @@ def test_what_is_no_table_is_named_as_what_it_is(tmp_path):
     for name, content, said in [
         ("t.csv", b"PK\3\4" + b"\0" * 64, "spreadsheet or a zip"),
         ("t.csv.gz", gzip.compress(CELLS.encode() * 99)[:60], "gzip"),
-        ("t.json", b'{"products": []}', "no list of products"),
+        ("t.json", b'{"products": []}', "not a list of products"),
         ("t.csv", codecs.BOM_UTF8, "no rows"),
         ("t.csv", "id,gr\u00f6\u00dfe,picture\n1,2,a.jpg\n".encode("latin-1"), "UTF-8"),
         ("t.xlsx", b"PK\3\4", "save the sheet as CSV"),
@@ -163,7 +163,7 @@ def test_the_number_of_columns_is_bounded(tmp_path, suffix):
     names = ["id", "picture", *(f"c{number}" for number in range(1001))]
     cells = ["1", "a.jpg", *["x"] * 1001]
     text = ",".join(names) + "\n" + ",".join(cells) if suffix == "csv" else json.dumps(dict(zip(names, cells)))
-    with pytest.raises(BadInput, match="1,001 columns; the most is 1,000"):
+    with pytest.raises(BadInput, match="1,001 columns; the maximum is 1,000"):
         read(tmp_path, text, f"t.{suffix}")
 
 

@@ -6,14 +6,14 @@ import duckdb
 import pytest
 
 import snapfind
-from snapfind.catalog.storage.export import with_copies, write_table
+from snapfind.catalog.storage.export import export_copies, write_table
 from snapfind.core.errors import BadInput
 from snapfind.index.payload import FIXED
 
 
 def exported(catalog, target, **options):
     rows = catalog.export(**options)
-    rows = with_copies(rows, catalog.picture, target.parent / "copies")
+    rows = export_copies(rows, catalog.picture, target.parent / "copies")
     write_table(rows, target, FIXED | catalog.schema, vectors=options.get("vectors", False))
     return target
 

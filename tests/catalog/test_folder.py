@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import snapfind
-from snapfind.catalog.storage.folder import Folder, drafted, write_whole
+from snapfind.catalog.storage.folder import FORMAT, Folder, copy_draft, write_whole
 from snapfind.core.errors import CatalogBroken, CatalogBusy, NoRoom, NotFound
 
 
@@ -83,7 +83,7 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
     (tmp_path / "artifact" / "heads").mkdir(parents=True)
     for name in ("a", "heads/b"):
         (tmp_path / "artifact" / name).write_text(name)
-    draft = drafted(tmp_path / "artifact", ["a", "heads/b", "absent"], tmp_path / "spaces")
+    draft = copy_draft(tmp_path / "artifact", ["a", "heads/b", "absent"], tmp_path / "spaces")
     assert (draft / "heads/b").read_text() == "heads/b" and not (draft / "absent").exists()
 
     def full(*_):
@@ -91,12 +91,36 @@ def test_an_artifact_is_copied_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfile", full)
     with pytest.raises(NoRoom, match="free some space"):
-        drafted(tmp_path / "artifact", ["a"], tmp_path / "spaces")
+        copy_draft(tmp_path / "artifact", ["a"], tmp_path / "spaces")
     assert list((tmp_path / "spaces").iterdir()) == []
 
 
 def test_a_catalog_without_its_index_is_broken_and_not_empty(tmp_path):
     snapfind.open(tmp_path / "shop.snap").close()
     shutil.rmtree(tmp_path / "shop.snap" / "index")
-    with pytest.raises(CatalogBroken, match="restore a snapshot"):
+    with pytest.raises(CatalogBroken, match="restore it from a snapshot"):
         snapfind.open(tmp_path / "shop.snap")
+
+
+def test_the_next_format_is_refused_and_the_repaired_folder_opens_in_this_process(tmp_path):
+    folder = made(tmp_path / "a.snap")
+    folder.close()
+    manifest = folder.path / "manifest.json"
+    written = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**written, "format": FORMAT + 1}))
+    with pytest.raises(CatalogBroken, match="upgrade"):
+        Folder(folder.path, create=False)
+    manifest.write_text(json.dumps(written))
+    Folder(folder.path, create=False).close()  # the refused one holds no lock
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_does_not_release_the_folder_of_its_parent(tmp_path):
+    folder = made(tmp_path / "a.snap")
+    child = os.fork()
+    if child == 0:
+        folder.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (folder.path / "owner").read_text() == str(os.getpid())
+    folder.close()

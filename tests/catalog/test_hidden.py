@@ -84,3 +84,18 @@ def test_a_damaged_file_is_named(catalog):
     (catalog.folder.path / "hidden" / f"{main}.safetensors").write_bytes(b"broken")
     with pytest.raises(CatalogBroken, match="hidden"):
         catalog.show([main])
+
+
+def test_a_product_that_is_deleted_while_all_its_pictures_are_hidden_does_not_come_back(catalog):
+    points = [point.id for point in catalog.points() if point.payload["_product"] == "tea-1"]
+    catalog.hide(points)
+    assert catalog.delete(["tea-1"]) == 0  # it has no point in the index
+    assert catalog.show(points) == [] and not catalog.folder.copy_of(points[0]).exists()
+
+
+def test_a_name_that_is_not_an_id_reaches_no_file(catalog):
+    (catalog.folder.path / "hidden").mkdir()
+    other = catalog.folder.path / "other.safetensors"
+    other.write_bytes(b"not a hidden picture")
+    assert catalog.show(["../other"]) == []
+    assert other.read_bytes() == b"not a hidden picture"

@@ -12,6 +12,8 @@ from PIL import Image
 
 import snapfind
 from snapfind.core.errors import NoRoom
+from snapfind.core.types import Product
+from snapfind.index.payload import point_id
 from tests.pictures import picture, save
 
 
@@ -95,7 +97,7 @@ def test_sync_keeps_a_product_whose_picture_broke(shop, catalog):
 def test_sync_removes_nothing_when_rows_cannot_be_told_apart(shop, catalog):
     shop.rows = [shop.rows[0], ["", "no id", "1", "", "", "1", "", "a.png"], shop.rows[3]]
     report = catalog.add(shop.write(), sync=True)
-    assert report.removed == 0 and "nothing was removed" in report.notes[0]
+    assert report.removed == 0 and "nothing was deleted" in report.notes[0]
     assert len(catalog) == 3
 
 
@@ -240,3 +242,74 @@ def test_blank_pictures_are_kept_and_named_in_a_note(shop):
         assert (report.added, report.failures, report.duplicates) == (3, [], [])
         assert [note for note in report.notes if "single color" in note and "x.png, y.png" in note]
         assert not opened.add(shop.table).notes
+
+
+def test_a_product_without_pictures_counts_each_of_its_pictures_once(catalog):
+    assert counts(catalog.put([(Product("tea-2", title="Sencha"), {})])) == (0, 0, 2, 0, 0, 0)
+    assert counts(catalog.put([(Product("tea-2", title="Sencha"), {})])) == (0, 0, 0, 2, 0, 0)
+
+
+def test_a_copy_that_is_missing_stops_no_import(shop, catalog):
+    catalog.folder.copy_of(point_id("tea-1", "a.png")).unlink()
+    picture(0).resize((80, 80)).save(shop.folder / "again.png")
+    shop.rows.append(["tea-3", "White tea", "6", "Acme", "tea", "1", "hot", "again.png"])
+    report = catalog.add(shop.write())
+    assert counts(report) == (1, 0, 0, 4, 0, 0) and report.duplicates == []
+
+
+def test_a_picture_that_is_stored_under_its_absolute_path_keeps_that_name(shop, catalog):
+    """Older versions stored such names."""
+    path = shop.folder / "a.png"
+    catalog.put([(Product("tea-9", title="White tea"), {str(path): path.read_bytes()})])
+    shop.rows = [["id", "title", "picture"], ["tea-9", "White tea", "a.png"]]
+    assert counts(catalog.add(shop.write())) == (0, 0, 0, 1, 0, 0)
+    assert [one.name for one in catalog.get("tea-9").pictures] == [str(path)]
+
+
+def test_a_dry_run_writes_no_copies(shop):
+    with shop.open() as catalog:
+        assert catalog.add(shop.table, dry_run=True).added == 4
+        assert not list((shop.path / "pictures").rglob("*.jpg"))
+
+
+def test_only_the_main_picture_has_the_words_of_its_product_after_a_change(shop, catalog):
+    shop.rows[2][1] = "Jasmine tea"
+    catalog.add(shop.write())
+    words = {
+        bool(point.payload["_primary"]): point.words for point in catalog.points() if "tea-2" in str(point.payload)
+    }
+    assert words[False] == "" and "Jasmine" in words[True]
+
+
+def test_a_file_of_exactly_the_largest_size_is_added(shop):
+    size = save(50, shop.folder / "large.bmp").stat().st_size
+    shop.rows = [["id", "picture"], ["a", "large.bmp"]]
+    table = shop.write()
+    with shop.open(max_bytes=size) as catalog:
+        assert counts(catalog.add(table)) == (1, 0, 0, 0, 0, 0)
+    with snapfind.open(shop.folder / "other.snap", max_bytes=size - 1) as catalog:
+        assert [failure.code for failure in catalog.add(table).failures] == ["picture_too_large"]
+
+
+def test_the_first_picture_by_name_becomes_the_main_one_when_that_is_removed(shop, catalog):
+    files = {
+        name: save(60 + place, shop.folder / name).read_bytes()
+        for place, name in enumerate(["m.png", "z.png", "a.png", "k.png"])
+    }
+    catalog.put([(Product("cup"), files)])
+    assert catalog.get("cup").pictures[0].name == "m.png"
+    catalog.remove(point_id("cup", "m.png"))
+    assert catalog.get("cup").pictures[0].name == "a.png"
+
+
+def test_sync_keeps_a_product_whose_row_failed(shop, catalog):
+    shop.rows[1][-1] = "absent.png"  # tea-1 is in the source, and its new picture is not
+    report = catalog.add(shop.write(), sync=True)
+    assert (report.removed, [failure.id for failure in report.failures]) == (0, ["tea-1"])
+    assert [one.name for one in catalog.get("tea-1").pictures] == ["a.png"]
+
+
+def test_sync_with_a_source_of_no_usable_rows_deletes_nothing(shop, catalog):
+    shop.rows = [shop.rows[0], [*shop.rows[1][:2], "not a price", *shop.rows[1][3:7], ""]]
+    report = catalog.add(shop.write(), sync=True)
+    assert report.removed == 0 and "nothing was deleted" in " ".join(report.notes) and len(catalog) == 3

@@ -8,8 +8,8 @@ import pytest
 
 from snapfind import Product
 from snapfind.core.errors import SnapfindError
-from snapfind.curation.datasets.title_variants import variants
-from snapfind.index.bm25_text import spelled
+from snapfind.curation.datasets.title_variants import title_variants
+from snapfind.index.bm25_text import normalize_codes
 from tests.pictures import picture
 
 UNITS = ["-", "红色陶瓷咖啡杯", "<p>Cotton</p><br/>", "<a x='", "(", " ", "a-", "1.", "&amp;", "QUJD"]
@@ -43,11 +43,11 @@ def filtered(catalog, text):
 
 
 def titles(_, text):
-    variants(text, "Acme")
+    title_variants(text, "Acme")
 
 
 def words(_, text):
-    spelled(text)
+    normalize_codes(text)
 
 
 def seconds(step, catalog, text) -> float:
@@ -86,9 +86,9 @@ def test_html_is_not_searched_but_its_text_is_and_the_shop_reads_back_what_it_wr
     assert (product.title, product.brand, product.category) == ("Müsli bowl", "H&M", "Home & Garden")
     for text in ("café", "Müsli", "stoneware", "caf&eacute;", "H&M"):
         hit = catalog.search(text)[0]
-        assert hit.product.id == "mug-1" and "words" in hit.parts, text
+        assert hit.product.id == "mug-1" and "bm25" in hit.parts, text
     for text in ("nbsp", "eacute", "style color", "div"):
-        assert all("words" not in hit.parts for hit in catalog.search(text)), text
+        assert all("bm25" not in hit.parts for hit in catalog.search(text)), text
 
 
 def test_html_says_the_same_in_tables_values_and_changes(shop):
@@ -100,7 +100,7 @@ def test_html_says_the_same_in_tables_values_and_changes(shop):
         opened.add(shop.table)
         opened.put([(Product("new", title="Cup", description="<p>caf&eacute;</p>"), {"n.png": content(9)})])
         opened.update("mug-1", {"description": "<p>caf&eacute;</p>"})
-        found = {hit.product.id for hit in opened.search("café") if "words" in hit.parts}
+        found = {hit.product.id for hit in opened.search("café") if "bm25" in hit.parts}
         assert found == {"tea-1", "new", "mug-1"}
         assert opened.add(shop.table).changed == 0
 

@@ -3,11 +3,14 @@
 import os
 import uuid
 
+import numpy as np
 import pytest
 
-from snapfind.catalog.storage.migrate import EMBEDDED
+from snapfind.catalog.storage.migrate import EMBEDDED, verify
 from snapfind.core.errors import BadInput, CatalogBroken, NotReady
+from snapfind.index.base import Point
 from snapfind.index.qdrant.servers import connect
+from snapfind.index.reference import ReferenceIndex
 from tests.pictures import picture
 
 pytest.importorskip("qdrant_client", reason="needs the extra snapfind[cluster]")
@@ -78,6 +81,26 @@ def test_an_address_that_is_none_is_refused(wrong):
 def test_servers_that_do_not_answer_leave_everything_as_it_is(shop):
     with shop.open() as catalog:
         catalog.add(shop.table)
-        with pytest.raises(NotReady, match="do not answer"):
+        with pytest.raises(NotReady, match="do not respond"):
             catalog.migrate("qdrant://127.0.0.1:1/shop")
         assert len(catalog) == 3
+
+
+def index_of(vectors):
+    index = ReferenceIndex()
+    index.add_space("s", 2)
+    index.upsert([Point(f"{n:032}", {"s": np.array(v, np.float32)}, "", {"_product": n}) for n, v in vectors.items()])
+    return index
+
+
+def test_an_index_with_another_number_of_points_or_other_hits_is_different():
+    rows = {number: [np.cos(number / 9), np.sin(number / 9)] for number in range(14)}
+    same = index_of(rows)
+    assert verify(index_of(rows), same).same == 14
+    more = index_of(rows)
+    more.upsert([Point("f" * 32, {}, "", {"_product": "further"})])  # without a vector, so that no search finds it
+    with pytest.raises(CatalogBroken, match="14 points here, 15 there"):
+        verify(same, more)
+    other = index_of({number: rows[13 - number] for number in rows})
+    with pytest.raises(CatalogBroken, match="searches have other hits"):
+        verify(same, other)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from tests.pictures import picture, save
 from tests.second_model import artifact
 
@@ -35,22 +35,22 @@ def answers(catalog, model):
 
 def change(catalog, given):
     """The whole life of a model; then of the first one, from the other's side."""
-    other = catalog.adopt(given)
-    catalog.switch(other)
-    catalog.rollback()
-    catalog.switch(other)
-    catalog.rollback()
-    catalog.drop(other)
+    other = catalog.models.adopt(given)
+    catalog.models.switch(other)
+    catalog.models.rollback()
+    catalog.models.switch(other)
+    catalog.models.rollback()
+    catalog.models.delete(other)
 
 
 def test_no_reply_is_of_two_models(two):
     catalog, given = two
     first = catalog.info()["model"]
     expected = {first: answers(catalog, first)}
-    other = catalog.adopt(given)
+    other = catalog.models.adopt(given)
     expected[other] = answers(catalog, other)
     assert all(mine != theirs for mine, theirs in zip(expected[first], expected[other]))
-    catalog.drop(other)
+    catalog.models.delete(other)
     stop, replies = threading.Event(), []
 
     def ask(number):

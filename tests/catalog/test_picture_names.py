@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from snapfind.catalog.ingest.sources import Failure, Item, Remote, open_source
-from snapfind.media.fetch import Fetching
+from snapfind.media.fetch import FetchPolicy
 from tests.pictures import save
 
 MUG, PICTURES = "gr\u00fcner mug.png", ("m/b/mug.png", "a.png", "b.png", "c.png", "a, b.png", "x|y.png", "100%.png")
@@ -111,10 +111,10 @@ def test_a_link_leads_nowhere_else_in_another_case(media):
 )
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_addresses_in_every_form(media, cell, urls, suffix):
-    assert named(media, cell, suffix, Fetching(None)) == (urls, [])
+    assert named(media, cell, suffix, FetchPolicy(None)) == (urls, [])
     closed = named(media, cell, suffix)
     assert closed[1] == ["picture_url"] * len([url for url in urls if "://" in url])
 
 
 def test_other_schemes_are_failures(media):
-    assert named(media, "ftp://shop.example/a.png", fetching=Fetching(None)) == ([], ["picture_url"])
+    assert named(media, "ftp://shop.example/a.png", fetching=FetchPolicy(None)) == ([], ["picture_url"])

@@ -102,6 +102,6 @@ def test_an_index_that_a_forked_child_still_holds_is_busy_and_not_broken(shop):
 )
 def test_a_limit_of_the_system_is_named(shop, limit, said):
     command = f"ulimit {limit}; exec {sys.executable} -m snapfind add {shop.path} {shop.table}"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert said in done.stderr and "snapshot" not in done.stderr

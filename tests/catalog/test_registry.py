@@ -10,18 +10,18 @@ from tests.pictures import picture, save
 def test_fit_builds_beside_switches_and_rolls_back(shop, larger):
     raw = larger.info()["model"]
     before = larger.search(picture(4))[0]
-    fitted = larger.fit()
+    fitted = larger.models.fit()
     assert fitted != raw and larger.info()["model"] == fitted and larger.fitted
     assert larger.search(picture(4))[0].product.id == "m4"
     # what is added now stands in both spaces, so that the way back finds it too
     save(40, shop.folder / "later" / "late.png")
     larger.add(shop.folder / "later")
     assert larger.search(picture(40))[0].product.id == "late"
-    assert larger.rollback() == raw
+    assert larger.models.rollback() == raw
     assert larger.search(picture(40))[0].product.id == "late"
     after = larger.search(picture(4))[0]
     assert (after.product.id, after.parts) == (before.product.id, before.parts)
-    assert larger.rollback() == fitted
+    assert larger.models.rollback() == fitted
 
 
 def test_a_fitted_catalog_opened_again_is_fitted(shop):
@@ -29,7 +29,7 @@ def test_a_fitted_catalog_opened_again_is_fitted(shop):
         save(number, shop.folder / "more" / f"m{number}.png")
     with shop.open() as catalog:
         catalog.add(shop.folder / "more")
-        fitted = catalog.fit()
+        fitted = catalog.models.fit()
         scores = [hit.score for hit in catalog.search(picture(3))]
     with shop.open() as catalog:
         assert catalog.info()["model"] == fitted
@@ -49,23 +49,23 @@ def test_an_interrupted_build_goes_on_where_it_stopped(larger, monkeypatch):
 
         return put
 
-    monkeypatch.setattr("snapfind.catalog.models.registry._BATCH", 2)
+    monkeypatch.setattr("snapfind.catalog.models.build_space._BATCH", 2)
     monkeypatch.setattr(larger.index, "put_vectors", counted(larger.index.put_vectors))
     with pytest.raises(KeyboardInterrupt):
-        larger.fit()
+        larger.models.fit()
     assert not larger.fitted
-    larger.fit()
+    larger.models.fit()
     assert larger.fitted
     assert sum(embedded) == COUNT
 
 
 def test_switching_to_what_is_not_there_says_what_is(larger):
     with pytest.raises(NotFound, match="lite0"):
-        larger.switch("nothing")
+        larger.models.switch("nothing")
     with pytest.raises(NotFound, match="none was switched"):
-        larger.rollback()
+        larger.models.rollback()
 
 
 def test_fitting_needs_pictures(shop):
     with shop.open() as catalog, pytest.raises(BadInput, match="add products first"):
-        catalog.fit()
+        catalog.models.fit()

@@ -13,7 +13,7 @@ from snapfind.catalog.ingest.sources import Failure
 from snapfind.catalog.storage.export import write_table
 from snapfind.cli.add import _write_failures as write_failures
 from snapfind.core.types import Product
-from snapfind.evaluation.report import Answered, Report
+from snapfind.evaluation.report import EvaluatedQuery, Report
 from snapfind.index.payload import FIXED
 from tests.catalog.test_cells import PICTURE
 
@@ -104,7 +104,7 @@ def test_what_no_spreadsheet_runs_is_left_as_it_is(cell):
 def test_every_csv_is_safe_in_a_spreadsheet(exported, tmp_path):
     exported("csv")
     write_failures(tmp_path / "errors.csv", AddReport(failures=[Failure("=a", "row_bad", "@b", "+c")]))
-    report = Report((Answered("=query", frozenset({"@a"}), ("-b",), score=0.5),))
+    report = Report((EvaluatedQuery("=query", frozenset({"@a"}), ("-b",), score=0.5),))
     for text in [
         (tmp_path / "out.csv").read_text(encoding="utf-8-sig"),
         (tmp_path / "errors.csv").read_text(),

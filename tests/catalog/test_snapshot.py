@@ -48,9 +48,9 @@ def test_a_damaged_snapshot_is_found_and_leaves_nothing(taken, tmp_path):
 
 
 def test_what_is_no_snapshot_or_in_the_way_is_refused(shop, taken, tmp_path):
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         snapshot(shop.path, taken)
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         restore(taken, shop.path)
     with pytest.raises(NotFound):
         verify(tmp_path / "none.tar")
@@ -68,7 +68,7 @@ def test_the_doctor_finds_a_well_catalog_well_and_names_what_is_missing(shop):
     assert {check.state for check in examine(shop.path)} == {"ok"}
     copy.unlink()
     found = {check.name: check for check in examine(shop.path)}
-    assert found["copies"].state == "warning" and "1 copies" in found["copies"].said
+    assert found["copies"].state == "warning" and "1 copies" in found["copies"].message
     (shop.path / "manifest.json").write_text("{")
     assert "broken" in {check.state for check in examine(shop.path)}
 
@@ -155,3 +155,24 @@ def test_progress_is_told_in_megabytes(shop, tmp_path):
     back = []
     restore(tmp_path / "shop.tar", tmp_path / "back.snap", progress=lambda done, _: back.append(done))
     assert back and back == sorted(back)
+
+
+def test_a_copy_replaces_a_database_with_its_write_ahead_log(shop, taken, tmp_path):
+    for suffix in ("", "-wal", "-shm"):
+        (shop.path / f"events.db{suffix}").write_bytes(b"being written")
+    (tmp_path / "copy.db").write_bytes(b"whole")
+    pack(shop.path, tmp_path / "open.tar", {"events.db": tmp_path / "copy.db"})
+    restore(tmp_path / "open.tar", tmp_path / "back.snap")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "back.snap").glob("events.db*")} == {
+        "events.db": b"whole"
+    }
+
+
+def test_jobs_and_query_photos_are_not_in_a_snapshot(shop, taken, tmp_path):
+    for name in ("jobs/1/given/table.csv", "asked/ab/photo.jpg"):
+        (shop.path / name).parent.mkdir(parents=True)
+        (shop.path / name).write_bytes(b"private")
+    snapshot(shop.path, tmp_path / "later.tar")
+    restore(tmp_path / "later.tar", tmp_path / "back.snap")
+    names = {path.name for path in (tmp_path / "back.snap").iterdir()}
+    assert "manifest.json" in names and not names & {"jobs", "asked"}

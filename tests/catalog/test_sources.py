@@ -13,7 +13,7 @@ import pytest
 import snapfind
 from snapfind.catalog.ingest.sources import Failure, Item, open_source
 from snapfind.core.errors import BadInput, NotFound
-from snapfind.media.fetch import Fetching
+from snapfind.media.fetch import FetchPolicy
 from tests.media.pictures import scene, written
 from tests.pictures import save
 
@@ -220,7 +220,7 @@ def test_columns_may_have_their_own_names(tmp_path):
     (item,) = open_source(path, {}, columns=named)
     assert (item.product.id, item.product.price, item.picture) == ("mug", 4, "a.jpg")
     assert item.product.attributes == {"other_id": 77}
-    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "there are: id, title")):
+    for wrong, said in (({"id": "Hadle"}, "did you mean 'Handle'"), ({"sku": "Handle"}, "supported: id, title")):
         with pytest.raises(BadInput, match=said):
             open_source(path, {}, columns=wrong)
 
@@ -245,7 +245,7 @@ def test_a_folder_of_many_pictures_is_said_to_be_one_product(tmp_path):
     for number in range(30):
         (tmp_path / "shirts" / f"{number}.png").write_bytes(b"x")
     (note,) = open_source(tmp_path, {}).notes
-    assert "shirts holds 30 pictures" in note and "--folders category --sync" in note
+    assert "shirts has 30 pictures" in note and "--folders category --sync" in note
     assert open_source(tmp_path, {}, folders="category").notes == ()
     assert open_source(tmp_path / "shirts", {}).notes == ()
 
@@ -272,7 +272,7 @@ def test_addresses_are_fetched_once_where_that_is_allowed(tmp_path):
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
         path = table(tmp_path, f"id,picture\nmug,{url}/mug.png\ncup,{url}/cup.png\n")
-        allowed = Fetching(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}))
+        allowed = FetchPolicy(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}))
         with snapfind.open(tmp_path / "shop.snap") as shop:
             report = shop.add(open_source(path, {}, fetching=allowed))
             assert (report.added, [failure.code for failure in report.failures]) == (1, ["picture_url"])
@@ -311,5 +311,5 @@ def test_further_rows_of_a_product_need_not_say_again_what_it_is(tmp_path):
 
 def test_addresses_of_one_cell_may_be_parted_by_commas(tmp_path):
     path = table(tmp_path, 'id,images\n1,"https://a.example/x.jpg, https://a.example/y,z.jpg"\n2,"a, b.jpg"\n')
-    found = [item.picture for item in open_source(path, {}, fetching=Fetching(None))]
+    found = [item.picture for item in open_source(path, {}, fetching=FetchPolicy(None))]
     assert found == ["https://a.example/x.jpg", "https://a.example/y,z.jpg", "a, b.jpg"]

@@ -18,7 +18,7 @@ def fitted(tmp_path_factory):
         save(number, folder / "more" / f"m{number}.png")
     with snapfind.open(folder / "shop.snap") as catalog:
         catalog.add(folder / "more")
-        catalog.switch(second_model(catalog, folder / "artifact"))
+        catalog.models.switch(second_model(catalog, folder / "artifact"))
     return folder / "shop.snap"
 
 
@@ -27,7 +27,7 @@ def tried(shop, fitted):
     """The raw model is on trial, the fitted one answers."""
     shutil.copytree(fitted, shop.path)
     with shop.open() as catalog:
-        catalog.try_out(catalog.info()["previous"], 0.5)
+        catalog.models.try_out(catalog.info()["previous"], 0.5)
         yield catalog
 
 
@@ -46,14 +46,14 @@ def test_a_trial_outlives_the_process_and_ends_with_a_switch(shop, tried):
     tried.close()
     with shop.open() as catalog:
         assert catalog.trial.model == name and catalog.trial.share == 0.5
-        catalog.switch(name)
+        catalog.models.switch(name)
         assert catalog.trial is None and catalog.search_tried(picture(5), "x", limit=3)[1] is None
         with pytest.raises(BadInput, match="answers already"):
-            catalog.try_out(name)
+            catalog.models.try_out(name)
         with pytest.raises(BadInput, match="share 2"):
-            catalog.try_out(catalog.info()["previous"], 2)
+            catalog.models.try_out(catalog.info()["previous"], 2)
         with pytest.raises(NotFound, match="no model 'other'"):
-            catalog.try_out("other")
+            catalog.models.try_out("other")
 
 
 def test_the_log_survives_a_torn_line(tried):

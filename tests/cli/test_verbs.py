@@ -31,11 +31,11 @@ def test_a_reranker_is_switched_on_and_off(added, run):
         return json.loads(run("search", "shop.snap", "a.png", "--json")[1])["hits"][0]["parts"]
 
     assert "rerank" not in parts()
-    assert run("model", "rerank", "shop.snap", "geometry")[0] == 0
+    assert run("lab", "rerank", "shop.snap", "geometry")[0] == 0
     assert parts()["rerank"] > 0.5
-    code, _, err = run("model", "rerank", "shop.snap", "guess")
+    code, _, err = run("lab", "rerank", "shop.snap", "guess")
     assert code == 2 and "geometry" in err
-    assert run("model", "rerank", "shop.snap", "none")[0] == 0
+    assert run("lab", "rerank", "shop.snap", "none")[0] == 0
     assert "rerank" not in parts()
 
 
@@ -103,7 +103,7 @@ def test_search_writes_a_sheet(added, run):
 
 def test_explain_shows_signals_and_heat_maps(added, run):
     code, out, _ = run("search", "shop.snap", "a.png", "--explain", "--sheet", "why.html", "-n", "2")
-    assert code == 0 and "photo" in out and "a.png" in out and "tea " in out
+    assert code == 0 and "image" in out and "a.png" in out and "tea " in out
     assert (added.folder / "why.html").read_text().count("data:image/jpeg") == 3
     code, _, err = run("search", "shop.snap", "tea", "--explain", "--sheet", "why.html")
     assert code == 2 and "one photo" in err
@@ -115,9 +115,9 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
     assert {guess["category"] for guess in found["categories"]} == {"tea", "mugs"}
     found = json.loads(run("search", "shop.snap", "a.png", "--wrong", "tea-1", "--right", "c.png", "--json")[1])
     plain = json.loads(run("search", "shop.snap", "a.png", "--json")[1])
-    gain = {hit["id"]: hit["parts"]["photo"] for hit in found["hits"]}
-    assert max(gain, key=lambda one: gain[one] - {h["id"]: h["parts"]["photo"] for h in plain["hits"]}[one]) == "mug-1"
-    assert "subject, whole, all" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
+    gain = {hit["id"]: hit["parts"]["image"] for hit in found["hits"]}
+    assert max(gain, key=lambda one: gain[one] - {h["id"]: h["parts"]["image"] for h in plain["hits"]}[one]) == "mug-1"
+    assert "'subject', 'whole', 'all'" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
         (["add", "shop.snap", "missing.csv"], "neither a file nor a folder"),
         (["add", "shop.snap", "a.png"], "give a folder"),
         (["export", "shop.snap", "out.xlsx"], ".csv, .jsonl, .parquet"),
-        (["delete", "shop.snap"], "one of the two"),
+        (["delete", "shop.snap"], "either product ids or a filter"),
         (["info", "localhost:8000"], "http://localhost:8000"),
         (["add", "localhost:8000", "products.csv"], "http://localhost:8000"),
         (["model", "switch", "shop.snap", "nothing"], "no model"),
@@ -190,7 +190,7 @@ def test_a_model_is_fitted_to_photos_of_a_folder_or_a_table(added, run, tmp_path
     assert code == 0 and "is active" in out and "'gone'" in err
     code, _, err = run("model", "fit", "shop.snap", "--photos", str(tmp_path / "none"))
     assert code == 2 and "No such folder or table" in err
-    code, _, err = run("model", "fit", "shop.snap", "--kept")
+    code, _, err = run("model", "fit", "shop.snap", "--stored-photos")
     assert code == 2 and "keep_photos" in err
 
 
@@ -206,9 +206,9 @@ def test_ctrl_c_keeps_what_was_stored_and_says_so(tmp_path):
     code = (
         "import signal, sys, _thread, snapfind.cli, snapfind.catalog.ingest.ingest as a\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may start tests with Ctrl-C ignored
-        "write = a.Adding._write\n"
+        "write = a.Ingestion._write\n"
         "def once(self, *args):\n    write(self, *args)\n    _thread.interrupt_main()\n"
-        "a.Adding._write = once\n"
+        "a.Ingestion._write = once\n"
         f"sys.argv = ['snapfind', 'add', {str(tmp_path / 's.snap')!r}, {str(tmp_path / 'pictures')!r}]\n"
         "snapfind.cli.main()\n"
     )

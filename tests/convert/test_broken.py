@@ -121,7 +121,7 @@ def test_a_name_without_a_hub_ends_in_a_sentence():
             "does not match its manifest",
         ),
         ("golden.safetensors", lambda content: content[:-4] + b"\0\0\0\0", "does not match its manifest"),
-        ("manifest.json", lambda content: content[:-9], "is damaged"),
+        ("manifest.json", lambda content: content[:-9], "cannot be used"),
     ],
 )
 def test_an_artifact_that_was_touched_is_not_opened(clip, made, tmp_path, name, spoil, match):

@@ -67,16 +67,16 @@ def test_the_first_hits_stay_and_the_way_back_is_whole(shop, made, tmp_path):
     before = [(hit.product.id, hit.score) for hit in shop.search(picture(3))]
     assert min(made[1]["cosine_pictures"] + made[1]["cosine_photos"]) > 0.9
     assert made[1]["bytes"][1] < 0.75 * made[1]["bytes"][0]
-    shop.switch(name)
+    shop.models.switch(name)
     assert found(shop) == [f"p{number}" for number in range(COUNT)]
     save(40, tmp_path / "later" / "late.png")
     shop.add(tmp_path / "later")  # stands in both spaces
     assert shop.search(picture(40))[0].product.id == "late"
-    assert shop.rollback() == raw
+    assert shop.models.rollback() == raw
     assert shop.search(picture(40))[0].product.id == "late"
     again = shop.search(picture(3))[0]
     assert (again.product.id, again.score) == before[0]
-    shop.drop(name)
+    shop.models.delete(name)
     assert not shop.folder.space(name).exists()
 
 
@@ -90,9 +90,9 @@ def test_what_looks_into_the_network_sees_the_same(shop, made):
         likely = set(np.argsort(-whole.features.posterior[0])[:5]) & set(np.argsort(-rounded.features.posterior[0])[:5])
         assert len(likely) >= 3
     before = shop.search("a ball")  # by class names: none has a title
-    shop.switch(made[1]["model"])
+    shop.models.switch(made[1]["model"])
     assert {hit.product.id for hit in shop.search("a ball")} == {hit.product.id for hit in before}
-    shop.rerank("geometry")
+    shop.models.use_reranker("geometry")
     assert shop.search(picture(2))[0].parts["rerank"] > 0.5
     assert shop.explain(picture(2), "p2", "p2.png")
     assert shop.search(picture(2), regions="all")[0].product.id == "p2"
@@ -100,7 +100,7 @@ def test_what_looks_into_the_network_sees_the_same(shop, made):
 
 def test_it_is_opened_again_by_a_new_process_a_worker_and_a_server(shop, made, tmp_path):
     name = made[1]["model"]
-    shop.switch(name)
+    shop.models.switch(name)
     worker = Worker(bundle_encoders(shop.folder, shop.model, shop.settings))
     assert set(worker.spaces()) == set(shop.model.spaces())
     path, artifact = shop.folder.path, shop.folder.space(name)
@@ -122,7 +122,7 @@ def test_a_new_catalog_may_begin_in_8_bits_and_fit_there(made, tmp_path):
     with snapfind.open(tmp_path / "new.snap", encoder=str(artifact)) as catalog:
         catalog.add(pictures(2, tmp_path))
         assert list(catalog.info()["models"]) == [made[1]["model"]]
-        fitted = catalog.fit()
+        fitted = catalog.models.fit()
     with snapfind.open(tmp_path / "new.snap") as catalog:
         assert catalog.info()["model"] == fitted and catalog.fitted
         assert catalog.model.photo.precision == "int8"
@@ -133,9 +133,9 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     shop, made, run, tmp_path
 ):
     fit([picture(number) for number in range(3)], Builtin.load(), views=4).save(tmp_path / "fitted")
-    fitted, told = shop.adopt(tmp_path / "fitted"), Calibration((9.0, 1.0, 1.0, 0.5, -4.0))
+    fitted, told = shop.models.adopt(tmp_path / "fitted"), Calibration((9.0, 1.0, 1.0, 0.5, -4.0))
     FittedCalibration(told).save(shop.folder.space(fitted))
-    shop.switch(fitted)
+    shop.models.switch(fitted)
     before = shop.folder.manifest
 
     def torn(done, total):
@@ -148,14 +148,14 @@ def test_a_fitted_model_keeps_its_adapter_and_its_scores_and_interrupted_nothing
     assert not any(own.name.startswith("small") for own in tmp_path.iterdir())
     again = quantize(shop, tmp_path / "small")
     assert again.encoder.raw_id == made[1]["model"]  # the same pictures make the same network, to the last bit
-    shop.switch(shop.adopt(again.folder))
+    shop.models.switch(shop.models.adopt(again.folder))
     assert shop.fitted and shop.context.calibration == told
     assert found(shop) == [f"p{number}" for number in range(COUNT)]
     path = shop.folder.path
     shop.close()
     code, _, err = run("model", "quantize", path)
     assert code == 2 and "in 8 bits already" in err
-    code, _, err = run("learn", "clicks", path)
+    code, _, err = run("lab", "clicks", path)
     assert "Training starts from the pretrained network in full precision" in err
 
 
@@ -168,8 +168,8 @@ def test_a_learned_network_keeps_its_heads_and_its_reranker(shop, run, tmp_path)
     heads = Heads(matrix, np.zeros(1280, np.float32), np.zeros(1280, np.float32))
     calibration = [8.0, 1.0, 1.0, 0.5, -4.0]
     write_artifact(tmp_path / "learned", network, heads, {"calibration": calibration, "metrics": {}})
-    shop.switch(shop.adopt(tmp_path / "learned"))
-    shop.rerank("geometry")
+    shop.models.switch(shop.models.adopt(tmp_path / "learned"))
+    shop.models.use_reranker("geometry")
     path = shop.folder.path
     shop.close()
     code, out, _ = run("model", "quantize", path, "--yes")

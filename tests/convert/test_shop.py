@@ -15,7 +15,7 @@ from tests.pictures import picture, save
 
 
 def bridged(answer):
-    return {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+    return {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
 
 
 def test_photo_and_text_find_by_the_shops_own_model_and_the_way_back_is_whole(shop, clip, made, tmp_path):
@@ -23,7 +23,7 @@ def test_photo_and_text_find_by_the_shops_own_model_and_the_way_back_is_whole(sh
     best = shop.search(picture(3))[0]
     before = best.product.id, best.score
     raw = shop.info()["model"]
-    name = shop.use(artifact)
+    name = shop.models.use(artifact)
     assert shop.info()["model"] == name == converted.tower.space.id
     assert [shop.search(picture(number))[0].product.id for number in range(4)] == [f"p{n}" for n in range(4)]
     # a text is compared with the pictures themselves, of titled products too
@@ -35,32 +35,32 @@ def test_photo_and_text_find_by_the_shops_own_model_and_the_way_back_is_whole(sh
     save(40, tmp_path / "more" / "late.png")
     shop.add(tmp_path / "more")
     assert shop.search(picture(40))[0].product.id == "late"
-    assert shop.rollback() == raw
+    assert shop.models.rollback() == raw
     assert shop.search(picture(40))[0].product.id == "late"
     again = shop.search(picture(3))[0]
     assert (again.product.id, again.score) == before
-    shop.try_out(name, 0.5)
-    shop.try_out(None)
-    shop.drop(name)
+    shop.models.try_out(name, 0.5)
+    shop.models.try_out(None)
+    shop.models.delete(name)
     assert not list((shop.folder.path / "encoders").iterdir())
 
 
 def test_a_model_of_pictures_alone_keeps_the_bridge_of_class_names(shop, dino, made):
-    shop.use(made(dino)[0])
+    shop.models.use(made(dino)[0])
     assert shop.search(picture(2))[0].product.id == "p2"
     assert set(bridged(shop.search("a mug"))) == {"p3"}  # ConSE speaks for what has no title
     assert shop.search("Mug number 2")[0].product.id == "p2"
 
 
 def test_fitting_keeps_the_texts_and_the_network_that_it_stands_on(shop, clip, made):
-    raw = shop.use(made(clip)[0])
+    raw = shop.models.use(made(clip)[0])
     before = bridged(shop.search("a red mug"))
-    fitted = shop.fit()
+    fitted = shop.models.fit()
     assert fitted != raw and shop.fitted
     found = [hit.product.id for hit in shop.search(picture(1))]
     assert bridged(shop.search("a red mug")) == pytest.approx(before, abs=1e-6)
     with pytest.raises(BadInput, match="stands on"):
-        shop.drop(raw)
+        shop.models.delete(raw)
     path = shop.folder.path
     shop.close()
     with snapfind.open(path) as again:
@@ -77,16 +77,16 @@ def test_an_interrupted_build_goes_on_and_nothing_is_converted_twice(shop, clip,
         if len(counts) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("snapfind.catalog.models.registry._BATCH", 3)
+    monkeypatch.setattr("snapfind.catalog.models.build_space._BATCH", 3)
     monkeypatch.setattr(shop.index, "put_vectors", torn)
     before = shop.info()["model"]
     with pytest.raises(KeyboardInterrupt):
-        shop.use(made(clip)[0])
+        shop.models.use(made(clip)[0])
     assert shop.info()["model"] == before
-    shop.use(made(clip)[0])
+    shop.models.use(made(clip)[0])
     assert sum(counts) == 4
     path, name = shop.folder.path, shop.info()["model"]
-    shop.switch(before)
+    shop.models.switch(before)
     shop.close()
     monkeypatch.setattr("snapfind.convert.convert.write_tower", None)  # would fail: the weights are known again
     code, out, _ = run("model", "use", path, clip, "--precision", "fp32")
@@ -106,16 +106,16 @@ def test_a_new_catalog_may_begin_with_a_converted_model_and_keeps_its_own_copy(t
 
 
 def test_what_needs_cells_says_that_there_are_none(shop, clip, made, run):
-    shop.use(made(clip)[0])
+    shop.models.use(made(clip)[0])
     assert shop.regions(picture(1)) == ()
     assert shop.search(picture(1), regions="all")[0].product.id == "p1"
     with pytest.raises(BadInput, match="has no feature map"):
-        shop.rerank("geometry")
+        shop.models.use_reranker("geometry")
     with pytest.raises(BadInput, match="has no feature map"):
         shop.explain(picture(1), "p1", "p1.png")
     path = shop.folder.path
     shop.close()
-    code, _, err = run("learn", "catalog", path)
+    code, _, err = run("train", "catalog", path)
     assert code == 2 and "snapfind model fit" in err
     code, _, err = run("model", "quantize", path)
     assert code == 2 and "model convert --precision int8" in err
@@ -140,7 +140,7 @@ def test_the_verbs_convert_verify_use_list(shop, dino, run, tmp_path):
 
 
 def test_a_chinese_text_finds_pictures_without_a_title(shop, chinese, made):
-    shop.use(made(chinese)[0])
+    shop.models.use(made(chinese)[0])
     answer = shop.search("红色陶瓷杯")
     tower = made(chinese)[1].tower
     wanted = tower.images([picture(3)], "document")[0] @ tower.texts(["红色陶瓷杯"], "query")[0]
@@ -156,7 +156,7 @@ def test_a_folder_of_a_model_is_converted_on_the_way_and_the_draft_goes(shop, di
 
 
 def test_searching_imports_no_torch(shop, clip, made):
-    shop.use(made(clip)[0])
+    shop.models.use(made(clip)[0])
     path = shop.folder.path
     photo = save(2, path.parent / "photo.png")
     shop.close()
@@ -164,7 +164,7 @@ def test_searching_imports_no_torch(shop, clip, made):
     script = (
         f"import sys\nsys.modules.update(dict.fromkeys({absent}))\n"
         f"import snapfind\nwith snapfind.open({str(path)!r}) as shop:\n"
-        f"    print(shop.search({str(photo)!r})[0].product.id, 'bridge' in shop.search('a red mug')[0].parts)\n"
+        f"    print(shop.search({str(photo)!r})[0].product.id, 'text_to_image' in shop.search('a red mug')[0].parts)\n"
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert said.stdout.split() == ["p2", "True"], said.stderr

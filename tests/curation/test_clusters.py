@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapfind.curation.detect.blocking import by_hash, by_vector, hashed
-from snapfind.curation.detect.clusters import grouped
+from snapfind.curation.detect.duplicates import complete_linkage
 from snapfind.encoders.arrays import unit
 from snapfind.media.image.fingerprint import fingerprint
 from tests.pictures import picture
@@ -16,12 +16,12 @@ pairs = st.lists(st.tuples(rows, rows, st.floats(0, 1)), max_size=30)
 
 def test_a_bridge_does_not_join_two_groups():
     triangle = [(0, 1, 0.9), (1, 2, 0.9), (0, 2, 0.9)]
-    assert grouped([*triangle, (2, 3, 0.5), (3, 4, 0.8)]) == [(0, 1, 2), (3, 4)]
+    assert complete_linkage([*triangle, (2, 3, 0.5), (3, 4, 0.8)]) == [(0, 1, 2), (3, 4)]
 
 
 @given(pairs)
 def test_every_pair_inside_a_group_was_found_and_groups_are_disjoint(given_pairs):
-    found = grouped(given_pairs)
+    found = complete_linkage(given_pairs)
     joined = {(min(a, b), max(a, b)) for a, b, _ in given_pairs}
     assert all((a, b) in joined for group in found for a in group for b in group if a < b)
     flat = [row for group in found for row in group]

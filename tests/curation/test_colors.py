@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from snapfind.catalog.ingest.duplicates import grade
-from snapfind.curation.detect.duplicates import duplicates, thumb
+from snapfind.curation.detect.duplicates import find_duplicates, thumb
 from snapfind.media.image.fingerprint import (
     cells_of,
     color_difference,
@@ -38,7 +38,7 @@ def encoded(image, kind="JPEG", **options):
 
 
 def grades(images):
-    pairs = duplicates([""] * len(images), np.stack([thumb(one) for one in images]), np.eye(len(images), 64))
+    pairs = find_duplicates([""] * len(images), np.stack([thumb(one) for one in images]), np.eye(len(images), 64))
     return {(pair.a, pair.b): pair.grade for pair in pairs}
 
 
@@ -71,7 +71,7 @@ def test_variants_in_other_colors_are_added_without_a_word_and_none_is_hidden(tm
 
 
 def test_exact_recolorings_of_real_garments_are_seldom_the_same_picture(real_data):
-    with (real_data / "luma" / "recolor.csv").open() as file:
+    with (real_data / "luma" / "recolour.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if float(row["share"]) >= 0.1][::6]
     same = 0
     for row in rows:

@@ -1,4 +1,4 @@
-"""A look finds the faults that are there, mends are applied and taken back, and the page shows them."""
+"""A survey finds the faults that are there, fixes are applied and undone, and the page shows them."""
 
 import shutil
 
@@ -11,23 +11,23 @@ from snapfind.cli.app import app
 from snapfind.core.errors import BadInput, CatalogBroken
 from snapfind.curation import journal
 from snapfind.curation.findings import Findings
-from snapfind.curation.survey import survey
+from snapfind.curation.survey import survey_catalog
 from snapfind.index.payload import point_id
 
 
 @pytest.fixture(scope="module")
-def looked(stocked, tmp_path_factory):
-    """A copy that was looked at once."""
-    path = tmp_path_factory.mktemp("looked") / "shop.snap"
+def surveyed(stocked, tmp_path_factory):
+    """A copy with a survey."""
+    path = tmp_path_factory.mktemp("surveyed") / "shop.snap"
     shutil.copytree(stocked, path)
     with snapfind.open(path) as shop:
-        survey(shop)
+        survey_catalog(shop)
     return path
 
 
 @pytest.fixture
-def shop(looked, tmp_path):
-    shutil.copytree(looked, tmp_path / "shop.snap")
+def shop(surveyed, tmp_path):
+    shutil.copytree(surveyed, tmp_path / "shop.snap")
     with snapfind.open(tmp_path / "shop.snap") as opened:
         yield opened
 
@@ -45,14 +45,14 @@ def state(shop):
     }
 
 
-def test_duplicates_are_told_by_grade_and_what_is_safe_is_within_a_product(shop):
+def test_duplicates_have_a_grade_and_what_is_safe_is_within_a_product(shop):
     (same,) = found(shop).of("same file")
-    assert {one.name for one in same.shown} == {"red-5.png", "red-5-again.png"} and same.safe
+    assert {one.name for one in same.samples} == {"red-5.png", "red-5-again.png"} and same.safe
     assert same.change.pictures == (point_id("red-5", "red-5-again.png"),)  # the main picture stays
     (copy,) = found(shop).of("same picture")
-    assert {one.product for one in copy.shown} == {"blue-7", "blue-copy"} and not copy.safe
+    assert {one.product for one in copy.samples} == {"blue-7", "blue-copy"} and not copy.safe
     assert all(
-        {one.product for one in each.shown} != {"blue-7", "blue-copy"} for each in found(shop).of("same product")
+        {one.product for one in each.samples} != {"blue-7", "blue-copy"} for each in found(shop).of("same product")
     )
 
 
@@ -61,37 +61,37 @@ def test_a_product_in_the_wrong_category_is_named_with_the_right_one(shop):
     assert [(one.change.product, one.change.before, one.change.after) for one in wrong] == [("blue-3", "red", "blue")]
 
 
-def test_every_mend_is_applied_and_taken_back_to_the_last_bit(shop):
+def test_every_fix_is_applied_and_undone_to_the_last_bit(shop):
     before = state(shop)
-    mended = [one.id for one in found(shop).found if one.change]
-    assert all(one.done for one in journal.apply(shop, mended))
+    fixable = [one.id for one in found(shop).items if one.change]
+    assert all(one.done for one in journal.apply(shop, fixable))
     assert shop.get("blue-3").category == "blue"
     assert "red-5-again.png" not in [one.name for one in shop.get("red-5").pictures]
-    assert not any(one.done for one in journal.apply(shop, mended))  # twice is refused
-    assert list(journal.applied(shop.folder.path)) == mended
+    assert not any(one.done for one in journal.apply(shop, fixable))  # twice is refused
+    assert list(journal.read_applied(shop.folder.path)) == fixable
     assert all(one.done for one in journal.undo(shop))
-    assert state(shop) == before and not journal.applied(shop.folder.path)
-    assert not journal.undo(shop, mended)[0].done
+    assert state(shop) == before and not journal.read_applied(shop.folder.path)
+    assert not journal.undo(shop, fixable)[0].done
 
 
-def test_without_ids_only_what_is_safe_is_applied_and_a_new_look_finds_it_no_more(shop):
+def test_without_ids_only_what_is_safe_is_applied_and_a_new_survey_finds_it_no_more(shop):
     (done,) = journal.apply(shop)
     assert done.done and shop.get("blue-3").category == "red"
-    again = survey(shop)
+    again = survey_catalog(shop)
     assert not again.of("same file")
     assert {one.id for one in again.of("wrong category")} == {one.id for one in found(shop).of("wrong category")}
-    assert journal.undo(shop, [done.id])[0].done  # the journal knows it, the last look does not
+    assert journal.undo(shop, [done.id])[0].done  # the journal knows it, the last survey does not
 
 
 def test_a_dismissed_finding_stays_away_until_it_is_restored(shop):
     before = state(shop)
     (wrong,) = found(shop).of("wrong category")
     (done,) = journal.dismiss(shop, [wrong.id])
-    assert done.done and list(journal.dismissed(shop.folder.path)) == [wrong.id]
+    assert done.done and list(journal.read_dismissed(shop.folder.path)) == [wrong.id]
     assert not journal.dismiss(shop, [wrong.id, "nothing"])[0].done
-    assert not survey(shop).of("wrong category") and state(shop) == before
+    assert not survey_catalog(shop).of("wrong category") and state(shop) == before
     assert journal.dismiss(shop, [wrong.id], restore=True)[0].done
-    assert [one.id for one in survey(shop).of("wrong category")] == [wrong.id]
+    assert [one.id for one in survey_catalog(shop).of("wrong category")] == [wrong.id]
     assert not journal.dismiss(shop, [wrong.id], restore=True)[0].done
 
 
@@ -101,21 +101,21 @@ def test_what_is_safe_but_dismissed_is_not_applied_unseen(shop):
     assert journal.apply(shop) == []
 
 
-def test_a_mend_says_which_products_it_takes_out_of_the_search(shop):
+def test_a_fix_says_which_products_it_takes_out_of_the_search(shop):
     (copy,) = found(shop).of("same picture")
     (gone,) = copy.change.removes
-    assert gone in copy.change.said and "out of the search" in copy.change.said
+    assert gone in copy.change.description and "from search" in copy.change.description
     (same,) = found(shop).of("same file")
     assert not same.change.removes  # the product keeps its main picture
     (done,) = journal.apply(shop, [copy.id])
-    assert f"{gone} has no picture left" in done.said
+    assert f"{gone} has no picture left" in done.message
 
 
 def test_what_the_shop_changed_meanwhile_is_left_alone(shop):
     (wrong,) = found(shop).of("wrong category")
     shop.update("blue-3", {"category": "green"})
     (outcome,) = journal.apply(shop, [wrong.id])
-    assert not outcome.done and "green" in outcome.said
+    assert not outcome.done and "green" in outcome.message
     shop.update("blue-3", {"category": "red"})
     journal.apply(shop, [wrong.id])
     shop.update("blue-3", {"category": "green"})
@@ -126,14 +126,14 @@ def test_a_line_cut_off_by_a_crash_is_passed_over(shop):
     path = shop.folder.path / "curate" / "journal.jsonl"
     journal.apply(shop)
     with path.open("a") as file:
-        file.write('{"did": "apply", "at": "2026')
+        file.write('{"action": "apply", "at": "2026')
     (wrong,) = found(shop).of("wrong category")
     assert journal.apply(shop, [wrong.id])[0].done
-    assert len(journal.applied(shop.folder.path)) == 2
+    assert len(journal.read_applied(shop.folder.path)) == 2
 
 
-def test_no_such_finding_and_none_that_can_be_mended(shop):
-    assert "no finding" in journal.apply(shop, ["nothing"])[0].said
+def test_no_such_finding_and_none_with_a_fix(shop):
+    assert "no finding" in journal.apply(shop, ["nothing"])[0].message
     for one in found(shop).of("same product")[:1]:
         assert not journal.apply(shop, [one.id])[0].done
 
@@ -147,16 +147,16 @@ def test_findings_are_the_same_when_they_are_read_again_and_a_damaged_file_is_na
         Findings.load(shop.folder.path)
 
 
-def test_an_empty_catalog_has_nothing_to_look_at(tmp_path):
+def test_an_empty_catalog_has_nothing_to_survey(tmp_path):
     with snapfind.open(tmp_path / "empty.snap") as empty:
         with pytest.raises(BadInput, match="no picture"):
-            survey(empty)
+            survey_catalog(empty)
         assert Findings.load(empty.folder.path) is None
 
 
-def test_the_verbs_of_the_command_line(looked, tmp_path):
+def test_the_verbs_of_the_command_line(surveyed, tmp_path):
     shop = tmp_path / "shop.snap"
-    shutil.copytree(looked, shop)
+    shutil.copytree(surveyed, shop)
     run = CliRunner().invoke
     said = run(app, ["curate", str(shop), "--csv", str(tmp_path / "fixes.csv")])
     assert said.exit_code == 0, said.output

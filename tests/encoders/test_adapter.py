@@ -90,7 +90,7 @@ def test_changed_weights_are_refused(adapter, tmp_path):
     content = bytearray((tmp_path / "weights.safetensors").read_bytes())
     content[len(content) // 2] ^= 0x55
     (tmp_path / "weights.safetensors").write_bytes(content)
-    with pytest.raises(ModelBroken, match="does not match the manifest"):
+    with pytest.raises(ModelBroken, match="does not match its manifest"):
         Adapter.load(tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_half_a_file_is_refused(adapter, tmp_path, name):
     adapter.save(tmp_path)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelBroken, match="is damaged"):
+    with pytest.raises(ModelBroken, match=r"cannot be used|does not match its manifest"):
         Adapter.load(tmp_path)
 
 

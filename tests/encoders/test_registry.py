@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.catalog.conftest import Shop
 
-from snapfind.catalog.models.registry import registered
-from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken
+from snapfind.catalog.models.registry import open_registered
+from snapfind.core.errors import BadInput, CatalogBroken, ModelBroken, NotFound
 from snapfind.encoders import registry
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.registry import EncoderKind, ModelEntry, open_model_entry, register_kind
@@ -34,11 +34,10 @@ def toy(monkeypatch):
 
 
 def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
-    with shop.open() as catalog:
+    with shop.open(encoder="toy:lite0") as catalog:
         catalog.add(shop.table)
-        name, entry = next(iter(catalog.folder.manifest.models.items()))
-        other = ModelEntry("toy", encoder="counting", base="lite0", dim=entry.dim, state="ready")
-        catalog.folder.save(models={name: other})
+        name = catalog.info()["model"]
+        assert catalog.folder.manifest.models[name].kind == "toy"
     with shop.open() as catalog:
         assert isinstance(catalog.model.photo, Counting)
         before = Counting.encoded
@@ -47,7 +46,31 @@ def test_a_kind_from_outside_answers_in_a_catalog(shop, toy):
         catalog.add(shop.table)
         assert Counting.encoded == before + 2
         assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
-        assert isinstance(registered(catalog.folder, name, catalog.settings), Counting)
+        assert isinstance(open_registered(catalog.folder, name, catalog.settings), Counting)
+
+
+def test_a_kind_from_outside_is_built_beside_another(shop):
+    from tests.test_examples import EXAMPLES
+
+    source = (EXAMPLES / "own_encoder.py").read_text().partition("register_kind(")[0]
+    own = {"__name__": "own_encoder"}
+    exec(compile(source, "own_encoder.py", "exec"), own)
+    register_kind("hues", EncoderKind(lambda base, folders, threads: own["Hues"](int(base))))
+    try:
+        with shop.open() as catalog:
+            catalog.add(shop.table)
+            name = catalog.models.build("hues:24")
+            assert name == "hues-24" and catalog.index.spaces()["hues-24"] == 24
+            catalog.models.switch(name)
+            assert catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+            fitted = catalog.models.fit()
+            assert fitted != name and catalog.search(shop.folder / "a.png")[0].product.id == "tea-1"
+            with pytest.raises(NotFound, match="nothing"):
+                catalog.models.build("nothing:24")
+        with shop.open() as catalog:
+            assert type(catalog.model.photo).__name__ == "Hues"
+    finally:
+        registry.KINDS.pop("hues")
 
 
 def test_a_kind_that_is_not_known_is_one_sentence(shop):
@@ -63,7 +86,7 @@ def test_a_name_is_registered_once(toy):
 def test_models_that_share_a_network_share_its_memory(shop):
     with shop.open() as catalog:
         catalog.add(shop.table)
-        catalog.fit()
+        catalog.models.fit()
         assert catalog.model.photo._session is catalog.model.others[0]._session
 
 

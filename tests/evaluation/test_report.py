@@ -9,7 +9,7 @@ from PIL import Image
 from snapfind.core.errors import BadInput
 from snapfind.evaluation.bootstrap import bootstrap
 from snapfind.evaluation.queries import read_queries
-from snapfind.evaluation.report import Answered, Report, compare
+from snapfind.evaluation.report import EvaluatedQuery, Report, compare
 from snapfind.evaluation.significance import difference
 from snapfind.evaluation.slices import properties_of
 from tests.pictures import save
@@ -18,7 +18,7 @@ from tests.pictures import save
 def answered(number, place, score=0.5, **properties):
     ranked = [f"x{other}" for other in range(9)]
     ranked.insert(place, "right")
-    return Answered(f"q{number}", frozenset({"right"}), tuple(ranked), score=score, properties=properties)
+    return EvaluatedQuery(f"q{number}", frozenset({"right"}), tuple(ranked), score=score, properties=properties)
 
 
 def test_intervals_cover_the_true_mean_about_as_often_as_they_say():
@@ -51,7 +51,7 @@ def test_a_report_through_json_is_the_same_report():
     assert report.figures("category") == {}
     assert len(report.to_csv().splitlines()) == 10
     with pytest.raises(BadInput, match="not a report"):
-        Report.parse({"answered": [{"query": 1}]})
+        Report.parse({"results": [{"query": 1}]})
 
 
 def test_slices_and_the_worst_mistakes():
@@ -107,11 +107,11 @@ def test_a_table_may_name_categories_where_that_is_asked_for(tmp_path, columns):
 
 
 def test_queries_that_name_a_category_are_judged_by_it():
-    right = Answered("a", frozenset(), ("x",), frozenset({"tea"}), ("tea", "mugs"), 0.9, {"size": "small"})
-    wrong = Answered("b", frozenset(), ("y",), frozenset({"tea"}), ("mugs",), 0.8, {"size": "small"})
+    right = EvaluatedQuery("a", frozenset(), ("x",), frozenset({"tea"}), ("tea", "mugs"), 0.9, {"size": "small"})
+    wrong = EvaluatedQuery("b", frozenset(), ("y",), frozenset({"tea"}), ("mugs",), 0.8, {"size": "small"})
     report = Report((right, wrong))
     assert not report.figures("product") and report.figures("category")["precision@1"].mean == 0.5
     assert report.worst() == [wrong] and report.slices()["size"]["small"].mean == 0.5
     assert report.to_csv().splitlines()[1].startswith("a,tea,tea,")
-    better = Report((right, Answered("b", frozenset(), ("y",), frozenset({"tea"}), ("tea",), 0.8)))
+    better = Report((right, EvaluatedQuery("b", frozenset(), ("y",), frozenset({"tea"}), ("tea",), 0.8)))
     assert compare(better, report)["precision@1"].mean == 0.5

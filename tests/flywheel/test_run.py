@@ -1,4 +1,4 @@
-"""A whole turn on a small shop: clicks make a model, a trial proves it, and a poisoned log is stopped."""
+"""Flywheel runs on a small shop: a model from clicks, the experiment, and a poisoned log."""
 
 import json
 from dataclasses import replace
@@ -13,19 +13,19 @@ from snapfind.cli.app import app
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.events.event import Event
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.records import turns
-from snapfind.flywheel.run import conclude, folder_of, run
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.records import read_runs
+from snapfind.flywheel.run import conclude_experiment, folder_of, run_flywheel
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 from tests.pictures import picture, save
 
 PRODUCTS, PHOTOS = 6, 10
-RULES = Rules(least=20, minutes=0.2, share=1, slice_loss=1, loss=1)
+CONFIG = FlywheelConfig(min_photos=20, minutes=0.2, share=1, max_slice_loss=1, max_loss=1)
 
 
 def photo(product, number):
-    return rephotograph(cutout(picture(product)), np.random.default_rng([product, number]))
+    return simulate_photo(cut_out_product(picture(product)), np.random.default_rng([product, number]))
 
 
 @pytest.fixture
@@ -58,31 +58,31 @@ def frozen(tmp_path):
 
 
 @pytest.mark.parametrize("depth", ["fit", "heads"])
-def test_a_turn_learns_is_tried_and_goes_live(shop, frozen, depth):
+def test_a_run_trains_a_model_that_wins_the_experiment_and_goes_live(shop, frozen, depth):
     if depth == "heads":
-        pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-        pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
-    rules = replace(RULES, depth=depth)
+        pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+        pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
+    config = replace(CONFIG, depth=depth)
     old = shop.info()["model"]
-    turn = run(shop, rules, frozen)
-    assert turn.decision == "trial" and turn.model == shop.trial.model != old == shop.info()["model"]
-    assert turn.data["photos"] + turn.data["held_out"] == PRODUCTS * PHOTOS and len(turn.data["sha256"]) == 64
-    assert set(turn.metrics) == {"fresh", "frozen"} and all(guard.holds for guard in turn.guards)
-    with pytest.raises(BadInput, match="on trial"):
-        run(shop, rules, frozen)
-    waiting = conclude(shop, votes=5)
-    assert waiting.decision == "trial" and "5 votes decide" in waiting.why
+    record = run_flywheel(shop, config, frozen)
+    assert record.decision == "experiment" and record.model == shop.trial.model != old == shop.info()["model"]
+    assert record.data["photos"] + record.data["held_out"] == PRODUCTS * PHOTOS and len(record.data["sha256"]) == 64
+    assert set(record.metrics) == {"fresh", "frozen"} and all(gate.passed for gate in record.gates)
+    with pytest.raises(BadInput, match="experiment with"):
+        run_flywheel(shop, config, frozen)
+    waiting = conclude_experiment(shop, votes=5)
+    assert waiting.decision == "experiment" and "5 votes are needed" in waiting.reason
     for number in range(12):  # shoppers who click what the new model put there
         search = f"tried-{number}"
         _, tried = shop.search_tried(photo(number % PRODUCTS, 50 + number), search, limit=6)
         shop.trial_log.note(type(tried)(search, *(getattr(tried, n) for n in ("active", "other", "shown", "teams"))))
         pick = tried.shown[tried.teams.index("b")]
         shop.events.write([Event("click", search=search, session=f"new {number}", product=pick)])
-    done = conclude(shop, votes=5)
-    assert done.decision == "switched" and shop.info()["model"] == turn.model and shop.trial is None
-    assert [one.decision for one in turns(folder_of(shop))] == ["switched"]
-    with pytest.raises(NotFound, match="no trial"):
-        conclude(shop)
+    done = conclude_experiment(shop, votes=5)
+    assert done.decision == "switched" and shop.info()["model"] == record.model and shop.trial is None
+    assert [one.decision for one in read_runs(folder_of(shop))] == ["switched"]
+    with pytest.raises(NotFound, match="no experiment"):
+        conclude_experiment(shop)
 
 
 def test_a_poisoned_log_is_stopped_and_leaves_nothing(shop, frozen):
@@ -91,12 +91,12 @@ def test_a_poisoned_log_is_stopped_and_leaves_nothing(shop, frozen):
         shop.asked.keep(search, photo(number % PRODUCTS, number))
         shop.events.write([Event("click", search=search, session=f"bot {number}", product="p0")])
     before = shop.info()["models"]
-    turn = run(shop, RULES, frozen)
-    assert turn.decision == "stopped" and "p0" in turn.why and shop.trial is None
+    record = run_flywheel(shop, CONFIG, frozen)
+    assert record.decision == "stopped" and "p0" in record.reason and shop.trial is None
     assert shop.info()["models"] == before
 
 
-def test_too_few_labels_stop_a_turn_and_the_command_line_says_so(shop, tmp_path):
+def test_too_few_labels_stop_a_run_and_the_command_line_says_so(shop, tmp_path):
     shop.close()
     place = str(tmp_path / "shop.snap")
     found = CliRunner().invoke(app, ["flywheel", "run", place, "--least", "500"])

@@ -7,7 +7,7 @@ from snapfind.core.errors import BadInput, NotFound, NotReady, SnapfindError
 from snapfind.index.base import Ask
 from snapfind.index.filters import parse
 from snapfind.index.qdrant import cluster
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import Servers, connect
 from snapfind.index.qdrant.sharding import group_of, groups_of
 from tests.index.test_contract import DIM, FIELDS, SCHEMA, point, products, unit
@@ -140,7 +140,7 @@ def test_one_who_reads_follows_what_another_moved(client, shop):
     assert reader.count() == 30 and nearest(reader, "second", 7) == ["p6"]
     with pytest.raises(NotFound, match="no catalog other"):
         cluster.find(Servers([client]), "other")
-    with pytest.raises(BadInput, match="no catalog"):
+    with pytest.raises(BadInput, match="not a catalog"):
         cluster.open(Servers([client]), "shop-2")
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_is_taken_is_left_alone(client):
     client.delete_collection("mine-1")
     client.create_collection("mine-1", vectors_config={}, sparse_vectors_config={})
     client.upsert("mine-1", [qdrant_client.models.PointStruct(id=1, vector={}, payload={"theirs": 1})])
-    with pytest.raises(BadInput, match="mine-1 that is no catalog's"):
+    with pytest.raises(BadInput, match="mine-1 that is not a catalog"):
         cluster.open(Servers([client]), "mine")
     assert client.count("mine-1").count == 1
 
@@ -166,7 +166,7 @@ def test_a_collection_of_others_with_a_like_name_is_not_written(client, shop):
 
 def test_servers_without_groups_refuse_them_and_nothing_is_left(client):
     with pytest.raises(SnapfindError, match="group"):
-        cluster.open(Servers([client]), "shop", Shape(groups=2))
+        cluster.open(Servers([client]), "shop", CollectionLayout(groups=2))
     assert collections(client) == set()
 
 
@@ -186,7 +186,7 @@ def address(state):
 
 @pytest.fixture
 def grouped(address):
-    opened = cluster.open(*connect(address), Shape(groups=GROUPS))
+    opened = cluster.open(*connect(address), CollectionLayout(groups=GROUPS))
     opened.declare({**FIELDS, "category": "text"})
     opened.add_space("a", DIM)
     opened.upsert([point(n, category=CATEGORIES[n % 6], brand="ab"[n % 2], words=f"thing nr-{n}") for n in range(24)])
@@ -302,7 +302,7 @@ def test_another_server_is_asked_when_one_is_gone(state):
         stop()
         index.upsert([point(2)])
         assert index.count() == 2 and nearest(index, "a", 2) == ["p2"]
-    with pytest.raises(NotReady, match="do not answer"):
+    with pytest.raises(NotReady, match="do not respond"):
         index.count()
     index.close()
 

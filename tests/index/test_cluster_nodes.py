@@ -18,7 +18,7 @@ import pytest
 from snapfind.core.errors import SnapfindError
 from snapfind.index.base import Ask
 from snapfind.index.qdrant import cluster
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import connect
 from tests.index.test_contract import DIM, point
 from tests.ports import held
@@ -122,7 +122,7 @@ class Traffic:
 
 def test_a_node_stops_and_returns_and_nothing_acknowledged_is_lost(nodes):
     address = f"qdrant://{','.join(nodes.hosts)}/nodes-{uuid.uuid4().hex}"
-    index = cluster.open(*connect(address), Shape(shards=6, replicas=2, consistency=2), {"a": DIM})
+    index = cluster.open(*connect(address), CollectionLayout(shards=6, replicas=2, consistency=2), {"a": DIM})
     traffic = Traffic(index)
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(traffic.write), pool.submit(traffic.search), pool.submit(traffic.search)]

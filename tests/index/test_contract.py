@@ -15,9 +15,9 @@ from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.index import qdrant_edge
 from snapfind.index.base import Ask, Point
 from snapfind.index.filters import parse, where
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import Servers, connect
-from snapfind.index.reference import Exact
+from snapfind.index.reference import ReferenceIndex
 
 # warnings of the client's own local mode; SERVERS may be on this machine
 pytestmark = [
@@ -49,7 +49,7 @@ def cluster_of(server):
 
     if server is None:
         return cluster.open(Servers([client.QdrantClient(":memory:")]), "test")
-    return cluster.open(*connect(f"{server}/test-{uuid.uuid4().hex}"), Shape(replicas=REPLICAS))
+    return cluster.open(*connect(f"{server}/test-{uuid.uuid4().hex}"), CollectionLayout(replicas=REPLICAS))
 
 
 @pytest.fixture(params=["edge", "exact", "cluster", "servers"])
@@ -58,7 +58,7 @@ def index(request, tmp_path):
         pytest.skip("SNAPFIND_QDRANT_URL is not set; deploy/cluster.yaml starts three servers")
     make = {
         "edge": lambda: qdrant_edge.open(tmp_path / "index"),
-        "exact": Exact,
+        "exact": ReferenceIndex,
         "cluster": lambda: cluster_of(None),
         "servers": lambda: cluster_of(SERVERS),
     }

@@ -14,7 +14,7 @@ from snapfind.core.errors import CatalogBroken, CatalogBusy, NoRoom, OutOfMemory
 from snapfind.index import qdrant_edge
 from snapfind.index.base import Ask, Point
 from snapfind.index.filters import parse
-from snapfind.index.hnsw_config import DEFAULT, Graph
+from snapfind.index.hnsw_config import DEFAULT, HnswConfig
 
 WRITER = """
 import sys, uuid, numpy as np
@@ -111,7 +111,7 @@ def test_the_graph_finds_what_a_full_scan_finds(tmp_path, crowd):
 
 def test_what_is_small_is_scanned_and_misses_nothing_whatever_the_graph(tmp_path, crowd):
     vectors, queries = crowd
-    coarse = Graph(links=2, build=4, breadth=4, full_scan=1)
+    coarse = HnswConfig(m=2, ef_construct=4, ef=4, full_scan=1)
     with closing(filled(tmp_path / "walked", vectors, coarse)) as walked:
         assert share_found(walked, vectors, queries, range(10)) < 0.8
     with closing(filled(tmp_path / "scanned", vectors, replace(coarse, full_scan=DEFAULT.full_scan))) as scanned:

@@ -12,9 +12,9 @@ from tests.media.pictures import scene, written
 
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadPicture, BadSetting
-from snapfind.media.fetch import Fetching, Patience, fetch, may_connect
+from snapfind.media.fetch import FetchPolicy, RetryBudget, fetch_url, may_connect
 
-PUBLIC = Fetching(hosts=None)
+PUBLIC = FetchPolicy(hosts=None)
 PICTURE = written(scene(), "JPEG")
 NAMES = {
     "shop.example": ["93.184.215.14"],
@@ -78,7 +78,7 @@ class Web(httpx.AsyncBaseTransport):
 
 def refused(url, allowed=PUBLIC, web=None, resolve=names):
     with pytest.raises(BadPicture) as error:
-        fetch(url, allowed, resolve=resolve, transport=web or Web())
+        fetch_url(url, allowed, resolve=resolve, transport=web or Web())
     assert error.value.code == "picture_url"
     return error.value.message
 
@@ -90,7 +90,7 @@ def test_the_table_is_long_enough():
 @pytest.mark.parametrize("url", BYPASSES)
 def test_a_way_around_asks_nobody_and_tells_nothing(url):
     web = Web()
-    assert refused(url, web=web) == "the picture at this address cannot be had"
+    assert refused(url, web=web) == "the picture at this URL cannot be fetched"
     assert web.asked == []
 
 
@@ -103,12 +103,12 @@ def test_the_same_as_a_redirect(url):
 
 def test_a_public_picture_is_fetched_from_the_address_that_was_checked():
     web = Web()
-    assert fetch("https://shop.example/a.jpg?size=2", PUBLIC, resolve=names, transport=web) == PICTURE
+    assert fetch_url("https://shop.example/a.jpg?size=2", PUBLIC, resolve=names, transport=web) == PICTURE
     (request,) = web.asked
     assert request.url.host == "93.184.215.14" and request.headers["host"] == "shop.example"
     assert request.extensions["sni_hostname"] == "shop.example"
     assert "cookie" not in request.headers and request.headers["user-agent"].startswith("snapfind/")
-    assert fetch("http://six.example/", PUBLIC, resolve=names, transport=Web()) == PICTURE
+    assert fetch_url("http://six.example/", PUBLIC, resolve=names, transport=Web()) == PICTURE
 
 
 def test_a_name_that_changes_its_address_gains_nothing():
@@ -118,7 +118,7 @@ def test_a_name_that_changes_its_address_gains_nothing():
         return next(answers)
 
     web = Web({"/go": (302, {"location": "/again"}, b"")})
-    assert fetch("http://rebind.example/a.jpg", PUBLIC, resolve=rebinding, transport=web) == PICTURE
+    assert fetch_url("http://rebind.example/a.jpg", PUBLIC, resolve=rebinding, transport=web) == PICTURE
     assert web.asked[0].url.host == "93.184.215.14"
     refused("http://rebind.example/go", web=web, resolve=rebinding)
     assert len(web.asked) == 1
@@ -129,7 +129,7 @@ def test_redirects_are_followed_three_times_and_no_more():
     web = Web(hops)
     refused("http://shop.example/0", web=web)
     assert len(web.asked) == 4 and not any("cookie" in request.headers for request in web.asked)
-    assert fetch("http://shop.example/6", PUBLIC, resolve=names, transport=Web(hops)) == PICTURE
+    assert fetch_url("http://shop.example/6", PUBLIC, resolve=names, transport=Web(hops)) == PICTURE
 
 
 def test_everything_that_fails_fails_in_the_same_words():
@@ -142,29 +142,29 @@ def test_everything_that_fails_fails_in_the_same_words():
 def test_bytes_are_bounded_whatever_is_announced():
     web = Web({"/": (200, {}, PICTURE + b"\0" * (1000 - len(PICTURE) % 1000))})
     size = len(web.answers["/"][2])
-    assert fetch("http://shop.example/", Fetching(None, max_bytes=size), resolve=names, transport=web)
-    refused("http://shop.example/", Fetching(None, max_bytes=size - 1), web)
+    assert fetch_url("http://shop.example/", FetchPolicy(None, max_bytes=size), resolve=names, transport=web)
+    refused("http://shop.example/", FetchPolicy(None, max_bytes=size - 1), web)
 
 
 def test_hosts_and_networks_may_be_allowed_but_never_metadata():
-    only = Fetching(hosts=frozenset({"shop.example"}))
-    assert fetch("http://shop.example/", only, resolve=names, transport=Web()) == PICTURE
+    only = FetchPolicy(hosts=frozenset({"shop.example"}))
+    assert fetch_url("http://shop.example/", only, resolve=names, transport=Web()) == PICTURE
     refused("http://six.example/", only)
-    lan = Fetching(hosts=None, networks=(ip_network("10.0.0.0/8"), ip_network("169.254.0.0/16")))
-    assert fetch("http://inside.example/", lan, resolve=names, transport=Web()) == PICTURE
+    lan = FetchPolicy(hosts=None, networks=(ip_network("10.0.0.0/8"), ip_network("169.254.0.0/16")))
+    assert fetch_url("http://inside.example/", lan, resolve=names, transport=Web()) == PICTURE
     refused("http://169.254.169.254/", lan)
     assert not may_connect("168.63.129.16", (ip_network("168.63.0.0/16"),))
 
 
 def test_the_settings_turn_it_on():
-    assert Fetching.of(Settings()) is None
-    assert Fetching.of(Settings({"fetch": "public"})).hosts is None
-    chosen = Fetching.of(Settings({"fetch": "a.example, b.example", "fetch_networks": "10.0.0.0/8"}))
+    assert FetchPolicy.of(Settings()) is None
+    assert FetchPolicy.of(Settings({"fetch": "public"})).hosts is None
+    chosen = FetchPolicy.of(Settings({"fetch": "a.example, b.example", "fetch_networks": "10.0.0.0/8"}))
     assert chosen.hosts == {"a.example", "b.example"} and chosen.networks == (ip_network("10.0.0.0/8"),)
     with pytest.raises(BadSetting):
-        Fetching.of(Settings({"fetch": "public", "fetch_networks": "ten"}))
-    with pytest.raises(BadPicture, match="not fetched here"):
-        fetch("http://shop.example/", None)
+        FetchPolicy.of(Settings({"fetch": "public", "fetch_networks": "ten"}))
+    with pytest.raises(BadPicture, match="not fetched by URL here"):
+        fetch_url("http://shop.example/", None)
 
 
 @pytest.mark.parametrize(
@@ -180,14 +180,14 @@ def test_the_settings_turn_it_on():
 )
 def test_addresses_are_encoded_as_browsers_do(url, path):
     web = Web()
-    assert fetch(url, PUBLIC, resolve=names, transport=web) == PICTURE
+    assert fetch_url(url, PUBLIC, resolve=names, transport=web) == PICTURE
     assert [request.url.raw_path for request in web.asked] == [path]
 
 
 @pytest.mark.parametrize("location", ["/red mug.jpg", "HTTP://shop.example/red mug.jpg", "/m\u00fcsli.jpg"])
 def test_redirects_are_encoded_too(location):
     web = Web({"/go": (302, {"location": location.encode()}, b"")})
-    assert fetch("http://shop.example/go", PUBLIC, resolve=names, transport=web) == PICTURE
+    assert fetch_url("http://shop.example/go", PUBLIC, resolve=names, transport=web) == PICTURE
     assert [request.url.path for request in web.asked] == ["/go", location.removeprefix("HTTP://shop.example")]
 
 
@@ -199,15 +199,15 @@ def test_encoding_opens_no_way_around(url):
 
 
 def test_ports_may_be_allowed_by_setting():
-    chosen = Fetching.of(Settings({"fetch": "public", "fetch_ports": "80, 9000"}))
+    chosen = FetchPolicy.of(Settings({"fetch": "public", "fetch_ports": "80, 9000"}))
     web = Web()
-    assert fetch("http://shop.example:9000/a.jpg", chosen, resolve=names, transport=web) == PICTURE
+    assert fetch_url("http://shop.example:9000/a.jpg", chosen, resolve=names, transport=web) == PICTURE
     assert web.asked[0].headers["host"] == "shop.example:9000"
     refused("https://shop.example/a.jpg", chosen)
     refused("http://127.0.0.1:9000/", chosen)
     for wrong in ("", "http", "0", "65536", "80;443"):
         with pytest.raises(BadSetting, match="write ports like"):
-            Fetching.of(Settings({"fetch": "public", "fetch_ports": wrong}))
+            FetchPolicy.of(Settings({"fetch": "public", "fetch_ports": wrong}))
 
 
 class Busy(Web):
@@ -226,13 +226,13 @@ class Busy(Web):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_run_asks_again_where_a_server_asks_to_come_back(status):
-    patient = Fetching.of(Settings({"fetch": "public"}), patient=True)
+    patient = FetchPolicy.of(Settings({"fetch": "public"}), patient=True)
     web = Busy(2, status, {"retry-after": "0"})
-    assert fetch("http://shop.example/a.jpg", patient, resolve=names, transport=web) == PICTURE
+    assert fetch_url("http://shop.example/a.jpg", patient, resolve=names, transport=web) == PICTURE
     assert len(web.asked) == 3
     past, late = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2099 07:28:00 GMT"
     dated = Busy(1, status, {"retry-after": past})
-    assert fetch("http://shop.example/a.jpg", patient, resolve=names, transport=dated) == PICTURE
+    assert fetch_url("http://shop.example/a.jpg", patient, resolve=names, transport=dated) == PICTURE
     waits = (PUBLIC, "0"), (patient, "86400"), (patient, late)
     for allowed, headers in ((allowed, {"retry-after": wait}) for allowed, wait in waits):
         web = Busy(2, status, headers)
@@ -250,18 +250,18 @@ def test_each_try_checks_the_address_anew():
         return next(answers)
 
     web = Busy(9, 503, {"retry-after": "0"})
-    refused("http://rebind.example/", Fetching(None, patience=Patience(60)), web, rebinding)
+    refused("http://rebind.example/", FetchPolicy(None, patience=RetryBudget(60)), web, rebinding)
     assert len(web.asked) == 1
 
 
 def test_all_pictures_of_a_run_wait_together_no_longer_than_it_may():
-    patience = Patience(10)
+    patience = RetryBudget(10)
     assert [patience.take(seconds) for seconds in (6, 6, 4, 1, -1)] == [True, False, True, False, False]
 
 
 def test_a_picture_is_fetched_while_an_event_loop_runs():
     async def cell():
-        return fetch("http://shop.example/a.jpg", PUBLIC, resolve=names, transport=Web())
+        return fetch_url("http://shop.example/a.jpg", PUBLIC, resolve=names, transport=Web())
 
     assert asyncio.run(cell()) == PICTURE
 
@@ -289,9 +289,9 @@ def test_the_wall_clock_is_bounded_not_the_pause_between_two_bytes():
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        own = Fetching(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}), seconds=0.5)
+        own = FetchPolicy(None, (ip_network("127.0.0.0/8"),), ports=frozenset({server.server_port}), seconds=0.5)
         with pytest.raises(BadPicture):  # of an answer without an end
-            fetch(f"http://127.0.0.1:{server.server_port}/", own)
+            fetch_url(f"http://127.0.0.1:{server.server_port}/", own)
         server.shutdown()
         thread.join()
 
@@ -301,5 +301,5 @@ def test_no_connection_is_made_to_a_refused_address(monkeypatch):
     monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", lambda *given: connected.append(given), raising=False)
     monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", lambda *given, **_: connected.append(given))
     with pytest.raises(BadPicture):
-        fetch("http://10.0.0.1/", PUBLIC)
+        fetch_url("http://10.0.0.1/", PUBLIC)
     assert connected == []

@@ -53,7 +53,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(shop):
-    place = shop.folder.path / "learn" / "ranker"
+    place = shop.folder.path / "train" / "ranker"
     return place, fit_shop(shop, place)
 
 
@@ -68,7 +68,7 @@ def test_it_learns_what_is_opened_and_says_how_well(shop, fitted):
 def test_it_orders_inside_a_verdict_only_where_it_is_used_and_asked_for(shop, fitted):
     photo = picture(0)
     before = [hit.product.id for hit in shop.search(photo, limit=12)]
-    shop.rank(fitted[0])
+    shop.models.use_ranker(fitted[0])
     answer = shop.search(photo, limit=12)
     plain = shop.search(photo, limit=12, order="likeness")
     assert [hit.product.id for hit in plain] == before and "click" not in plain[0].parts
@@ -82,7 +82,7 @@ def test_it_orders_inside_a_verdict_only_where_it_is_used_and_asked_for(shop, fi
     assert [hit.product.id for hit in answer] == [
         hit.product.id for at in range(0, 12, 3) for hit in shop.search(photo, limit=3, offset=at)
     ]
-    shop.rank(None)
+    shop.models.use_ranker(None)
     assert [hit.product.id for hit in shop.search(photo, limit=12)] == before
     with pytest.raises(NotFound):
         evaluate_shop(shop)
@@ -126,10 +126,10 @@ def test_too_few_clicks_and_broken_artifacts_are_named(tmp_path, shop, fitted):
         with pytest.raises(BadInput, match="clicks in the domain"):
             fit_shop(small, tmp_path / "ranker")
         with pytest.raises(NotFound):
-            small.rank(tmp_path)
+            small.models.use_ranker(tmp_path)
         if small.folder.manifest.active != shop.folder.manifest.active:
             with pytest.raises(ModelBroken):
-                small.rank(fitted[0])
+                small.models.use_ranker(fitted[0])
 
 
 def test_the_verbs(shop, fitted, tmp_path):

@@ -10,8 +10,8 @@ from PIL import Image
 
 from snapfind.catalog.models.registry import raw_encoder
 from snapfind.core.config import Settings
-from snapfind.core.errors import BadInput, ModelBroken
-from snapfind.core.types import Like, Query
+from snapfind.core.errors import BadInput, ModelBroken, NotFound
+from snapfind.core.query import Like, Query
 from snapfind.search.rerank.base import CHUNK, Compared, RerankConfig, merge, rerank
 from snapfind.search.rerank.geometric import agreement, compared, parts_of
 from snapfind.search.rerank.registry import load, manifest
@@ -176,7 +176,7 @@ def test_a_manifest_of_anything_else_is_refused(tmp_path, encoder, content):
     with pytest.raises(ModelBroken):
         load(tmp_path, encoder)
     (tmp_path / "manifest.json").unlink()
-    with pytest.raises(ModelBroken):
+    with pytest.raises(NotFound, match="no manifest"):
         load(tmp_path, encoder)
 
 
@@ -200,13 +200,13 @@ def first(catalog, number: int) -> str:
 
 def test_on_it_finds_moved_pictures_first_that_are_not_first_without(boards):
     without = sum(first(boards, number) == f"b{number}" for number in range(10))
-    boards.rerank("geometry")
+    boards.models.use_reranker("geometry")
     assert sum(first(boards, number) == f"b{number}" for number in range(10)) >= without + 2
 
 
 def test_on_it_says_so_and_each_product_keeps_its_score(boards):
     before = boards.search(photo(0), limit=50)
-    boards.rerank("geometry")
+    boards.models.use_reranker("geometry")
     after = boards.search(photo(0), limit=50)
     assert "rerank" in after.timings and "rerank" not in before.timings
     assert {hit.product.id: hit.score for hit in after} == {hit.product.id: hit.score for hit in before}
@@ -221,19 +221,19 @@ def test_off_it_is_as_it_was_and_the_switch_outlives_the_process(shop, boards):
         return [(hit.product.id, hit.score, hit.parts) for hit in answer], list(answer.timings)
 
     before = plain(boards)
-    boards.rerank("geometry")
+    boards.models.use_reranker("geometry")
     boards.close()
     with shop.open() as again:
         assert plain(again) != before
-        again.rerank(None)
-        again.rerank(None)
+        again.models.use_reranker(None)
+        again.models.use_reranker(None)
         assert plain(again) == before
     with shop.open() as again:
         assert plain(again) == before
 
 
 def test_only_a_photo_alone_is_looked_at_again(boards):
-    boards.rerank("geometry")
+    boards.models.use_reranker("geometry")
     for wanted in ("board", Query((Like(photo=photo(1)), Like(photo=photo(2)))), Query((Like(product="b1"),))):
         assert "rerank" not in boards.search(wanted).timings
     assert "rerank" not in boards.search(photo(1), wrong=["b2"]).timings
@@ -242,7 +242,7 @@ def test_only_a_photo_alone_is_looked_at_again(boards):
 
 def test_a_product_whose_copy_is_gone_keeps_its_place(boards):
     place, gone = 2, boards.search(photo(4))[2].product.id
-    boards.rerank("geometry")
+    boards.models.use_reranker("geometry")
     point = next(point.id for point in boards.points() if point.payload["_product"] == gone)
     boards.folder.copy_of(point).unlink()
     after = boards.search(photo(4))
@@ -251,12 +251,12 @@ def test_a_product_whose_copy_is_gone_keeps_its_place(boards):
 
 def test_another_method_is_refused_and_nothing_is_written(boards):
     with pytest.raises(BadInput, match="geometry"):
-        boards.rerank("guess")
+        boards.models.use_reranker("guess")
     assert "rerank" not in boards.search(photo(0)).timings
     assert not list(boards.folder.path.rglob("reranker"))
 
 
 def test_a_wanted_category_stays_in_front(catalog):
-    catalog.rerank("geometry")
+    catalog.models.use_reranker("geometry")
     hits = catalog.search(picture(0), category="mugs")
     assert hits[0].product.id == "mug-1" and "rerank" in hits[0].parts

@@ -13,7 +13,7 @@ rankings = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(lambda values
 
 @given(rankings)
 def test_scores_are_probabilities_and_fall_along_the_ranking(similarities):
-    scores = Calibration.raw().photo_scores(similarities)
+    scores = Calibration.raw().photo_scores(calibration_features(similarities))
     assert all(0 <= score <= 1 for score in scores)
     assert all(a >= b for a, b in itertools.pairwise(scores))
 
@@ -55,6 +55,8 @@ def test_a_sign_never_speaks_against_itself():
 
 @given(rankings, st.lists(st.floats(-9, 0), min_size=20, max_size=20))
 def test_scores_fall_along_the_ranking_whatever_the_categories_say(similarities, logs):
-    scores = Calibration((2.0, 9.0, 3.0, 0.8, -2.0)).photo_scores(similarities, logs[: len(similarities)])
+    scores = Calibration((2.0, 9.0, 3.0, 0.8, -2.0)).photo_scores(
+        calibration_features(similarities, logs[: len(similarities)])
+    )
     assert len(scores) == len(similarities) and all(0 <= score <= 1 for score in scores)
     assert all(a >= b for a, b in itertools.pairwise(scores))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from snapfind.search.rank_fusion import fuse, share
 
 rankings = st.dictionaries(
-    st.sampled_from(["photo", "text", "words", "bridge"]),
+    st.sampled_from(["image", "text", "bm25", "text_to_image"]),
     st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8),
     min_size=1,
 )

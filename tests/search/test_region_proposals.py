@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from benchmarks.simulation.pasted_scenes import pasted
+from benchmarks.synthetic_scenes import compose_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -12,7 +12,7 @@ from PIL import Image
 from snapfind import Box, Like, Query
 from snapfind.core.errors import BadQuery
 from snapfind.encoders.image.efficientnet import Builtin
-from snapfind.media.image.background import cutout
+from snapfind.media.image.background import cut_out_product
 from snapfind.search.region_proposals import energy, find
 from tests.pictures import picture
 
@@ -27,7 +27,7 @@ def scene(seed, products=(3, 5)):
     rng = np.random.default_rng(seed)
     slope = np.linspace(90, 140, 360)[:, None, None] * np.ones((1, 300, 3))
     back = Image.fromarray(slope.astype(np.uint8))
-    return pasted([cutout(picture(number, 192)) for number in products], back, rng)
+    return compose_scene([cut_out_product(picture(number, 192)) for number in products], back, rng)
 
 
 def found(encoder, photo):

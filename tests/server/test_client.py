@@ -1,4 +1,4 @@
-"""The client and `--server`: over real HTTP on this machine, the same answers as in the folder."""
+"""The client and commands on a URL: over real HTTP on this machine, the same answers as in the folder."""
 
 import json
 import socket
@@ -11,7 +11,8 @@ import uvicorn
 
 import snapfind
 from snapfind.core.errors import BadFilter, BadPicture, KeyMissing, NotFound, NotReady
-from snapfind.core.types import Box, Like, Product
+from snapfind.core.query import Like
+from snapfind.core.types import Box, Product
 from snapfind.server import build
 from snapfind.server.keys import KeyStore
 from tests.catalog.conftest import Shop
@@ -130,18 +131,21 @@ def run(monkeypatch, capsys, *words):
 def test_verbs_over_a_server(place, monkeypatch, capsys, tmp_path):
     url, shop, _ = place
     monkeypatch.chdir(shop.folder)
-    code, out, _ = run(monkeypatch, capsys, "search", "c.png", "--server", url, "--json")
+    code, out, _ = run(monkeypatch, capsys, "search", url, "c.png", "--json")
     assert code == 0 and json.loads(out)["hits"][0]["id"] == "mug-1"
     code, out, _ = run(monkeypatch, capsys, "search", url, "green tea", "-n", "1", "--sheet", tmp_path / "x.html")
     assert code == 0 and "Green tea" in out and (tmp_path / "x.html").stat().st_size > 1000
-    assert json.loads(run(monkeypatch, capsys, "info", f"--server={url}", "--json")[1])["products"] >= 3
-    assert "unchanged" in run(monkeypatch, capsys, "add", "--server", url, "products.csv")[1]
+    assert json.loads(run(monkeypatch, capsys, "info", url, "--json")[1])["products"] >= 3
+    assert "unchanged" in run(monkeypatch, capsys, "add", url, "products.csv")[1]
     assert run(monkeypatch, capsys, "export", url, tmp_path / "x.jsonl")[0] == 0
     assert len((tmp_path / "x.jsonl").read_text().splitlines()) >= 4
-    assert run(monkeypatch, capsys, "delete", "--server", url, "nobody")[0] == 2
-    code, _, err = run(monkeypatch, capsys, "doctor", "--server", url)
+    assert run(monkeypatch, capsys, "delete", url, "nobody")[0] == 2
+    code, _, err = run(monkeypatch, capsys, "doctor", url)
     assert code == 2 and "folder" in err
-    assert run(monkeypatch, capsys, "model", "list", "--server", url)[0] == 0
+    for retired in (["--server", url], [f"--server={url}"]):
+        code, _, err = run(monkeypatch, capsys, "search", *retired, "c.png")
+        assert code == 2 and "snapfind search http" in err
+    assert run(monkeypatch, capsys, "model", "list", url)[0] == 0
 
 
 def test_keys_on_the_command_line(shop, monkeypatch, capsys):

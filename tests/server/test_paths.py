@@ -55,7 +55,7 @@ def everything(client):
     yield client.post("/v1/compare", json={"a": {"photo": photo64(0)}, "b": {"product": "tea-1"}})
     yield client.post("/v1/models/use", json={"artifact": "none"})
     yield client.post("/v1/events", json={"events": [{"kind": "click", "product": "tea-1"}]})
-    yield client.post("/v1/quality/look")
+    yield client.post("/v1/quality/check")
     for path, item in client.app.openapi()["paths"].items():
         if "get" in item:
             yield client.get(re.sub(r"\{product\}", "tea-1", path).replace("{field}", "category"))

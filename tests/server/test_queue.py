@@ -2,9 +2,8 @@
 
 import csv
 import io
-import itertools
 import json
-import time
+import threading
 import zipfile
 
 import pytest
@@ -101,7 +100,7 @@ def test_pictures_alone_and_json_lines(fresh):
 def test_what_is_no_import_is_refused_at_once(client, files, code):
     found = client.post("/v1/imports", files=files or {"other": ("a", b"b")})
     assert found.json()["error"]["code"] == code
-    assert not any(client.app.state.service.jobs._folder.glob("*/given"))
+    assert not any(client.app.state.service.jobs._folder.glob("*/input"))
 
 
 def test_an_import_that_cannot_be_read_fails_as_a_job(client):
@@ -147,23 +146,29 @@ def wait_half_way_for_the_stop(service):
     service.catalog.add = adding
 
 
-def test_a_job_can_be_cancelled_and_what_never_began_is_forgotten(tmp_path):
+def test_a_job_can_be_cancelled_and_a_folder_without_a_job_is_deleted(tmp_path):
+    cancelled, steps = threading.Event(), []
+
     def slow(job, place, progress):
-        for step in itertools.count():
-            progress(step, 1000)
-            time.sleep(0.005)
+        progress(0, 2)
+        cancelled.wait(PATIENCE)
+        steps.append("before")
+        progress(1, 2)
+        steps.append("after")
+        return {}
 
     jobs = Jobs(tmp_path / "jobs", {"slow": slow})
-    left = jobs.room()
+    left = jobs.create_folder()
     jobs.start()
     assert not left.exists()
-    job = jobs.submit(jobs.room(), "slow", {}, key="a", digest="1")
+    job = jobs.submit(jobs.create_folder(), "slow", {}, key="a", digest="1")
     with pytest.raises(Conflict):
-        jobs.submit(jobs.room(), "slow", {}, key="a", digest="2")
+        jobs.submit(jobs.create_folder(), "slow", {}, key="a", digest="2")
     until(lambda: jobs.get(job.id).state == "running", "the job has begun")
     jobs.cancel(job.id)
-    until(lambda: jobs.get(job.id).over, "the job is over")
-    assert jobs.get(job.id).state == "cancelled"
+    cancelled.set()
+    until(lambda: jobs.get(job.id).is_finished, "the job is over")
+    assert jobs.get(job.id).state == "cancelled" and steps == ["before"]
     jobs.close()
 
 
@@ -173,7 +178,7 @@ def test_an_entry_that_leads_outside_is_left_out(tmp_path, name):
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr(name, b"x")
         opened.writestr("good.png", b"y")
-    found = unpack(archive, tmp_path / "in", most=100, most_each=100)
+    found = unpack(archive, tmp_path / "in", max_bytes=100, max_file_bytes=100)
     assert (found.count, [failure.code for failure in found.failures]) == (1, ["picture_outside"])
     assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["good.png"]
 
@@ -187,12 +192,12 @@ def test_an_archive_is_bounded_links_and_other_files_are_left_out(tmp_path):
         link = zipfile.ZipInfo("link.png")
         link.external_attr = 0o120777 << 16
         opened.writestr(link, "/etc/passwd")
-    found = unpack(archive, tmp_path / "at", most=1000, most_each=1000)
+    found = unpack(archive, tmp_path / "at", max_bytes=1000, max_file_bytes=1000)
     assert found.count == 1 and "1 .sh" in found.notes[0]
     assert [path.name for path in (tmp_path / "at").iterdir()] == ["zeros.png"]
     with pytest.raises(TooLarge):
-        unpack(archive, tmp_path / "above", most=999, most_each=1000)
-    found = unpack(archive, tmp_path / "each", most=1000, most_each=10)
+        unpack(archive, tmp_path / "above", max_bytes=999, max_file_bytes=1000)
+    found = unpack(archive, tmp_path / "each", max_bytes=1000, max_file_bytes=10)
     assert [failure.code for failure in found.failures] == ["picture_too_large", "picture_outside"]
     assert list(tmp_path.glob("each/*")) == []
 
@@ -226,7 +231,7 @@ def test_models_are_fitted_switched_and_rolled_back(fresh):
     after = fresh.get("/v1/models").json()
     assert after["active"] == job["report"]["model"] and after["previous"] == before["active"]
     assert fresh.post("/v1/search", json={"photo": photo64(3)}).json()["space"] == after["active"]
-    kept = over(fresh, fresh.post("/v1/models/fit", json={"kept": True}).json()["job"])
+    kept = over(fresh, fresh.post("/v1/models/fit", json={"stored_photos": True}).json()["job"])
     assert kept["state"] == "failed" and "keep_photos" in str(kept), kept
     assert fresh.post("/v1/models/rollback").json()["active"] == before["active"]
     assert fresh.post("/v1/models/switch", json={"model": after["active"]}).json()["active"] == after["active"]

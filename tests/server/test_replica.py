@@ -40,7 +40,7 @@ def moved(tmp_path_factory):
 def owner(moved):
     with moved[0].open() as catalog:
         yield catalog
-        catalog.switch(next(name for name, told in catalog.info()["models"].items() if not told["adapted"]))
+        catalog.models.switch(next(name for name, told in catalog.info()["models"].items() if not told["adapted"]))
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def files(folder):
 def test_a_switch_and_a_rollback_are_followed(moved, owner, replica):
     first, second, collection = owner.info()["model"], other(owner), alias(moved[1])
     before = [hit.product.id for hit in replica.search(picture(0))]
-    owner.switch(second)
+    owner.models.switch(second)
     assert replica.search(picture(0)).space == second and replica.info()["model"] == second
     assert alias(moved[1]) != collection
-    owner.rollback()
+    owner.models.rollback()
     assert replica.search(picture(0)).space == first and alias(moved[1]) == collection
     assert [hit.product.id for hit in replica.search(picture(0))] == before
 
@@ -82,41 +82,43 @@ def test_what_the_owner_adds_and_learns_is_seen(moved, owner, replica):
     assert replica.search("pen")[0].product.id == "pen-1"
     owner.delete(["pen-1"])
     assert len(replica) == 3
-    owner.calibrate()
+    owner.models.calibrate()
     replica.search(picture(0))
     assert replica.context.calibration == owner.context.calibration
 
 
 def test_a_change_of_the_bridge_from_texts_to_pictures_is_followed(owner, replica, tmp_path):
-    first = replica.info()["bridge"]
-    name = owner.bridge(maps_of(tmp_path, [picture(number) for number in range(4)]))
+    first = replica.info()["text_to_image"]
+    name = owner.models.use_text_to_image(maps_of(tmp_path, [picture(number) for number in range(4)]))
     replica.search("tea")
-    assert replica.info()["bridge"] == replica.model.bridge.id == name != first
-    owner.bridge(None)
+    assert replica.info()["text_to_image"] == replica.model.text_to_image.id == name != first
+    owner.models.use_text_to_image(None)
     replica.search("tea")
-    assert replica.info()["bridge"] == replica.model.bridge.id == first
+    assert replica.info()["text_to_image"] == replica.model.text_to_image.id == first
 
 
 def test_a_search_that_a_drop_caught_is_made_once_more(moved, owner, replica):
     second = other(owner)
-    owner.switch(second)
+    owner.models.switch(second)
     replica.search(picture(0))
-    replica.folder.stamp = replica.folder.stamped()
+    replica.folder.stamp = replica.folder.read_stamp()
     gone = next(name for name in owner.info()["models"] if name != second)
-    real, looked = replica._look, []
-    replica._look = lambda: looked.append(owner.switch(gone) or owner.drop(second)) if not looked else real()
+    real, looked = replica._check_manifest, []
+    replica._check_manifest = lambda: (
+        looked.append(owner.models.switch(gone) or owner.models.delete(second)) if not looked else real()
+    )
     try:
         assert replica.search(picture(0)).space == gone
     finally:
-        replica._look = real
-        owner.adopt(moved[0].folder / "artifact")
+        replica._check_manifest = real
+        owner.models.adopt(moved[0].folder / "artifact")
 
 
 def test_a_copy_under_way_goes_on_with_the_model_before(moved, owner, tmp_path):
     copy, first, second = tmp_path / "copy.snap", owner.info()["model"], other(owner)
     shutil.copytree(moved[0].path, copy)
     with snapfind.replica(copy) as behind:
-        owner.switch(second)
+        owner.models.switch(second)
         assert behind.search(picture(0)).space == first  # nothing was copied yet
         shutil.move(copy / "spaces" / second, tmp_path / "late")
         (copy / "manifest.json").write_bytes((moved[0].path / "manifest.json").read_bytes())
@@ -130,12 +132,12 @@ def test_a_copy_that_is_too_old_says_so(moved, owner, tmp_path):
     copy, first, second = tmp_path / "copy.snap", owner.info()["model"], other(owner)
     shutil.copytree(moved[0].path, copy)
     with snapfind.replica(copy) as behind:
-        owner.switch(second)
-        owner.drop(first)
+        owner.models.switch(second)
+        owner.models.delete(first)
         for _ in range(2):
-            with pytest.raises(NotReady, match="dropped where this catalog is owned"):
+            with pytest.raises(NotReady, match="dropped by the owner of this catalog"):
                 behind.search(picture(0))
-    owner.build("lite0")
+    owner.models.build("lite0")
 
 
 def test_an_embedded_index_has_one_owner(tmp_path):
@@ -150,7 +152,7 @@ def test_an_embedded_index_has_one_owner(tmp_path):
 def test_a_replica_has_no_verb_that_writes(replica):
     verbs = ("add", "put", "update", "delete", "fit", "switch", "drop", "migrate", "calibrate", "hide")
     assert not [verb for verb in verbs if hasattr(replica, verb)]
-    with pytest.raises(ReadOnly, match="reading only"):
+    with pytest.raises(ReadOnly, match="read-only"):
         replica.folder.save(active="x")
     with pytest.raises(ReadOnly, match="SNAPFIND_EVENTS"):
         replica.forget("anna")
@@ -198,9 +200,9 @@ def test_another_process_follows_a_switch(moved, owner):
             return client.post("/v1/search", json={"photo": photo64(0)}).json()["space"]
 
         spaces = [space()]
-        owner.switch(second)
+        owner.models.switch(second)
         spaces.append(space())
-        owner.rollback()
+        owner.models.rollback()
         spaces.append(space())
         refused = client.post("/v1/models/rollback")
     assert spaces == [first, second, first]

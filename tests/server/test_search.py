@@ -42,7 +42,7 @@ def test_filter_threshold_facets_and_explain(client):
     found = client.post("/v1/search", json=body).json()
     assert {hit["product"]["category"] for hit in found["hits"]} == {"tea"}
     assert found["facets"]["category"] == [{"value": "tea", "count": 2}]
-    assert all("photo" in hit["parts"] for hit in found["hits"])
+    assert all("image" in hit["parts"] for hit in found["hits"])
     none = client.post("/v1/search", json={"photo": photo64(3), "threshold": 1.0}).json()
     assert none["hits"] == [] and none["verdict"] == "none" and none["next"] is None
 

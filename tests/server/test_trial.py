@@ -8,7 +8,7 @@ def test_a_trial_answers_interleaved_and_ends(served, tmp_path):
     client = served(keep_photos=1)
     catalog = client.app.state.service.catalog
     raw = catalog.info()["model"]
-    catalog.switch(second_model(catalog, tmp_path / "artifact"))
+    catalog.models.switch(second_model(catalog, tmp_path / "artifact"))
     assert client.post("/v1/models/trial", json={"model": "no such"}).status_code == 404
     assert client.post("/v1/models/trial", json={"model": raw, "share": 1}).json()["trial"]["model"] == raw
     found = client.post("/v1/search", json={"photo": photo64(0), "session": "anna"}).json()
@@ -33,5 +33,5 @@ def test_no_photo_is_kept_unless_asked_and_no_trial_is_concluded_before_it_began
     client = served()
     assert client.post("/v1/search", json={"photo": photo64(0)}).status_code == 200
     assert list(client.app.state.service.catalog.asked) == []
-    assert client.get("/v1/flywheel").json()["turns"] == []
+    assert client.get("/v1/flywheel").json()["runs"] == []
     assert client.post("/v1/flywheel/conclude", json={}).status_code == 404

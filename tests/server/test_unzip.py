@@ -26,9 +26,9 @@ def archive(*entries):
     return content.getvalue()
 
 
-def unpacked(tmp_path, content, most_each=10**6):
+def unpacked(tmp_path, content, max_file_bytes=10**6):
     (tmp_path / "x.zip").write_bytes(content)
-    found = unpack(tmp_path / "x.zip", tmp_path / "in", most=10**7, most_each=most_each)
+    found = unpack(tmp_path / "x.zip", tmp_path / "in", max_bytes=10**7, max_file_bytes=max_file_bytes)
     files = sorted(
         path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in").rglob("*") if path.is_file()
     )
@@ -76,7 +76,7 @@ def with_method(content, name, method):
     ],
 )
 def test_an_odd_entry_is_left_out_and_the_rest_is_there(tmp_path, content, failed):
-    files, failures, _ = unpacked(tmp_path, content, most_each=2 * len(GOOD))
+    files, failures, _ = unpacked(tmp_path, content, max_file_bytes=2 * len(GOOD))
     assert files == ["good.png"]
     assert failures == [failed]
     assert not (tmp_path / "x.png").exists()
@@ -107,7 +107,7 @@ def test_pictures_are_told_by_content_and_the_rest_is_counted(tmp_path):
         ),
     )
     assert (files, failures) == (["a.jfif", "b"], [])
-    assert notes == ("left out, for they are no pictures: 2 .txt",)
+    assert notes == ("ignored, because they are not pictures: 2 .txt",)
 
 
 @pytest.mark.parametrize("with_table", [True, False])

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="training needs the extra snapfind[train]")
 for package in ("onnx", "onnxscript", "timm", "torchvision", "transformers"):
     pytest.importorskip(package, reason="other backbones need the extra snapfind[convert]")
 
@@ -19,7 +19,7 @@ import snapfind  # noqa: E402
 from snapfind.convert.convert import convert  # noqa: E402
 from snapfind.core.errors import BadInput, ModelBroken, NotFound  # noqa: E402
 from snapfind.encoders.image.onnx_tower import Tower  # noqa: E402
-from snapfind.media.image.photo_simulation import rephotograph  # noqa: E402
+from snapfind.media.image.photo_simulation import simulate_photo  # noqa: E402
 from snapfind.training.data.augmentation import Sample  # noqa: E402
 from snapfind.training.loop import TrainingConfig  # noqa: E402
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt  # noqa: E402
@@ -33,7 +33,7 @@ VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 3, "num_heads"
 
 @functools.cache
 def photo(product, number):
-    return rephotograph(picture(product, 96), np.random.default_rng([product, number]))
+    return simulate_photo(picture(product, 96), np.random.default_rng([product, number]))
 
 
 def samples(photos=12):
@@ -56,7 +56,7 @@ def cosines(encoder):
 
 
 def text_to_image(answer):
-    return {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+    return {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
 
 
 def short(depth, epochs=60, views=6):
@@ -139,7 +139,7 @@ def test_serving_loads_the_artifact_without_pytorch(name, trained):
 @pytest.mark.parametrize("name", ["timm", "transformers"])
 def test_a_catalog_adopts_the_artifact_and_searches_with_it(name, trained, shop, tmp_path):
     old = shop.info()["model"]
-    shop.switch(shop.adopt(trained[name].folder))
+    shop.models.switch(shop.models.adopt(trained[name].folder))
     found = {hit.product.id: hit.parts["photo"] for hit in shop.search(photo(3, 30))}
     assert found == pytest.approx(cosines(trained[name].encoder), abs=0.1), "the catalog stores JPEG copies"
     assert shop.regions(picture(1)) == (), "no feature map, so no region proposals"
@@ -148,7 +148,7 @@ def test_a_catalog_adopts_the_artifact_and_searches_with_it(name, trained, shop,
     with snapfind.open(tmp_path / "shop.snap") as again:
         hits = again.search(photo(3, 30))
         assert {hit.product.id: hit.parts["photo"] for hit in hits} == pytest.approx(found, abs=1e-4)
-        assert again.rollback() == old
+        assert again.models.rollback() == old
 
 
 @pytest.mark.parametrize("name", ["timm", "transformers"])
@@ -257,7 +257,7 @@ def test_a_kind_added_from_outside_is_found_in_the_table(monkeypatch, tmp_path):
 def test_a_catalog_of_a_converted_model_is_adapted_with_its_original(shop, folders, run, tmp_path):
     folder = folders["transformers"]
     convert(str(folder), tmp_path / "converted", "fp32")
-    shop.use(tmp_path / "converted")
+    shop.models.use(tmp_path / "converted")
     path = shop.folder.path
     before = text_to_image(shop.search("a red mug"))
     assert len(before) == PRODUCTS

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from dataclasses import replace  # noqa: E402
 
@@ -20,7 +20,7 @@ import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput, ModelBroken, NoRoom, NotFound  # noqa: E402
 from snapfind.encoders.image.efficientnet import Builtin  # noqa: E402
-from snapfind.media.image.photo_simulation import rephotograph  # noqa: E402
+from snapfind.media.image.photo_simulation import simulate_photo  # noqa: E402
 from snapfind.training.data.augmentation import Sample, view_of  # noqa: E402
 from snapfind.training.data.samples import gather  # noqa: E402
 from snapfind.training.methods.catalog_adaptation import LADDER, adapt, within  # noqa: E402
@@ -31,7 +31,7 @@ PRODUCTS = 6
 
 @functools.cache
 def photo(product, number):
-    return rephotograph(picture(product, 160), np.random.default_rng([product, number]))
+    return simulate_photo(picture(product, 160), np.random.default_rng([product, number]))
 
 
 def shown(photos=6):
@@ -81,21 +81,21 @@ def test_every_held_out_photo_is_a_photo_and_was_not_learned_from(learned):
 
 def test_a_catalog_adopts_the_artifact_switches_and_goes_back(learned, shop):
     old = shop.info()["model"]
-    name = shop.adopt(learned.folder)
+    name = shop.models.adopt(learned.folder)
     assert shop.info()["model"] == old, "nothing changes before the switch"
-    shop.switch(name)
+    shop.models.switch(name)
     assert [hit.product.id for hit in shop.search(picture(3, 160), limit=1)] == ["p3"]
-    assert shop.adopt(learned.folder) == name, "adopting twice is harmless"
+    assert shop.models.adopt(learned.folder) == name, "adopting twice is harmless"
     save(40, shop.folder.path.parent / "later" / "late.png", 160)
     shop.add(shop.folder.path.parent / "later")
     assert shop.search(picture(40, 160))[0].product.id == "late"
     assert shop.search("a thing"), "the bridge to texts still stands"
-    assert shop.rollback() == old and shop.search(picture(40, 160))[0].product.id == "late"
-    assert shop.fit() not in {old, name}
+    assert shop.models.rollback() == old and shop.search(picture(40, 160))[0].product.id == "late"
+    assert shop.models.fit() not in {old, name}
 
 
 def test_an_adopted_model_is_there_after_opening_again(learned, shop, tmp_path):
-    shop.switch(shop.adopt(learned.folder))
+    shop.models.switch(shop.models.adopt(learned.folder))
     scores = [hit.score for hit in shop.search(picture(2, 160))]
     shop.close()
     with snapfind.open(tmp_path / "shop.snap") as again:
@@ -103,8 +103,8 @@ def test_an_adopted_model_is_there_after_opening_again(learned, shop, tmp_path):
 
 
 def test_an_adopted_model_is_calibrated_and_guesses_no_category(learned, shop):
-    shop.switch(shop.adopt(learned.folder))
-    assert shop.calibrate()["photos"] > 0
+    shop.models.switch(shop.models.adopt(learned.folder))
+    assert shop.models.calibrate()["photos"] > 0
     answer = shop.search(picture(3, 160))
     assert answer[0].product.id == "p3"
     assert 0 <= answer[0].score <= 1
@@ -123,13 +123,13 @@ def test_the_shop_floor_loads_it_without_pytorch(learned):
 def test_what_is_no_artifact_is_refused_and_leaves_the_catalog_as_it_was(shop, tmp_path):
     before = shop.info()["models"]
     with pytest.raises(NotFound, match="manifest"):
-        shop.adopt(tmp_path)
+        shop.models.adopt(tmp_path)
     (tmp_path / "manifest.json").write_text('{"kind": "reranker"}')
     with pytest.raises(ModelBroken, match="reranker"):
-        shop.adopt(tmp_path)
+        shop.models.adopt(tmp_path)
     (tmp_path / "manifest.json").write_text('{"kind": "encoder", "parent": "lite0"}')
-    with pytest.raises(ModelBroken, match="is damaged"):
-        shop.adopt(tmp_path)
+    with pytest.raises(ModelBroken, match=r"cannot be used|cannot be read|does not match its manifest|is damaged"):
+        shop.models.adopt(tmp_path)
     assert shop.info()["models"] == before
 
 
@@ -139,7 +139,7 @@ def test_studio_pictures_alone_learn_from_rephotographs_and_find_others(shop, tm
     done = adapt(found, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
     assert not done.held_out and done.encoder.knows_classes
     assert found_first(done.encoder) >= found_first(Builtin.load())
-    shop.switch(shop.adopt(done.folder))
+    shop.models.switch(shop.models.adopt(done.folder))
     assert shop.search(picture(1, 160))[0].product.id == "p1"
 
 
@@ -209,7 +209,7 @@ def test_the_verb_learns_shows_a_table_and_switches(shop, tmp_path):
             for number in range(6):
                 photo(product, number).save(tmp_path / f"{product}-{number}.jpg")
                 writer.writerow([f"{product}-{number}.jpg", f"p{product}"])
-    asked = ["learn", "catalog", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
+    asked = ["train", "catalog", str(path), "--photos", str(tmp_path / "photos.csv"), "--depth", "heads", "--yes"]
     done = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "6 held-out photos" in done.output and "is active" in done.output

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.methods.category_attention import Attention, Document, PhotoToProduct, make_classes  # noqa: E402

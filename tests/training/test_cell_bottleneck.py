@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from torch.distributions import Normal, kl_divergence  # noqa: E402
 

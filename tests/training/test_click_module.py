@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from benchmarks.simulation.shoppers import Habits, Ranker, Truth, simulate  # noqa: E402
 from sklearn.metrics import normalized_mutual_info_score  # noqa: E402

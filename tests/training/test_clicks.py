@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from dataclasses import replace  # noqa: E402
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
@@ -69,7 +69,7 @@ def test_two_ranks_learn_what_one_learns_and_the_first_alone_speaks(tmp_path):
     asked = ["pretrain", shard(tmp_path / "a.tar", pairs(range(12))), "--batch", 4, "--rounds", 1, "--steps", 2]
     asked += ["--part", 0, "--held", 0]
     run(*asked, "--into", tmp_path / "one")
-    done = count_ranks("-m", "snapfind", "learn", *asked, "--into", tmp_path / "two")
+    done = count_ranks("-m", "snapfind", "train", *asked, "--into", tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Both encoders were written to") == done.stderr.count("epoch 1/1") == 1, (
         done.stdout + done.stderr

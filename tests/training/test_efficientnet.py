@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 import onnx  # noqa: E402
 
@@ -142,8 +142,9 @@ def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(
     folder = shutil.copytree(SHIPPED, tmp_path / "artifact")
     content = made(folder).SerializeToString()
     (folder / "model.onnx").write_bytes(content)
-    told = json.loads((folder / "manifest.json").read_text()) | {"model_sha256": hashlib.sha256(content).hexdigest()}
-    (folder / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"]["model.onnx"] = hashlib.sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelBroken, match=sentence):
         Builtin.load(str(folder))
     with pytest.raises(ModelBroken, match="not a network that can be trained"):

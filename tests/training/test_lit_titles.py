@@ -5,15 +5,15 @@ import json
 import pytest
 from PIL import Image, ImageDraw
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from typer.testing import CliRunner  # noqa: E402
 
 import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput  # noqa: E402
-from snapfind.core.types import Like  # noqa: E402
+from snapfind.core.query import Like  # noqa: E402
 from snapfind.encoders.crossmodal.lit import LitMaps  # noqa: E402
 from snapfind.training.methods.lit_titles import SHARES, collect_titles, train_on_titles  # noqa: E402
 
@@ -76,20 +76,20 @@ def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
         done = CliRunner().invoke(app, [*words[:2], str(filled), *map(str, words[2:])])
         return done.exit_code, " ".join(done.output.split())
 
-    code, said = run("learn", "locked", "--queries", table, "--yes")
+    code, said = run("train", "lit", "--queries", table, "--yes")
     assert code == 0 and "18 queries for products" in said, said
     with snapfind.open(filled) as catalog:
-        assert catalog.info()["bridge"].startswith("locked-")
+        assert catalog.info()["text_to_image"].startswith("locked-")
         for name in NAMELESS:
             answer = catalog.search([Like(text=name)], limit=20)
-            near = {hit.product.id: hit.parts["bridge"] for hit in answer if "bridge" in hit.parts}
+            near = {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
             assert max(near, key=near.__getitem__) == name.replace(" ", "-")
-    code, said = run("model", "bridge", "conse")
+    code, said = run("model", "text-to-image", "conse")
     assert code == 0 and "conse-" in said
-    code, said = run("learn", "locked", "--queries", table)
+    code, said = run("train", "lit", "--queries", table)
     assert code == 0 and "Nothing was changed" in said, "nobody is there to be asked"
     with snapfind.open(filled) as catalog:
-        assert catalog.info()["bridge"].startswith("conse-")
+        assert catalog.info()["text_to_image"].startswith("conse-")
 
 
 def test_what_is_missing_is_one_sentence(filled, tmp_path):
@@ -101,5 +101,5 @@ def test_what_is_missing_is_one_sentence(filled, tmp_path):
         with pytest.raises(BadInput, match="8 distinct title"):
             train_on_titles(catalog, TYPED, tmp_path / "locked")
     assert not (tmp_path / "locked").exists()
-    done = CliRunner().invoke(app, ["learn", "locked", str(filled)])
+    done = CliRunner().invoke(app, ["train", "lit", str(filled)])
     assert done.exit_code == 2 and "--queries" in done.output

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from benchmarks.simulation.bandit import Market, draw  # noqa: E402
 from benchmarks.simulation.result_lists import simulate_lists  # noqa: E402

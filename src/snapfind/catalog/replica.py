@@ -1,9 +1,9 @@
-"""A catalog that another process owns: its folder, or a copy of it, is read; its index is on Qdrant servers.
+"""Read replica: a catalog that another process owns, with its index on Qdrant servers.
 
-The owner replaces the manifest whole after every change of models, fields or what was learned. A search looks whether
-that file was replaced; the first that sees it reads it anew, those beside it go on with what they have. Where the new
-files are not all there yet, as in a copy under way, the old ones go on answering and it is tried again. The vectors of
-a model lie in the index until the owner drops it; a search that was caught by that is made once more.
+The owner replaces the manifest atomically after every change of models, fields or fitted files. A search checks whether
+it was replaced. The first search that notices reads it again, while others continue with the old one. If new files are
+missing, for example while a copy is in progress, the old ones stay in use and reading is tried again later. The vectors
+of a model are in the index until the owner drops it. A search that fails for this reason is repeated.
 """
 
 import logging
@@ -27,55 +27,79 @@ from snapfind.index.filters import Filter
 from snapfind.index.qdrant.cluster import Cluster
 from snapfind.search.context import SearchContext
 
-__all__ = ["Lent", "Replica", "open_replica"]
+__all__ = ["ReadOnlyFolder", "Replica", "open_replica"]
 
 log = logging.getLogger("snapfind.replica")
 
-_AGAIN = 2.0  # seconds after which a manifest that could not be followed is tried again
-_OWNED = "this catalog is open for reading only; change it where it is owned"
+_RETRY = 2.0  # seconds until a manifest that could not be read is tried again
+_OWNED = "this catalog is open read-only; change it in the process that owns it"
 
 
 def open_replica(path: str | Path, **settings: int | float | str) -> "Replica":
-    """Open the folder of a catalog that another process owns, or a copy of it; `settings` as for `open_catalog`.
+    """Open a read replica of a catalog.
 
-    Raises NotFound, CatalogBroken, ReadOnly for an embedded index, NotReady where no server answers.
+    Args:
+        path: Folder of a catalog that another process owns, or a copy of it. It is not written.
+        **settings: As for `open_catalog`.
+
+    Returns:
+        The replica.
+
+    Raises:
+        NotFound: There is no such catalog.
+        CatalogBroken: The folder is damaged.
+        ReadOnly: The index is embedded in the folder.
+        NotReady: No index server responds.
     """
-    return Replica(Lent(Path(path)), Settings(settings))
+    return Replica(ReadOnlyFolder(Path(path)), Settings(settings))
 
 
-class Lent(Folder):
-    """A folder that is read without owning it. Raises NotFound, CatalogBroken; what would change it raises ReadOnly."""
+class ReadOnlyFolder(Folder):
+    """Folder of a catalog that is read without owning it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        NotFound: There is no such catalog.
+        CatalogBroken: The manifest is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         path = self.path = absolute_path(path)
         if not (path / "manifest.json").exists():
             raise NotFound(f"{path} is not a catalog; give the folder of one, or a copy of it")
-        self.stamp = self.stamped()
+        self.stamp = self.read_stamp()
         self.manifest = self._read()
 
-    def stamped(self) -> tuple[int, int, int]:
-        """What changes when the manifest is replaced; zeros where it is gone."""
+    def read_stamp(self) -> tuple[int, int, int]:
+        """Return values that change when the manifest is replaced: time, size and inode. Zeros if it is missing."""
         try:
-            told = (self.path / "manifest.json").stat()
+            status = (self.path / "manifest.json").stat()
         except OSError:
             return 0, 0, 0
-        return told.st_mtime_ns, told.st_size, told.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def save(self, **changes: Any) -> None:
-        """Raises ReadOnly."""
+        """Raise ReadOnly."""
         raise ReadOnly(_OWNED)
 
     def close(self) -> None:
-        """Nothing was taken."""
+        """Do nothing, because the folder is not owned."""
 
 
 class Replica(Reading):
-    """The reading verbs of a catalog, following its owner. Any thread may call it; close it at the end."""
+    """Read methods of a catalog that another process owns. Thread-safe. It follows the changes of the owner.
 
-    folder: Lent
+    Args:
+        folder: Folder of the catalog.
+        settings: Settings.
+    """
+
+    folder: ReadOnlyFolder
     index: Cluster
 
-    def __init__(self, folder: Lent, settings: Settings) -> None:
+    def __init__(self, folder: ReadOnlyFolder, settings: Settings) -> None:
         self._following = threading.Lock()
         self._tried = 0.0
         super().__init__(folder, settings)
@@ -83,21 +107,25 @@ class Replica(Reading):
     def _open_index(self) -> Cluster:
         return find_index(self.folder)
 
-    def _begin(self) -> None:
+    def _open_models(self) -> None:
         if not self.folder.manifest.active:
-            raise NotFound(f"{self.folder.path} has no model yet; add products where it is owned")
+            raise NotFound(f"{self.folder.path} has no model yet; add products in the process that owns it")
         self.model = registry.open_model(self.folder, self.settings)
-        self._reshelve()
+        self._load_contexts()
 
-    def _reshelve(self) -> None:
-        super()._reshelve()
-        self.trial = None  # its votes are counted where the catalog is owned
+    def _load_contexts(self) -> None:
+        super()._load_contexts()
+        self.trial = None  # searches of an experiment are counted by the owner
 
     @cached_property
     def events(self) -> EventStore:
-        """The database of the setting `events`. Raises ReadOnly where the events lie in the folder."""
+        """Events in the database of the setting `events`.
+
+        Raises:
+            ReadOnly: The events are in the folder.
+        """
         if not self.settings.text("events"):
-            raise ReadOnly("events cannot be kept in a folder that is only read; set SNAPFIND_EVENTS to a database")
+            raise ReadOnly("events cannot be written to a read-only folder; set SNAPFIND_EVENTS to a database")
         return super().events
 
     def search(self, *wanted: Any, **options: Any) -> Answer:
@@ -115,63 +143,63 @@ class Replica(Reading):
 
     def info(self) -> dict[str, Any]:
         """As `Reading.info`."""
-        self._look()
+        self._check_manifest()
         return super().info()
 
     def _reading(self, model: str | None = None) -> AbstractContextManager[SearchContext]:
-        self._look()
+        self._check_manifest()
         self._check_model()
         return super()._reading(model)
 
     def _parsed(self, filter: str) -> Filter:
-        self._look()
+        self._check_manifest()
         return super()._parsed(filter)
 
-    def _look(self) -> None:
-        """Follow the owner, unless another thread is at it."""
-        if self.folder.stamp != self.folder.stamped() and self._following.acquire(blocking=False):
+    def _check_manifest(self) -> None:
+        """Read a replaced manifest, unless another thread does."""
+        if self.folder.stamp != self.folder.read_stamp() and self._following.acquire(blocking=False):
             try:
-                if time.monotonic() - self._tried > _AGAIN:
+                if time.monotonic() - self._tried > _RETRY:
                     self._follow()
             finally:
                 self._following.release()
 
     def _check_model(self) -> None:
-        """Raises NotReady where the owner dropped the model that this folder still names."""
+        """Raise NotReady if the owner dropped the model that this folder names."""
         name, known = self.model.photo.space.id, self.index.spaces()
         if known and name not in known:
-            raise NotReady(f"model {name} was dropped where this catalog is owned; bring {self.folder.path} up to date")
+            raise NotReady(f"model {name} was dropped by the owner of this catalog; update {self.folder.path}")
 
     def _follow(self) -> None:
-        """Take over what the manifest says now, whole or not at all."""
-        if self.folder.stamp == self.folder.stamped():
+        """Open what the manifest names now, completely or not at all."""
+        if self.folder.stamp == self.folder.read_stamp():
             return
         before = self.folder, self.model, self.index
         try:
-            self.folder = Lent(self.folder.path)
-            self.index = self._moved(before[0])
-            self.model = self._changed(before[0])
-            self._reshelve()
+            self.folder = ReadOnlyFolder(self.folder.path)
+            self.index = self._current_index(before[0])
+            self.model = self._current_model(before[0])
+            self._load_contexts()
             self._tried = 0.0
         except (SnapfindError, OSError) as error:
             self.folder, self.model, self.index = before
             self._tried = time.monotonic()
-            log.warning("%s changed and cannot be followed yet: %s", self.folder.path, error)
+            log.warning("%s changed and cannot be read yet: %s", self.folder.path, error)
             return
         if before[2] is not self.index:
             self._readers.wait(lambda context: context.index is before[2])
             before[2].close()
 
-    def _moved(self, before: Lent) -> Cluster:
-        """The index where it lies now."""
+    def _current_index(self, before: ReadOnlyFolder) -> Cluster:
+        """Return the index of the current manifest."""
         if before.manifest.index != self.folder.manifest.index:
             return find_index(self.folder)
         self.index.refresh()
         return self.index
 
-    def _changed(self, before: Lent) -> Model:
-        """The encoders, opened anew where there are others."""
+    def _current_model(self, before: ReadOnlyFolder) -> Model:
+        """Return the model of the current manifest. It is opened again if it changed."""
         old, new = before.manifest, self.folder.manifest
-        if (old.models, old.active, old.bridge) == (new.models, new.active, new.bridge):
+        if (old.models, old.active, old.text_to_image) == (new.models, new.active, new.text_to_image):
             return self.model
         return registry.open_model(self.folder, self.settings)

@@ -14,7 +14,7 @@ from snapfind.catalog.ingest.columns import parse_columns
 from snapfind.catalog.ingest.csv_safety import write_rows
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Folders, open_source
-from snapfind.catalog.storage.export import with_copies, write_table
+from snapfind.catalog.storage.export import export_copies, write_table
 from snapfind.cli.options import Filter, Json
 from snapfind.cli.output import err, one_line, out, print_json, progress_bar
 from snapfind.cli.target import Place, at, folder_of
@@ -205,7 +205,7 @@ def export(
     with at(shop) as catalog:
         rows = catalog.export(filter=filter, vectors=vectors)
         if pictures is not None:
-            rows = with_copies(rows, catalog.picture, _check_beside(pictures, target))
+            rows = export_copies(rows, catalog.picture, _check_beside(pictures, target))
         count = write_table(rows, target, FIXED | catalog.schema, vectors=vectors)
     out.print(f"{count:,} rows in {target}")
 

@@ -13,7 +13,7 @@ from snapfind.catalog.storage import snapshot as snapshot_
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import out, print_json, progress_bar
 from snapfind.cli.target import Place, at
-from snapfind.index.qdrant.collection import Shape
+from snapfind.index.qdrant.collection import CollectionLayout
 
 __all__ = [
     "doctor",
@@ -43,12 +43,12 @@ def doctor(shop: Shop, json: Json = False) -> None:
     """Check index, pictures, model, disk and versions, and suggest fixes."""
     checks = doctor_.examine(shop)
     if json:
-        print_json([{"check": check.name, "state": check.state, "said": check.said} for check in checks])
+        print_json([{"check": check.name, "state": check.state, "message": check.message} for check in checks])
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         style = {"ok": "green", "warning": "yellow", "broken": "bold red"}
         for check in checks:
-            table.add_row(Text(check.state, style[check.state]), check.name, Text(check.said))
+            table.add_row(Text(check.state, style[check.state]), check.name, Text(check.message))
         out.print(table)
     states = {check.state for check in checks}
     raise typer.Exit(2 if "broken" in states else 1 if "warning" in states else 0)
@@ -72,7 +72,7 @@ def migrate(
     groups: Annotated[int, typer.Option(help="Groups of categories with shards of their own. 0: none.", min=0)] = 0,
 ) -> None:
     """Move the index to a Qdrant server, or back. Both are compared before the switch. Resumes when interrupted."""
-    shape = Shape(shards, replicas, consistency, groups)
+    shape = CollectionLayout(shards, replicas, consistency, groups)
     with snapfind.open(shop, create=False) as catalog, progress_bar("moving") as progress:
         result = catalog.migrate(address, progress=progress, shape=shape)
     out.print(f"{result.copied:,} points moved, {result.there:,} already there. {result.asked} test searches agree.")

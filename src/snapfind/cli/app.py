@@ -9,34 +9,43 @@ import typer
 
 from snapfind._version import __version__
 from snapfind.cli.lazy_group import Entry, lazy_group
+from snapfind.cli.moved import check_moved
 from snapfind.cli.output import fail
-from snapfind.cli.target import at_server, decode_arguments
+from snapfind.cli.target import decode_arguments
 from snapfind.core.errors import FREE_MEMORY, SnapfindError, is_out_of_memory
 
 __all__ = ["COMMANDS", "app", "main"]
 
 _CLI = "snapfind.cli."
+_MAINTENANCE, _GROUPS = "Backup and interfaces", "Groups of commands"
 COMMANDS = {
     "add": Entry(f"{_CLI}add", "add", "Add or update products."),
     "search": Entry(f"{_CLI}search", "search", "Find products by photo, text, product, or a combination."),
     "show": Entry(f"{_CLI}show", "show", "Show a product: its fields and its pictures."),
     "facets": Entry(f"{_CLI}show", "facets", "Count the products of each value of a field."),
-    "serve": Entry(f"{_CLI}serve", "serve", "Serve the catalog over HTTP: API, web page and metrics."),
-    "mcp": Entry(f"{_CLI}serve", "mcp", "Run an MCP server: search tools for AI assistants."),
     "eval": Entry(f"{_CLI}eval", "eval_", "Evaluate search quality on labeled queries."),
     "export": Entry(f"{_CLI}add", "export", "Export the catalog as a table that `add` can read."),
     "delete": Entry(f"{_CLI}add", "delete", "Delete products by id or by filter, with all their pictures."),
     "info": Entry(f"{_CLI}admin", "info", "Show counts, model, fields and size of the catalog."),
     "doctor": Entry(f"{_CLI}admin", "doctor", "Check index, pictures, model, disk and versions."),
-    "snapshot": Entry(f"{_CLI}admin", "snapshot", "Back up the whole catalog into one file with checksums."),
-    "restore": Entry(f"{_CLI}admin", "restore", "Restore a snapshot into a new folder and verify its checksums."),
-    "migrate": Entry(f"{_CLI}admin", "migrate", "Move the index to a Qdrant server, or back."),
-    "model": Entry(f"{_CLI}model", "app", "Manage models: list, fit, calibrate, switch, convert and more."),
+    "serve": Entry(f"{_CLI}serve", "serve", "Serve the catalog over HTTP: API, web page and metrics."),
     "key": Entry(f"{_CLI}serve", "keys", "Manage the API keys of a server."),
-    "learn": Entry(f"{_CLI}train", "app", "Train a better encoder for a catalog (extra learn)."),
-    "rank": Entry(f"{_CLI}rank", "app", "Train and use a click ranker (CTR model)."),
-    "curate": Entry(f"{_CLI}curate", "app", "Find duplicates, wrong labels and bad pictures."),
-    "flywheel": Entry(f"{_CLI}flywheel", "app", "Retrain on shoppers' clicks, with quality gates and A/B tests."),
+    "snapshot": Entry(
+        f"{_CLI}admin", "snapshot", "Back up the whole catalog into one file with checksums.", _MAINTENANCE
+    ),
+    "restore": Entry(
+        f"{_CLI}admin", "restore", "Restore a snapshot into a new folder and verify its checksums.", _MAINTENANCE
+    ),
+    "migrate": Entry(f"{_CLI}admin", "migrate", "Move the index to a Qdrant server, or back.", _MAINTENANCE),
+    "mcp": Entry(f"{_CLI}serve", "mcp", "Run an MCP server: search tools for AI assistants.", _MAINTENANCE),
+    "model": Entry(f"{_CLI}model", "app", "Manage models: list, fit, calibrate, switch, convert and more.", _GROUPS),
+    "train": Entry(f"{_CLI}train", "app", "Train a better encoder for a catalog (extra train).", _GROUPS),
+    "curate": Entry(f"{_CLI}curate", "app", "Find duplicates, wrong labels and bad pictures.", _GROUPS),
+    "flywheel": Entry(
+        f"{_CLI}flywheel", "app", "Retrain on shoppers' clicks, with quality gates and A/B tests.", _GROUPS
+    ),
+    "rank": Entry(f"{_CLI}rank", "app", "Train and use a click ranker (CTR model).", _GROUPS),
+    "lab": Entry(f"{_CLI}lab", "app", "Methods that do not improve search by our own measurements.", _GROUPS),
 }
 app = typer.Typer(
     name="snapfind",
@@ -61,8 +70,8 @@ def snapfind(
 ) -> None:
     """Product search by photo: find the products of your catalog in a shopper's photo.
 
-    add, search, show, facets, export, delete, info, mcp and model also work with a running server: pass --server URL
-    instead of the folder. The API key is read from SNAPFIND_KEY.
+    SHOP is the folder of a catalog. add, search, show, facets, export, delete, info, mcp and model also take the URL of
+    a running server, such as http://127.0.0.1:8000. The API key is read from SNAPFIND_KEY.
     """
 
 
@@ -87,7 +96,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a stream that is not UTF-8 gets other characters as escapes
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(at_server(decode_arguments(sys.argv[1:])))
+        words = decode_arguments(sys.argv[1:])
+        check_moved(words)
+        app(words)
     except SnapfindError as error:
         fail(error.message)
         sys.exit(error.exit_code)

@@ -10,9 +10,9 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.storage.folder import write_whole
 from snapfind.client import Client
 from snapfind.core.errors import BadInput, BadQuery
-from snapfind.core.types import Answer, Box, Hit, Query
-from snapfind.evaluation.contact_sheet import SheetRow, sheet
-from snapfind.evaluation.sheet_rows import sheet_row
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, Box, Hit
+from snapfind.evaluation.contact_sheet import SheetRow, render_sheet, sheet_row
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
 from snapfind.media.image.heatmap import overlay
@@ -71,4 +71,4 @@ def write_rows(target: Path, rows: list[SheetRow], title: str) -> None:
     """
     if target.suffix.lower() not in {".html", ".htm"}:
         raise BadInput(f"Unsupported contact sheet file: {target.name}. Use a name that ends in .html.")
-    write_whole(target, sheet(rows, title).encode())
+    write_whole(target, render_sheet(rows, title).encode())

@@ -21,9 +21,9 @@ from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.curation import journal
 from snapfind.curation.findings import KINDS, Finding, Findings, FindingSample
 from snapfind.curation.journal import Outcome
-from snapfind.curation.report import HEADS, page
+from snapfind.curation.report import HEADINGS, render_report
 from snapfind.curation.snapshot import image_of
-from snapfind.curation.survey import survey
+from snapfind.curation.survey import survey_catalog
 from snapfind.media.image.thumbnail import thumbnail
 
 __all__ = ["app"]
@@ -32,18 +32,18 @@ _SIDE = 160  # pixels, pictures on the report page
 _LISTED = 5  # findings of each kind in the terminal
 
 
-class _DefaultLook(TyperGroup):
-    """Command group with the default command `look`: `curate SHOP` means `curate look SHOP`."""
+class _DefaultCheck(TyperGroup):
+    """Command group with the default command `check`: `curate SHOP` means `curate check SHOP`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `look` if the arguments do not start with a command."""
+        """Insert `check` if the arguments do not start with a command."""
         if args and args[0] not in self.commands and args[0] not in {"--help", "-h"}:
-            args = ["look", *args]
+            args = ["check", *args]
         return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
-    cls=_DefaultLook,
+    cls=_DefaultCheck,
     help="Find duplicates, wrong labels and bad pictures with `snapfind curate SHOP`. Every fix can be undone.",
     no_args_is_help=True,
     add_completion=False,
@@ -53,7 +53,7 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of
 
 
 @app.command()
-def look(
+def check(
     shop: Shop,
     report: Annotated[
         Path | None,
@@ -75,11 +75,13 @@ def look(
         raise BadInput(f"Unsupported report file: {target.name}. Use a name that ends in .html.")
     with snapfind.open(shop, create=False) as opened:
         with progress_bar("checking") as progress:
-            findings = survey(opened, progress)
-        done = journal.applied(opened.folder.path)
-        write_whole(target, page(findings, lambda sample: _thumbnail(opened, sample), done, str(shop)).encode())
+            findings = survey_catalog(opened, progress)
+        done = journal.read_applied(opened.folder.path)
+        write_whole(
+            target, render_report(findings, lambda sample: _thumbnail(opened, sample), done, str(shop)).encode()
+        )
     if table is not None:
-        write_whole(table, _csv(findings.found).encode())
+        write_whole(table, _csv(findings.items).encode())
     if json:
         print_json(asdict(findings))
     else:
@@ -130,10 +132,10 @@ def dismiss(
 
 def _of_kind(folder: Path, kind: str, *, restore: bool) -> list[str]:
     """List the ids of a kind of finding: the dismissed ones, or the open ones of the last check."""
-    dismissed = journal.dismissed(folder)
+    dismissed = journal.read_dismissed(folder)
     if restore:
         return [one.finding.id for one in dismissed.values() if one.finding.kind == kind]
-    last, done = Findings.load(folder), {*dismissed, *journal.applied(folder)}
+    last, done = Findings.load(folder), {*dismissed, *journal.read_applied(folder)}
     return [one.id for one in last.of(kind) if one.id not in done] if last else []
 
 
@@ -146,19 +148,19 @@ def _thumbnail(opened: Catalog, sample: FindingSample) -> bytes | None:
 
 def _print(findings: Findings, shop: Path) -> None:
     out.print(f"{findings.products:,} products, {findings.pictures:,} pictures checked")
-    if not findings.found:
+    if not findings.items:
         out.print("No problems found.")
     for kind in KINDS:
         of_kind = findings.of(kind)
         if of_kind:
-            out.print(Text(f"\n{HEADS[kind][0]}: {len(of_kind):,}", style="bold"))
+            out.print(Text(f"\n{HEADINGS[kind][0]}: {len(of_kind):,}", style="bold"))
             grid = Table(box=None, pad_edge=False, show_header=False)
             for one in of_kind[:_LISTED]:
-                grid.add_row(one.id, Text(one.said), Text(one.change.said if one.change else ""))
+                grid.add_row(one.id, Text(one.message), Text(one.change.description if one.change else ""))
             out.print(grid)
             if len(of_kind) > _LISTED:
                 out.print(f"… and {len(of_kind) - _LISTED:,} more in the report")
-    safe = sum(one.safe for one in findings.found)
+    safe = sum(one.safe for one in findings.items)
     if safe:
         out.print(f"\n{safe:,} fixes are safe to apply without review: snapfind curate apply {shop}", markup=False)
 
@@ -166,12 +168,12 @@ def _print(findings: Findings, shop: Path) -> None:
 def _csv(findings: Sequence[Finding]) -> str:
     """Format findings as CSV, one line per picture or product that a fix would change."""
     file = io.StringIO()
-    rows: list[list[str]] = [["finding", "kind", "product", "picture", "do", "before", "after", "score", "said"]]
+    rows: list[list[str]] = [["finding", "kind", "product", "picture", "action", "before", "after", "score", "message"]]
     for one in findings:
         change = one.change
-        for sample in one.shown[: len(change.pictures) or 1] if change else one.shown[:1]:
-            cells = (change.verb, change.before, change.after) if change else ("", "", "")
-            rows.append([one.id, one.kind, sample.product, sample.name, *cells, f"{one.score:.4f}", one.said])
+        for sample in one.samples[: len(change.pictures) or 1] if change else one.samples[:1]:
+            cells = (change.action, change.before, change.after) if change else ("", "", "")
+            rows.append([one.id, one.kind, sample.product, sample.name, *cells, f"{one.score:.4f}", one.message])
     write_rows(file, rows)
     return file.getvalue()
 
@@ -181,7 +183,7 @@ def _exit(outcomes: Sequence[Outcome], if_empty: str) -> None:
         out.print(if_empty)
         raise typer.Exit
     for one in outcomes:
-        (out if one.done else err).print(Text(one_line(f"{one.id}  {one.said}")))
+        (out if one.done else err).print(Text(one_line(f"{one.id}  {one.message}")))
     done = sum(one.done for one in outcomes)
     out.print(f"{done:,} of {len(outcomes):,} done")
     raise typer.Exit(0 if done == len(outcomes) else 1 if done else 2)

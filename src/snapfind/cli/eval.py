@@ -14,11 +14,11 @@ from snapfind.cli.contact_sheet import write_rows
 from snapfind.cli.options import Shop
 from snapfind.cli.output import err, out, progress_bar
 from snapfind.core.errors import BadInput
+from snapfind.evaluation.contact_sheet import sheet_row
 from snapfind.evaluation.metrics import METRICS
 from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
-from snapfind.evaluation.run import query_of, run
-from snapfind.evaluation.sheet_rows import sheet_row
+from snapfind.evaluation.run import evaluate, query_of
 
 __all__ = ["eval_"]
 
@@ -47,7 +47,7 @@ def eval_(
         raise BadInput(f"No usable query in {queries.name}. Each row needs picture or text, and product or category.")
     with snapfind.open(shop, create=False) as catalog:
         with progress_bar("searching") as progress:
-            answered, unanswered = run(catalog, labeled, progress=progress)
+            answered, unanswered = evaluate(catalog, labeled, progress=progress)
         report = Report(tuple(answered))
         if worst is not None:
             _write_worst(worst, catalog, report, labeled)
@@ -78,7 +78,7 @@ def _print(report: Report) -> None:
     levels = [report.figures("product"), report.figures("category")]
     for name in METRICS:
         grid.add_row(name, *(str(level[name]) if level else "" for level in levels))
-    out.print(f"{len(report.answered):,} queries. Means with 95% bootstrap confidence intervals.")
+    out.print(f"{len(report.queries):,} queries. Means with 95% bootstrap confidence intervals.")
     out.print(grid)
     for name, values in report.slices().items():
         out.print(f"\nprecision@1 by {name}")

@@ -15,11 +15,19 @@ __all__ = ["Entry", "LazyGroup", "lazy_group"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is: a function or a `typer.Typer` of a module, and its line in the list of commands."""
+    """Location of a command.
+
+    Attributes:
+        module: Module to import.
+        attribute: Name of a function or a `typer.Typer` in the module.
+        help: Line in the list of commands.
+        section: Title of its section in the list.
+    """
 
     module: str
     attribute: str
     help: str
+    section: str = "Commands"
 
     def load(self, name: str) -> Any:
         """Import the command and build it under that name."""
@@ -60,9 +68,12 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in self.entries.items()])
+        """Write the list of commands from the table, section by section."""
+        width = max(map(len, self.entries))
+        for section in dict.fromkeys(entry.section for entry in self.entries.values()):
+            with formatter.section(section):
+                rows = [(name, entry.help) for name, entry in self.entries.items() if entry.section == section]
+                formatter.write_dl([(name.ljust(width), line) for name, line in rows])
 
 
 def lazy_group(table: Mapping[str, Entry]) -> type[LazyGroup]:

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 import snapfind
-from snapfind.catalog.ingest.sources import pictures_in
+from snapfind.catalog.ingest.sources import find_media_files
 from snapfind.cli.model_export import convert, use, verify
 from snapfind.cli.model_quantize import quantize
 from snapfind.cli.options import Json
@@ -54,34 +54,38 @@ def fit(
             help="Photos of shoppers: a folder (unlabeled), or a CSV with picture and product. Repeatable.",
         ),
     ] = None,
-    kept: Annotated[bool, typer.Option("--kept", help="Also fit to the stored query photos.")] = False,
+    stored_photos: Annotated[
+        bool, typer.Option("--stored-photos", help="Also fit to the stored query photos.")
+    ] = False,
 ) -> None:
     """Fit an adapter to the catalog's pictures, build its space beside the active one, and switch.
 
     Photos of shoppers improve it: ten unlabeled ones help, labeled ones help most.
     """
     if photos:
-        name = _fit_to(photos, folder_of(shop, "model fit --photos"), kept)
+        name = _fit_to(photos, folder_of(shop, "model fit --photos"), stored_photos)
     else:
         with at(shop) as catalog, progress_bar("fitting") as progress:
-            name = catalog.fit(kept=kept, progress=progress)
+            name = catalog.models.fit(stored_photos=stored_photos, progress=progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
 
 
-def _fit_to(sources: Sequence[Path], shop: Path, kept: bool) -> str:
+def _fit_to(sources: Sequence[Path], shop: Path, stored_photos: bool) -> str:
     photos: list[Path] = []
     labeled: list[tuple[Path, str]] = []
     for source in sources:
         if not source.exists():
             raise BadInput(f"No such folder or table: {source}. Give a folder of photos, or a CSV of labeled photos.")
-        found = list(pictures_in(source)) if source.is_dir() else _read_labels(source)
+        found = list(find_media_files(source)) if source.is_dir() else _read_labels(source)
         if not found:
             raise BadInput(f"No pictures in {source}. Give a folder of photos, or a CSV of labeled photos.")
         photos += (one for one in found if isinstance(one, Path))
         labeled += (one for one in found if not isinstance(one, Path))
     failures: list[str] = []
     with snapfind.open(shop, create=False) as catalog, progress_bar("fitting") as progress:
-        name = catalog.fit(photos, labeled, kept=kept, refused=failures.append, progress=progress)
+        name = catalog.models.fit(
+            photos, labeled, stored_photos=stored_photos, refused=failures.append, progress=progress
+        )
     for failure in failures[:10]:
         err.print(failure, markup=False)
     if failures:
@@ -106,7 +110,7 @@ def calibrate(
         snapfind.open(folder_of(shop, "model calibrate"), create=False) as catalog,
         progress_bar("calibrating") as progress,
     ):
-        calibration = catalog.calibrate(labeled, progress=progress)
+        calibration = catalog.models.calibrate(labeled, progress=progress)
     if json:
         print_json(calibration)
     else:
@@ -125,7 +129,7 @@ def _read_labels(table: Path) -> list[tuple[Path, str]]:
 def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lite2.")]) -> None:
     """Build the space of another encoder beside the active one. Resumes when interrupted."""
     with at(shop) as catalog, progress_bar("building") as progress:
-        name = catalog.build(encoder, progress=progress)
+        name = catalog.models.build(encoder, progress=progress)
     out.print(f"{name} is built. To use it: snapfind model switch {shop} {name}")
 
 
@@ -133,7 +137,7 @@ def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lit
 def switch(shop: Place, model: str) -> None:
     """Make another built model the active one."""
     with at(shop) as catalog:
-        catalog.switch(model)
+        catalog.models.switch(model)
     out.print(f"{model} is active")
 
 
@@ -141,7 +145,7 @@ def switch(shop: Place, model: str) -> None:
 def rollback(shop: Place) -> None:
     """Switch back to the previous model."""
     with at(shop) as catalog:
-        name = catalog.rollback()
+        name = catalog.models.rollback()
     out.print(f"{name} is active")
 
 
@@ -156,38 +160,28 @@ def try_(
     Clicks decide which one is better.
     """
     with at(shop) as catalog:
-        catalog.try_out(None if model == "none" else model, share)
+        catalog.models.try_out(None if model == "none" else model, share)
     started = f"Experiment with {model} started. End it with: snapfind flywheel conclude"
     out.print("No experiment is running." if model == "none" else started)
 
 
 @app.command()
-def drop(shop: Place, model: str) -> None:
+def delete(shop: Place, model: str) -> None:
     """Delete a model and its vectors. The active model and one in an experiment cannot be deleted."""
     with at(shop) as catalog:
-        catalog.drop(model)
+        catalog.models.delete(model)
     out.print(f"{model} is deleted")
 
 
-@app.command()
-def rerank(
-    shop: Place, method: Annotated[str, typer.Argument(metavar="geometry|none", help="Reranking method, or none.")]
-) -> None:
-    """Rerank the first ten candidates of a photo by local features, or switch it off (none, the default)."""
-    with snapfind.open(folder_of(shop, "model rerank"), create=False) as catalog:
-        catalog.rerank(None if method == "none" else method)
-    out.print("Reranking is off." if method == "none" else f"Reranking by {method} is on.")
-
-
-@app.command()
-def bridge(
+@app.command("text-to-image")
+def text_to_image(
     shop: Place,
-    source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="Artifact of learn locked, or conse.")],
+    source: Annotated[str, typer.Argument(metavar="conse|FOLDER", help="Artifact of train lit, or conse.")],
 ) -> None:
     """Choose how text finds products without a title: by a trained text-to-image space, or by ConSE (the default)."""
-    folder = folder_of(shop, "model bridge")
+    folder = folder_of(shop, "model text-to-image")
     with snapfind.open(folder, create=False) as catalog, progress_bar("building") as progress:
-        name = catalog.bridge(None if source == "conse" else source, progress=progress)
+        name = catalog.models.use_text_to_image(None if source == "conse" else source, progress=progress)
     out.print(f"Text-to-image search uses {name}.")
 
 

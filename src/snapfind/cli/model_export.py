@@ -1,7 +1,6 @@
 """Commands for custom encoders: convert, verify, use."""
 
 import itertools
-import json as json_
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +12,13 @@ from rich.table import Table
 
 import snapfind
 from snapfind.catalog.models.encoder_files import cached_artifact
-from snapfind.catalog.models.registry import copied
+from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.cli.options import Json, Shop
 from snapfind.cli.output import err, out, print_json, progress_bar
+from snapfind.core.artifact import artifact_kind, read_manifest
 from snapfind.core.errors import NotFound
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.image.onnx_tower import KIND, Tower
-from snapfind.encoders.registry import kind_of
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
@@ -77,19 +76,19 @@ def _sample_pictures(shop: Path) -> list[Image]:
     """Load stored pictures in order of point id. Ids are hashes, so this is a random sample."""
     with snapfind.open(shop, create=False) as catalog:
         points = itertools.islice(catalog.points(), _SAMPLE)
-        images = [copied(catalog.folder, point.id, catalog.settings) for point in points]
+        images = [stored_picture(catalog.folder, point.id, catalog.settings) for point in points]
     return [image for image in images if image is not None]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or learn.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Artifact of model convert, quantize or train.")],
 ) -> None:
     """Verify an artifact: checksums, preprocessing, and embeddings of the golden inputs."""
-    kind = kind_of(folder)
+    kind = artifact_kind(folder)
     if kind not in {KIND, "encoder"}:
         raise NotFound(f"Not an encoder artifact: {folder} has no manifest.json of an encoder.")
     encoder = Tower.load(folder, checked=4) if kind == KIND else Builtin.load(str(folder), checked=4)
-    manifest = json_.loads((folder / "manifest.json").read_bytes())
+    manifest = read_manifest(folder, remedy="make it again")
     modalities = "pictures and texts" if encoder.words else "pictures only"
     origin = manifest["source"]["kind"] if kind == KIND else manifest["parent"]
     out.print(f"{folder} is valid: {encoder.name}, {modalities}, {encoder.space.dim} dimensions, from {origin}")
@@ -102,15 +101,15 @@ def use(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Artifact of model convert, quantize or learn, or a source that model convert takes."
+            metavar="SOURCE", help="Artifact of model convert, quantize or train, or a source that model convert takes."
         ),
     ],
     precision: Precision = "fp16",
 ) -> None:
     """Switch to your own model: convert it if needed and build its space. Resumes when run again."""
     with snapfind.open(shop, create=False) as catalog, progress_bar("building") as progress:
-        if kind_of(Path(source)):
-            name = catalog.use(source, progress=progress)
+        if artifact_kind(Path(source)):
+            name = catalog.models.use(source, progress=progress)
         else:
             name = _convert_and_use(catalog, source, precision, progress)
     out.print(f"{name} is active. Undo: snapfind model rollback {shop}")
@@ -125,10 +124,10 @@ def _convert_and_use(catalog: "Catalog", source: str, precision: str, progress: 
     from snapfind.convert.convert import source_of
 
     if cached := cached_artifact(catalog.folder, source_of(source), precision):
-        return catalog.use(cached, progress=progress)
+        return catalog.models.use(cached, progress=progress)
     artifact = catalog.folder.encoder("converted")
     shutil.rmtree(artifact, ignore_errors=True)
     make(source, artifact, precision, err.print)
-    name = catalog.use(artifact, progress=progress)
+    name = catalog.models.use(artifact, progress=progress)
     shutil.rmtree(artifact)
     return name

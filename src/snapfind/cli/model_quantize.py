@@ -34,7 +34,7 @@ def quantize(
     with snapfind.open(path, create=False) as opened:
         with tempfile.TemporaryDirectory() as temporary, progress_bar("quantizing") as progress:
             result = make(opened, Path(temporary) / "artifact", progress)
-            name = opened.adopt(result.folder, progress=progress)
+            name = opened.models.adopt(result.folder, progress=progress)
         if json:
             print_json(result.facts)
         else:
@@ -51,13 +51,13 @@ def quantize(
 def _switch(opened: "Catalog", name: str, shop: Path) -> str:
     """Switch to the model, keep the reranker setting, and return the message to print."""
     before, active = opened.context, opened.info()["model"]
-    opened.switch(name)
+    opened.models.switch(name)
     if before.reranker is not None:
-        opened.rerank("geometry")
+        opened.models.use_reranker("geometry")
     message = f"{name} is active. Undo: snapfind model rollback {shop}"
     if before.ranker is not None:
         message += "\nThe click ranker must be trained again: snapfind rank fit"
-    return f"{message}\nTo make adding faster, delete the other model: snapfind model drop {shop} {active}"
+    return f"{message}\nTo make adding faster, delete the other model: snapfind model delete {shop} {active}"
 
 
 def _print(facts: dict[str, Any]) -> None:

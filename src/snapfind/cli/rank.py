@@ -41,15 +41,15 @@ def fit(
     use: Annotated[bool, typer.Option("--use", help="Rank results with it right away.")] = False,
     json: Json = False,
 ) -> None:
-    """Train a click ranker on the event log. Requires the extra `learn`."""
+    """Train a click ranker on the event log. Requires the extra `train`."""
     need_torch()
     from snapfind.ranking.shop import fit_shop
 
     with snapfind.open(shop, create=False) as opened:
-        artifact = opened.folder.path / "learn" / "ranker"
+        artifact = opened.folder.path / "train" / "ranker"
         evaluation = fit_shop(opened, artifact, domain=domain, method=method, seed=seed, on_epoch=_print_epoch)
         if use:
-            opened.rank(artifact)
+            opened.models.use_ranker(artifact)
     _print_evaluation(evaluation, json)
     if not json:
         out.print("The ranker is active." if use else f"The ranker is not active. To use it: snapfind rank use {shop}")
@@ -60,7 +60,7 @@ def evaluate(
     shop: Shop,
     artifact: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Ranker to evaluate instead of the active one, such as SHOP/learn/ranker."),
+        typer.Option(metavar="FOLDER", help="Ranker to evaluate instead of the active one, such as SHOP/train/ranker."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -85,7 +85,7 @@ def use(
 ) -> None:
     """Rank the products within each verdict by a click ranker, or switch it off (none)."""
     with snapfind.open(shop, create=False) as opened:
-        opened.rank(None if artifact == "none" else artifact or opened.folder.path / "learn" / "ranker")
+        opened.models.use_ranker(None if artifact == "none" else artifact or opened.folder.path / "train" / "ranker")
     out.print("The click ranker is off." if artifact == "none" else "The ranker is active.")
 
 

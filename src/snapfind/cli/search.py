@@ -2,15 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any
 
 import typer
 
-from snapfind.catalog.query_input import as_like, as_mark
-from snapfind.cli.options import Filter, Json
+from snapfind.catalog.query_input import as_feedback, as_term
+from snapfind.cli.options import Json, query_options
 from snapfind.cli.output import answer_json, err, explanation_table, hits_table, out, print_json
 from snapfind.cli.target import Place, at
-from snapfind.core.types import Box, Like, Query, Regions
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Box
 
 __all__ = ["search"]
 
@@ -34,17 +35,6 @@ Wrong = Annotated[
     typer.Option("--wrong", metavar="ID|PHOTO", help="Relevance feedback: not relevant in an earlier answer."),
 ]
 BoxOption = Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Region of the photo, as fractions 0..1.")]
-RegionsOption = Annotated[
-    str, typer.Option(metavar="subject|whole|all", help="Region of the photo to search if there is no box.")
-]
-Order = Annotated[
-    Literal["clicks", "likeness"],
-    typer.Option(help="Order: by the click ranker if there is one, or by similarity only."),
-]
-Recent = Annotated[
-    list[str] | None,
-    typer.Option("--recent", metavar="ID", help="Product that the shopper opened before, for the click ranker."),
-]
 Explain = Annotated[
     bool,
     typer.Option(
@@ -57,6 +47,7 @@ Sheet = Annotated[
 ]
 
 
+@query_options
 def search(
     shop: Place,
     terms: Terms = None,
@@ -64,17 +55,13 @@ def search(
     less: Less = None,
     right: Right = None,
     wrong: Wrong = None,
-    filter: Filter = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", help="Number of products.", show_default="10")] = None,
     offset: Annotated[int, typer.Option(help="Number of products to skip.")] = 0,
     box: BoxOption = None,
-    regions: RegionsOption = "subject",
-    category: Annotated[str | None, typer.Option(metavar="NAME", help="Rank products of this category first.")] = None,
-    order: Order = "clicks",
-    recent: Recent = None,
     explain: Explain = False,
     json: Json = False,
     sheet: Sheet = None,
+    **options: Any,
 ) -> None:
     """Find products by photo, text, product, or a combination. The exit code is 0 even if nothing is found."""
     likes = [
@@ -82,8 +69,8 @@ def search(
         *(Like(product=chosen) for chosen in product or ()),
         *(_parse_term(text, -1.0) for text in less or ()),
     ]
-    marked = (*(as_mark(one, 1.0) for one in right or ()), *(as_mark(one, -1.0) for one in wrong or ()))
-    query = Query(tuple(likes), filter, cast(Regions, regions), category, marked, order, tuple(recent or ()))
+    marked = [*(as_feedback(one, 1.0) for one in right or ()), *(as_feedback(one, -1.0) for one in wrong or ())]
+    query = Query(tuple(likes)).with_options(options, marked)
     with at(shop) as catalog:
         answer = catalog.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
@@ -110,4 +97,4 @@ def search(
 def _parse_term(text: str, sign: float = 1.0) -> Like:
     match = _WEIGHT.fullmatch(text)
     weight, rest = (float(match[1]), match[2]) if match else (1.0, text)
-    return as_like(rest, sign * weight)
+    return as_term(rest, sign * weight)

@@ -1,4 +1,4 @@
-"""Target of a command: a catalog folder, or a running server with `--server URL`."""
+"""Target of a command: the folder of a catalog, or the URL of a running server."""
 
 import os
 import re
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
     from snapfind.client import Client
 
-__all__ = ["Place", "at", "at_server", "decode_arguments", "folder_of"]
+__all__ = ["Place", "at", "decode_arguments", "folder_of"]
 
 Place = Annotated[
     str,
@@ -25,8 +25,6 @@ Place = Annotated[
         show_default=False,
     ),
 ]
-_GROUPS = {"model"}
-_SERVER_COMMANDS = {"add", "search", "show", "facets", "export", "delete", "info", "mcp", *_GROUPS}
 
 
 def decode_arguments(words: Sequence[str]) -> list[str]:
@@ -57,37 +55,6 @@ def _decode(word: str) -> str:
         return content.decode()
     except UnicodeDecodeError:
         return content.decode("latin-1")
-
-
-def at_server(words: Sequence[str]) -> list[str]:
-    """Move the URL of `--server URL` to the position of the folder argument.
-
-    Args:
-        words: Command line arguments, beginning with the command.
-
-    Returns:
-        The arguments without `--server`.
-
-    Raises:
-        BadInput: The command does not work with a server.
-
-    >>> at_server(["search", "photo.jpg", "--server", "http://127.0.0.1:8000"])
-    ['search', 'http://127.0.0.1:8000', 'photo.jpg']
-    """
-    before = words[: words.index("--")] if "--" in words else words
-    for place, word in enumerate(before):
-        if word == "--server" and place + 1 < len(words):
-            return _insert_url(words[place + 1], [*words[:place], *words[place + 2 :]])
-        if word.startswith("--server="):
-            return _insert_url(word.removeprefix("--server="), [*words[:place], *words[place + 1 :]])
-    return list(words)
-
-
-def _insert_url(url: str, words: list[str]) -> list[str]:
-    if not words or words[0] not in _SERVER_COMMANDS:
-        raise BadInput(f"--server works with {', '.join(sorted(_SERVER_COMMANDS))}. Other commands need the folder.")
-    after = 2 if words[0] in _GROUPS else 1
-    return [*words[:after], url, *words[after:]]
 
 
 def at(shop: str, *, create: bool = False) -> "Catalog | Client":

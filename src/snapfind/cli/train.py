@@ -18,10 +18,10 @@ from snapfind.evaluation.queries import read_queries
 from snapfind.training.distributed import ranks
 from snapfind.training.requirements import need_torch
 
-__all__ = ["app"]
+__all__ = ["Ids", "Photos", "Root", "Seed", "Yes", "app", "train_clicks"]
 
 app = typer.Typer(
-    help="Train a better encoder for a catalog. Requires the extra `learn`.",
+    help="Train a better encoder for a catalog. Requires the extra `train`.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -59,7 +59,7 @@ def require_one_process(context: typer.Context) -> None:
     if command != "pretrain":
         with ranks("cpu") as group:
             if group.count > 1:
-                raise BadInput(f"learn {command} runs in a single process. Start it without torchrun.")
+                raise BadInput(f"train {command} runs in a single process. Start it without torchrun.")
 
 
 @app.command()
@@ -99,7 +99,7 @@ def catalog(
         step = replace(step, alpha=part or step.alpha)
         other = f" --backbone {backbone}" if backbone else ""
         command = (
-            f"snapfind learn catalog --depth {depth}{other} --minutes {minutes:g} --part {step.alpha:g} --seed {seed}"
+            f"snapfind train catalog --depth {depth}{other} --minutes {minutes:g} --part {step.alpha:g} --seed {seed}"
         )
         name = f"{depth}-{fingerprint(backbone)}" if backbone else depth
         session.offer(
@@ -134,7 +134,7 @@ def identity(
     from snapfind.training.methods.identity import identify
 
     part = part or LADDER[depth].alpha
-    command = f"snapfind learn identity --depth {depth} --part {part:g} --seed {seed}"
+    command = f"snapfind train identity --depth {depth} --part {part:g} --seed {seed}"
     with open_session(shop, photos, root) as session:
         folder = session.work / f"identity-{depth}"
         session.offer(
@@ -153,50 +153,38 @@ def identity(
         )
 
 
-@app.command()
-def categories(shop: Shop, photos: Photos = None, root: Root = None, seed: Seed = 0) -> None:
-    """Measure whether product titles improve photo search, with one classifier on image patches and title words.
-
-    The catalog and its model stay unchanged.
-    """
-    need_torch()
-    from dataclasses import replace
-
-    from snapfind.training.methods.category_titles import TRAINING, evaluate_titles
-
-    with open_session(shop, photos, root) as session, progress_bar("encoding") as progress:
-        titles = {product.id: product.title for product in session.opened.products()}
-        result = evaluate_titles(
-            session.samples,
-            [titles[product] for product in session.products],
-            session.opened.model.text,
-            session.work / "categories",
-            session.work / "views-patches",
-            training=replace(TRAINING, seed=seed),
-            progress=progress,
-            on_epoch=print_epoch,
-        )
-    rows = {
-        "pretrained": result.raw,
-        "trained on pictures": result.pictures,
-        "trained on pictures and titles": result.titles,
-    }
-    out.print(f"recall@1 on {result.photos:,} held-out photos")
-    for name, value in rows.items():
-        out.print(f"{value:.3f}  {name}")
-    out.print("The catalog was not changed: search uses titles by BM25 and text embeddings.")
+Ids = Annotated[int, typer.Option(help="Number of virtual ID classes. 0: one per three clicked products.")]
 
 
 @app.command()
 def clicks(
     shop: Shop,
-    photos: Photos = None,
+    photos: Annotated[
+        Path, typer.Option(metavar="TABLE", help="CSV of labeled photos with the columns picture and product.")
+    ],
     root: Root = None,
-    ids: Annotated[int, typer.Option(help="Number of virtual ID classes. 0: one per three clicked products.")] = 0,
+    ids: Ids = 0,
     seed: Seed = 0,
     yes: Yes = False,
 ) -> None:
-    """Train on virtual IDs: classes of products that are clicked for the same photos in the event log."""
+    """Train on virtual IDs: classes of products that are clicked for the same photos in the event log.
+
+    Requires labeled photos. Without any, search did not improve in our measurements: see `snapfind lab clicks`.
+    """
+    train_clicks(shop, photos, root, ids=ids, seed=seed, yes=yes)
+
+
+def train_clicks(shop: Path, photos: Path | None, root: Path | None, *, ids: int, seed: int, yes: bool) -> None:
+    """Train on the event log, with labeled photos or without.
+
+    Args:
+        shop: Folder of the catalog.
+        photos: CSV of labeled photos with the columns picture and product, or None.
+        root: Folder that the picture paths of the CSV are relative to. None: the folder of the CSV.
+        ids: Number of virtual ID classes. 0: one per three clicked products.
+        seed: Random seed.
+        yes: Switch to the trained model without asking.
+    """
     need_torch("sklearn")
     from dataclasses import replace
 
@@ -215,7 +203,7 @@ def clicks(
                 session.work / "views-heads",
                 training=replace(TRAINING, seed=seed),
                 count=ids,
-                command=f"snapfind learn clicks --ids {ids} --seed {seed}",
+                command=f"snapfind {'train' if photos else 'lab'} clicks --ids {ids} --seed {seed}",
                 progress=progress,
                 on_epoch=print_epoch,
             ),
@@ -239,7 +227,7 @@ def distill(
     from snapfind.training.methods.distillation import distill as teach
     from snapfind.training.methods.distillation import within
 
-    command = f"snapfind learn distill --teacher {teacher} --depth {depth} --seed {seed}"
+    command = f"snapfind train distill --teacher {teacher} --depth {depth} --seed {seed}"
     larger = Builtin.load(teacher)
     with open_session(shop, photos, root) as session:
         folder = session.work / f"distill-{depth}"
@@ -260,7 +248,7 @@ def distill(
 
 
 @app.command()
-def locked(
+def lit(
     shop: Shop,
     queries: Annotated[
         Path, typer.Option(metavar="TABLE", help="CSV of labeled text queries with the columns text and product.")
@@ -284,7 +272,7 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
     queries, failures = read_queries(table)
     for failure in failures[:10]:
         err.print(failure, markup=False)
-    folder = opened.folder.path / "learn" / "locked"
+    folder = opened.folder.path / "train" / "lit"
     labeled = [(query.text, min(query.products)) for query in queries if query.text is not None]
     with progress_bar("encoding") as progress:
         result = train_on_titles(opened, labeled, folder, seed=seed, progress=progress)
@@ -299,10 +287,10 @@ def _train_text_to_image(opened: Catalog, shop: Path, table: Path, *, seed: int,
         out.print("ConSE alone is best on these queries. Nothing was changed.")
     elif yes or (sys.stdin.isatty() and typer.confirm("Use it for text queries now?", default=True)):
         with progress_bar("building") as progress:
-            name = opened.bridge(folder, progress=progress)
-        out.print(f"{name} now finds products without a title. Undo: snapfind model bridge {shop} conse")
+            name = opened.models.use_text_to_image(folder, progress=progress)
+        out.print(f"{name} now finds products without a title. Undo: snapfind model text-to-image {shop} conse")
     else:
-        out.print(f"Nothing was changed. To use it: snapfind model bridge {shop} {folder}")
+        out.print(f"Nothing was changed. To use it: snapfind model text-to-image {shop} {folder}")
 
 
 app.command()(prompts)

@@ -59,7 +59,7 @@ def pretrain(
 ) -> None:
     """Train an image and a text encoder on image-text pairs in tar shards. Resumes when interrupted.
 
-    On several ranks: torchrun --nproc-per-node 2 -m snapfind learn pretrain ... The batch is divided among the ranks.
+    On several ranks: torchrun --nproc-per-node 2 -m snapfind train pretrain ... The batch is divided among the ranks.
     """
     need_torch()
     with ranks(device) as group, silence() if group.number else nullcontext():
@@ -157,7 +157,9 @@ def _train_towers(pairs: "Shards", into: Path, config: "PretrainingConfig", grou
     if validation:
         _print_recalls(count, {"before": before, "after": after})
     _print_skipped(feed.unread)
-    out.print(f"Both encoders were written to {into}. To use the image encoder: shop.adopt('{into / 'encoder'}')")
+    out.print(
+        f"Both encoders were written to {into}. To use the image encoder: snapfind model use SHOP {into / 'encoder'}"
+    )
     return outcome.history[-1].speed
 
 

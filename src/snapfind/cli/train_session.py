@@ -17,7 +17,7 @@ from snapfind.core.errors import BadInput
 from snapfind.evaluation.metrics import METRICS
 from snapfind.evaluation.queries import LabeledQuery, read_queries
 from snapfind.evaluation.report import Report, compare
-from snapfind.evaluation.run import run
+from snapfind.evaluation.run import evaluate
 
 if TYPE_CHECKING:
     from snapfind.training.adaptation_run import Adapted
@@ -47,7 +47,7 @@ class TrainingSession:
     @property
     def work(self) -> Path:
         """Folder for feature caches, checkpoints and artifacts."""
-        return self.opened.folder.path / "learn"
+        return self.opened.folder.path / "train"
 
     def offer(self, train: "Callable[[Callable[[int, int], None]], Adapted]", *, yes: bool) -> None:
         """Train, build the space of the trained model, compare it on held-out photos, and offer the switch.
@@ -109,7 +109,7 @@ def _check_trainable(opened: Catalog) -> None:
         )
     if entry.kind == "converted" or not opened.model.photo.shows_cells:
         raise BadInput(
-            f"{active} is an ONNX model without PyTorch weights. Give the folder of the original model (snapfind learn"
+            f"{active} is an ONNX model without PyTorch weights. Give the folder of the original model (snapfind train"
             " catalog SHOP --backbone FOLDER), adapt it with `snapfind model fit`, or switch to a model of the"
             " pretrained network."
         )
@@ -117,16 +117,16 @@ def _check_trainable(opened: Catalog) -> None:
 
 def _offer(opened: Catalog, artifact: Path, held_out: list[LabeledQuery], *, yes: bool) -> None:
     """Build the new space, print the metrics before and after, and switch if the user agrees."""
-    before, old = run(opened, held_out)[0], opened.info()["model"]
+    before, old = evaluate(opened, held_out)[0], opened.info()["model"]
     with progress_bar("building") as progress:
-        name = opened.adopt(artifact, progress=progress)
-    after = run(opened, held_out, model=name)[0]
+        name = opened.models.adopt(artifact, progress=progress)
+    after = evaluate(opened, held_out, model=name)[0]
     if held_out:
         _print(Report(tuple(before)), Report(tuple(after)))
     else:
         out.print("No photo was held out, so recall on shoppers' photos is unknown. Measure it with: snapfind eval")
     if name == old or yes or (sys.stdin.isatty() and typer.confirm(f"Switch to {name}?", default=True)):
-        opened.switch(name)
+        opened.models.switch(name)
         out.print(f"{name} is active. Undo: snapfind model rollback SHOP")
     else:
         out.print(f"{name} is built. To use it: snapfind model switch SHOP {name}")
@@ -141,5 +141,5 @@ def _print(before: Report, after: Report) -> None:
     for name in METRICS:
         change = changes[name]
         grid.add_row(name, str(old[name]), str(new[name]), f"{change.mean:+.3f}", f"{change.p:.3f}")
-    out.print(f"{len(before.answered):,} held-out photos. Means with 95% bootstrap confidence intervals.")
+    out.print(f"{len(before.queries):,} held-out photos. Means with 95% bootstrap confidence intervals.")
     out.print(grid)

@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Failure, Folders, open_source
-from snapfind.catalog.query_input import Wanted, as_query
+from snapfind.catalog.query_input import QueryInput, as_query
 from snapfind.client.batches import batches
 from snapfind.client.convert import ServedAnswer, answer_of, base64_of, field_json, plain_json, product_of, query_json
+from snapfind.client.models import ClientModels, wait_for_job
 from snapfind.client.transport import Transport
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
-from snapfind.core.types import Box, Kind, Order, Product, Region, Regions, check_characters
+from snapfind.core.query import Like, QueryOptions
+from snapfind.core.types import Box, Kind, Product, Region, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
-from snapfind.media.fetch import Fetching
+from snapfind.media.fetch import FetchPolicy
 
 __all__ = ["Client"]
 
@@ -40,27 +42,39 @@ class Client:
     def __init__(self, url: str, key: str = "", *, timeout: float = 60.0, retries: int = 3) -> None:
         self._transport = Transport(url, key, timeout, retries)
         self.settings = Settings()
+        self.models = ClientModels(self._transport)
 
     # ── reading ───────────────────────────────────────────────────────────────────
 
     def search(
         self,
-        wanted: Wanted,
+        query: QueryInput,
         *,
         limit: int | None = None,
         offset: int = 0,
-        filter: str | None = None,
         box: Box | None = None,
-        regions: Regions | None = None,
-        category: str | None = None,
-        order: Order | None = None,
-        recent: Sequence[str] = (),
+        right: Sequence[str] = (),
+        wrong: Sequence[str] = (),
         session: str = "",
+        **options: Unpack[QueryOptions],
     ) -> ServedAnswer:
-        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`."""
-        query = as_query(wanted, filter, box, regions, category)
-        query = replace(query, order=order or query.order, recent=(*query.recent, *recent))
-        body = query_json(query) | {"explain": True}
+        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`.
+
+        Args:
+            query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.
+            limit: Number of hits. Default: the server's setting `limit`.
+            offset: Number of hits to skip.
+            box: Region of the photo.
+            right: Ids of products that the shopper marked relevant in an earlier answer.
+            wrong: Ids of products that the shopper marked not relevant.
+            session: Session of the shopper, for the event log. The server stores a keyed hash of it.
+            options: Options of `Query`.
+
+        Returns:
+            The hits, best first. Its `id` is what events refer to.
+        """
+        marked = [*(Like(product=one) for one in right), *(Like(product=one, weight=-1) for one in wrong)]
+        body = query_json(as_query(query, options, box=box, marked=marked)) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset
         answer = answer_of(
@@ -103,14 +117,14 @@ class Client:
         found = self._transport.request_json("GET", f"/v1/facets/{_quote_part(name, 'field')}", params=params)["values"]
         return [(one["value"], one["count"]) for one in found]
 
-    def picture(self, product: str, name: str) -> bytes:
-        """Get the stored copy of a picture, as JPEG bytes without metadata.
+    def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
+        """Get the stored copy of a picture, or of item `ordinal` of another media file, as JPEG without metadata.
 
         Raises:
             NotFound: The product has no such picture.
         """
         try:
-            return self._transport.request("GET", f"/v1/pictures/{point_id(product, name)}.jpg").content
+            return self._transport.request("GET", f"/v1/pictures/{point_id(product, name, ordinal)}.jpg").content
         except NotFound:  # older catalogs have absolute paths as names, which servers do not expose
             pictures = self._transport.request_json("GET", _product_path(product))["product"]["pictures"]
             match = next((one for one in pictures if one["name"] == name), None)
@@ -199,7 +213,7 @@ class Client:
             columns=columns,
             kinds=kinds,
             folders=folders,
-            fetching=Fetching.of(Settings(), patient=True),
+            fetching=FetchPolicy.of(Settings(), patient=True),
         )
         if conflicts := [name for name, kind in opened.schema.items() if known.get(name, kind) != kind]:
             raise BadInput(
@@ -262,81 +276,12 @@ class Client:
             ]
         )
 
-    # ── jobs ────────────────────────────────────────────────────────────────
-
-    def fit(self, *, kept: bool = False, progress: Progress | None = None) -> str:
-        """Fit an adapter to the catalog's pictures, and switch to it.
-
-        Args:
-            kept: Also use stored query photos.
-            progress: Called with (done, total).
-
-        Returns:
-            Name of the model.
-        """
-        job = self._wait(self._transport.request_json("POST", "/v1/models/fit", json={"kept": kept}), progress)
-        return str(job["report"]["model"])
-
-    def build(self, encoder: str, *, progress: Progress | None = None) -> str:
-        """Build the space of another encoder beside the active one. Returns the name of the model."""
-        job = self._wait(self._transport.request_json("POST", "/v1/models/build", json={"encoder": encoder}), progress)
-        return str(job["report"]["model"])
-
-    def use(self, artifact: str, *, progress: Progress | None = None) -> str:
-        """Use an artifact in the server's folder of models. Returns the name of the model."""
-        job = self._wait(self._transport.request_json("POST", "/v1/models/use", json={"artifact": artifact}), progress)
-        return str(job["report"]["model"])
-
-    def switch(self, model: str) -> None:
-        """Make another built model the active one.
-
-        Raises:
-            NotFound: There is no such model.
-        """
-        self._transport.request_json("POST", "/v1/models/switch", json={"model": model})
-
-    def rollback(self) -> str:
-        """Switch back to the previous model. Returns its name.
-
-        Raises:
-            NotFound: There is no previous model.
-        """
-        return str(self._transport.request_json("POST", "/v1/models/rollback")["active"])
-
-    def try_out(self, model: str | None, share: float = 0.1) -> None:
-        """Start an interleaving experiment in a fraction `share` of the photo searches. None stops it."""
-        self._transport.request_json("POST", "/v1/models/trial", json={"model": model, "share": share})
-
-    def drop(self, model: str) -> None:
-        """Delete a model and its vectors.
-
-        Raises:
-            NotFound: There is no such model.
-            BadInput: The model is active or in an experiment.
-        """
-        self._transport.request_json("DELETE", "/v1/models", params={"model": model})
-
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
         """Iterate over rows of an export, one per picture, in the columns that `add` reads."""
         started = self._transport.request_json("POST", "/v1/exports", json={"filter": filter, "vectors": vectors})
-        job = self._wait(started, None)
+        job = wait_for_job(self._transport, started, None)
         for line in self._transport.request("GET", f"/v1/jobs/{job['id']}/file").content.splitlines():
             yield json.loads(line)
-
-    def _wait(self, reply: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
-        """Wait for a job and return it. Raise the error of a failed one."""
-        pause = 0.05
-        while True:
-            job: dict[str, Any] = self._transport.request_json("GET", f"/v1/jobs/{reply['job']['id']}")["job"]
-            if progress and job["total"]:
-                progress(job["done"], job["total"])
-            if job["state"] == "done":
-                return job
-            if job["state"] in {"failed", "cancelled"}:
-                error = job["error"] or {"code": "cancelled", "message": "the job was cancelled"}
-                raise SnapfindError(error["message"], code=error["code"])
-            time.sleep(pause)
-            pause = min(1.0, pause * 1.5)
 
     def close(self) -> None:
         """Close the connections. May be called twice."""

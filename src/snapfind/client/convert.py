@@ -11,7 +11,8 @@ from PIL import Image
 
 from snapfind.catalog.ingest.cells import plain, text_of
 from snapfind.core.errors import BadInput, BadPicture, BadQuery
-from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Like, Picture, Product, Query, Region
+from snapfind.core.query import OPTIONS, Like, Query
+from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 from snapfind.index.payload import FIXED
 
 __all__ = [
@@ -68,13 +69,11 @@ def query_json(query: Query) -> dict[str, Any]:
         raise BadQuery("a server accepts only product ids as marks, not photos", field="marked")
     body: dict[str, Any] = {
         "likes": [like_json(like) for like in query.likes],
-        "regions": query.regions,
         "right": [mark.product for mark in query.marked if mark.weight > 0],
         "wrong": [mark.product for mark in query.marked if mark.weight < 0],
-        "order": query.order,
-        "recent": list(query.recent),
     }
-    return body | {name: value for name in ("filter", "category") if (value := getattr(query, name)) is not None}
+    options = {name: getattr(query, name) for name in OPTIONS}
+    return body | {name: value for name, value in options.items() if value != OPTIONS[name].default}
 
 
 def like_json(like: Like) -> dict[str, Any]:
@@ -141,7 +140,8 @@ def _hit(reply: dict[str, Any]) -> Hit:
 
 
 def _picture(reply: dict[str, Any]) -> Picture:
-    return Picture(reply["name"], width=reply["width"], height=reply["height"], box=_box(reply["box"]))
+    media = {name: reply[name] for name in ("kind", "ordinal", "start", "end")}
+    return Picture(reply["name"], width=reply["width"], height=reply["height"], box=_box(reply["box"]), **media)
 
 
 def _region(reply: dict[str, Any]) -> Region:

@@ -9,8 +9,6 @@
 Needs onnx and no PyTorch.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from PIL.Image import Image
 from safetensors.numpy import save
 
 from snapfind.convert.calibration_data import in_whole_numbers
+from snapfind.core.artifact import read_manifest, write_artifact
 from snapfind.core.atomic import whole
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
@@ -43,7 +42,7 @@ def write_eight_bits(
     `source` is the folder of an encoder's artifact, `pictures` are batches to find the ranges on, a few hundred in all,
     of both roles. `heads` are moved to the new network as they are; `told` goes into the manifest. Raises NoRoom.
     """
-    before = json.loads((source / "manifest.json").read_text())
+    before = read_manifest(source, remedy="use the folder of an encoder")
     preprocessing = Preprocessing.parse(before["preprocessing"])
     pixels = (to_tensor(batch, preprocessing) for batch in pictures)
     model = in_whole_numbers((source / "model.onnx").read_bytes(), pixels, CELLS.values())
@@ -56,13 +55,11 @@ def write_eight_bits(
         "kind": "encoder",
         "parent": before.get("parent", before["name"]),
         "precision": "int8",
-        "made_of": {"name": before["name"], "model_sha256": before["model_sha256"]},
-        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "made_of": {"name": before["name"], "model_sha256": before["sha256"]["model.onnx"]},
     }
+    files = {"model.onnx": model, "golden.safetensors": save({"golden": unit(answers)})}
     with whole(folder) as draft:
-        (draft / "model.onnx").write_bytes(model)
-        (draft / "golden.safetensors").write_bytes(save({"golden": unit(answers)}))
-        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        write_artifact(draft, manifest, files)
         raw = Builtin.load(str(draft), checked=len(golden_pictures()))
         if heads is not None:
             Adapter(raw.raw_id, heads.weights, {"part_of": manifest["name"]}).save(draft / "heads")

@@ -14,15 +14,15 @@ import numpy as np
 from PIL.Image import Image
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.models.registry import copied
+from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.convert.comparison import milliseconds, same_answers, same_neighbors
 from snapfind.convert.int8 import write_eight_bits
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin, artifact_of
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 
 __all__ = ["Quantized", "photographed", "quantize"]
 
@@ -88,10 +88,10 @@ def quantize(opened: Catalog, folder: Path, progress: Progress | None = None) ->
 
 def photographed(images: Sequence[Image], views: int) -> Iterator[list[Image]]:
     """Each picture with so many photos made of it, the same every time."""
-    cuts = [cutout(image) for image in images]
+    cuts = [cut_out_product(image) for image in images]
     for place, (image, cut) in enumerate(zip(images, cuts)):
         drawn = (np.random.default_rng([_SEED, place, view]) for view in range(views))
-        yield [image, *(rephotograph(cut, rng, cuts[:64]) for rng in drawn)]
+        yield [image, *(simulate_photo(cut, rng, cuts[:64]) for rng in drawn)]
 
 
 def _standing(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[str, object]]:
@@ -118,7 +118,7 @@ def _sample(opened: Catalog) -> list[Image]:
     for point in opened.points():
         if len(found) == _MOST:
             break
-        image = copied(opened.folder, point.id, opened.settings)
+        image = stored_picture(opened.folder, point.id, opened.settings)
         if image is not None:
             found.append(image)
     if len(found) < _LEAST:

@@ -3,8 +3,6 @@
 What is checked: pixels and ids against the library's own, then every row of the written files against PyTorch.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from snapfind.convert.preprocessing import check_pixels
 from snapfind.convert.source_model import Original
 from snapfind.convert.tokenizer import check_ids
 from snapfind.convert.verify import Agreement, agreement
+from snapfind.core.artifact import write_artifact
 from snapfind.core.atomic import whole
 from snapfind.core.errors import ModelBroken
 from snapfind.encoders.arrays import unit
@@ -68,12 +67,9 @@ def write_tower(
         "normalized_in": {"picture.onnx": [original.pixels.mean, original.pixels.deviation]},
         "opset": OPSET,
         "source": {"kind": original.kind, **source},
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     with whole(folder) as draft:
-        for name, content in files.items():
-            (draft / name).write_bytes(content)
-        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        write_artifact(draft, manifest, files)
         tower = Tower.load(draft, checked=len(golden_pictures()))
         found = agreement(original, tower, pixels_off=pixels_off)
         if not min(found.pictures, found.texts) >= LEAST[precision]:

@@ -95,6 +95,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "hosts", "", "names", "Server: allowed Host names, separated by commas. Empty: any, if the request has a key."
     ),
+    Setting(
+        "origins",
+        "",
+        "URLs",
+        "Server: sites whose pages may use the API, such as https://shop.example, separated by commas.",
+    ),
     Setting("root_path", "", "path", "Server: path prefix behind a reverse proxy, such as /find."),
     Setting("models", "", "folder", "Server: folder of model artifacts that an admin may use by name."),
     Setting("events", "", "URL", "Database of the event log. Empty: SQLite in the catalog's folder."),

@@ -1,13 +1,13 @@
-"""Value types of the public API: Box, Picture, Product, Like, Query, Hit, Answer. Immutable and validated."""
+"""Value types of the public API: Box, Picture, Product, Hit, Answer. Immutable and validated."""
 
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, overload
 
-from snapfind.core.errors import BadInput, BadQuery
+from snapfind.core.errors import BadInput
 
 __all__ = [
     "Answer",
@@ -17,13 +17,9 @@ __all__ = [
     "Group",
     "Hit",
     "Kind",
-    "Like",
-    "Order",
     "Picture",
     "Product",
-    "Query",
     "Region",
-    "Regions",
     "Verdict",
     "check_characters",
 ]
@@ -31,8 +27,6 @@ __all__ = [
 Attribute = str | float | int | bool | date | datetime | tuple[str, ...]
 Kind = Literal["text", "number", "bool", "date", "list"]
 Verdict = Literal["match", "similar", "none"]
-Regions = Literal["subject", "whole", "all"]
-Order = Literal["clicks", "likeness"]
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
@@ -149,13 +143,29 @@ class CategoryGuess:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One image of a product. `name` is unique within the product; `hash` is the sha256 of the file's bytes."""
+    """One media item of a product: an image, or a segment of another media file.
+
+    Attributes:
+        name: Name of the file, unique within the product. The items of one file share it.
+        hash: SHA-256 of the bytes of the file, in hexadecimal.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        box: Region of the image, or None for all of it.
+        kind: Media type, such as `image` or `video`.
+        ordinal: Position among the items of the file, from 0.
+        start: Start of the segment within the file in seconds, or None.
+        end: End of the segment in seconds, or None.
+    """
 
     name: str
     hash: str = ""
     width: int = 0
     height: int = 0
     box: Box | None = None
+    kind: str = "image"
+    ordinal: int = 0
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,76 +196,6 @@ def _is_price(value: Any) -> bool:
         return math.isfinite(value) and value >= 0
     except TypeError:
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class Like:
-    """A query term: exactly one of a photo, a text or a product id.
-
-    `photo` is a path, bytes, or a PIL image. A `weight` below 0 means "less like this". `box` limits a photo to a
-    region.
-    """
-
-    photo: Any = None
-    text: str | None = None
-    product: str | None = None
-    weight: float = 1.0
-    box: Box | None = None
-
-    def __post_init__(self) -> None:
-        if sum(part is not None for part in (self.photo, self.text, self.product)) != 1:
-            raise BadQuery("a query term needs exactly one of photo, text, product")
-        if self.text is not None and not self.text.strip():
-            raise BadQuery("the text of the query is empty", field="text")
-        for name, text in (("text", self.text), ("product", self.product)):
-            if text is not None:
-                check_characters(text, name, BadQuery)
-        if not math.isfinite(self.weight) or self.weight == 0:
-            raise BadQuery(f"weight {self.weight}: must be finite and not 0 (negative: less like this)", field="weight")
-        if self.box is not None and self.photo is None:
-            raise BadQuery("a box needs a photo", field="box")
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A search query: photos, texts and product ids with weights, and options.
-
-    Attributes:
-        likes: Query terms. At least one has a weight above 0.
-        filter: Filter expression that products must match.
-        regions: Region of a photo without a box to search: the main object (`subject`), the `whole` photo, or `all`
-            objects, each as a query of its own.
-        category: Products of this category are ranked first. Others stay in the answer.
-        marked: Relevance feedback: photos or products that the shopper marked relevant (weight above 0) or not
-            relevant (below 0) in an earlier answer. Products marked not relevant are removed from the answer.
-        order: `clicks` ranks the products of one verdict by the click ranker, if there is one. `likeness` does not.
-        recent: Products that the shopper opened before, oldest first, for the click ranker.
-    """
-
-    likes: tuple[Like, ...]
-    filter: str | None = None
-    regions: Regions = "subject"
-    category: str | None = None
-    marked: tuple[Like, ...] = ()
-    order: Order = "clicks"
-    recent: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.order not in get_args(Order):
-            raise BadQuery(f"unknown order {self.order!r}; supported: {', '.join(get_args(Order))}", field="order")
-        for name, texts in (("filter", [self.filter]), ("category", [self.category]), ("recent", self.recent)):
-            for text in texts:
-                check_characters(text or "", name, BadQuery)
-        if any(like.text is not None for like in self.marked):
-            raise BadQuery("only products and photos can be marked right or wrong, not texts", field="marked")
-        if self.regions not in get_args(Regions):
-            raise BadQuery(
-                f"unknown regions {self.regions!r}; supported: {', '.join(get_args(Regions))}", field="regions"
-            )
-        if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:
-            raise BadQuery("regions 'all' needs exactly one photo", field="regions")
-        if not any(like.weight > 0 for like in self.likes):
-            raise BadQuery("the query is empty; give at least one photo, text or product with a weight above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from snapfind.curation.findings import FindingSample
 from snapfind.encoders.base import Vectors
 from snapfind.index.base import Point
 from snapfind.media.image.decode import Limits, load
-from snapfind.media.prefetch import ahead
+from snapfind.media.prefetch import map_ahead
 
 __all__ = ["CatalogSnapshot", "Progress", "image_of", "take_snapshot"]
 
@@ -41,8 +41,8 @@ class CatalogSnapshot:
     numbers: NDArray[np.int64]
     products: Sequence[str]
 
-    def shown(self, row: int) -> FindingSample:
-        """Return the picture of a row as an item of a finding."""
+    def sample(self, row: int) -> FindingSample:
+        """Return the picture of a row as a sample of a finding."""
         payload = self.points[row].payload
         return FindingSample(self.points[row].id, str(payload["_product"]), str(payload["_picture"]))
 
@@ -82,7 +82,7 @@ def take_snapshot(catalog: Catalog, progress: Progress | None = None) -> Catalog
     points.sort(key=lambda point: (str(point.payload["_product"]), str(point.payload["_picture"])))
     thumbs = np.full((len(points), SIDE, SIDE, 3), 128, np.uint8)
     with ThreadPoolExecutor(max(1, catalog.settings.whole("threads") or 2)) as pool:
-        for row, (_, thumbnail) in enumerate(ahead(pool, partial(_thumb, catalog), points, 64)):
+        for row, (_, thumbnail) in enumerate(map_ahead(pool, partial(_thumb, catalog), points, 64)):
             if thumbnail is not None:
                 thumbs[row] = thumbnail
             if progress and row % 50 == 0:

@@ -9,15 +9,15 @@ from snapfind.curation.detect.duplicate_findings import duplicate_findings
 from snapfind.curation.detect.image_findings import image_quality_findings, outlier_findings, small_category_findings
 from snapfind.curation.detect.label_findings import category_findings, product_findings
 from snapfind.curation.findings import KINDS, Finding, Findings
-from snapfind.curation.journal import dismissed
+from snapfind.curation.journal import read_dismissed
 from snapfind.curation.snapshot import CatalogSnapshot, Progress, take_snapshot
 
-__all__ = ["survey"]
+__all__ = ["survey_catalog"]
 
 _PARTS = 5  # steps after the pictures are read
 
 
-def survey(catalog: Catalog, progress: Progress | None = None) -> Findings:
+def survey_catalog(catalog: Catalog, progress: Progress | None = None) -> Findings:
     """Run all detectors on a catalog and store the findings in its folder.
 
     Takes about 20 ms for each picture on two cores, and 10 seconds to fit the image-quality detectors. Hidden pictures
@@ -49,14 +49,14 @@ def survey(catalog: Catalog, progress: Progress | None = None) -> Findings:
     report(2)
     findings += product_findings(snapshot, groups)
     report(3)
-    taken = {one.shown[0].picture for one in findings if one.change and one.change.verb == "hide"}
+    hidden = {one.samples[0].picture for one in findings if one.change and one.change.action == "hide"}
     findings += image_quality_findings(catalog, snapshot)
     report(4)
-    findings += [one for one in outlier_findings(snapshot, groups) if one.shown[0].picture not in taken]
+    findings += [one for one in outlier_findings(snapshot, groups) if one.samples[0].picture not in hidden]
     findings += small_category_findings(snapshot)
     report(5)
-    known = dismissed(catalog.folder.path)
-    findings = [_with_removed(one, snapshot) for one in findings if one.id not in known]
+    dismissed = read_dismissed(catalog.folder.path)
+    findings = [_with_removed(one, snapshot) for one in findings if one.id not in dismissed]
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda one: (order[one.kind], -one.score, one.id))
     result = Findings(
@@ -72,9 +72,9 @@ def survey(catalog: Catalog, progress: Progress | None = None) -> Findings:
 
 def _with_removed(one: Finding, snapshot: CatalogSnapshot) -> Finding:
     """Add the products that a change would remove from the search."""
-    if one.change is None or one.change.verb != "hide":
+    if one.change is None or one.change.action != "hide":
         return one
     hidden = set(one.change.pictures)
-    products = dict.fromkeys(shown.product for shown in one.shown if shown.picture in hidden)
+    products = dict.fromkeys(sample.product for sample in one.samples if sample.picture in hidden)
     removed = tuple(product for product in products if snapshot.pictures_of(product) <= hidden)
     return replace(one, change=replace(one.change, removes=removed), safe=one.safe and not removed)

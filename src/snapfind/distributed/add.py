@@ -17,8 +17,8 @@ import numpy as np
 import PIL.Image
 
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.ingest.diff import Held
-from snapfind.catalog.ingest.ingest import Adding, Progress, Ready
+from snapfind.catalog.ingest.diff import StoredPoints
+from snapfind.catalog.ingest.ingest import Ingestion, PreparedItem, Progress
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Failure, Item
 from snapfind.catalog.storage.hidden import hidden_hash
@@ -71,13 +71,13 @@ def add(
     pool = WorkerPool(address, bundle, workers=workers)
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            opened = open_bulk(str(source), catalog.schema, root, store, Path(temporary))
-            return catalog.add(opened, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
+            bulk = open_bulk(str(source), catalog.schema, root, store, Path(temporary))
+            return catalog.add(bulk, sync=sync, progress=progress, by=partial(DistributedAdding, pool))
     finally:
         pool.close()
 
 
-class DistributedAdding(Adding):
+class DistributedAdding(Ingestion):
     """A run of `add` whose pictures are encoded by a worker pool."""
 
     def __init__(self, workers: WorkerPool, *args: Any, **options: Any) -> None:
@@ -86,8 +86,8 @@ class DistributedAdding(Adding):
         self.chunk = 4 * BATCH * max(2, len(workers.workers))
 
     def outcomes(
-        self, items: Mapping[str, Item], stored: Held, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[str, Ready | Failure | None]]:
+        self, items: Mapping[str, Item], stored: StoredPoints, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, tuple[PreparedItem, ...] | Failure | None]]:
         """Yield results in order of completion."""
         tasks = (
             Task(point, item, tuple(filter(None, (stored.hash_of(point), hidden_hash(self.folder, point)))))
@@ -106,8 +106,8 @@ class DistributedAdding(Adding):
                 picture = Picture(task.item.picture, outcome.digest, *outcome.size)
                 image = PIL.Image.open(io.BytesIO(outcome.copy))
                 is_new = task.point not in stored.points
-                yield task.point, Ready(task.item, task.point, picture, image, is_new, outcome.vectors)
+                yield task.point, (PreparedItem(task.item, task.point, picture, image, is_new, outcome.vectors),)
 
-    def vectors(self, batch: Sequence[Ready]) -> Mapping[str, Vectors]:
+    def vectors(self, batch: Sequence[PreparedItem]) -> Mapping[str, Vectors]:
         """Return the embeddings of the workers: (n, dim) float32 per space."""
         return {space: np.stack([ready.vectors[space] for ready in batch]) for space in batch[0].vectors}

@@ -31,7 +31,7 @@ _VIRTUAL = re.compile(r"\.aliyuncs\.com(:\d+)?/?$")  # OSS supports virtual-host
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An opened address: a filesystem of pyarrow, and the path in it (`s3://shop/new`: `shop/new`).
+    """An address: a filesystem of pyarrow, and the path in it (`s3://shop/new`: `shop/new`).
 
     It can be pickled and sent to workers. Endpoint and credentials from the environment are included.
     """
@@ -56,12 +56,12 @@ class Store:
             raise BadRow(f"the name is outside of {self.address}; use another --root", code="picture_outside")
         return key
 
-    def read(self, key: str, most: int) -> bytes:
+    def read(self, key: str, limit: int) -> bytes:
         """Read an object. Other spellings of its name are tried too.
 
         Args:
             key: Key of the object.
-            most: Maximum size in bytes.
+            limit: Maximum size in bytes.
 
         Raises:
             BadPicture: The object is missing, too large or unreadable.
@@ -70,20 +70,20 @@ class Store:
         keys = [own for other in spellings(key) if (own := posixpath.normpath(other)).startswith(self.path + "/")]
         for other in keys[:-1]:
             try:
-                return self._read(other, most)
+                return self._read(other, limit)
             except BadPicture as error:
                 if error.code != "picture_missing":
                     raise
-        return self._read(keys[-1] if keys else key, most)
+        return self._read(keys[-1] if keys else key, limit)
 
-    def _read(self, key: str, most: int) -> bytes:
+    def _read(self, key: str, limit: int) -> bytes:
         try:
-            with self.files.open_input_file(key) as opened:
-                if opened.size() > most:
+            with self.files.open_input_file(key) as file:
+                if file.size() > limit:
                     raise BadPicture(
-                        f"the object has {opened.size():,} bytes; the maximum is {most:,}", code="picture_too_large"
+                        f"the object has {file.size():,} bytes; the maximum is {limit:,}", code="picture_too_large"
                     )
-                return bytes(opened.read())
+                return bytes(file.read())
         except FileNotFoundError:
             raise BadPicture("no such object", code="picture_missing") from None
         except (OSError, ValueError) as error:

@@ -71,12 +71,12 @@ class WorkerPool:
             raise NotReady(f"no Ray cluster at {address} ({str(error)[:200]}); check it with `ray status`") from error
 
     def _count(self, workers: int) -> int:
-        most = int(self._ray.cluster_resources().get("CPU", 1)) - _READING
-        if workers > max(1, most):
+        available = int(self._ray.cluster_resources().get("CPU", 1)) - _READING
+        if workers > max(1, available):
             raise BadInput(
-                f"{workers} workers requested, but the cluster has cores for {max(1, most)}", field="workers"
+                f"{workers} workers requested, but the cluster has cores for {max(1, available)}", field="workers"
             )
-        return workers or max(1, most)
+        return workers or max(1, available)
 
     def _start_worker(self) -> Any:
         return self._actor.remote(self._bundle)

@@ -15,8 +15,8 @@ from typing import Any
 
 from snapfind.catalog.ingest.cells import text_of
 from snapfind.catalog.ingest.columns import Columns
-from snapfind.catalog.ingest.folders import is_of_system, is_picture
-from snapfind.catalog.ingest.kinds import settle, typed_kind_of
+from snapfind.catalog.ingest.folders import is_system_file
+from snapfind.catalog.ingest.kinds import merge_kinds, typed_kind_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source
 from snapfind.catalog.ingest.tables import TABLES, header, table_suffix
@@ -24,6 +24,7 @@ from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
 from snapfind.distributed.object_store import Store, open_store, storage_error
 from snapfind.distributed.storage import object_folder, object_table
+from snapfind.media.handlers import IMAGES
 
 __all__ = ["Shards", "open_bulk"]
 
@@ -46,7 +47,7 @@ class Shards(Source):
                 continue
             content = row.pop(_BYTES) or b""  # the worker reports an empty picture
             try:
-                product = self.columns.product(row, self.schema, self.numbers, self.noted)
+                product = self.columns.product(row, self.schema, self.numbers, self.note_log)
                 name, _ = self.columns.pictures(row)[0]
             except SnapfindError as error:
                 yield Failure(text_of(row.get("id")), error.code, f"{self.path.name} row {number}", error.message)
@@ -84,18 +85,18 @@ def open_bulk(
 
 
 def _open_stored(source: str, known: Mapping[str, Kind], store: Store | None, temporary: Path) -> Source:
-    opened = open_store(source)
-    suffix, is_file = PurePosixPath(opened.path).suffix.lower(), opened.is_file()
-    suffixes = {suffix} if is_file else opened.suffixes()
+    bucket = open_store(source)
+    suffix, is_file = PurePosixPath(bucket.path).suffix.lower(), bucket.is_file()
+    suffixes = {suffix} if is_file else bucket.suffixes()
     if ".tar" in suffixes:
-        return _shards(source, _of_tars(opened.path, opened.files), known)
-    if ".parquet" in suffixes and not (is_file and _BYTES not in opened.columns()):
-        return _shards(source, _of_parquet(opened.path, opened.files), known)
-    if is_file and table_suffix(opened.path):
-        return object_table(opened.fetch(temporary), known, store or opened.parent())
+        return _shards(source, _of_tars(bucket.path, bucket.files), known)
+    if ".parquet" in suffixes and not (is_file and _BYTES not in bucket.columns()):
+        return _shards(source, _of_parquet(bucket.path, bucket.files), known)
+    if is_file and table_suffix(bucket.path):
+        return object_table(bucket.fetch(temporary), known, store or bucket.parent())
     if is_file:
         raise BadInput(f"unsupported source: {source}; supported: folders of pictures, tar shards, {', '.join(TABLES)}")
-    return object_folder(opened)
+    return object_folder(bucket)
 
 
 def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) -> Shards:
@@ -106,10 +107,10 @@ def _shards(source: str, read: Callable[[], Rows], known: Mapping[str, Kind]) ->
     notes = Notes()
     columns = Columns(dict.fromkeys(name for row in first for name in row), PurePosixPath(source).name, notes=notes)
     schema = {
-        name: known.get(name) or settle({typed_kind_of(row.get(column)) for row in first})
+        name: known.get(name) or merge_kinds({typed_kind_of(row.get(column)) for row in first})
         for column, name in columns.attributes.items()
     }
-    return Shards(Path(source), Path(), 0, schema, columns, noted=notes, read=partial(_read_rows, source, read))
+    return Shards(Path(source), Path(), 0, schema, columns, note_log=notes, read=partial(_read_rows, source, read))
 
 
 def _read_rows(source: str, read: Callable[[], Rows]) -> Rows:
@@ -152,8 +153,8 @@ def _of_tars(source: str, files: Any = None) -> Callable[[], Rows]:
 
 
 def _is_picture(key: str, suffix: str, content: Any) -> bool:
-    is_member = isinstance(content, bytes) and not any(map(is_of_system, PurePosixPath(key).parts))
-    return is_member and is_picture(f"x.{suffix}", content[:32])
+    is_member = isinstance(content, bytes) and not any(map(is_system_file, PurePosixPath(key).parts))
+    return is_member and IMAGES.recognizes(f"x.{suffix}", content[:32])
 
 
 def _columns_of(content: bytes | str) -> dict[str, Any] | None:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path, PurePosixPath
 
-from snapfind.catalog.ingest.folders import is_of_system, left_out, suffix_of
+from snapfind.catalog.ingest.folders import ignored_files_note, is_system_file, suffix_of
 from snapfind.catalog.ingest.notes import Notes
-from snapfind.catalog.ingest.picture_names import PICTURE_SUFFIXES, Names
-from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source, product_at
+from snapfind.catalog.ingest.picture_names import Names
+from snapfind.catalog.ingest.sources import Failure, Item, Source, open_source, product_of_path
 from snapfind.core.errors import BadInput
 from snapfind.core.types import Kind, Product
 from snapfind.distributed.object_store import Store, open_store
+from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
 __all__ = ["ObjectItem", "object_folder", "object_table", "store_of"]
 
@@ -51,7 +52,7 @@ class _Folder(Source):
 
     def __iter__(self) -> Iterator[Item | Failure]:
         for name, key in self.objects.items():
-            product = product_at(PurePosixPath(name))
+            product = product_of_path(PurePosixPath(name))
             yield product if isinstance(product, Failure) else ObjectItem(product, name, Path(name), key=key)
 
 
@@ -94,7 +95,7 @@ def object_table(path: Path, known: Mapping[str, Kind], store: Store) -> Source:
         table.schema,
         table.columns,
         table.numbers,
-        noted=table.noted,
+        note_log=table.note_log,
         store=store,
     )
 
@@ -106,12 +107,12 @@ def object_folder(store: Store) -> Source:
         BadInput: The folder has no pictures.
     """
     names = {info.path[len(store.path) + 1 :]: str(info.path) for info in store.list_objects() if info.is_file}
-    objects = {name: key for name, key in names.items() if not any(map(is_of_system, PurePosixPath(name).parts))}
-    pictures = {name: key for name, key in objects.items() if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES}
-    notes = left_out(Counter(suffix_of(name) for name in objects.keys() - pictures.keys()))
+    objects = {name: key for name, key in names.items() if not any(map(is_system_file, PurePosixPath(name).parts))}
+    pictures = {name: key for name, key in objects.items() if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES}
+    notes = ignored_files_note(Counter(suffix_of(name) for name in objects.keys() - pictures.keys()))
     if not pictures:
         detail = f" ({notes[0]})" if notes else ""
         raise BadInput(
             f"{store.address} has no pictures{detail}; give a folder with JPEG, PNG, WebP … objects, or a table"
         )
-    return _Folder(Path(store.path), Path(), len(pictures), {}, noted=Notes(notes), objects=pictures)
+    return _Folder(Path(store.path), Path(), len(pictures), {}, note_log=Notes(notes), objects=pictures)

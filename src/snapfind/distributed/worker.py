@@ -25,6 +25,7 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.registry import ModelEntry, open_model_entry
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.thumbnail import thumbnail
+from snapfind.search.signals import document_encoders
 
 __all__ = ["EncodedPicture", "EncoderBundle", "Outcome", "Rejected", "Task", "Unavailable", "Worker", "bundle_encoders"]
 
@@ -135,7 +136,8 @@ class Worker:
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     (place / name).write_bytes(content)
                 encoders.append(open_model_entry(entry.base, entry, _Unpacked(place), threads=1))
-        self._model = Model(encoders[0], encoders[1:], bundle.maps)
+        further = (document_encoders("image"), document_encoders("text"))
+        self._model = Model(encoders[0], encoders[1:], bundle.maps, *further)
 
     def spaces(self) -> Mapping[str, int]:
         """Return the dimension of each space. Waits until the encoders are loaded."""
@@ -152,7 +154,7 @@ class Worker:
         """
         decoded = [self._decode(task, read) for task, read in zip(tasks, self._readers.map(self._read, tasks))]
         images = [one[2] for one in decoded if isinstance(one, tuple)]
-        rows = self._model.pictures(images) if images else {}
+        rows = self._model.encode_document_images(images) if images else {}
         vectors = iter(range(len(images)))
         return [self._result(*one, rows, next(vectors)) if isinstance(one, tuple) else one for one in decoded]
 
@@ -162,11 +164,11 @@ class Worker:
 
     def _read(self, task: Task) -> tuple[bytes, str] | Rejected | Unavailable:
         """Read the bytes of a picture, and their hash."""
-        item, most = task.item, self._bundle.limits.max_bytes
+        item, limit = task.item, self._bundle.limits.max_bytes
         try:
             if isinstance(item, ObjectItem) and self._bundle.store:
-                item = replace(item, content=self._bundle.store.read(item.key, most))
-            return read_bytes(item, most)
+                item = replace(item, content=self._bundle.store.read(item.key, limit))
+            return read_bytes(item, limit)
         except BadPicture as error:
             return Rejected(error.code, error.message)
         except NotReady as error:
@@ -186,4 +188,4 @@ class Worker:
             image = load(content, self._bundle.limits, side=side)
         except BadPicture as error:
             return Rejected(error.code, error.message)
-        return digest, image, self._model.prepared(image)
+        return digest, image, self._model.prepare(image)

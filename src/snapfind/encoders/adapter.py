@@ -5,13 +5,13 @@ encoders/adapters/fit.py fits an adapter to a catalog. Trained heads have the sa
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
 
+from snapfind.core.artifact import read_artifact, write_artifact
 from snapfind.core.errors import ModelBroken
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Role, Vectors
@@ -63,10 +63,8 @@ class Adapter:
 
     def save(self, folder: Path) -> None:
         """Write weights.safetensors with golden vectors, then manifest.json, which marks the folder as complete."""
-        folder.mkdir(parents=True, exist_ok=True)
         features = _golden_features(len(self.weights["query_mean"]))
         golden = {f"{role}_golden": self.project(features, role) for role in _ROLES}
-        (folder / "weights.safetensors").write_bytes(save({**self.weights, **golden}))
         manifest = {
             "kind": "adapter",
             "encoder": self.encoder,
@@ -74,7 +72,7 @@ class Adapter:
             "identity": self.identity,
             **self.metadata,
         }
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        write_artifact(folder, manifest, {"weights.safetensors": save({**self.weights, **golden})})
 
     @classmethod
     def nothing(cls, encoder: str, d: int) -> "Adapter":
@@ -96,11 +94,12 @@ class Adapter:
         Raises:
             ModelBroken: If a file is missing or damaged, or a golden vector differs.
         """
+        manifest, files = read_artifact(folder, "adapter", remedy="fit it again")
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
-            weights = load((folder / "weights.safetensors").read_bytes())
+            weights = load(files["weights.safetensors"])
             golden = {role: weights.pop(f"{role}_golden") for role in _ROLES}
             identity = manifest.pop("identity")
+            del manifest["kind"], manifest["sha256"], manifest["dim"]
             adapter = cls(manifest.pop("encoder"), weights, manifest)
             features = _golden_features(len(weights["query_mean"]))
             computed = {role: adapter.project(features, role) for role in _ROLES}

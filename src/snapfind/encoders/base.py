@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-__all__ = ["Encoder", "Role", "Space", "Vectors", "space_id"]
+__all__ = ["Encoder", "Role", "SignalEncoder", "Space", "Vectors", "space_id"]
 
 Role = Literal["query", "document"]
 Vectors = NDArray[np.float32]
@@ -68,6 +68,34 @@ class Encoder(Protocol):
 
         Raises:
             NoText: If the encoder has no text side.
+        """
+        ...
+
+
+class SignalEncoder(Protocol):
+    """Encoder of a registered signal (search/signals.py). Each side takes the modality that the signal declares."""
+
+    space: Space
+
+    def encode_query(self, items: Sequence[Any]) -> Vectors:
+        """Encode queries.
+
+        Args:
+            items: n upright RGB images, or n texts.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
+        """
+        ...
+
+    def encode_document(self, items: Sequence[Any]) -> Vectors:
+        """Encode product pictures or product texts.
+
+        Args:
+            items: n upright RGB images, or n texts.
+
+        Returns:
+            Unit rows, float32 of shape (n, dim).
         """
         ...
 

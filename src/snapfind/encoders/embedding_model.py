@@ -1,4 +1,4 @@
-"""Encoders of one catalog: photo to photo, text to text, and text to photo.
+"""Encoders of one catalog: image to image, text to text, and text to image.
 
 The text-to-image space is that of the photo encoder's text tower if it has one, else a space trained on the titles of
 the shop (encoders/crossmodal/lit.py), else ConSE.
@@ -14,7 +14,7 @@ from functools import cached_property
 
 from PIL.Image import Image
 
-from snapfind.encoders.base import Space, Vectors
+from snapfind.encoders.base import SignalEncoder, Space, Vectors
 from snapfind.encoders.crossmodal.conse import Conse
 from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.base import Features, PhotoEncoder
@@ -37,10 +37,20 @@ class Model:
         photo: Active photo encoder.
         others: Photo encoders whose spaces are kept up to date.
         maps: Maps of a text-to-image space trained on the titles of the shop, or None.
+        image_encoders: Further encoders of product pictures, those of registered signals (search/signals.py).
+        text_encoders: Further encoders of product texts.
     """
 
-    def __init__(self, photo: PhotoEncoder, others: Sequence[PhotoEncoder] = (), maps: LitMaps | None = None) -> None:
+    def __init__(
+        self,
+        photo: PhotoEncoder,
+        others: Sequence[PhotoEncoder] = (),
+        maps: LitMaps | None = None,
+        image_encoders: Sequence[SignalEncoder] = (),
+        text_encoders: Sequence[SignalEncoder] = (),
+    ) -> None:
         self.photo, self.others, self.maps = photo, tuple(others), maps
+        self.image_encoders, self.text_encoders = tuple(image_encoders), tuple(text_encoders)
 
     @cached_property
     def text(self) -> TextEncoder:
@@ -53,41 +63,45 @@ class Model:
         return Conse(self.text)
 
     @cached_property
-    def locked(self) -> LitSpace | None:
+    def lit(self) -> LitSpace | None:
         """Trained text-to-image space, or None."""
         return LitSpace(self.maps, self.text) if self.maps else None
 
     @property
-    def bridge(self) -> Space:
+    def text_to_image(self) -> Space:
         """Active text-to-image space: that of the text tower, the trained one, or ConSE."""
-        return self.photo.words.space if self.photo.words else (self.locked or self.conse).space
+        return self.photo.words.space if self.photo.words else (self.lit or self.conse).space
 
     @cached_property
-    def classes(self) -> PhotoEncoder:
+    def class_encoder(self) -> PhotoEncoder:
         """Encoder that provides the features for ConSE and the trained text-to-image space."""
         known = (own for own in (self.photo, *self.others) if own.knows_classes)
         fits = (own for own in known if self.maps is None or own.raw_id == self.maps.encoder)
         found = next(fits, None) or Builtin.load()
-        if self.locked:
-            self.locked.check(found.raw_id)
+        if self.lit:
+            self.lit.check(found.raw_id)
         return found
 
     def spaces(self) -> dict[str, int]:
         """List the spaces whose embeddings a catalog stores, as id -> dimensions."""
         spaces = [*(encoder.space for encoder in (self.photo, *self.others)), self.text.space, self.conse.space]
-        return {space.id: space.dim for space in [*spaces, *([self.locked.space] if self.locked else [])]}
+        spaces += [self.lit.space] if self.lit else []
+        spaces += [encoder.space for encoder in (*self.image_encoders, *self.text_encoders)]
+        return {space.id: space.dim for space in spaces}
 
-    def photos(self, images: Sequence[Image]) -> Vectors:
+    def encode_query_images(self, images: Sequence[Image]) -> Vectors:
         """Encode n RGB query photos in the active space, float32 unit rows of shape (n, dim)."""
         return self.photo.images(images, "query")
 
-    def prepared(self, image: Image) -> Image:
-        """Resize a picture for `pictures`, if all encoders share a preprocessing. Decoding threads call it."""
-        preprocessings = {encoder.preprocessing for encoder in (self.photo, *self.others, self.classes)}
+    def prepare(self, image: Image) -> Image:
+        """Resize a picture for the encoders if all share a preprocessing. Decoding threads call it."""
+        if self.image_encoders:
+            return image
+        preprocessings = {encoder.preprocessing for encoder in (self.photo, *self.others, self.class_encoder)}
         only = preprocessings.pop()
         return fitted(image, only) if not preprocessings and only.resize == "fit" else image
 
-    def pictures(self, images: Sequence[Image]) -> dict[str, Vectors]:
+    def encode_document_images(self, images: Sequence[Image]) -> dict[str, Vectors]:
         """Encode product pictures in every photo space and every text-to-image space.
 
         Args:
@@ -98,25 +112,27 @@ class Model:
         """
         vectors: dict[str, Vectors] = {}
         by_network: dict[str, Features] = {}
-        for encoder in (self.photo, *self.others, self.classes):
+        for encoder in (self.photo, *self.others, self.class_encoder):
             if encoder.raw_id not in by_network:
                 by_network[encoder.raw_id] = encoder.extract_features(images)
         for encoder in (self.photo, *self.others):
             vectors[encoder.space.id] = encoder.project(by_network[encoder.raw_id], "document")
-        features = by_network[self.classes.raw_id]
-        vectors[self.conse.space.id] = self.conse.bridge(features.posterior)
-        return vectors | ({self.locked.space.id: self.locked.bridge(features)} if self.locked else {})
+        features = by_network[self.class_encoder.raw_id]
+        vectors[self.conse.space.id] = self.conse.encode_features(features.posterior)
+        vectors |= {self.lit.space.id: self.lit.encode_features(features)} if self.lit else {}
+        return vectors | {encoder.space.id: encoder.encode_document(images) for encoder in self.image_encoders}
 
-    def titles(self, texts: Sequence[str]) -> dict[str, Vectors]:
+    def encode_document_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Encode texts of products. Only the beginning of a long text is encoded.
 
         Args:
             texts: n texts.
 
         Returns:
-            Id of the text space -> unit rows of shape (n, dim).
+            Id of each text space -> unit rows of shape (n, dim).
         """
-        return {self.text.space.id: self.text.texts([beginning(text, _OF_A_PRODUCT) for text in texts], "document")}
+        vectors = {self.text.space.id: self.text.texts([beginning(text, _OF_A_PRODUCT) for text in texts], "document")}
+        return vectors | {encoder.space.id: encoder.encode_document(texts) for encoder in self.text_encoders}
 
     def encode_query_texts(self, texts: Sequence[str]) -> dict[str, Vectors]:
         """Encode query texts.
@@ -125,9 +141,9 @@ class Model:
             texts: n texts.
 
         Returns:
-            Signal -> unit rows of shape (n, dim): "text" in the text space, "bridge" in the text-to-image space.
+            Signal -> unit rows of shape (n, dim): "text" in the text space, "text_to_image" in the text-to-image space.
         """
         texts = [beginning(text, _OF_A_QUERY) for text in texts]
         encoded, words = self.text.texts(texts, "query"), self.photo.words
-        reached = words.texts(texts, "query") if words else (self.locked or self.conse).centered(encoded)
-        return {"text": encoded, "bridge": reached}
+        reached = words.texts(texts, "query") if words else (self.lit or self.conse).centered(encoded)
+        return {"text": encoded, "text_to_image": reached}

@@ -4,12 +4,12 @@
 `register_kind` from outside the package.
 """
 
-import json
 from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+from snapfind.core.artifact import artifact_kind
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.image.base import PhotoEncoder
@@ -21,8 +21,8 @@ __all__ = [
     "EncoderKind",
     "ModelEntry",
     "ModelFolders",
+    "is_kind_name",
     "is_tower",
-    "kind_of",
     "open_encoder",
     "open_model_entry",
     "open_network",
@@ -111,6 +111,12 @@ def register_kind(name: str, kind: EncoderKind) -> None:
     KINDS[name] = kind
 
 
+def is_kind_name(name: str) -> bool:
+    """Tell whether a name is `KIND:BASE` with a registered kind, such as "toy:folder"."""
+    kind, _, base = name.partition(":")
+    return kind in KINDS and bool(base)
+
+
 def open_network(entry: ModelEntry, folders: ModelFolders, threads: int) -> PhotoEncoder:
     """Open the network of a model without the adapter in the model's folder.
 
@@ -169,19 +175,4 @@ def open_encoder(name: str, *, threads: int = 0) -> PhotoEncoder:
 
 def is_tower(folder: Path) -> bool:
     """Tell whether a folder is an artifact of `snapfind model convert`."""
-    return kind_of(folder) == KIND
-
-
-def kind_of(folder: Path) -> str:
-    """Read the kind of an artifact.
-
-    Args:
-        folder: Folder of the artifact.
-
-    Returns:
-        "tower", "encoder" (trained or int8) or "adapter". Empty if the folder is no artifact.
-    """
-    try:
-        return str(json.loads((folder / "manifest.json").read_bytes())["kind"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return artifact_kind(folder) == KIND

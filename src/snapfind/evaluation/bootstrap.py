@@ -1,4 +1,7 @@
-"""How sure a mean is: percentile bootstrap over the queries (Efron 1979)."""
+"""Percentile bootstrap confidence interval of a mean.
+
+Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979).
+"""
 
 from collections.abc import Sequence
 
@@ -6,25 +9,32 @@ import numpy as np
 
 __all__ = ["bootstrap"]
 
-_MOST = 4_000_000  # numbers drawn at a time
+_BATCH = 4_000_000  # random numbers drawn at a time, which bounds the memory
 
 
 def bootstrap(
     values: Sequence[float], *, level: float = 0.95, rounds: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval of the mean of `values` at that level; the same seed gives the same interval.
+    """Return the bootstrap confidence interval of the mean.
 
-    One value, or none, gives an interval of no width: it says nothing about the next query.
+    Args:
+        values: One value per query.
+        level: Confidence level, 0..1.
+        rounds: Number of resamples.
+        seed: Random seed.
+
+    Returns:
+        Lower and upper bound. With fewer than two values both are the mean.
     """
-    given = np.asarray(values, np.float64)
-    if len(given) < 2:
-        mean = float(given.mean()) if len(given) else 0.0
+    array = np.asarray(values, np.float64)
+    if len(array) < 2:
+        mean = float(array.mean()) if len(array) else 0.0
         return mean, mean
     rng = np.random.default_rng(seed)
-    size = max(1, _MOST // len(given))
+    batch = max(1, _BATCH // len(array))
     means: list[float] = []
     while len(means) < rounds:
-        drawn = rng.integers(len(given), size=(min(size, rounds - len(means)), len(given)))
-        means.extend(given[drawn].mean(axis=1))
+        indices = rng.integers(len(array), size=(min(batch, rounds - len(means)), len(array)))
+        means.extend(array[indices].mean(axis=1))
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

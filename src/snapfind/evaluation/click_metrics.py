@@ -1,7 +1,6 @@
-"""How good chances of a click are: AUC, AUC inside each shopper's rows, log loss, calibration.
+"""Metrics of predicted click probabilities: AUC, GAUC, log loss, calibration error.
 
-GAUC after Zhu et al., "Optimized Cost per Click in Taobao Display Advertising" (arXiv 1703.02091): the AUC of each
-group, weighted by its rows; groups without a click, or with nothing but clicks, say nothing of an order.
+GAUC after Zhu et al., "Optimized Cost per Click in Taobao Display Advertising" (arXiv 1703.02091).
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,15 @@ __all__ = ["ClickFigures", "click_figures", "grouped_auc", "log_loss"]
 
 @dataclass(frozen=True, slots=True)
 class ClickFigures:
-    """Of n rows: `auc` and `gauc` 0..1, `log_loss` in nats a row, `calibration` the expected calibration error 0..1."""
+    """Metrics of a click model.
+
+    Args:
+        auc: Area under the ROC curve, 0..1.
+        gauc: AUC per group, weighted by the number of rows, 0..1.
+        log_loss: Mean cross entropy in nats.
+        calibration: Expected calibration error, 0..1.
+        rows: Number of rows.
+    """
 
     auc: float
     gauc: float
@@ -27,19 +34,37 @@ class ClickFigures:
 
 
 def click_figures(chances: NDArray[np.float64], clicked: NDArray[np.bool_], groups: NDArray[np.int64]) -> ClickFigures:
-    """Of (n,) chances 0..1, whether each was clicked, and whose row it is."""
-    said = chances.tolist()
+    """Compute all metrics of predicted click probabilities.
+
+    Args:
+        chances: (n,) predicted probabilities, 0..1.
+        clicked: (n,) whether each row was clicked.
+        groups: (n,) group of each row, for example the session.
+
+    Returns:
+        The metrics.
+    """
+    scores, labels = chances.tolist(), clicked.tolist()
     return ClickFigures(
-        auroc(said, clicked.tolist()),
+        auroc(scores, labels),
         grouped_auc(chances, clicked, groups),
-        log_loss(said, clicked.tolist()),
-        calibration_error(said, clicked.tolist()),
-        len(said),
+        log_loss(scores, labels),
+        calibration_error(scores, labels),
+        len(scores),
     )
 
 
 def grouped_auc(chances: NDArray[np.float64], clicked: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """.5 where no group holds both a click and none."""
+    """Return GAUC: the AUC of each group, weighted by its number of rows.
+
+    Args:
+        chances: (n,) predicted probabilities, 0..1.
+        clicked: (n,) whether each row was clicked.
+        groups: (n,) group of each row. Groups without a click, or with clicks only, are left out.
+
+    Returns:
+        Value in 0..1; 0.5 if no group is left.
+    """
     order = np.argsort(groups, kind="stable")
     cuts = np.flatnonzero(np.diff(groups[order])) + 1
     total, weight = 0.0, 0
@@ -51,6 +76,14 @@ def grouped_auc(chances: NDArray[np.float64], clicked: NDArray[np.bool_], groups
 
 
 def log_loss(chances: Sequence[float], clicked: Sequence[bool]) -> float:
-    """Mean cross entropy in nats; chances are held off 0 and 1 by 1e-12."""
-    said, true = np.clip(np.asarray(chances, np.float64), 1e-12, 1 - 1e-12), np.asarray(clicked, bool)
-    return float(-np.where(true, np.log(said), np.log1p(-said)).mean()) if len(said) else 0.0
+    """Return the mean cross entropy.
+
+    Args:
+        chances: Predicted probabilities, clipped to 1e-12..1 - 1e-12.
+        clicked: Whether each row was clicked.
+
+    Returns:
+        Value in nats; 0 without rows.
+    """
+    scores, labels = np.clip(np.asarray(chances, np.float64), 1e-12, 1 - 1e-12), np.asarray(clicked, bool)
+    return float(-np.where(labels, np.log(scores), np.log1p(-scores)).mean()) if len(scores) else 0.0

@@ -1,4 +1,7 @@
-"""A table of queries with their right answers: `picture` or `text`, `product` (ids parted by `|`) or `category`."""
+"""Test sets: tables of labeled queries.
+
+The columns are `picture` or `text`, and `product` (ids separated by `|`) or `category`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +19,14 @@ __all__ = ["LabeledQuery", "read_queries"]
 
 @dataclass(frozen=True, slots=True)
 class LabeledQuery:
-    """One query: a photo or a text, the products that answer it, and its category where it is known.
+    """A query with its label.
 
-    `products` is empty where the table names only a category.
+    Args:
+        name: The picture name or the text.
+        photo: File of the photo, None for a text query.
+        text: The text, None for a photo query.
+        products: Ids of the right products. Empty if the table names only a category.
+        category: The category, "" if the table has none.
     """
 
     name: str
@@ -31,7 +39,7 @@ class LabeledQuery:
 def read_queries(
     path: Path, root: Path | None = None, *, categories: bool = False
 ) -> tuple[list[LabeledQuery], list[str]]:
-    """The queries of a table.
+    """Read a test set.
 
     Args:
         path: The table.
@@ -39,21 +47,21 @@ def read_queries(
         categories: Whether a row may name a category instead of a product.
 
     Returns:
-        The queries, and a sentence for each row that is none.
+        The queries, and a sentence for each invalid row.
 
     Raises:
-        BadInput: The table lacks a column.
+        BadInput: The file or a column is missing.
     """
     if not path.is_file():
-        raise BadInput(f"there is no table {path}")
+        raise BadInput(f"there is no file {path}; give a table of queries")
     answers = ("product", "category") if categories else ("product",)
     groups = (answers, ("picture", "text"))
     columns = {name.strip().lower() for name in column_names(path, groups)}
     if not all(columns & set(group) for group in groups):
         needed = f"{' or '.join(answers)} and picture (or text)"
         raise BadInput(f"{path.name} needs the columns {needed}; it has {', '.join(sorted(columns))}")
-    found = list(_rows(path, root or path.parent, groups))
-    return [one for one in found if isinstance(one, LabeledQuery)], [one for one in found if isinstance(one, str)]
+    parsed = list(_rows(path, root or path.parent, groups))
+    return [one for one in parsed if isinstance(one, LabeledQuery)], [one for one in parsed if isinstance(one, str)]
 
 
 def _rows(path: Path, root: Path, groups: Groups) -> Iterator[LabeledQuery | str]:
@@ -68,17 +76,17 @@ def _rows(path: Path, root: Path, groups: Groups) -> Iterator[LabeledQuery | str
         if not products and not (categories and cells.get("category")):
             yield f"line {line}: names no product{' and no category' if categories else ''}"
         elif bool(photo) == bool(text):
-            yield f"line {line}: give a picture or a text, one of the two"
-        elif photo and not (found := _file(photo, root, files)):
+            yield f"line {line}: give either a picture or a text"
+        elif photo and not (file := _file(photo, root, files)):
             yield f"line {line}: there is no picture {photo}"
         else:
             yield LabeledQuery(
-                photo or text, found if photo else None, text or None, products, cells.get("category", "")
+                photo or text, file if photo else None, text or None, products, cells.get("category", "")
             )
 
 
 def _file(name: str, root: Path, files: Names) -> Path | None:
-    """The file of a name: as it is written, else by another spelling below the root."""
+    """Return the file of a picture name: as it is written, or by another spelling below the root."""
     if (root / name).is_file():
         return root / name
     return files.find(name) if files.exists(name) else None

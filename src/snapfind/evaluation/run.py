@@ -1,66 +1,82 @@
-"""Ask a catalog every query of a table and keep what came back: the run that a report is made of."""
+"""Evaluation run: ask a catalog all queries of a test set and store the rankings."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from snapfind.core.errors import SnapfindError
-from snapfind.core.types import Answer, Like, Query
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Answer
 from snapfind.evaluation.queries import LabeledQuery
-from snapfind.evaluation.report import Answered
+from snapfind.evaluation.report import EvaluatedQuery
 from snapfind.evaluation.slices import properties_of
 from snapfind.media.image.decode import Limits, load
 
 if TYPE_CHECKING:
     from snapfind.catalog.catalog import Catalog
 
-__all__ = ["query_of", "run"]
+__all__ = ["evaluate", "query_of"]
 
 Progress = Callable[[int, int], None]
 
 
-def query_of(asked: LabeledQuery) -> Query:
-    """The query of a row of the table."""
-    return Query((Like(photo=asked.photo) if asked.photo else Like(text=asked.text),))
+def query_of(labeled: LabeledQuery) -> Query:
+    """Return the query of a row of the test set.
+
+    Args:
+        labeled: The row, with a photo or a text.
+
+    Returns:
+        The query without the label.
+    """
+    return Query((Like(photo=labeled.photo) if labeled.photo else Like(text=labeled.text),))
 
 
-def run(
+def evaluate(
     catalog: "Catalog",
     queries: Sequence[LabeledQuery],
     *,
     depth: int = 20,
     model: str | None = None,
     progress: Progress | None = None,
-) -> tuple[list[Answered], list[str]]:
-    """What came back for each query, `depth` products deep, and a sentence for each that could not be asked.
+) -> tuple[list[EvaluatedQuery], list[str]]:
+    """Search a catalog for each query of a test set.
 
-    `model` lets another built model of the catalog answer than the active one.
+    Args:
+        catalog: The catalog.
+        queries: The test set.
+        depth: Number of hits per query.
+        model: Built model to search with. Default: the active model.
+        progress: Called with the number of finished queries and their total.
+
+    Returns:
+        The queries with their rankings, and a sentence for each query that failed.
     """
     categories = {product.id: product.category for product in catalog.products()}
-    answered, failed = [], []
-    for done, asked in enumerate(queries, 1):
+    results, failures = [], []
+    for done, labeled in enumerate(queries, 1):
         try:
-            answer = catalog.search(query_of(asked), limit=depth, model=model)
-            answered.append(_answered(catalog, asked, answer, categories))
+            answer = catalog.search(query_of(labeled), limit=depth, model=model)
+            results.append(_evaluated(catalog, labeled, answer, categories))
         except SnapfindError as error:
-            failed.append(f"{asked.name}: {error.message}")
+            failures.append(f"{labeled.name}: {error.message}")
         if progress:
             progress(done, len(queries))
-    return answered, failed
+    return results, failures
 
 
-def _answered(catalog: "Catalog", asked: LabeledQuery, answer: Answer, categories: dict[str, str]) -> Answered:
-    # a product's own category where the table names none
-    right = {asked.category} if asked.category else {categories.get(product, "") for product in asked.products}
-    found = dict.fromkeys(hit.product.category for hit in answer if hit.product.category)
+def _evaluated(catalog: "Catalog", labeled: LabeledQuery, answer: Answer, categories: dict[str, str]) -> EvaluatedQuery:
+    # The table may name no category; then the categories of the right products count.
+    right = {labeled.category} if labeled.category else {categories.get(product, "") for product in labeled.products}
+    ranked_categories = dict.fromkeys(hit.product.category for hit in answer if hit.product.category)
     properties = {"category": min(right)} if any(right) else {}
-    if asked.photo is not None:
-        properties |= properties_of(load(asked.photo, Limits.of(catalog.settings)))
-    return Answered(
-        asked.name,
-        asked.products,
+    if labeled.photo is not None:
+        properties |= properties_of(load(labeled.photo, Limits.of(catalog.settings)))
+    return EvaluatedQuery(
+        labeled.name,
+        labeled.products,
         tuple(hit.product.id for hit in answer),
         frozenset(right - {""}),
-        tuple(found),
+        tuple(ranked_categories),
         answer[0].score if answer else 0.0,
         properties,
     )

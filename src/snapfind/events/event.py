@@ -1,4 +1,4 @@
-"""One thing that a shopper did, as a frozen value: the schema that rankers, fits and reports read."""
+"""Event of a shopper: search, impression, click, category change, box change, add to cart, purchase."""
 
 import math
 from dataclasses import dataclass, field
@@ -19,12 +19,34 @@ _PRODUCT = {"impression", "click", "cart", "purchase"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, after which search, to which product at which place.
+    """An event.
 
-    `search` is the id of the search that it follows from; `session` is the shopper's, and only its keyed hash is kept.
-    `position` counts from 1; `propensity` (0..1] is the probability with which the ranker showed the product there.
-    `before` is the category that was switched from or the box that was changed. `space` and `version` say which model
-    and which program answered. Times are UTC. Raises BadInput for what does not fit its kind.
+    Args:
+        kind: One of `KINDS`.
+        search: Id of the search that the event belongs to.
+        session: Session of the shopper. Only its keyed hash is stored.
+        product: Id of the product.
+        position: Position of the product in the answer, from 1.
+        propensity: Probability with which the ranker showed the product at this position, above 0 and at most 1.
+        score: Score of the product.
+        verdict: Verdict of the first hit: match, similar or none.
+        category: Chosen category, or the new one of a category change.
+        box: Searched box, or the new one of a box change.
+        before: Previous category or box.
+        text: Query text.
+        filter: Filter expression.
+        photos: Number of query photos.
+        results: Ids of the hits, best first.
+        quantity: Quantity of a purchase.
+        amount: Amount of a purchase in the currency of the shop.
+        space: Id of the space that answered.
+        version: Version of snapfind that answered.
+        arm: Arm of an experiment.
+        id: Idempotency key. Repeated events with one id are stored once.
+        at: Time with a time zone.
+
+    Raises:
+        BadInput: A value is out of range, or does not fit the kind.
     """
 
     kind: EventKind
@@ -52,26 +74,26 @@ class Event:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise BadInput(f"event kind {str(self.kind)[:40]!r}: it is one of {', '.join(KINDS)}", field="kind")
+            raise BadInput(f"unknown event kind {str(self.kind)[:40]!r}; use one of {', '.join(KINDS)}", field="kind")
         if self.kind in _PRODUCT and not self.product:
             raise BadInput(f"an event of kind {self.kind} needs a product", field="product")
         if self.kind == "category_switch" and not self.category:
-            raise BadInput("a switch of category needs the category that was switched to", field="category")
+            raise BadInput("a category_switch needs the new category", field="category")
         if self.kind == "box_change" and self.box is None:
-            raise BadInput("a change of box needs the new box", field="box")
+            raise BadInput("a box_change needs the new box", field="box")
         if self.position is not None and self.position < 1:
-            raise BadInput(f"position {self.position}: it counts from 1", field="position")
+            raise BadInput(f"position is {self.position}; positions start at 1", field="position")
         if self.propensity is not None and not 0 < self.propensity <= 1:
-            raise BadInput(f"propensity {self.propensity}: a probability above 0, at most 1", field="propensity")
+            raise BadInput(f"propensity is {self.propensity}; give a number above 0 and at most 1", field="propensity")
         for name in ("score", "quantity", "amount"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
-                raise BadInput(f"{name} {value} is not a number", field=name)
+                raise BadInput(f"{name} is {value}; give a finite number", field=name)
         self._check_texts()
         if self.at.tzinfo is None:
-            raise BadInput("the time of an event needs its zone, such as 2026-01-31T12:00:00Z", field="at")
+            raise BadInput("the time of an event needs a time zone, for example 2026-01-31T12:00:00Z", field="at")
         if not FIRST <= self.at <= LAST:
-            raise BadInput("the time of an event lies between 1970 and 2200", field="at")
+            raise BadInput("the time of an event must be between 1970 and 2200", field="at")
 
     def _check_texts(self) -> None:
         for name in _TEXTS:

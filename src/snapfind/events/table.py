@@ -1,4 +1,4 @@
-"""The tables of the event store, and how an event becomes a row and back."""
+"""Tables of the event store, and conversion of events to rows and back."""
 
 import json
 from collections.abc import Mapping
@@ -53,10 +53,10 @@ clock = Table(  # one row: events/prune_clock.py
     "clock",
     metadata,
     Column("last", BigInteger, primary_key=True),
-    Column("ahead", BigInteger),  # when the clock was first found far ahead of `last`
+    Column("ahead", BigInteger),  # first time that was far ahead of `last`
 )
 COLUMNS: tuple[str, ...] = tuple(column.name for column in events.columns)
-_SAME = [
+_PLAIN = [
     "kind",
     "search",
     "product",
@@ -69,11 +69,18 @@ _SAME = [
     "filter",
     "photos",
 ]
-_SAME += ["quantity", "amount", "space", "version", "arm", "id"]
+_PLAIN += ["quantity", "amount", "space", "version", "arm", "id"]
 
 
 def millis(when: datetime) -> int:
-    """Milliseconds since 1970, UTC, of any date that Python has; without a zone it is local time."""
+    """Convert a time to milliseconds since 1970, UTC.
+
+    Args:
+        when: Any date. Without a time zone it is local time.
+
+    Returns:
+        Milliseconds.
+    """
     try:
         return round(when.timestamp() * 1000)
     except (OverflowError, ValueError, OSError):  # local time at the ends of the calendar
@@ -81,27 +88,43 @@ def millis(when: datetime) -> int:
 
 
 def row_of(event: Event, session: str, id: str) -> dict[str, Any]:
-    """The row of an event, with the hash of its session."""
-    return {name: getattr(event, name) for name in _SAME} | {
+    """Convert an event to a row.
+
+    Args:
+        event: The event.
+        session: Hash of its session.
+        id: Its id.
+
+    Returns:
+        Column -> value.
+    """
+    return {name: getattr(event, name) for name in _PLAIN} | {
         "id": id,
         "at": millis(event.at),
         "session": session,
-        "box": _written(event.box),
-        "before": _written(event.before),
+        "box": _format(event.box),
+        "before": _format(event.before),
         "results": json.dumps(event.results, ensure_ascii=False) if event.results else "[]",
     }
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
-    """The event of a row; `session` is the hash that was kept."""
+    """Convert a row to an event.
+
+    Args:
+        row: Column -> value.
+
+    Returns:
+        Event whose `session` is the stored hash.
+    """
     box = Box.parse(row["box"]) if row["box"] else None
     before = row["before"]
     if before and row["kind"] == "box_change":
         before = Box.parse(before)
     return Event(
-        **{name: row[name] for name in _SAME},
+        **{name: row[name] for name in _PLAIN},
         session=row["session"],
-        # older versions took any date
+        # older versions accepted any date
         at=datetime.fromtimestamp(min(max(row["at"], millis(FIRST)), millis(LAST)) / 1000, UTC),
         box=box,
         before=before,
@@ -109,5 +132,5 @@ def event_of(row: Mapping[str, Any]) -> Event:
     )
 
 
-def _written(value: str | Box | None) -> str | None:
+def _format(value: str | Box | None) -> str | None:
     return ",".join(f"{side:.6g}" for side in value.as_tuple()) if isinstance(value, Box) else value

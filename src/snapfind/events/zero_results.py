@@ -1,4 +1,4 @@
-"""What shoppers did not find, counted in the database: searches without a match, and switches of category."""
+"""Zero-result statistics: searches without a match, and category changes, counted in the database."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +8,18 @@ from sqlalchemy import case, func, select
 from snapfind.events.store import EventStore
 from snapfind.events.table import events, millis
 
-__all__ = ["Switch", "ZeroResultStatistics", "zero_result_statistics"]
+__all__ = ["CategorySwitch", "ZeroResultStatistics", "zero_result_statistics"]
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
-    """How often shoppers switched from a category (empty: none was chosen) to another one."""
+class CategorySwitch:
+    """A category change of shoppers.
+
+    Args:
+        before: Previous category, "" if none was chosen.
+        after: New category.
+        count: Number of changes.
+    """
 
     before: str
     after: str
@@ -22,36 +28,50 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class ZeroResultStatistics:
-    """Searches, those of them whose best hit was no match, the words of these with their number, and the switches; the
-    most frequent first.
+    """Zero-result statistics of a period.
+
+    Args:
+        searches: Number of searches.
+        without_match: Number of searches without a match.
+        texts: Texts of these searches with their number, most frequent first.
+        switches: Category changes, most frequent first. They show wrong category predictions.
     """
 
     searches: int
     without_match: int
     texts: tuple[tuple[str, int], ...]
-    switches: tuple[Switch, ...]
+    switches: tuple[CategorySwitch, ...]
 
 
 def zero_result_statistics(store: EventStore, since: datetime, *, limit: int = 20) -> ZeroResultStatistics:
-    """Since a time; at most `limit` of each list."""
-    kind, after = events.c.kind, events.c.at >= millis(since)
+    """Count searches without a match and category changes.
+
+    Args:
+        store: The event store.
+        since: Earliest time.
+        limit: Maximum length of each list.
+
+    Returns:
+        The statistics.
+    """
+    kind, recent = events.c.kind, events.c.at >= millis(since)
     missed = events.c.verdict == "none"
-    (total,) = store.rows_of(
+    (total,) = store.select(
         select(func.count().label("all"), func.sum(case((missed, 1), else_=0)).label("missed")).where(
-            kind == "search", after
+            kind == "search", recent
         )
     )
     count = func.count().label("count")
     texts = (
         select(events.c.text, count)
-        .where(kind == "search", after, missed, events.c.text != "")
+        .where(kind == "search", recent, missed, events.c.text != "")
         .group_by(events.c.text)
         .order_by(count.desc(), events.c.text)
         .limit(limit)
     )
     switches = (
         select(events.c.before, events.c.category, count)
-        .where(kind == "category_switch", after)
+        .where(kind == "category_switch", recent)
         .group_by(events.c.before, events.c.category)
         .order_by(count.desc(), events.c.before, events.c.category)
         .limit(limit)
@@ -59,8 +79,9 @@ def zero_result_statistics(store: EventStore, since: datetime, *, limit: int = 2
     return ZeroResultStatistics(
         int(total["all"]),
         int(total["missed"] or 0),
-        tuple((str(row["text"]), int(row["count"])) for row in store.rows_of(texts)),
+        tuple((str(row["text"]), int(row["count"])) for row in store.select(texts)),
         tuple(
-            Switch(str(row["before"] or ""), str(row["category"]), int(row["count"])) for row in store.rows_of(switches)
+            CategorySwitch(str(row["before"] or ""), str(row["category"]), int(row["count"]))
+            for row in store.select(switches)
         ),
     )

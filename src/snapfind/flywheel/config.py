@@ -1,47 +1,64 @@
-"""What a turn may do and when it must stop: one frozen value, kept in the record of every turn."""
+"""Configuration of a flywheel run: label limits, training method, thresholds of the quality gates."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from snapfind.core.errors import BadInput
 
-__all__ = ["Depth", "Rules"]
+__all__ = ["Depth", "FlywheelConfig"]
 
 Depth = Literal["fit", "heads", "blocks", "network"]
+_FRACTIONS = ("max_loss", "max_slice_loss", "min_gain", "alpha", "min_exploration", "min_coverage", "share")
+_COUNTS = ("min_photos", "max_per_session", "max_per_product", "holdout_every", "min_slice_photos")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Limits of a turn.
+class FlywheelConfig:
+    """Options of a flywheel run. Every run stores its configuration in its record.
 
-    `depth` says what learns: "fit" the closed form of `snapfind model fit`, the others of `snapfind learn catalog`.
-    `least` labeled photos are needed; one session gives at most `a_session` and one product takes at most `a_product`
-    of them, the newest; every `fresh`th session is held out. The new model may lose `slice_loss` (0..1 of precision@1)
-    in a slice of `slice_least` photos or more, and `loss` on the whole; `gain` is what it must gain at the least, with
-    a chance below `alpha` that there is none. `exploration` and `coverage` (0..1) are the least
-    parts of impressions that came with a propensity below 1, and of products that were shown.
+    Args:
+        min_photos: Minimum number of labeled photos, at least 2.
+        max_per_session: Maximum number of labels from one session. The newest are used.
+        max_per_product: Maximum number of labels of one product. The newest are used.
+        holdout_every: One in this number of sessions is held out for evaluation.
+        depth: What to train: "fit" is the closed-form adapter of `snapfind model fit`, the other values are those of
+            `snapfind train catalog` and need PyTorch.
+        minutes: Approximate training time in minutes, 0 for no limit. "fit" ignores it.
+        seed: Random seed.
+        max_loss: Maximum loss of precision@1 on a test set, 0..1, used if `min_gain` is 0.
+        max_slice_loss: Maximum loss of precision@1 in a slice of a test set, 0..1.
+        min_slice_photos: Slices with fewer photos are not checked.
+        min_gain: Minimum gain of precision@1 on a test set, 0..1. Above 0 the gain must also be significant.
+        alpha: Significance level of the gain, 0..1.
+        min_exploration: Minimum fraction of impressions with a propensity below 1, 0..1.
+        min_coverage: Minimum fraction of products that were shown to shoppers, 0..1.
+        share: Fraction of photo searches that take part in the interleaving experiment, 0..1. With 0 the new model
+            goes live without an experiment.
+
+    Raises:
+        BadInput: A value is out of range.
     """
 
-    least: int = 50
-    a_session: int = 20
-    a_product: int = 200
-    fresh: int = 5
+    min_photos: int = 50
+    max_per_session: int = 20
+    max_per_product: int = 200
+    holdout_every: int = 5
     depth: Depth = "fit"
     minutes: float = 0.0
     seed: int = 0
-    loss: float = 0.0
-    slice_loss: float = 0.1
-    slice_least: int = 10
-    gain: float = 0.0
+    max_loss: float = 0.0
+    max_slice_loss: float = 0.1
+    min_slice_photos: int = 10
+    min_gain: float = 0.0
     alpha: float = 0.05
-    exploration: float = 0.0
-    coverage: float = 0.0
+    min_exploration: float = 0.0
+    min_coverage: float = 0.0
     share: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("loss", "slice_loss", "gain", "alpha", "exploration", "coverage", "share"):
+        for name in _FRACTIONS:
             if not 0 <= getattr(self, name) <= 1:
-                raise BadInput(f"{name} {getattr(self, name)}: give 0 to 1", field=name)
-        for name in ("least", "a_session", "a_product", "fresh", "slice_least"):
+                raise BadInput(f"{name} is {getattr(self, name)}; give a number from 0 to 1", field=name)
+        for name in _COUNTS:
             if getattr(self, name) < 2:
-                raise BadInput(f"{name} {getattr(self, name)}: give 2 or more", field=name)
+                raise BadInput(f"{name} is {getattr(self, name)}; give 2 or more", field=name)

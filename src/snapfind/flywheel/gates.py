@@ -1,81 +1,144 @@
-"""What must hold before a model may be tried on shoppers; each guard says in a sentence what it saw."""
+"""Quality gates: conditions that must hold before a new model takes part in an A/B test or goes live."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from snapfind.evaluation.report import Answered, Figure, Report, compare
+from snapfind.evaluation.report import EvaluatedQuery, Figure, Report, compare
 from snapfind.evaluation.slices import by_property
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.labels import Candidate
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.labels import ClickLabel
 
-__all__ = ["Guard", "enough", "no_slice_falls", "not_one_sided", "proved", "wide_enough"]
+__all__ = [
+    "GateResult",
+    "check_exposure",
+    "check_label_balance",
+    "check_label_count",
+    "check_overall",
+    "check_slices",
+]
 
 _METRIC = "precision@1"
+_MAX_RATIO = 2.0  # fraction of the labels / fraction of the impressions of one product
+_ALWAYS_ALLOWED = 0.2  # a fraction of the labels that no product is stopped for
+_SMALL_SHOP = 5  # with fewer labeled products the balance of labels says nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """Whether it holds, and why."""
+class GateResult:
+    """Result of a quality gate.
+
+    Args:
+        name: The condition.
+        passed: Whether the condition holds.
+        detail: The numbers behind the result, as a sentence.
+    """
 
     name: str
-    holds: bool
-    told: str
+    passed: bool
+    detail: str
 
 
-def enough(candidates: Sequence[Candidate], rules: Rules) -> Guard:
-    """So many labeled photos are there to learn from."""
-    count, products = len(candidates), len({one.product for one in candidates})
-    told = f"{count} labeled photos of {products} products; {rules.least} photos of 2 products are needed"
-    return Guard("enough to learn from", count >= rules.least and products >= 2, told)
+def check_label_count(labels: Sequence[ClickLabel], config: FlywheelConfig) -> GateResult:
+    """Check that there are enough labeled photos to train on.
+
+    Args:
+        labels: The training labels.
+        config: `min_photos` is the minimum.
+
+    Returns:
+        Passed with `min_photos` labels of 2 products.
+    """
+    count, products = len(labels), len({label.product for label in labels})
+    detail = f"{count} labeled photos of {products} products; {config.min_photos} photos of 2 products are needed"
+    return GateResult("enough labels", count >= config.min_photos and products >= 2, detail)
 
 
-def proved(name: str, before: Report, after: Report, rules: Rules) -> Guard:
-    """The new model gains what it must, and not by chance, on a set that it did not learn from."""
-    found = compare(after, before)[_METRIC]
-    least = rules.gain or -rules.loss
-    fine = found.mean >= least and (not rules.gain or found.p < rules.alpha)
-    told = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}) on {len(after.answered)} photos, p {found.p:.3f}"
-    return Guard(f"no loss on the {name} set", fine, told)
+def check_overall(test_set: str, before: Report, after: Report, config: FlywheelConfig) -> GateResult:
+    """Check precision@1 of the new model on a test set.
+
+    Args:
+        test_set: Name of the test set.
+        before: Report of the active model.
+        after: Report of the new model on the same queries.
+        config: `max_loss`, `min_gain` and `alpha` are the thresholds.
+
+    Returns:
+        Passed if the loss is at most `max_loss`, or if the gain is at least `min_gain` and significant.
+    """
+    change = compare(after, before)[_METRIC]
+    threshold = config.min_gain or -config.max_loss
+    passed = change.mean >= threshold and (not config.min_gain or change.p < config.alpha)
+    interval = f"{change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+    detail = f"{_METRIC} {interval} on {len(after.queries)} photos, p {change.p:.3f}"
+    return GateResult(f"no loss on the {test_set} set", passed, detail)
 
 
-def no_slice_falls(name: str, before: Report, after: Report, rules: Rules) -> Guard:
-    """No slice of some size loses more than is allowed."""
-    pairs = {one.query: one for one in before.answered}
-    both = [(_first(pairs[one.query]), _first(one)) for one in after.answered if one.query in pairs]
-    parts = by_property(both, [one.properties for one in after.answered if one.query in pairs])
-    falls = [
-        (Figure.of([new - old for old, new in rows]).mean, f"{kind} {value} ({len(rows)} photos)")
-        for kind, own in parts.items()
-        for value, rows in own.items()
-        if len(rows) >= rules.slice_least
+def check_slices(test_set: str, before: Report, after: Report, config: FlywheelConfig) -> GateResult:
+    """Check precision@1 of the new model in each slice of a test set.
+
+    Args:
+        test_set: Name of the test set.
+        before: Report of the active model.
+        after: Report of the new model on the same queries.
+        config: `max_slice_loss` is the threshold for slices of `min_slice_photos` photos or more.
+
+    Returns:
+        Passed if no slice loses more than the threshold.
+    """
+    old = {query.query: query for query in before.queries}
+    common = [query for query in after.queries if query.query in old]
+    changes = [_precision(query) - _precision(old[query.query]) for query in common]
+    slices = by_property(changes, [query.properties for query in common])
+    means = [
+        (Figure.of(values).mean, f"{name} {value} ({len(values)} photos)")
+        for name, groups in slices.items()
+        for value, values in groups.items()
+        if len(values) >= config.min_slice_photos
     ]
-    worst, where = min(falls, default=(0.0, "no slice is large enough"))
-    told = f"worst slice of the {name} set: {where}, {worst:+.3f}; {-rules.slice_loss:+.3f} is allowed"
-    return Guard(f"no slice falls on the {name} set", worst >= -rules.slice_loss, told)
+    worst, where = min(means, default=(0.0, "no slice is large enough"))
+    detail = f"worst slice of the {test_set} set: {where}, {worst:+.3f}; {-config.max_slice_loss:+.3f} is allowed"
+    return GateResult(f"no slice falls on the {test_set} set", worst >= -config.max_slice_loss, detail)
 
 
-def not_one_sided(candidates: Sequence[Candidate], shown: dict[str, int]) -> Guard:
-    """No product takes far more labels than its impressions explain: what a bot, or a seller, does to a log."""
-    if not candidates:
-        return Guard("labels are not one-sided", True, "there are none")
-    total = sum(shown.values()) or 1
+def check_label_balance(labels: Sequence[ClickLabel], impressions: dict[str, int]) -> GateResult:
+    """Check that no product has many more labels than its impressions explain, as bots and sellers cause.
+
+    Args:
+        labels: All labels of the run.
+        impressions: Product id -> number of impressions.
+
+    Returns:
+        Failed if one product has over a fifth of the labels and over twice its fraction of the impressions. Passed
+        with fewer than 5 labeled products.
+    """
+    name = "labels are balanced"
+    if not labels:
+        return GateResult(name, True, "there are no labels")
     counts: dict[str, int] = {}
-    for one in candidates:
-        counts[one.product] = counts.get(one.product, 0) + 1
-    part, product = max((count / len(candidates), product) for product, count in counts.items())
-    seen = shown.get(product, 0) / total
-    told = f"{product} has {part:.0%} of the labels and {seen:.0%} of the impressions"
-    return Guard("labels are not one-sided", part <= max(_SIDED * seen, _ALWAYS) or len(counts) < _FEW, told)
+    for label in labels:
+        counts[label.product] = counts.get(label.product, 0) + 1
+    fraction, product = max((count / len(labels), product) for product, count in counts.items())
+    expected = impressions.get(product, 0) / (sum(impressions.values()) or 1)
+    detail = f"{product} has {fraction:.0%} of the labels and {expected:.0%} of the impressions"
+    passed = fraction <= max(_MAX_RATIO * expected, _ALWAYS_ALLOWED) or len(counts) < _SMALL_SHOP
+    return GateResult(name, passed, detail)
 
 
-_SIDED, _ALWAYS, _FEW = 2.0, 0.2, 5  # times its impressions; a part that is never suspicious; products of a tiny shop
+def check_exposure(exploration: float, coverage: float, config: FlywheelConfig) -> GateResult:
+    """Check that enough of the catalog is shown, since a ranker that learns from its own results narrows.
+
+    Args:
+        exploration: Fraction of impressions with a propensity below 1, 0..1.
+        coverage: Fraction of products that were shown, 0..1.
+        config: `min_exploration` and `min_coverage` are the thresholds.
+
+    Returns:
+        Passed if both are reached.
+    """
+    detail = f"{exploration:.0%} of the impressions explore, {coverage:.0%} of the products were shown"
+    passed = exploration >= config.min_exploration and coverage >= config.min_coverage
+    return GateResult("enough exploration", passed, detail)
 
 
-def wide_enough(exploration: float, coverage: float, rules: Rules) -> Guard:
-    """A ranker that learns from its own answers narrows: some of them must be tried out, most products be seen."""
-    told = f"{exploration:.0%} of the impressions explore, {coverage:.0%} of the products were shown"
-    return Guard("the loop stays open", exploration >= rules.exploration and coverage >= rules.coverage, told)
-
-
-def _first(one: Answered) -> float:
-    return (one.values("product") or {}).get(_METRIC, 0.0)
+def _precision(query: EvaluatedQuery) -> float:
+    return (query.values("product") or {}).get(_METRIC, 0.0)

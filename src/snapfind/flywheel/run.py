@@ -1,7 +1,7 @@
-"""One turn: labels from what shoppers did, a model learned from them, judged, and put on trial when every guard holds.
+"""Flywheel run: labels from clicks, a model trained on them, evaluation, quality gates, and an A/B test.
 
-Nothing that shoppers see changes before the last step, which is one write of the manifest, and each step leaves the
-catalog whole: a turn that is interrupted is begun again.
+Nothing that shoppers see changes before the last step, which writes the manifest once. An interrupted run leaves the
+catalog valid and can be started again.
 """
 
 import tempfile
@@ -16,174 +16,214 @@ from snapfind.catalog.read import Reading
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Report
-from snapfind.evaluation.run import run as ask_all
+from snapfind.evaluation.run import evaluate
 from snapfind.events.parquet import export_events
 from snapfind.events.statistics import coverage, exploration
-from snapfind.flywheel import ab_test, gates
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.gates import Guard
-from snapfind.flywheel.labels import Candidate, capped, labels, parted
-from snapfind.flywheel.records import Turn, data_hash, number_of_next, turns, write
+from snapfind.flywheel import gates
+from snapfind.flywheel.ab_test import count_votes
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.gates import GateResult
+from snapfind.flywheel.labels import ClickLabel, cap_labels, read_labels, split_labels
+from snapfind.flywheel.records import FlywheelRun, data_hash, next_number, read_runs, write_run
 from snapfind.training.requirements import need_torch
 
-__all__ = ["conclude", "folder_of", "run"]
+__all__ = ["conclude_experiment", "folder_of", "run_flywheel"]
 
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """What the events say: labels to learn from and held out, impressions of each product, how open the loop is."""
+    """Labels and statistics of the events."""
 
-    learnable: list[Candidate]
-    held: list[Candidate]
-    shown: dict[str, int]
+    train: list[ClickLabel]
+    test: list[ClickLabel]
+    impressions: dict[str, int]
     exploration: float
     coverage: float
 
 
 def folder_of(catalog: Reading) -> Path:
-    """Where the records lie."""
+    """Return the folder of the run records of a catalog.
+
+    Args:
+        catalog: Catalog or replica.
+
+    Returns:
+        The folder. It is missing before the first run.
+    """
     return catalog.folder.path / "flywheel"
 
 
-def run(catalog: Catalog, rules: Rules, frozen: Sequence[LabeledQuery] = (), tell: Tell = lambda _: None) -> Turn:
-    """One turn, recorded. `frozen` are labeled photos that never change; without them only fresh ones judge.
+def run_flywheel(
+    catalog: Catalog,
+    config: FlywheelConfig,
+    frozen: Sequence[LabeledQuery] = (),
+    on_progress: OnProgress = lambda _: None,
+) -> FlywheelRun:
+    """Start a flywheel run and write its record.
 
-    Raises BadInput while a trial is under way, ExtraMissing without PyTorch where a network learns.
+    Args:
+        catalog: Catalog with events and stored query photos.
+        config: Options of the run.
+        frozen: Fixed test set. Without it the new model is tested on held-out clicks only.
+        on_progress: Called with a sentence after each step.
+
+    Returns:
+        The record. Its decision is "stopped", "experiment", "switched" or "kept".
+
+    Raises:
+        BadInput: An experiment is running.
+        ExtraMissing: `config.depth` is not "fit" and PyTorch is not installed.
     """
-    if rules.depth != "fit":
+    if config.depth != "fit":
         need_torch()
     if catalog.trial is not None:
-        raise BadInput(f"{catalog.trial.model} is on trial; conclude that first")
-    began, before = _now(), catalog.folder.manifest.active
-    log = _read(catalog, rules)
-    tell(f"{len(log.learnable)} labeled photos to learn from, {len(log.held)} held out")
-    checks = [
-        gates.enough(log.learnable, rules),
-        gates.not_one_sided([*log.learnable, *log.held], log.shown),
-        gates.wide_enough(log.exploration, log.coverage, rules),
+        raise BadInput(f"an experiment with {catalog.trial.model} is running; conclude it first")
+    started, before = _now(), catalog.folder.manifest.active
+    log = _read_log(catalog, config)
+    on_progress(f"{len(log.train)} labeled photos for training, {len(log.test)} held out")
+    results = [
+        gates.check_label_count(log.train, config),
+        gates.check_label_balance([*log.train, *log.test], log.impressions),
+        gates.check_exposure(log.exploration, log.coverage, config),
     ]
     data = {
-        "sha256": data_hash(log.learnable),
-        "photos": len(log.learnable),
-        "held_out": len(log.held),
-        "products": len({one.product for one in log.learnable}),
-        "newest": max((one.at.isoformat() for one in log.learnable), default=""),
+        "sha256": data_hash(log.train),
+        "photos": len(log.train),
+        "held_out": len(log.test),
+        "products": len({label.product for label in log.train}),
+        "newest": max((label.at.isoformat() for label in log.train), default=""),
     }
-    turn = Turn(number_of_next(folder_of(catalog)), began, "", __version__, asdict(rules), data, before, guards=checks)
-    if all(check.holds for check in checks):
-        turn = _learned(catalog, turn, rules, log, frozen, tell)
-    failed = next((check for check in turn.guards if not check.holds), None)
+    number = next_number(folder_of(catalog))
+    record = FlywheelRun(number, started, "", __version__, asdict(config), data, before, gates=results)
+    if all(result.passed for result in results):
+        record = _train_and_evaluate(catalog, record, config, log, frozen, on_progress)
+    failed = next((result for result in record.gates if not result.passed), None)
     if failed is None:
-        turn = _promoted(catalog, turn, rules)
+        record = _deploy(catalog, record, config)
     else:
-        turn = replace(turn, decision="stopped", why=f"{failed.name}: {failed.told}")
-        if turn.model and turn.model != before:
-            catalog.drop(turn.model)
-    turn = replace(turn, finished=_now())
-    write(folder_of(catalog), turn)
-    return turn
+        record = replace(record, decision="stopped", reason=f"{failed.name}: {failed.detail}")
+        if record.model and record.model != before:
+            catalog.models.delete(record.model)
+    record = replace(record, finished=_now())
+    write_run(folder_of(catalog), record)
+    return record
 
 
-def conclude(catalog: Catalog, *, votes: int = 50, alpha: float = 0.05, force: bool = False) -> Turn:
-    """Ends the trial once shoppers have decided it: switches where they prefer the new model, else keeps the old one.
+def conclude_experiment(catalog: Catalog, *, votes: int = 50, alpha: float = 0.05, force: bool = False) -> FlywheelRun:
+    """End the experiment if it is decided: switch if shoppers prefer the new model, else keep the old one.
 
-    Below `votes` decided votes nothing changes unless `force`; then, as with enough votes and no clear preference, the
-    old model stays. Raises NotFound without a trial.
+    Args:
+        catalog: Catalog with a running experiment.
+        votes: Minimum number of decided votes. With fewer nothing changes.
+        alpha: Significance level of the sign test, 0..1. Without a significant preference the old model stays.
+        force: Whether to end the experiment with fewer votes.
+
+    Returns:
+        The updated record.
+
+    Raises:
+        NotFound: No experiment is running.
     """
     trial, folder = catalog.trial, folder_of(catalog)
     if trial is None:
-        raise NotFound("there is no trial under way")
-    found = ab_test.judge(catalog.trial_log, catalog.events.read(since=datetime.fromisoformat(trial.began)))
-    turn = next((one for one in [*turns(folder)][::-1] if one.model == trial.model), None) or Turn(
-        number_of_next(folder), trial.began, "", __version__, {}, {}, catalog.folder.manifest.active, trial.model
+        raise NotFound("no experiment is running; start one with a flywheel run")
+    result = count_votes(catalog.trial_log, catalog.events.read(since=datetime.fromisoformat(trial.began)))
+    record = next((one for one in [*read_runs(folder)][::-1] if one.model == trial.model), None) or FlywheelRun(
+        next_number(folder), trial.began, "", __version__, {}, {}, catalog.folder.manifest.active, trial.model
     )
-    told = asdict(found) | {"preference": round(found.preference, 4)}
-    decided = found.active + found.other
-    said = f"{found.other} of {decided} decided votes for {trial.model}, p {found.p:.3f}"
+    decided = result.active + result.other
+    summary = f"{result.other} of {decided} decided votes for {trial.model}, p {result.p:.3f}"
+    record = replace(record, experiment=asdict(result) | {"preference": round(result.preference, 4)})
     if decided < votes and not force:
-        turn = replace(turn, verdict=told, why=f"{said}; {votes} votes decide")
-    elif found.p < alpha and found.preference > 0.5:
-        catalog.switch(trial.model)
-        turn = replace(turn, verdict=told, decision="switched", why=said, finished=_now())
+        record = replace(record, reason=f"{summary}; {votes} votes are needed")
+    elif result.p < alpha and result.preference > 0.5:
+        catalog.models.switch(trial.model)
+        record = replace(record, decision="switched", reason=summary, finished=_now())
     else:
-        catalog.try_out(None)
-        turn = replace(turn, verdict=told, decision="kept", why=f"{said}; the old model stays", finished=_now())
-        catalog.drop(turn.model)
-    write(folder, turn)
-    return turn
+        catalog.models.try_out(None)
+        record = replace(record, decision="kept", reason=f"{summary}; the old model stays", finished=_now())
+        catalog.models.delete(record.model)
+    write_run(folder, record)
+    return record
 
 
-def _read(catalog: Catalog, rules: Rules) -> _Log:
-    learnable, held = parted(capped(labels(catalog), rules.a_session, rules.a_product), rules.fresh)
-    shown: dict[str, int] = {}
+def _read_log(catalog: Catalog, config: FlywheelConfig) -> _Log:
+    labels = cap_labels(read_labels(catalog), config.max_per_session, config.max_per_product)
+    train, test = split_labels(labels, config.holdout_every)
+    impressions: dict[str, int] = {}
     for event in catalog.events.read(kind="search"):
         for product in event.results:
-            shown[product] = shown.get(product, 0) + 1
-    with tempfile.TemporaryDirectory() as spare:
-        table = Path(spare) / "events.parquet"
+            impressions[product] = impressions.get(product, 0) + 1
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "events.parquet"
         if not export_events(catalog.events, table):
-            return _Log(learnable, held, shown, 0.0, 0.0)
-        wide = coverage(table, max(1, len(catalog))).share
-        return _Log(learnable, held, shown, exploration(table).share, wide)
+            return _Log(train, test, impressions, 0.0, 0.0)
+        covered = coverage(table, max(1, len(catalog))).share
+        return _Log(train, test, impressions, exploration(table).share, covered)
 
 
-def _learned(catalog: Catalog, turn: Turn, rules: Rules, log: _Log, frozen: Sequence[LabeledQuery], tell: Tell) -> Turn:
-    """The turn with its model, built beside the old one, and what the two give on both sets."""
-    name = _fitted(catalog, log) if rules.depth == "fit" else _taught(catalog, rules, log, turn.number, tell)
-    fresh = [LabeledQuery(one.search, one.photo, None, frozenset({one.product})) for one in log.held]
-    checks, metrics = list(turn.guards), {}
-    for kind, asked in (("fresh", fresh), ("frozen", frozen)):
-        if asked:
-            before, after = (Report(tuple(ask_all(catalog, asked, model=model)[0])) for model in (None, name))
-            checks += [
-                gates.proved(kind, before, after, rules),
-                gates.no_slice_falls(kind, before, after, rules),
-            ]
-            metrics[kind] = {"photos": len(after.answered), "before": _figures(before), "after": _figures(after)}
-            tell(f"{kind} set: {checks[-2].told}")
+def _train_and_evaluate(
+    catalog: Catalog,
+    record: FlywheelRun,
+    config: FlywheelConfig,
+    log: _Log,
+    frozen: Sequence[LabeledQuery],
+    on_progress: OnProgress,
+) -> FlywheelRun:
+    """Train the model, build its vectors beside the old ones, and evaluate both models on both test sets."""
+    name = _fit(catalog, log) if config.depth == "fit" else _train(catalog, config, log, record.number, on_progress)
+    fresh = [LabeledQuery(label.search, label.photo, None, frozenset({label.product})) for label in log.test]
+    results, metrics = list(record.gates), {}
+    for test_set, queries in (("fresh", fresh), ("frozen", frozen)):
+        if queries:
+            before, after = (Report(tuple(evaluate(catalog, queries, model=model)[0])) for model in (None, name))
+            overall = gates.check_overall(test_set, before, after, config)
+            results += [overall, gates.check_slices(test_set, before, after, config)]
+            metrics[test_set] = {"photos": len(after.queries), "before": _means(before), "after": _means(after)}
+            on_progress(f"{test_set} set: {overall.detail}")
     if not metrics:
-        checks.append(Guard("judged", False, "no photo was held out and no frozen set was given"))
-    return replace(turn, model=name, metrics=metrics, guards=checks)
+        results.append(GateResult("evaluated", False, "no photo is held out and there is no fixed test set"))
+    return replace(record, model=name, metrics=metrics, gates=results)
 
 
-def _fitted(catalog: Catalog, log: _Log) -> str:
-    """A model in closed form, of the labels and of the kept photos that settled nothing."""
-    spoken = {one.photo for one in (*log.learnable, *log.held)}
-    others = [photo for photo in sorted(catalog.asked) if photo not in spoken]
-    return catalog.fit_beside(others, [(one.photo, one.product) for one in log.learnable])
+def _fit(catalog: Catalog, log: _Log) -> str:
+    """Fit the closed-form adapter on the labels and on the stored query photos without a label."""
+    labeled = {label.photo for label in (*log.train, *log.test)}
+    unlabeled = [photo for photo in sorted(catalog.asked) if photo not in labeled]
+    return catalog.models.fit_beside(unlabeled, [(label.photo, label.product) for label in log.train])
 
 
-def _taught(catalog: Catalog, rules: Rules, log: _Log, number: int, tell: Tell) -> str:
-    """A model that learned from the labels by gradient descent."""
+def _train(catalog: Catalog, config: FlywheelConfig, log: _Log, number: int, on_progress: OnProgress) -> str:
+    """Train on the labels by gradient descent."""
     from snapfind.training.data.samples import gather
     from snapfind.training.methods.catalog_adaptation import adapt, within
 
-    assert rules.depth != "fit"
-    shown, _, _ = gather(catalog, [(one.photo, one.product) for one in log.learnable])
-    step = within(rules.depth, rules.minutes, shown, rules.seed + number)
+    assert config.depth != "fit"
+    samples, _, _ = gather(catalog, [(label.photo, label.product) for label in log.train])
+    step = within(config.depth, config.minutes, samples, config.seed + number)
     with tempfile.TemporaryDirectory(dir=catalog.folder.path) as work:
-        command = f"snapfind flywheel run --depth {rules.depth} --minutes {rules.minutes:g} --seed {rules.seed}"
-        found = adapt(shown, Path(work) / "artifact", Path(work), depth=rules.depth, step=step, command=command)
-        tell(f"learned: {found.before:.3f} -> {found.after:.3f} on photos held out of the labels")
-        return catalog.adopt(found.folder)
+        command = f"snapfind flywheel run --depth {config.depth} --minutes {config.minutes:g} --seed {config.seed}"
+        result = adapt(samples, Path(work) / "artifact", Path(work), depth=config.depth, step=step, command=command)
+        on_progress(f"trained: {result.before:.3f} -> {result.after:.3f} on photos held out of the labels")
+        return catalog.models.adopt(result.folder)
 
 
-def _figures(report: Report) -> dict[str, float]:
+def _means(report: Report) -> dict[str, float]:
     return {name: round(figure.mean, 4) for name, figure in report.figures("product").items()}
 
 
-def _promoted(catalog: Catalog, turn: Turn, rules: Rules) -> Turn:
-    if turn.model == turn.model_before:
-        return replace(turn, decision="kept", why="the same model was learned again")
-    if rules.share:
-        catalog.try_out(turn.model, rules.share)
-        return replace(
-            turn, decision="trial", why=f"it answers {rules.share:.0%} of the photo searches beside the old one"
-        )
-    catalog.switch(turn.model)
-    return replace(turn, decision="switched", why="every guard holds and no trial was asked for")
+def _deploy(catalog: Catalog, record: FlywheelRun, config: FlywheelConfig) -> FlywheelRun:
+    """Start the experiment, or switch to the new model at once."""
+    if record.model == record.model_before:
+        return replace(record, decision="kept", reason="training gave the same model again")
+    if config.share:
+        catalog.models.try_out(record.model, config.share)
+        reason = f"it answers {config.share:.0%} of the photo searches beside the old one"
+        return replace(record, decision="experiment", reason=reason)
+    catalog.models.switch(record.model)
+    return replace(record, decision="switched", reason="all quality gates passed; no experiment was requested")
 
 
 def _now() -> str:

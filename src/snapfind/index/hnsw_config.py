@@ -1,40 +1,44 @@
-"""How finely neighbors are linked, looked for and rounded, in the embedded index and on servers.
+"""Settings of the HNSW graph, of quantization and of exact scans, for the embedded index and for servers.
 
-Measured embedded, on made vectors with the spread of real ones, asked with made photos (benchmarks/results/scale.md).
-What is linked with `build` candidates (Malkov & Yashunin 2018) is asked with `breadth`; a vector rounded to one byte a
-number is read in place of four, and the best `spare` times the hits asked for are scored again with what was stored, so
-scores are exact. A filter cuts the graph into pieces: behind one that keeps 30 % of 512 MB the walk missed one hit in
-20, and one in 250 where it steps over what does not fit (ACORN), in 7.5 ms.
+Measured on generated vectors with the spread of real ones (benchmarks/results/scale.md). Behind a filter that keeps
+30 % of 512 MB, a plain graph search misses one hit in 20, and one in 250 with ACORN, in 7.5 ms.
 
-What is small is scanned whole. Measured by time and recall on one core (benchmarks/index_settings.py): at 102 MB a scan
-takes 2.1 ms and the walk 3.2, at 512 MB 6.3 and 4.1; behind filters the scan wins up to 154 MB at least; it misses
-less. So the limit may lie between 128 and 256 MB, and is at the lower end, with which a million was measured.
+Small sets are scanned exactly (benchmarks/index_settings.py, one core): at 102 MB a scan takes 2.1 ms and the graph
+3.2, at 512 MB 6.3 and 4.1. Behind filters a scan is faster up to at least 154 MB, and it misses less. So the limit may
+be between 128 and 256 MB. It is 128, with which a million vectors were measured.
 """
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT", "Graph"]
+__all__ = ["DEFAULT", "HnswConfig"]
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
-    """Settings of the neighbor graph; an index keeps `links`, `build`, `quantile` and `full_scan` of when it was made.
+class HnswConfig:
+    """Settings of HNSW (Malkov & Yashunin 2018) with scalar quantization and ACORN (Patel et al. 2024).
 
-    links: neighbors of a point; build, breadth, filtered: candidates while linking, searching, and searching behind a
-    filter; around: behind filters that keep at most this part of all, neighbors of neighbors are looked at too
-    (ACORN, Patel et al. 2024), 0 never; quantile: share of the numbers that rounding covers, None stores no rounded
-    vectors; spare: candidates scored again, times the hits asked for; full_scan: kilobytes of float32 vectors up to
-    which all are scanned, or all that fit a filter.
+    An index keeps `m`, `ef_construct`, `quantile` and `full_scan` of when it was created.
+
+    Attributes:
+        m: Neighbors of a point in the graph.
+        ef_construct: Candidates while building.
+        ef: Candidates while searching.
+        ef_filtered: Candidates while searching behind a filter.
+        acorn_selectivity: Behind filters that keep at most this share of the points, 0..1, neighbors of neighbors are
+            visited too. 0: never.
+        quantile: Share of the values that the int8 range covers, 0..1. None: no quantized vectors are stored.
+        oversampling: Candidates that are rescored with float32 vectors, as a multiple of the limit.
+        full_scan: Kilobytes of float32 vectors up to which all are scanned, or all that match a filter.
     """
 
-    links: int = 32
-    build: int = 256
-    breadth: int = 1024
-    filtered: int = 256
-    around: float = 1.0
+    m: int = 32
+    ef_construct: int = 256
+    ef: int = 1024
+    ef_filtered: int = 256
+    acorn_selectivity: float = 1.0
     quantile: float | None = 0.99
-    spare: float = 2.0
+    oversampling: float = 2.0
     full_scan: int = 128_000
 
 
-DEFAULT = Graph()
+DEFAULT = HnswConfig()

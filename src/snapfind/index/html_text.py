@@ -1,4 +1,4 @@
-"""HTML in the texts of a shop to plain text: tags, comments, scripts and styles removed, entities decoded.
+"""Conversion of HTML in product texts to plain text: tags, comments, scripts and styles are removed.
 
 The standard library's parser is not used: before Python 3.11.14 its time is quadratic in the number of unclosed tags
 (CVE-2025-6069: 24 kB of `<a <a <a` take 5 s and hold the interpreter's lock). This scanner reads each character a
@@ -11,14 +11,14 @@ from html.entities import html5
 
 __all__ = ["plain_line", "plain_text"]
 
-_ROUNDS = 4  # `&amp;lt;b&amp;gt;` was escaped three times; more is no text of a shop
+_ROUNDS = 4  # `&amp;lt;b&amp;gt;` was escaped three times, more does not occur
 _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:-]{0,40})")
 _STOP = re.compile(r"[<>\"']")
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31})(;|(?![A-Za-z0-9=]))")
 _SPACES = str.maketrans({"\xa0": " ", "\xad": "", "\u200b": "", "\ufeff": ""})
 # Elements whose content is no text for a reader.
 _HIDDEN = frozenset({"script", "style", "template", "svg", "math", "object", "iframe"})
-# Elements inside a word or a sentence; every other element parts words, as a browser draws it.
+# Elements inside a word or a sentence; every other element separates words, as in a browser.
 _INLINE = frozenset(
     """
     a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q rp rt ruby s samp small span
@@ -38,13 +38,13 @@ _ELEMENTS = _HIDDEN | _INLINE | _BLOCK
 
 
 def plain_text(text: str) -> str:
-    """The text that a browser would show, without its layout; a text without markup comes back as it is.
+    """Convert HTML to the text that a browser would show, without layout. Plain text is returned unchanged.
 
     Only names of HTML elements make a tag, so `a < b`, `<3` and `<NEW>` stay. Text that was escaped more than once is
     decoded until nothing changes. Time is linear in the length of the text.
 
     Args:
-        text: What the shop wrote: HTML or plain text.
+        text: HTML or plain text.
 
     Returns:
         Plain text. Elements that start a block or a line become a space.
@@ -56,29 +56,36 @@ def plain_text(text: str) -> str:
     for _ in range(_ROUNDS):
         if "<" not in text and "&" not in text:
             break
-        found = _decoded(_without_tags(text))
-        if found == text:
+        decoded = _decoded(_without_tags(text))
+        if decoded == text:
             break
-        text = found
+        text = decoded
     return text
 
 
 def plain_line(text: str) -> str:
-    """The same in one line, for titles, brands and categories; without markup the text comes back as it is."""
-    found = plain_text(text)
-    return text if found == text else " ".join(found.split())
+    """Convert HTML to one line of text, for titles, brands and categories. Plain text is returned unchanged.
+
+    Args:
+        text: HTML or plain text.
+
+    Returns:
+        The text with single spaces.
+    """
+    plain = plain_text(text)
+    return text if plain == text else " ".join(plain.split())
 
 
 def _decoded(text: str) -> str:
     return _ENTITY.sub(_character, text).translate(_SPACES) if "&" in text else text
 
 
-def _character(found: re.Match[str]) -> str:
-    """The characters of an entity. One without a semicolon counts only if HTML knows its whole name so (`&nbsp`)."""
-    name, end = found[1], found[2]
+def _character(match: re.Match[str]) -> str:
+    """Decode an entity. One without a semicolon counts only if HTML has that name (`&nbsp`)."""
+    name, end = match[1], match[2]
     if name.startswith("#") or name + end in html5:
         return unescape(f"&{name};")
-    return found[0]
+    return match[0]
 
 
 def _without_tags(text: str) -> str:
@@ -95,7 +102,7 @@ def _without_tags(text: str) -> str:
 
 
 class _Scan:
-    """Finds where markup ends. It remembers what is not ahead any more, so that no end is looked for twice in vain."""
+    """Finds where markup ends. It remembers which marks do not occur any more, so that none is searched twice."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -103,20 +110,20 @@ class _Scan:
         self._trust_quotes = True
 
     def skip(self, place: int) -> tuple[str, int]:
-        """What replaces the markup that begins at `place`, and where the text goes on."""
+        """Return the replacement of the markup at `place`, and where the text continues."""
         text = self._text
         if text.startswith("<!--", place):
             end = self._find("-->", place + 4)
             return ("<", place + 1) if end < 0 else (" ", end + 3)
         if text.startswith(("<!", "<?"), place):
             end = self._find(">", place)
-            named = text[place + 1 : place + 2] == "?" or text[place + 2 : place + 9].lower() == "doctype"
-            return ("<", place + 1) if end < 0 or not named else (" ", end + 1)
-        found = _NAME.match(text, place + 1)
-        name = found[1].lower() if found else ""
-        if found is None or not (name in _ELEMENTS or ":" in name or "-" in name):
+            is_doctype = text[place + 1 : place + 2] == "?" or text[place + 2 : place + 9].lower() == "doctype"
+            return ("<", place + 1) if end < 0 or not is_doctype else (" ", end + 1)
+        match = _NAME.match(text, place + 1)
+        name = match[1].lower() if match else ""
+        if match is None or not (name in _ELEMENTS or ":" in name or "-" in name):
             return "<", place + 1
-        end = self._end(found.end())
+        end = self._end(match.end())
         if end < 0:
             return "<", place + 1
         if name in _HIDDEN and text[place + 1] != "/" and text[end - 1] != "/":
@@ -124,17 +131,17 @@ class _Scan:
         return ("" if name in _INLINE else " "), end + 1
 
     def _end(self, place: int) -> int:
-        """Where a tag ends, `>` in quotes skipped; -1 if it does not."""
+        """Return where a tag ends, ignoring `>` in quotes, or -1."""
         if not self._trust_quotes:
             return self._find(">", place)
         at = place
-        while found := _STOP.search(self._text, at):
-            sign = found[0]
+        while match := _STOP.search(self._text, at):
+            sign = match[0]
             if sign == ">":
-                return found.start()
+                return match.start()
             if sign == "<":  # a tag that was cut off: the next one begins
                 return -1
-            close = self._find(sign, found.end())
+            close = self._find(sign, match.end())
             if close < 0:  # an apostrophe, no quote
                 break
             at = close + 1
@@ -142,21 +149,21 @@ class _Scan:
         return self._find(">", place)
 
     def _close(self, name: str, end: int) -> int:
-        """The end of the closing tag of a hidden element; its own end if it is never closed."""
+        """Return the end of the closing tag of a hidden element, or its own end if it is never closed."""
         mark = f"</{name}"
         if mark in self._absent:
             return end
-        found = re.compile(re.escape(mark), re.IGNORECASE).search(self._text, end)
-        if found is None:
+        match = re.compile(re.escape(mark), re.IGNORECASE).search(self._text, end)
+        if match is None:
             self._absent.add(mark)
             return end
-        close = self._find(">", found.end())
-        return close if close >= 0 else found.end() - 1
+        close = self._find(">", match.end())
+        return close if close >= 0 else match.end() - 1
 
     def _find(self, sign: str, start: int) -> int:
         if sign in self._absent:
             return -1
-        found = self._text.find(sign, start)
-        if found < 0:
+        position = self._text.find(sign, start)
+        if position < 0:
             self._absent.add(sign)
-        return found
+        return position

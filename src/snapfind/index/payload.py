@@ -1,8 +1,8 @@
-"""How a product and one of its pictures become the payload of a point, and back.
+"""Conversion of a product and one of its media items to the payload of a point, and back.
 
-Fields of the product stand at the top level under their own names, so that filters and facets speak of them; keys that
-begin with "_" belong to the catalog. Every point of a product carries all its fields; exactly one is `_primary`: it
-stands for the product when products are counted, listed or found by words.
+Fields of the product are at the top level under their own names, for filters and facets. Keys that begin with "_"
+belong to the catalog. Every point of a product has all its fields. Exactly one is `_primary`: it represents the product
+in counts, lists and text search.
 """
 
 import uuid
@@ -28,17 +28,39 @@ _LABELS = ("title", "brand", "category")  # shown, listed and filtered by: store
 _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
 
-def point_id(product: str, picture: str) -> str:
-    """The id of a point: the same for the same product and picture in every catalog. Raises BadInput."""
+def point_id(product: str, picture: str, ordinal: int = 0) -> str:
+    """Compute the id of a point, which is the same in every catalog.
+
+    Args:
+        product: Id of the product.
+        picture: Name of the media file within the product.
+        ordinal: Position of the media item in the file, from 0. An image has only item 0.
+
+    Returns:
+        A UUID as text.
+
+    Raises:
+        BadInput: A text holds a lone surrogate.
+    """
     check_characters(product, "product")
     check_characters(picture, "picture")
-    return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}"))
+    further = f"\0{ordinal}" if ordinal else ""
+    return str(uuid.uuid5(_NAMESPACE, f"{product}\0{picture}{further}"))
 
 
 def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str, Any]:
-    """What the index stores; empty fields are left out, dates become ISO texts.
+    """Convert a product and one of its media items to a payload.
 
-    Title, brand and category are stored without HTML, a description as the shop wrote it.
+    Empty fields are left out. Dates become ISO 8601 texts. Title, brand and category are stored without HTML, a
+    description as the shop wrote it.
+
+    Args:
+        product: The product.
+        picture: The media item.
+        primary: Whether the point represents the product.
+
+    Returns:
+        The payload.
     """
     fields: dict[str, Any] = {name: getattr(product, name) for name in FIXED}
     fields |= {name: plain_line(fields[name]) for name in _LABELS}
@@ -52,11 +74,27 @@ def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str
         "_width": picture.width,
         "_height": picture.height,
     }
-    return payload | system
+    return payload | system | _media_fields(picture)
+
+
+def _media_fields(picture: Picture) -> dict[str, Any]:
+    """Return the fields of an item that is not a whole image. An image has none, as in older catalogs."""
+    fields = {"_kind": picture.kind, "_item": picture.ordinal, "_start": picture.start, "_end": picture.end}
+    defaults = {"_kind": "image", "_item": 0}
+    return {name: value for name, value in fields.items() if value != defaults.get(name)}
 
 
 def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures: tuple[Picture, ...] = ()) -> Product:
-    """The product of a payload; `schema` tells which attributes are dates and lists."""
+    """Convert a payload to a product.
+
+    Args:
+        payload: Payload of any point of the product.
+        schema: Kinds of the attributes.
+        pictures: Media items of the product.
+
+    Returns:
+        The product.
+    """
     attributes = {
         name: _typed(value, schema.get(name, "text"))
         for name, value in payload.items()
@@ -67,24 +105,39 @@ def product_of(payload: Mapping[str, Any], schema: Mapping[str, Kind], pictures:
 
 
 def picture_of(payload: Mapping[str, Any]) -> Picture:
-    """The picture of a payload."""
+    """Convert a payload to its media item.
+
+    Args:
+        payload: Payload of a point.
+
+    Returns:
+        The item.
+    """
     return Picture(
         name=str(payload["_picture"]),
         hash=str(payload.get("_hash", "")),
         width=int(payload.get("_width", 0)),
         height=int(payload.get("_height", 0)),
+        kind=str(payload.get("_kind", "image")),
+        ordinal=int(payload.get("_item", 0)),
+        start=payload.get("_start"),
+        end=payload.get("_end"),
     )
 
 
 def words_of(product: Product) -> str:
-    """The text by which words find a product: id, title, brand, category, texts among the attributes, description.
+    """Return the text of a product for BM25 and the text encoder.
 
-    HTML is removed from all but the id.
+    Args:
+        product: The product.
+
+    Returns:
+        Title, brand, category, id, text attributes and description, without HTML.
     """
     attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
-    listed = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
+    texts = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
     labels = (plain_line(part) for part in (product.title, product.brand, product.category))
-    parts = (*labels, product.id, *map(plain_text, listed), plain_text(product.description))
+    parts = (*labels, product.id, *map(plain_text, texts), plain_text(product.description))
     return " \n".join(part for part in parts if part.strip())
 
 

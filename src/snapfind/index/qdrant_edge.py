@@ -1,14 +1,15 @@
-"""The embedded Index: Qdrant Edge, in this process, one folder, a write-ahead log.
+"""Embedded index: Qdrant Edge in this process, with its files and its write-ahead log in one folder.
 
-Traps of version 0.9 that this file hides: it has no grouping, so pages are asked for until enough groups are there; it
-facets keywords only, when they are indexed; ties come in any order; paths of odd names must be quoted; its Python side
-takes `MatchValue(True)` for the number 1, so every boolean is stored once more as a keyword (`_is_NAME`). A write that
-returned is in the log and survives kill -9; `flush` (about 0.1 s) makes it survive a power cut.
+This file hides gaps of version 0.9. It cannot group hits, so more hits are requested until there are enough groups. It
+counts only indexed keywords. The order of equal scores is undefined. Paths of unusual names must be quoted. Its Python
+API takes `MatchValue(True)` for the number 1, so each boolean is also stored as a keyword (`_is_NAME`). A write that
+returned is in the log and survives kill -9. After `flush` (about 0.1 s) it survives a power cut.
 """
 
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import qdrant_edge as engine
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from snapfind.core.errors import (
     FREE_MEMORY,
@@ -31,16 +33,27 @@ from snapfind.core.errors import (
     is_out_of_memory,
 )
 from snapfind.core.types import Kind
-from snapfind.index.base import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.bm25_text import spelled
+from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
+from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path, payload_key
-from snapfind.index.hnsw_config import DEFAULT, Graph
+from snapfind.index.hnsw_config import DEFAULT, HnswConfig
 from snapfind.index.payload import SYSTEM
-from snapfind.index.point_encoding import IS, WORDS, bm25, grouped, keyword, payload_of, point_of, stored, tally
+from snapfind.index.point_encoding import (
+    IS,
+    WORDS,
+    best_per_group,
+    bm25,
+    bool_keyword,
+    count_values,
+    decode_payload,
+    decode_point,
+    encode_payload,
+)
 
 __all__ = ["Edge", "open"]
 
+_ADDRESS_SPACE = 640 * 2**20  # bytes: with less the engine aborts, or waits forever for threads that did not start
 OPENING, WRITING = 16 * 2**20, 64 * 2**20  # bytes that must be free: what a batch and its log take, many times over
 # Each index of a field costs a flush of the engine (14 fsyncs: .02 s, on a busy disk over a second), so that a table of
 # 200 columns took minutes. Fields beyond this many are indexed when a filter or a facet first asks for them.
@@ -54,33 +67,51 @@ _SCHEMAS: dict[Kind, Any] = {
 }
 
 
-def open(path: Path, graph: Graph = DEFAULT) -> "Edge":
-    """Open the index of a folder, or make one. Raises CatalogBroken when its files cannot be read."""
-    _room(path, OPENING)
+def open(path: Path, hnsw: HnswConfig = DEFAULT) -> "Edge":
+    """Open the index of a folder, or create one.
+
+    Args:
+        path: The folder.
+        hnsw: Settings of the graph. An existing index keeps those with which it was created.
+
+    Returns:
+        The open index.
+
+    Raises:
+        CatalogBroken: The files cannot be read.
+        CatalogBusy: Another process, or this one, has the index open.
+        NoRoom: The disk is full.
+        OutOfMemory: Memory cannot be allocated.
+        ReadOnly: The files cannot be written.
+    """
+    _check_disk(path, OPENING)
+    free = _free_address_space()
+    if free is not None and free < _ADDRESS_SPACE:
+        raise OutOfMemory(f"not enough memory to open the index in {path}; {FREE_MEMORY}")
     try:
         if (path / "edge_config.json").exists():
-            return Edge(path, engine.EdgeShard.load(str(path)), graph)
+            return Edge(path, engine.EdgeShard.load(str(path)), hnsw)
         path.mkdir(parents=True, exist_ok=True)
         words = {WORDS: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf)}
-        linked = engine.HnswIndexConfig(graph.links, graph.build, graph.full_scan)
-        config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=linked, quantization_config=_rounded(graph))
+        graph = engine.HnswIndexConfig(hnsw.m, hnsw.ef_construct, hnsw.full_scan)
+        config = engine.EdgeConfig(sparse_vectors=words, hnsw_config=graph, quantization_config=_quantization(hnsw))
         shard = engine.EdgeShard.create(str(path), config)
     except Exception as error:  # the engine raises plain Exception
         raise _opening_error(path, str(error)) from error
-    edge = Edge(path, shard, graph)
+    edge = Edge(path, shard, hnsw)
     edge.declare(SYSTEM)
     return edge
 
 
 def _opening_error(path: Path, reason: str) -> SnapfindError:
-    """What the engine's reason means for a person: only damaged files ask for a snapshot."""
+    """Convert an error of the engine. Only damaged files need a snapshot."""
     if "WouldBlock" in reason:
         holders = _holders(path / "wal")
         if os.getpid() in holders:
             return CatalogBusy(f"the index in {path} is open in this process already; close it there first")
-        listed = ", ".join(map(str, holders)) or "unknown"
+        processes = ", ".join(map(str, holders)) or "unknown"
         return CatalogBusy(
-            f"the index in {path} is still open in another process ({listed}), such as a forked child; end it first"
+            f"the index in {path} is still open in another process ({processes}), such as a forked child; end it first"
         )
     if "FileTooLarge" in reason or "File too large" in reason:
         return NoRoom(f"files may not grow as far as the index in {path} needs; raise the limit (ulimit -f) or quota")
@@ -94,30 +125,38 @@ def _opening_error(path: Path, reason: str) -> SnapfindError:
 
 
 def _holders(folder: Path) -> list[int]:
-    """Processes that have a file of the folder open, as far as the system tells (Linux)."""
-    found = set()
+    """Return the processes that have a file of the folder open, on Linux."""
+    processes = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             if link.readlink().is_relative_to(folder):
-                found.add(int(link.parts[2]))
+                processes.add(int(link.parts[2]))
         except OSError:  # closed meanwhile, or of another user
             continue
-    return sorted(found)
+    return sorted(processes)
 
 
-def _room(path: Path, least: int) -> None:
-    """Raises NoRoom before the disk is full: the engine writes through memory maps, where a full disk is no error but
-    the end of the process (SIGBUS), even while it only reads."""
+def _check_disk(path: Path, least: int) -> None:
+    """Raise NoRoom before the disk is full.
+
+    The engine writes through memory maps, where a full disk ends the process by SIGBUS, even while it only reads.
+    """
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if shutil.disk_usage(there).free < least:
         raise NoRoom(f"less than {least >> 20} MB are free on the disk of {path}; free some space and run again")
 
 
-class Edge:
-    """An Index in a folder. Reads run beside each other; writes one at a time."""
+class Edge(Index):
+    """Index in a folder. Reads run in parallel, writes one at a time.
 
-    def __init__(self, path: Path, shard: engine.EdgeShard, graph: Graph) -> None:
-        self._path, self._graph = path, graph
+    Args:
+        path: The folder.
+        shard: Open shard of the engine.
+        hnsw: Settings of the graph.
+    """
+
+    def __init__(self, path: Path, shard: engine.EdgeShard, hnsw: HnswConfig) -> None:
+        self._path, self._hnsw = path, hnsw
         self._shard: engine.EdgeShard | None = shard
         self._writing = threading.Lock()
         self._process = os.getpid()
@@ -127,15 +166,16 @@ class Edge:
 
     # ── schema and spaces ────────────────────────────────────────────────────────
 
+    @override
     def declare(self, fields: Mapping[str, Kind]) -> None:
         with self._writing:
             known = self._declared()
             for name, kind in fields.items():
                 field, schema = (IS + name if kind == "bool" else name), _SCHEMAS[kind]
-                found = known.get(payload_key(field))
-                if found is None and len(known) >= _EAGER:
+                indexed = known.get(payload_key(field))
+                if indexed is None and len(known) >= _EAGER:
                     self._later[name] = (field, schema)
-                elif found != schema:
+                elif indexed != schema:
                     self._index_field(field, schema)
                     known[payload_key(field)] = schema
 
@@ -143,19 +183,19 @@ class Edge:
         self._update(engine.UpdateOperation.create_field_index(json_path(field), schema))
 
     def _index_later(self, names: Collection[str]) -> None:
-        """Index fields at their first use that `declare` put off; a filter without an index is right, but slow."""
-        if wanted := self._later.keys() & names:
+        """Index fields that `declare` put off, at their first use. A filter without an index is slow."""
+        if needed := self._later.keys() & names:
             with self._writing, suppress(NoRoom):
-                for name in wanted & self._later.keys():
+                for name in needed & self._later.keys():
                     self._index_field(*self._later[name])
                     del self._later[name]
 
     def _declared(self) -> dict[str, Any]:
-        """Type of each indexed field by payload key. The engine lists some quoted paths without their quotes."""
+        """Return the type of each indexed field by payload key. The engine lists some quoted paths without quotes."""
         return {path.strip('"'): own.data_type for path, own in self._open().info().payload_schema.items()}
 
     def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
-        """Beside the others, whatever it is to replace."""
+        """Add a space in the same shard, also if it will replace others."""
         with self._writing:
             known = self.spaces().get(space)
             if known is None:
@@ -164,18 +204,20 @@ class Edge:
             elif known != dim:
                 raise BadInput(f"space {space} has {known} dimensions, not {dim}; use another name")
 
+    @override
     def drop_space(self, space: str) -> None:
         with self._writing:
             if space in self.spaces():
                 self._update(engine.UpdateOperation.delete_vector_name(space))
                 self._dims = self._read_dims()
 
+    @override
     def spaces(self) -> Mapping[str, int]:
         self._open()
         return dict(self._dims)
 
     def publish(self, space: str) -> None:
-        """Nobody reads this folder from elsewhere."""
+        """Do nothing: no other program reads the folder."""
 
     def _read_dims(self) -> dict[str, int]:
         config = json.loads((self._path / "edge_config.json").read_bytes())
@@ -183,28 +225,33 @@ class Edge:
 
     # ── writing ──────────────────────────────────────────────────────────────────
 
+    @override
     def upsert(self, points: Sequence[Point]) -> None:
         self._check({space: vector for point in points for space, vector in point.vectors.items()})
         rows = []
         for point in points:
             vectors: dict[str, Any] = {space: vector.tolist() for space, vector in point.vectors.items()}
-            rows.append(engine.Point(point.id, vectors | self._sparse(point.words), stored(point.payload, point.words)))
+            rows.append(
+                engine.Point(point.id, vectors | self._sparse(point.words), encode_payload(point.payload, point.words))
+            )
         with self._writing:
             self._update(engine.UpdateOperation.upsert_points(rows))
 
+    @override
     def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         self._check(dict.fromkeys([space], next(iter(vectors.values()))) if vectors else {})
         with self._writing:
             there = [point.id for point in self.get(list(vectors))]
-            rows = [engine.PointVectors(found, {space: vectors[found].tolist()}) for found in there]
+            rows = [engine.PointVectors(key, {space: vectors[key].tolist()}) for key in there]
             if rows:
                 self._update(engine.UpdateOperation.update_vectors(rows))
 
+    @override
     def put_payload(self, ids: Sequence[str], payload: Mapping[str, Any], words: str | None = None) -> None:
         with self._writing:
             for point in self.get(ids):
-                said = point.words if words is None else words
-                self._update(engine.UpdateOperation.overwrite_payload([point.id], stored(payload, said)))
+                text = point.words if words is None else words
+                self._update(engine.UpdateOperation.overwrite_payload([point.id], encode_payload(payload, text)))
                 if words is None or words == point.words:
                     continue
                 if sparse := self._sparse(words):
@@ -212,6 +259,7 @@ class Edge:
                 else:
                     self._update(engine.UpdateOperation.delete_vectors([point.id], [WORDS]))
 
+    @override
     def delete(self, where: Where) -> int:
         if isinstance(where, Filter):
             self._index_later(where.fields)
@@ -226,12 +274,12 @@ class Edge:
             return len(there)
 
     def _sparse(self, words: str) -> dict[str, Any]:
-        vector = self._bm25.embed_document(spelled(words))
+        vector = self._bm25.embed_document(normalize_codes(words))
         return {WORDS: vector} if vector.indices else {}
 
     def _update(self, operation: Any) -> None:
-        """Raises NoRoom when the disk is full."""
-        _room(self._path, WRITING)
+        """Write to the engine. Raise NoRoom if the disk is full."""
+        _check_disk(self._path, WRITING)
         try:
             self._open().update(operation)
         except Exception as error:
@@ -243,6 +291,7 @@ class Edge:
 
     # ── reading ──────────────────────────────────────────────────────────────────
 
+    @override
     def search(self, ask: Ask) -> list[Found]:
         if ask.filter:
             self._index_later(ask.filter.fields)
@@ -251,27 +300,28 @@ class Edge:
                 self._check({ask.space: vector})
             query = _dense(ask.vector, ask)
         else:
-            sparse = self._bm25.embed_query(spelled(ask.words))
+            sparse = self._bm25.embed_query(normalize_codes(ask.words))
             if not sparse.indices:
                 return []
             query = engine.Query.Nearest(sparse, using=WORDS)
-        wanted = ask.offset + ask.limit
-        size = wanted + 8  # room for the first ties and second pictures
+        end = ask.offset + ask.limit
+        size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            found = self._nearest(query, ask, size)
-            ranked = grouped(found, ask.group)
-            # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
-            tied = len(ranked) > wanted and found[-1].score == ranked[wanted - 1].score
-            if len(found) < size or (len(ranked) >= wanted and not tied and found[-1].score < ranked[wanted - 1].score):
-                return ranked[ask.offset : wanted]
+            hits = self._nearest(query, ask, size)
+            ranked = best_per_group(hits, ask.group)
+            # fetch more if there are too few groups yet, or equal scores at the end of the page
+            tied = len(ranked) > end and hits[-1].score == ranked[end - 1].score
+            if len(hits) < size or (len(ranked) >= end and not tied and hits[-1].score < ranked[end - 1].score):
+                return ranked[ask.offset : end]
             size *= 4
 
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
         exact = ask.exact and ask.vector is not None
-        again = engine.QuantizationSearchParams(rescore=True, oversampling=self._graph.spare)
-        around = engine.AcornSearchParams(ask.filter is not None and self._graph.around > 0, self._graph.around)
-        breadth = self._graph.breadth if ask.filter is None else self._graph.filtered
-        params = engine.SearchParams(max(breadth, size), exact, again, acorn=around)
+        rescoring = engine.QuantizationSearchParams(rescore=True, oversampling=self._hnsw.oversampling)
+        selectivity = self._hnsw.acorn_selectivity
+        acorn = engine.AcornSearchParams(ask.filter is not None and selectivity > 0, selectivity)
+        ef = self._hnsw.ef if ask.filter is None else self._hnsw.ef_filtered
+        params = engine.SearchParams(max(ef, size), exact, rescoring, acorn=acorn)
         request = engine.QueryRequest(
             limit=size,
             query=query,
@@ -281,20 +331,22 @@ class Edge:
         )
         points = self._open().query(request)
         scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, payload_of(point.payload)) for point in points]
-        return sorted(found, key=lambda one: (-one.score, one.id))
+        hits = [Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in points]
+        return sorted(hits, key=lambda one: (-one.score, one.id))
 
+    @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         records = self._open().retrieve(list(ids), with_payload=True, with_vector=vectors) if ids else []
-        points = {str(record.id): point_of(record, vectors) for record in records}
-        return [points[found] for found in ids if found in points]
+        points = {str(record.id): decode_point(record, vectors) for record in records}
+        return [points[key] for key in ids if key in points]
 
+    @override
     def scroll(
         self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
     ) -> Page:
         if where:
             self._index_later(where.fields)
-        # the engine's offset is the first id to come, also when that point is gone by now
+        # the engine's offset is the first id of the page, even if that point was deleted
         request = engine.ScrollRequest(
             offset=after,
             limit=limit + 2,
@@ -303,15 +355,17 @@ class Edge:
             with_vector=vectors,
         )
         records, _ = self._open().scroll(request)
-        points = [point_of(record, vectors) for record in records if str(record.id) != after]
-        shown = tuple(points[:limit])
-        return Page(shown, shown[-1].id if len(points) > limit else None)
+        points = [decode_point(record, vectors) for record in records if str(record.id) != after]
+        page = tuple(points[:limit])
+        return Page(page, page[-1].id if len(points) > limit else None)
 
+    @override
     def count(self, where: Filter | None = None) -> int:
         if where:
             self._index_later(where.fields)
         return self._open().count(engine.CountRequest(exact=True, filter=_condition(where) if where else None))
 
+    @override
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
         self._index_later({name} | (where.fields if where else frozenset()))
         known = self._declared()
@@ -322,19 +376,22 @@ class Edge:
             truths = {"true": True, "false": False} if field == IS + name else {}
             pairs = [(truths.get(str(hit.value), hit.value), hit.count) for hit in self._open().facet(request)]
         else:
-            pairs = list(tally(self.scroll, name, where).items())
+            pairs = list(count_values(self.scroll, name, where).items())
         return sorted(pairs, key=lambda pair: (-pair[1], str(pair[0])))[:limit]
 
     # ── the folder ───────────────────────────────────────────────────────────────
 
+    @override
     def optimize(self) -> None:
-        _room(self._path, WRITING)
+        _check_disk(self._path, WRITING)
         self._open().optimize()
         self.flush()
 
+    @override
     def flush(self) -> None:
         self._open().flush()
 
+    @override
     def close(self) -> None:
         if os.getpid() != self._process:
             return
@@ -363,7 +420,7 @@ class Edge:
 
 
 class _Conditions:
-    """The engine's condition classes for filters to use."""
+    """Condition classes of the engine, for filters."""
 
     FieldCondition = engine.FieldCondition
     Filter = engine.Filter
@@ -374,12 +431,12 @@ class _Conditions:
 
     @staticmethod
     def boolean(name: str, value: bool) -> engine.FieldCondition:
-        """The field is that boolean."""
-        return engine.FieldCondition(json_path(IS + name), match=engine.MatchAny([keyword(value)]))
+        """Return the condition that a field has a boolean value."""
+        return engine.FieldCondition(json_path(IS + name), match=engine.MatchAny([bool_keyword(value)]))
 
 
 def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
-    """Nearest, or the engine's recommendation by the sum of scores; weights are the lengths of the examples."""
+    """Build the query of a vector, with the examples of a recommendation scaled by their weights."""
     if not ask.more and not ask.less:
         return engine.Query.Nearest(vector.tolist(), using=ask.space)
     right = [vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
@@ -387,11 +444,11 @@ def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
     return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=ask.space)
 
 
-def _rounded(graph: Graph) -> Any:
-    """A byte a number beside what was stored, kept in memory."""
-    if graph.quantile is None:
+def _quantization(hnsw: HnswConfig) -> Any:
+    """Return int8 quantization in memory, or None."""
+    if hnsw.quantile is None:
         return None
-    return engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=graph.quantile, memory=engine.Memory.Cached)
+    return engine.ScalarQuantizationConfig(engine.ScalarType.Int8, quantile=hnsw.quantile, memory=engine.Memory.Cached)
 
 
 def _condition(where: Filter | None) -> Any:
@@ -399,3 +456,19 @@ def _condition(where: Filter | None) -> Any:
         return engine.Filter()
     condition = where.condition(_Conditions)
     return condition if isinstance(condition, engine.Filter) else engine.Filter(must=[condition])
+
+
+def _free_address_space() -> int | None:
+    """Return the free address space in bytes under RLIMIT_AS. None: there is no limit, or it cannot be read."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+    return max(0, limit - pages * resource.getpagesize())

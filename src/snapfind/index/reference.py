@@ -1,7 +1,6 @@
-"""The Index in memory, by full scan in numpy: the meaning of the port in its shortest form, for tests and small sets.
+"""Reference index in memory: an exact scan in NumPy, for tests and small sets. Nothing is written to disk.
 
-Nothing is written to disk. BM25 (Robertson & Walker 1994, k1 1.2, b 0.75) over words, and over single characters where
-a script is written without spaces.
+BM25 (Robertson & Walker 1994, k1 1.2, b 0.75) runs over words, and over single characters of scripts without spaces.
 """
 
 import math
@@ -15,21 +14,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
-from snapfind.index.base import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.bm25_text import spelled
+from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
+from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 
-__all__ = ["Exact"]
+__all__ = ["ReferenceIndex"]
 
 _K1, _B = 1.2, 0.75
 _TOKEN = re.compile(r"[一-鿿぀-ヿ가-힯]|[^\W_]+")
 
 
-class Exact:
-    """An Index that keeps everything in memory."""
+class ReferenceIndex(Index):
+    """Index in memory. Every search scans all points."""
 
     def __init__(self) -> None:
         self._points: dict[str, Point] = {}
@@ -38,28 +38,32 @@ class Exact:
         self._closed = False
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
-        """Nothing to prepare: a full scan reads every field."""
+        """Do nothing: a scan reads every field."""
         self._open()
 
+    @override
     def add_space(self, space: str, dim: int, *, instead_of: Collection[str] = ()) -> None:
         self._open()
         if self._spaces.setdefault(space, dim) != dim:
             raise BadInput(f"space {space} has {self._spaces[space]} dimensions, not {dim}; use another name")
 
+    @override
     def drop_space(self, space: str) -> None:
         with self._open():
             self._spaces.pop(space, None)
             for point in list(self._points.values()):
-                kept = {name: vector for name, vector in point.vectors.items() if name != space}
-                self._points[point.id] = replace(point, vectors=kept)
+                others = {name: vector for name, vector in point.vectors.items() if name != space}
+                self._points[point.id] = replace(point, vectors=others)
 
+    @override
     def spaces(self) -> Mapping[str, int]:
         self._open()
         return dict(self._spaces)
 
     def publish(self, space: str) -> None:
-        """Nobody reads it from elsewhere."""
+        """Do nothing: no other program reads the index."""
 
+    @override
     def upsert(self, points: Sequence[Point]) -> None:
         with self._open():
             for point in points:
@@ -67,35 +71,39 @@ class Exact:
                     self._check(space, vector)
             self._points.update({point.id: point for point in points})
 
+    @override
     def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         with self._open():
-            for found, vector in vectors.items():
+            for key, vector in vectors.items():
                 self._check(space, vector)
-                if found in self._points:
-                    point = self._points[found]
-                    self._points[found] = replace(point, vectors={**point.vectors, space: vector})
+                if key in self._points:
+                    point = self._points[key]
+                    self._points[key] = replace(point, vectors={**point.vectors, space: vector})
 
+    @override
     def put_payload(self, ids: Sequence[str], payload: Mapping[str, Any], words: str | None = None) -> None:
         with self._open():
-            for found in ids:
-                if found in self._points:
-                    point = self._points[found]
-                    said = point.words if words is None else words
-                    self._points[found] = replace(point, payload=dict(payload), words=said)
+            for key in ids:
+                if key in self._points:
+                    point = self._points[key]
+                    text = point.words if words is None else words
+                    self._points[key] = replace(point, payload=dict(payload), words=text)
 
+    @override
     def delete(self, where: Where) -> int:
         with self._open():
             if where is None or isinstance(where, Filter):
-                gone = [point.id for point in self._fitting(where)]
+                keys = [point.id for point in self._matching(where)]
             else:
-                gone = [found for found in dict.fromkeys(where) if found in self._points]
-            for found in gone:
-                del self._points[found]
-            return len(gone)
+                keys = [key for key in dict.fromkeys(where) if key in self._points]
+            for key in keys:
+                del self._points[key]
+            return len(keys)
 
+    @override
     def search(self, ask: Ask) -> list[Found]:
         with self._open():
-            points = list(self._fitting(ask.filter))
+            points = list(self._matching(ask.filter))
             if ask.vector is not None:
                 for vector in (ask.vector, *ask.more, *ask.less):
                     self._check(ask.space, vector)
@@ -113,37 +121,44 @@ class Exact:
         chosen = ranked[ask.offset : ask.offset + ask.limit]
         return [Found(point.id, score, point.payload) for point, score in chosen]
 
+    @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         with self._open():
-            return [_shown(self._points[found], vectors) for found in ids if found in self._points]
+            return [_select(self._points[key], vectors) for key in ids if key in self._points]
 
+    @override
     def scroll(
         self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
     ) -> Page:
         with self._open():
-            points = sorted(self._fitting(where), key=lambda point: point.id)
+            points = sorted(self._matching(where), key=lambda point: point.id)
         points = [point for point in points if after is None or point.id > after]
-        shown = tuple(_shown(point, vectors) for point in points[:limit])
-        return Page(shown, shown[-1].id if len(points) > limit else None)
+        page = tuple(_select(point, vectors) for point in points[:limit])
+        return Page(page, page[-1].id if len(points) > limit else None)
 
+    @override
     def count(self, where: Filter | None = None) -> int:
         with self._open():
-            return sum(1 for _ in self._fitting(where))
+            return sum(1 for _ in self._matching(where))
 
+    @override
     def facets(self, name: str, where: Filter | None = None, limit: int = 100) -> list[tuple[Any, int]]:
         with self._open():
-            values = [point.payload.get(name) for point in self._fitting(where)]
+            values = [point.payload.get(name) for point in self._matching(where)]
         counts = Counter(
             item for value in values if value is not None for item in set(value if isinstance(value, list) else [value])
         )
         return sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:limit]
 
+    @override
     def optimize(self) -> None:
         self._open()
 
+    @override
     def flush(self) -> None:
         self._open()
 
+    @override
     def close(self) -> None:
         self._closed = True
 
@@ -152,7 +167,7 @@ class Exact:
             raise SnapfindError("the index is closed; open the catalog again")
         return self._lock
 
-    def _fitting(self, where: Filter | None) -> list[Point]:
+    def _matching(self, where: Filter | None) -> list[Point]:
         return [point for point in self._points.values() if where is None or where.matches(point.payload)]
 
     def _check(self, space: str, vector: NDArray[np.float32]) -> None:
@@ -174,12 +189,12 @@ def _score(
     return total / (1 + MORE * len(more))
 
 
-def _shown(point: Point, vectors: bool) -> Point:
+def _select(point: Point, vectors: bool) -> Point:
     return point if vectors else replace(point, vectors={})
 
 
 def _tokens(text: str) -> list[str]:
-    folded = unicodedata.normalize("NFKD", spelled(text).lower())
+    folded = unicodedata.normalize("NFKD", normalize_codes(text).lower())
     return _TOKEN.findall("".join(character for character in folded if not unicodedata.combining(character)))
 
 
@@ -187,7 +202,7 @@ def _bm25(words: str, points: Sequence[Point], corpus: Sequence[Point]) -> list[
     frequencies = Counter(token for point in corpus for token in set(_tokens(point.words)))
     lengths = [len(_tokens(point.words)) for point in corpus if point.words]
     mean = sum(lengths) / len(lengths) if lengths else 1.0
-    asked = set(_tokens(words))
+    query = set(_tokens(words))
     scores = []
     for point in points:
         counts = Counter(_tokens(point.words))
@@ -196,7 +211,7 @@ def _bm25(words: str, points: Sequence[Point], corpus: Sequence[Point]) -> list[
             sum(
                 math.log(1 + (len(corpus) - frequencies[token] + 0.5) / (frequencies[token] + 0.5))
                 * counts[token] * (_K1 + 1) / (counts[token] + length)
-                for token in asked
+                for token in query
                 if counts[token]
             )
         )  # fmt: skip

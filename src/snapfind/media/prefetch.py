@@ -1,7 +1,7 @@
-"""Work done in threads a little ahead of whoever takes it. Pillow lets go of the GIL while it decodes.
+"""Ordered map in threads that runs a bounded number of items ahead of the consumer.
 
-Memory is bounded by the look-ahead: at most `depth` items are done or being done, whatever the speed of the taker.
-Order is kept, so that a run can say "done up to here".
+Pillow releases the GIL while it decodes. The order is that of the input, so an interrupted run can continue where it
+stopped.
 """
 
 from collections import deque
@@ -10,27 +10,38 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["map_ahead"]
 
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-def ahead(pool: ThreadPoolExecutor, work: Callable[[S], T], items: Iterable[S], depth: int) -> Iterator[tuple[S, T]]:
-    """Each item with what `work` made of it, in the given order; the pool works on up to `depth` of them.
+def map_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[S], T], items: Iterable[S], depth: int
+) -> Iterator[tuple[S, T]]:
+    """Apply a function to items in threads, ahead of the consumer.
 
-    Closing the iterator early drops what has not begun. What `work` raises is raised where its item is due.
+    Closing the iterator early cancels what has not started. An exception of `work` is raised at its item.
+
+    Args:
+        pool: The threads.
+        work: Function of one item.
+        items: The items. They are read as needed.
+        depth: Maximum number of items that are done or in progress.
+
+    Yields:
+        Each item and its result, in the order of the items.
     """
-    coming = iter(items)
-    waiting: deque[tuple[S, Future[T]]] = deque((item, pool.submit(work, item)) for item in islice(coming, depth))
+    rest = iter(items)
+    waiting: deque[tuple[S, Future[T]]] = deque((item, pool.submit(work, item)) for item in islice(rest, depth))
     try:
         while waiting:
             item, future = waiting.popleft()
-            done = future.result()
-            # only now, with one handed out, may the next one begin
-            waiting.extend((after, pool.submit(work, after)) for after in islice(coming, 1))
-            yield item, done
+            result = future.result()
+            # the next one starts only now, after one is finished
+            waiting.extend((after, pool.submit(work, after)) for after in islice(rest, 1))
+            yield item, result
     finally:
         for _, future in waiting:
             future.cancel()

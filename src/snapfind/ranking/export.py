@@ -12,7 +12,7 @@ from snapfind.core.errors import BadInput
 from snapfind.ranking.cdanet import Augmentation
 from snapfind.ranking.fit import ClickFit
 from snapfind.ranking.networks import SingleDomain
-from snapfind.search.rerank.click_model import ClickModel, files_of, load
+from snapfind.search.rerank.click_model import ClickModel, load, save
 from snapfind.search.rerank.features import Columns, Field
 
 __all__ = ["build_click_model", "write_ranker"]
@@ -72,8 +72,7 @@ def write_ranker(
         NoRoom: The disk is full.
     """
     with whole(folder) as draft:
-        for name, content in files_of(model, golden, count, metadata).items():
-            (draft / name).write_bytes(content)
+        save(draft, model, golden, count, metadata)
         load(draft, str(metadata["space"]))
     return load(folder, str(metadata["space"]))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.core.errors import BadInput
-from snapfind.events.statistics import opened
+from snapfind.events.statistics import open_export
 from snapfind.ranking.off_policy import Log
 from snapfind.ranking.rows import SOURCE, TARGET, Rows
 from snapfind.search.rerank.clicks import columns_of
@@ -37,13 +37,13 @@ FIELDS = (
 )
 _CHUNK = 20_000
 _SHOWN_QUERY = """
-with asked as (select search, any_value(session) as session, max(product) <> '' as beside from happened
+with asked as (select search, any_value(session) as session, max(product) <> '' as beside from events
     where kind = 'search' and search <> '' group by search),
-scored as (select search, product, max(score) as score, any_value(session) as session from happened
+scored as (select search, product, max(score) as score, any_value(session) as session from events
     where kind = 'impression' group by all)
 select shown.search, shown.product, shown.position, shown.propensity, shown."at", shown.clicked,
     coalesce(nullif(asked.session, ''), scored.session, ''), scored.score
-from shown left join asked using (search) left join scored using (search, product)
+from impressions as shown left join asked using (search) left join scored using (search, product)
 where coalesce(asked.beside, false) = ? order by shown."at", shown.search, shown.position
 """
 
@@ -123,7 +123,7 @@ def _chunks(events: Path, domain: ShopDomain) -> Iterator[tuple[list[tuple[Any, 
     clicked: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_RECENT))
     search, new_clicks = "", list[tuple[str, str]]()
     before: tuple[str, ...] = ()
-    with opened(events) as connection:
+    with open_export(events) as connection:
         cursor = connection.execute(_SHOWN_QUERY, [domain == "similar"])
         while rows := cursor.fetchmany(_CHUNK):
             recents: list[tuple[str, ...]] = []

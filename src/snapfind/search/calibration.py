@@ -6,8 +6,8 @@ the catalog: they are near to several products and far ahead of none. A logistic
 probability (Platt 1999). Scores never rise along a ranking. A fused answer is calibrated by its share of the best
 possible fused score.
 
-The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `Catalog.calibrate` fits
-them to a catalog.
+The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `snapfind model calibrate`
+fits them to a catalog.
 """
 
 import math
@@ -49,17 +49,16 @@ class Calibration:
         """Return the defaults for an encoder with an adapter fitted to the catalog."""
         return cls((4.82, 12.21, 0.0, 0.0, -2.54))
 
-    def photo_scores(self, similarities: Sequence[float], chances: Sequence[float] = ()) -> list[float]:
+    def photo_scores(self, features: NDArray[np.float64]) -> list[float]:
         """Compute the probabilities of a whole ranking.
 
         Args:
-            similarities: Similarities of the hits, best first.
-            chances: Log probabilities of their categories. May be empty.
+            features: `calibration_features` of the ranking, shape (n, 4).
 
         Returns:
-            Probabilities 0..1 that never rise along the ranking.
+            n probabilities 0..1 that never rise along the ranking.
         """
-        logits = calibration_features(similarities, chances) @ np.array(self.photo[:-1]) + self.photo[-1]
+        logits = features @ np.array(self.photo[:-1]) + self.photo[-1]
         return np.minimum.accumulate([_logistic(float(value)) for value in logits]).tolist() if len(logits) else []
 
     def fused_scores(self, shares: Sequence[float]) -> list[float]:

@@ -4,44 +4,73 @@ A query with only a photo has one ranking, in the order of the index. A query wi
 the same depth and fused, so the pages of a fused answer are slices of one list.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from snapfind.core.errors import BadQuery
 from snapfind.index.base import Ask, Found
 from snapfind.index.filters import Filter, where
-from snapfind.index.filters.operators import Exists, Not
 from snapfind.search.category_prior import DEPTH as PRIOR_DEPTH
 from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import EncodedQuery
 from snapfind.search.exact_match import exact_matches
+from snapfind.search.signals import BM25, IMAGE, SIGNALS, Signal
 from snapfind.search.stop_words import content_words
 
-__all__ = ["DEPTH", "Candidates", "find_candidates"]
+__all__ = ["DEPTH", "Candidate", "Rankings", "retrieve"]
 
 DEPTH = 400  # products of each ranking that are fused: far above what a shopper pages to
-# Share of the text weight for each signal. A product is found by the first two, or by the last.
-TEXT_SHARES = {"text": 0.5, "words": 0.5, "bridge": 0.5}
-_UNTITLED = Not(Exists("title"))
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidate:
+    """A product during ranking. Each step of the pipeline maps a list of candidates to a list of candidates.
+
+    Attributes:
+        product: Id of the product.
+        matches: Signal -> best matching point, in the order of the table of signals. At least one.
+        score: Calibrated probability, 0..1.
+        checks: Scores of rerankers by name (`rerank`, `click`), 0..1.
+    """
+
+    product: str
+    matches: Mapping[str, Found]
+    score: float = 0.0
+    checks: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Payload of the best matching point of the first signal."""
+        return next(iter(self.matches.values())).payload
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
     """Rankings of one query.
 
     Attributes:
-        rankings: Signal -> points, best first, one point for each product.
+        points: Signal -> points, best first, one point for each product.
         weights: Signal -> weight in the fusion.
         words: Text of the query.
     """
 
-    rankings: dict[str, list[Found]] = field(default_factory=dict)
+    points: dict[str, list[Found]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     words: str = ""
 
+    def candidates(self) -> dict[str, Candidate]:
+        """Collect the points of each product, without a score."""
+        matches: dict[str, dict[str, Found]] = {}
+        for signal, points in self.points.items():
+            for point in points:
+                matches.setdefault(str(point.payload["_product"]), {})[signal] = point
+        return {product: Candidate(product, own) for product, own in matches.items()}
 
-def find_candidates(
+
+def retrieve(
     query: EncodedQuery, context: SearchContext, filter: Filter | None, limit: int, category: str | None = None
-) -> Candidates:
+) -> Rankings:
     """Search the index once for each signal of a query.
 
     Args:
@@ -57,51 +86,44 @@ def find_candidates(
     Raises:
         BadQuery: If a fused answer is asked for more products than the depth.
     """
-    requests = _requests(query, context, filter)
+    signals, spaces = {signal.name: signal for signal in SIGNALS}, context.index.spaces()
+    requests = {name: ask for name, signal in signals.items() if (ask := _request(signal, query, context, filter))}
+    # a catalog without pictures has no spaces yet
+    requests = {name: ask for name, ask in requests.items() if ask.words or ask.space in spaces}
     fused = len(requests) > 1
     if fused and limit > DEPTH:
         raise BadQuery(f"a query with text gives at most {DEPTH} products; ask for fewer", field="limit")
     # One more than the limit, so that the margin of a single hit is known.
     depth = DEPTH if fused else max(limit, PRIOR_DEPTH) + 1
-    rankings = {signal: context.index.search(replace(ask, limit=depth)) for signal, ask in requests.items()}
+    points = {name: context.index.search(replace(ask, limit=depth)) for name, ask in requests.items()}
     # A text of only stop words, such as "the", finds just the products with that name.
-    if "words" in rankings and not content_words(query.words):
-        exact = exact_matches(rankings["words"], query.words)
-        rankings["words"] = [point for point in rankings["words"] if str(point.payload["_product"]) in exact]
+    if BM25.name in points and not content_words(query.words):
+        exact = exact_matches(points[BM25.name], query.words)
+        points[BM25.name] = [point for point in points[BM25.name] if str(point.payload["_product"]) in exact]
     if category:
         only = where("category", [category])
-        for signal, ask in requests.items():
+        for name, ask in requests.items():
             inside = replace(ask, limit=depth, filter=ask.filter & only if ask.filter else only)
-            rankings[signal] = _joined(rankings[signal], context.index.search(inside))
-    weights = {signal: query.text_weight * part for signal, part in TEXT_SHARES.items() if signal in requests}
-    photo = {"photo": query.photo_weight} if "photo" in requests else {}
-    return Candidates(rankings, weights | photo, query.words)
+            points[name] = _join(points[name], context.index.search(inside))
+    weights = {name: query.weights[signals[name].query] * signals[name].weight for name in requests}
+    return Rankings(points, weights, query.words)
 
 
-def _joined(points: list[Found], more: list[Found]) -> list[Found]:
+def _request(signal: Signal, query: EncodedQuery, context: SearchContext, filter: Filter | None) -> Ask | None:
+    """Build the search of one signal. None if the signal does not apply to the query."""
+    own = signal.restrict(context.model)
+    filter = filter & own if filter and own else filter or own
+    space = signal.space_id(context.model)
+    if space is None:
+        words = content_words(query.words) or query.words
+        return Ask(words=words, filter=filter) if words else None
+    vector = query.vectors.get(signal.name)
+    if vector is None:
+        return None
+    more, less = (query.more, query.less) if signal.name == IMAGE.name else ((), ())
+    return Ask(space, vector, more=more, less=less, filter=filter)
+
+
+def _join(points: list[Found], more: list[Found]) -> list[Found]:
     known = {point.id for point in points}
     return points + [point for point in more if point.id not in known]
-
-
-def _text_to_image_filter(context: SearchContext, filter: Filter | None) -> Filter | None:
-    """Exclude products with a title unless the photo encoder has a text tower.
-
-    ConSE only adds noise to products that have a text of their own (benchmarks/text_to_product.py).
-    """
-    if context.model.photo.words is not None:
-        return filter
-    return filter & _UNTITLED if filter else _UNTITLED
-
-
-def _requests(query: EncodedQuery, context: SearchContext, filter: Filter | None) -> dict[str, Ask]:
-    photo = context.model.photo.space.id
-    requests = {}
-    if query.photo is not None:
-        requests["photo"] = Ask(photo, query.photo, more=query.more, less=query.less, filter=filter)
-    if query.words:
-        untitled = _text_to_image_filter(context, filter)
-        requests["text"] = Ask(context.model.text.space.id, query.texts["text"], filter=filter)
-        requests["bridge"] = Ask(context.model.bridge.id, query.texts["bridge"], filter=untitled)
-        requests["words"] = Ask(words=content_words(query.words) or query.words, filter=filter)
-    # a catalog without pictures has no spaces yet
-    return {signal: ask for signal, ask in requests.items() if ask.words or ask.space in context.index.spaces()}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from snapfind.media.image.decode import Limits, Source, load
+from snapfind.search.calibration import calibration_features
 from snapfind.search.context import SearchContext
 
 __all__ = ["compare"]
@@ -28,4 +29,4 @@ def compare(photo_a: Source, photo_b: Source, context: SearchContext) -> float:
     queries, pictures = encoder.project(features, "query"), encoder.project(features, "document")
     # The adapter treats the two roles differently. The mean over both assignments makes the score symmetric.
     cosine = float(np.mean([queries[0] @ pictures[1], queries[1] @ pictures[0]]))
-    return context.calibration.photo_scores([cosine])[0]
+    return context.calibration.photo_scores(calibration_features([cosine]))[0]

@@ -6,16 +6,19 @@ query away from a photo, text or product. It means "less like this", not "withou
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from snapfind.core.errors import BadQuery, NotFound
-from snapfind.core.types import Like, Query
+from snapfind.core.query import Like, Query
 from snapfind.encoders.base import Vectors
 from snapfind.index.filters import where
 from snapfind.index.html_text import plain_text
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.context import SearchContext
+from snapfind.search.photo_regions import EncodedImage
+from snapfind.search.signals import IMAGE, SIGNALS, Modality, Signal
 
 __all__ = ["EncodedQuery", "encode_query"]
 
@@ -25,30 +28,26 @@ class EncodedQuery:
     """Embeddings of a query.
 
     Attributes:
-        photo: Unit vector in the photo space, shape (dim,), or None for a query without photo or product.
-        texts: Signal ("text", "bridge") -> unit vector of the texts.
+        vectors: Signal -> unit vector, shape (dim,). A signal that does not apply is missing.
         words: Text for BM25.
-        photo_weight: Weight of the photo signal, 0 or more.
-        text_weight: Weight of the text signals, 0 or more.
-        more: Vectors of positive feedback, in the photo space.
-        less: Vectors of negative feedback, in the photo space.
+        weights: Modality of the query -> weight, 0 or more.
+        more: Vectors of positive feedback, in the image space.
+        less: Vectors of negative feedback, in the image space.
     """
 
-    photo: Vectors | None = None
-    texts: dict[str, Vectors] = field(default_factory=dict)
+    vectors: dict[str, Vectors] = field(default_factory=dict)
     words: str = ""
-    photo_weight: float = 0.0
-    text_weight: float = 0.0
+    weights: dict[Modality, float] = field(default_factory=dict)
     more: tuple[Vectors, ...] = ()
     less: tuple[Vectors, ...] = ()
 
 
-def encode_query(query: Query, photos: Vectors, context: SearchContext) -> EncodedQuery:
-    """Encode the terms and the feedback of a query.
+def encode_query(query: Query, image: EncodedImage, context: SearchContext) -> EncodedQuery:
+    """Encode the terms and the feedback of a query for each signal.
 
     Args:
         query: The query.
-        photos: Unit vectors of its photos in their order, shape (n, dim).
+        image: Its encoded photos.
         context: Model, index and limits.
 
     Returns:
@@ -62,18 +61,27 @@ def encode_query(query: Query, photos: Vectors, context: SearchContext) -> Encod
     photo_terms = [like for like in query.likes if like.photo is not None]
     product_terms = [like for like in query.likes if like.product is not None]
     text_terms = [like for like in query.likes if like.text is not None]
-    rows = [*photos, *(_stored_vector(like, context) for like in product_terms)]
-    photo, texts = _weighted_sum(rows, [*photo_terms, *product_terms]), {}
-    if text_terms:
-        encoded = context.model.encode_query_texts([_text(like, context) for like in text_terms])
-        sums = {signal: _weighted_sum(list(vectors), text_terms) for signal, vectors in encoded.items()}
-        texts = {signal: vector for signal, vector in sums.items() if vector is not None}
-    words = " ".join(_text(like, context) for like in text_terms if like.weight > 0)
+    image_terms = [*photo_terms, *product_terms]
+    texts = [_text(like, context) for like in text_terms]
+    rows = dict(context.model.encode_query_texts(texts)) if texts else {}
+    rows[IMAGE.name] = image.vectors
+    vectors: dict[str, Vectors] = {}
+    for signal in SIGNALS:
+        inputs: Sequence[Any] = image.searched if signal.query == "image" else texts
+        encoded = signal.encoder.encode_query(inputs) if signal.encoder and inputs else rows.get(signal.name, ())
+        pairs = list(zip(photo_terms if signal.query == "image" else text_terms, encoded))
+        for like in product_terms if signal.query == "image" else ():
+            row = _stored_vector(like, signal, context)
+            pairs += [] if row is None else [(like, row)]
+        vector = _weighted_sum(pairs)
+        if vector is not None:
+            vectors[signal.name] = vector
+    weights: dict[Modality, float] = {"image": _positive_weight(image_terms), "text": _positive_weight(text_terms)}
     more, less = _feedback_vectors(query.marked, context)
-    weight = _positive_weight([*photo_terms, *product_terms])
-    if more and photo is None:  # positive feedback is the photo of a query that has only text
-        photo, weight, more = more[0], 1.0, more[1:]
-    return EncodedQuery(photo, texts, words, weight, _positive_weight(text_terms), more, less)
+    if more and IMAGE.name not in vectors:  # positive feedback is the photo of a query that has only text
+        vectors[IMAGE.name], weights["image"], more = more[0], 1.0, more[1:]
+    words = " ".join(text for text, like in zip(texts, text_terms) if like.weight > 0)
+    return EncodedQuery(vectors, words, weights, more, less)
 
 
 def _feedback_vectors(likes: Sequence[Like], context: SearchContext) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
@@ -82,24 +90,35 @@ def _feedback_vectors(likes: Sequence[Like], context: SearchContext) -> tuple[tu
 
     def vector(like: Like) -> Vectors:
         if like.photo is None:
-            return _stored_vector(like, context)
-        encoded: Vectors = context.model.photos([load(like.photo, limits, side=side)])[0]
+            return _required_vector(like, context)
+        encoded: Vectors = context.model.encode_query_images([load(like.photo, limits, side=side)])[0]
         return encoded
 
     positive = tuple(vector(like) for like in likes if like.weight > 0)
     return positive, tuple(vector(like) for like in likes if like.weight < 0)
 
 
-def _stored_vector(like: Like, context: SearchContext) -> Vectors:
-    """Return the vector of a product's primary picture."""
-    space = context.model.photo.space.id
+def _stored_vector(like: Like, signal: Signal, context: SearchContext) -> Vectors | None:
+    """Return the vector of a product's primary picture, or None if a registered signal has none for it."""
+    if signal.encoder is None:
+        return _required_vector(like, context)
+    return _primary_vectors(like, context).get(signal.encoder.space.id)
+
+
+def _required_vector(like: Like, context: SearchContext) -> Vectors:
+    """Return the vector of a product's primary picture in the image space."""
+    space, vectors = context.model.photo.space.id, _primary_vectors(like, context)
+    if space not in vectors:
+        raise NotFound(f"no vector of product {like.product!r} in the space {space}; run: snapfind model build")
+    return vectors[space]
+
+
+def _primary_vectors(like: Like, context: SearchContext) -> dict[str, Vectors]:
     primary = where("_product", [str(like.product)]) & where("_primary", [True])
     page = context.index.scroll(primary, limit=1, vectors=True)
     if not page.points:
         raise NotFound(f"no product {like.product!r} in this catalog")
-    if space not in page.points[0].vectors:
-        raise NotFound(f"product {like.product!r} has no vector in the space {space}; run: snapfind model build")
-    return np.asarray(page.points[0].vectors[space], np.float32)
+    return {space: np.asarray(vector, np.float32) for space, vector in page.points[0].vectors.items()}
 
 
 def _text(like: Like, context: SearchContext) -> str:
@@ -111,13 +130,13 @@ def _text(like: Like, context: SearchContext) -> str:
     return plain if plain.strip() else text
 
 
-def _weighted_sum(rows: Sequence[Vectors], likes: Sequence[Like]) -> Vectors | None:
-    if not any(like.weight > 0 for like in likes):
+def _weighted_sum(pairs: Sequence[tuple[Like, Vectors]]) -> Vectors | None:
+    if not any(like.weight > 0 for like, _ in pairs):
         return None
-    total = sum(np.float32(like.weight) * row for like, row in zip(likes, rows))
+    total = sum(np.float32(like.weight) * row for like, row in pairs)
     length = float(np.linalg.norm(total))
     if length < 1e-6:
-        raise BadQuery("the likes cancel each other out; change their weights")
+        raise BadQuery("The query terms cancel each other out. Change their weights.")
     return np.asarray(total / length, np.float32)
 
 

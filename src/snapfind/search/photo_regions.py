@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.core.types import Box, Like, Query, Region
+from snapfind.core.query import Like, Query
+from snapfind.core.types import Box, Region
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import FeatureMap
 from snapfind.media.image.background import on_white
@@ -33,14 +34,14 @@ class EncodedImage:
             without a classifier.
         box: Searched box, or None for the whole image.
         regions: Region proposals. The searched one is first.
-        searched: The searched part of a single photo.
+        searched: The searched part of each photo.
     """
 
     vectors: Vectors
     posterior: Vectors | None = None
     box: Box | None = None
     regions: tuple[Region, ...] = ()
-    searched: Image | None = None
+    searched: tuple[Image, ...] = ()
 
 
 def photos(query: Query, context: SearchContext) -> list[Image]:
@@ -84,9 +85,9 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
             return [EncodedImage(np.empty((0, encoder.space.dim), np.float32))]
         features = encoder.extract_features(images)
         box = boxes[0] if len(images) == 1 and boxes else None
-        posterior, searched = (_known(features.posterior[0]), images[0]) if len(images) == 1 else (None, None)
+        posterior = _known(features.posterior[0]) if len(images) == 1 else None
         vectors = encoder.project(features, "query")
-        return [EncodedImage(vectors, posterior, box, (Region(box, 1.0),) if box else (), searched)]
+        return [EncodedImage(vectors, posterior, box, (Region(box, 1.0),) if box else (), tuple(images))]
     image = images[0]
     feature_map = encoder.extract_feature_map(image)
     regions = find(image, feature_map.cells)
@@ -94,7 +95,7 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
     selected = regions if query.regions == "all" else (first,) if first else ()
     if not selected:
         vectors = encoder.project(feature_map.features, "query")
-        return [EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, image)]
+        return [EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, (image,))]
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in selected]
     features = encoder.extract_features(crops)
     vectors = encoder.project(features, "query")
@@ -104,7 +105,7 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
             _known(features.posterior[at]),
             region.box,
             (region, *(other for other in regions if other is not region)),
-            crops[at],
+            (crops[at],),
         )
         for at, region in enumerate(selected)
     ]

@@ -1,34 +1,32 @@
-"""Query pipeline: decode, propose regions, encode, find candidates, fuse, calibrate, rerank, group.
+"""Query pipeline: decode, propose regions, encode, retrieve, fuse, calibrate, rerank, group.
 
-The reranker is off unless the model has one (`Catalog.rerank`). It changes the order and no score, so scores may rise
-along the first hits. The click ranker is off as well unless there is one. It reorders products of one verdict.
+Each step after retrieval maps a list of candidates to a list of candidates. The reranker and the click ranker
+are off by default. The reranker changes the order and no score, so scores may rise along the first hits. The click
+ranker reorders products of one verdict.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from snapfind.core.errors import BadQuery
-from snapfind.core.types import Answer, CategoryGuess, Group, Query
-from snapfind.index.base import Found
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, CategoryGuess, Group, Hit
 from snapfind.index.filters import parse
-from snapfind.search.calibration import Calibration
-from snapfind.search.candidates import Candidates, find_candidates
-from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
+from snapfind.search.candidates import Candidate, Rankings, retrieve
 from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import encode_query
 from snapfind.search.exact_match import exact_matches
-from snapfind.search.group import group
+from snapfind.search.group import hit_of
 from snapfind.search.photo_regions import EncodedImage, encode_images, photos
-from snapfind.search.rank_fusion import fuse as rank_fuse
-from snapfind.search.rank_fusion import share
+from snapfind.search.rank_fusion import fuse, share
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
+from snapfind.search.scoring import rank_nearest
+from snapfind.search.signals import BM25, IMAGE, SIGNALS
 
-__all__ = ["score_nearest", "search"]
-
-_Ranking = list[tuple[str, float]]  # pairs of product id and probability, best first
-_Order = tuple[_Ranking, Mapping[str, Mapping[str, float]]]  # a ranking, and product id -> scores of rerankers
+__all__ = ["search"]
 
 
 def search(query: Query, context: SearchContext, *, limit: int | None = None, offset: int = 0) -> Answer:
@@ -56,28 +54,25 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
         decoded = photos(query, context)
     with watch("encode"):
         images = encode_images(query, decoded, context)
-        encoded = [encode_query(query, image.vectors, context) for image in images]
+        encoded = [encode_query(query, image, context) for image in images]
     with watch("recall"):
-        rejected = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
-        excluded = {like.product for like in query.likes if like.product} | rejected
+        excluded = _excluded(query)
         ranker = context.ranker if query.order == "clicks" else None
         # The ranker needs the same candidates for every page, so that pages are slices of one list.
-        depth = max(limit + offset, ranker.candidates if ranker else 0)
-        found = [find_candidates(one, context, filter, depth + len(excluded), query.category) for one in encoded]
+        depth = max(limit + offset, ranker.candidates if ranker else 0) + len(excluded)
+        rankings = [retrieve(one, context, filter, depth, query.category) for one in encoded]
     with watch("rank"):
-        scored = [_score(one, image, excluded, context) for one, image in zip(found, images)]
-        orders: list[_Order] = [(_category_first(ranked, one, query), {}) for (ranked, _), one in zip(scored, found)]
+        scored = [score(one, image, excluded, context) for one, image in zip(rankings, images)]
+        ordered = [_category_first(candidates, query.category) for candidates, _ in scored]
     if context.reranker is not None and _is_single_photo(query):
         with watch("rerank"):
-            orders = [_rerank(*each, context) for each in zip([ranked for ranked, _ in orders], found, images)]
+            ordered = [_rerank(candidates, image, context) for candidates, image in zip(ordered, images)]
     if ranker is not None:
         with watch("order"):
-            orders = [_order_by_clicks(*each, ranker, query) for each in zip(orders, found)]
+            ordered = [_rerank_by_clicks(candidates, ranker, query) for candidates in ordered]
     with watch("rank"):
-        answers = [
-            group(_category_first(ranked, one, query)[offset : offset + limit], one.rankings, context.schema, checks)
-            for (ranked, checks), one in zip(orders, found)
-        ]
+        pages = [_category_first(candidates, query.category)[offset : offset + limit] for candidates in ordered]
+        answers: list[tuple[Hit, ...]] = [tuple(hit_of(one, context.schema) for one in page) for page in pages]
     groups = tuple(Group(image.regions[0], hits) for image, hits in zip(images, answers) if image.regions)
     return Answer(
         answers[0],
@@ -90,18 +85,38 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
     )
 
 
-def _score(
-    candidates: Candidates, image: EncodedImage, excluded: Collection[str], context: SearchContext
-) -> tuple[_Ranking, tuple[CategoryGuess, ...]]:
-    """Return the ranking without excluded products, and the predicted categories of the photo."""
-    nearest = [point for point in candidates.rankings.get("photo", ()) if point.payload["_product"] not in excluded]
+def score(
+    rankings: Rankings, image: EncodedImage, excluded: Collection[str], context: SearchContext
+) -> tuple[list[Candidate], tuple[CategoryGuess, ...]]:
+    """Score the products of all rankings.
+
+    A single photo ranking is calibrated on its similarities. Several rankings are fused.
+
+    Args:
+        rankings: Rankings of the signals.
+        image: Encoded photos of the query.
+        excluded: Ids of products that are left out.
+        context: Calibration and category prototypes.
+
+    Returns:
+        The candidates, best first, and the predicted categories of the photo.
+    """
+    candidates = rankings.candidates()
+    nearest = [point for point in rankings.points.get(IMAGE.name, ()) if point.payload["_product"] not in excluded]
     prediction = context.prototypes.predict(image.posterior) if image.posterior is not None else {}
-    guesses = fuse(vote(nearest), prediction)
-    if list(candidates.rankings) == ["photo"]:
-        ranked = score_nearest(nearest, guesses if prediction else (), context.calibration)
+    ranking = rank_nearest(nearest, prediction)
+    if list(rankings.points) == [IMAGE.name]:
+        scores = context.calibration.photo_scores(ranking.features)
+        pairs = [(str(point.payload["_product"]), value) for point, value in zip(ranking.points, scores)]
     else:
-        ranked = [pair for pair in _fuse(candidates, context) if pair[0] not in excluded]
-    return ranked, guesses
+        pairs = [pair for pair in _fuse(rankings, context) if pair[0] not in excluded]
+    return [replace(candidates[product], score=value) for product, value in pairs], ranking.categories
+
+
+def _excluded(query: Query) -> set[str]:
+    """Return the products of the query, and those that the shopper marked not relevant."""
+    rejected = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
+    return {like.product for like in query.likes if like.product} | rejected
 
 
 def _is_single_photo(query: Query) -> bool:
@@ -109,85 +124,53 @@ def _is_single_photo(query: Query) -> bool:
     return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
 
 
-def _rerank(ranked: _Ranking, candidates: Candidates, image: EncodedImage, context: SearchContext) -> _Order:
+def _rerank(candidates: list[Candidate], image: EncodedImage, context: SearchContext) -> list[Candidate]:
     """Rerank the first candidates by their images."""
-    reranker, photo = context.reranker, image.searched
-    if reranker is None or photo is None:
-        return ranked, {}
-    points = {str(point.payload["_product"]): point.id for point in candidates.rankings.get("photo", ())}
-    pictures = [context.copy(points[product]) for product, _ in ranked[: reranker.config.candidates]]
-    result = rerank(reranker, photo, pictures, [score for _, score in ranked])
-    checks = {ranked[place][0]: {"rerank": check} for place, check in result.checks.items()}
-    return [ranked[place] for place in result.order], checks
+    reranker = context.reranker
+    if reranker is None or not image.searched:
+        return candidates
+    pictures = [context.copy(one.matches[IMAGE.name].id) for one in candidates[: reranker.config.candidates]]
+    result = rerank(reranker, image.searched[0], pictures, [one.score for one in candidates])
+    return _reorder(candidates, "rerank", result.order, result.checks)
 
 
-def _order_by_clicks(order: _Order, candidates: Candidates, ranker: Ranker, query: Query) -> _Order:
-    """Reorder a ranking by click probability and add the probabilities to its checks."""
-    ranked, checks = order
-    payloads = {
-        str(point.payload["_product"]): point.payload for ranking in candidates.rankings.values() for point in ranking
-    }
-    result = by_clicks(
-        ranker, [payloads[product] for product, _ in ranked], [score for _, score in ranked], query.recent
-    )
-    clicks = {
-        product: {**checks.get(product, {}), "click": result.checks[place]}
-        for place, (product, _) in enumerate(ranked)
-        if place in result.checks
-    }
-    return [ranked[place] for place in result.order], {**checks, **clicks}
+def _rerank_by_clicks(candidates: list[Candidate], ranker: Ranker, query: Query) -> list[Candidate]:
+    """Reorder candidates of one verdict by click probability."""
+    payloads, scores = [one.payload for one in candidates], [one.score for one in candidates]
+    result = by_clicks(ranker, payloads, scores, query.recent)
+    return _reorder(candidates, "click", result.order, result.checks)
 
 
-def _category_first(ranked: _Ranking, candidates: Candidates, query: Query) -> _Ranking:
+def _reorder(candidates: list[Candidate], name: str, order: list[int], checks: dict[int, float]) -> list[Candidate]:
+    checked = [
+        replace(one, checks={**one.checks, name: checks[place]}) if place in checks else one
+        for place, one in enumerate(candidates)
+    ]
+    return [checked[place] for place in order]
+
+
+def _category_first(candidates: list[Candidate], category: str | None) -> list[Candidate]:
     """Move products of the preferred category to the front."""
-    if not query.category:
-        return ranked
-    preferred = {
-        str(point.payload["_product"])
-        for ranking in candidates.rankings.values()
-        for point in ranking
-        if point.payload.get("category") == query.category
-    }
-    return sorted(ranked, key=lambda pair: pair[0] not in preferred)
+    if not category:
+        return candidates
+    return sorted(candidates, key=lambda one: one.payload.get("category") != category)
 
 
-def score_nearest(
-    nearest: Sequence[Found], guesses: Sequence[CategoryGuess], calibration: Calibration
-) -> list[tuple[str, float]]:
-    """Score the products nearest to a photo, with the category prior applied.
-
-    Args:
-        nearest: Points of a photo search, best first.
-        guesses: Predicted categories of the photo. If empty, the prior is skipped.
-        calibration: Turns similarities into probabilities.
-
-    Returns:
-        Pairs of product id and probability, best first.
-    """
-    ranking = apply_category_prior(nearest, guesses) if guesses else list(nearest)
-    chances = log_chances(ranking, guesses) if guesses else ()
-    scores = calibration.photo_scores([point.score for point in ranking], chances)
-    return [(str(point.payload["_product"]), score) for point, score in zip(ranking, scores)]
-
-
-def _fuse(candidates: Candidates, context: SearchContext) -> _Ranking:
-    """Fuse several rankings. Exact matches come first."""
-    rankings = {
-        signal: [str(point.payload["_product"]) for point in ranking] for signal, ranking in candidates.rankings.items()
-    }
-    exact = exact_matches(candidates.rankings.get("words", ()), candidates.words)
-    fused = sorted(rank_fuse(rankings, candidates.weights), key=lambda pair: exact.get(pair[0], 2))
-    weights = _attainable_weights(candidates, context)
-    shares = [1.0 if product in exact else share(score, weights) for product, score in fused]
+def _fuse(rankings: Rankings, context: SearchContext) -> list[tuple[str, float]]:
+    """Fuse several rankings into pairs of product and probability. Exact matches come first."""
+    ids = {name: [str(point.payload["_product"]) for point in points] for name, points in rankings.points.items()}
+    exact = exact_matches(rankings.points.get(BM25.name, ()), rankings.words)
+    fused = sorted(fuse(ids, rankings.weights), key=lambda pair: exact.get(pair[0], 2))
+    weights = _attainable_weights(rankings, context)
+    shares = [1.0 if product in exact else share(value, weights) for product, value in fused]
     scores = context.calibration.fused_scores(shares)
-    return [(product, score) for (product, _), score in zip(fused, scores)]
+    return [(product, value) for (product, _), value in zip(fused, scores)]
 
 
-def _attainable_weights(candidates: Candidates, context: SearchContext) -> dict[str, float]:
-    """Return the weights that one product can reach: ConSE ranks only products without text."""
-    if context.model.photo.words is not None:
-        return candidates.weights
-    return {signal: weight for signal, weight in candidates.weights.items() if signal != "bridge"}
+def _attainable_weights(rankings: Rankings, context: SearchContext) -> dict[str, float]:
+    """Return the weights that one product can reach: a restricted signal ranks only some products."""
+    restricted = {signal.name for signal in SIGNALS if signal.restrict(context.model) is not None}
+    return {name: weight for name, weight in rankings.weights.items() if name not in restricted}
 
 
 def _checked_limit(limit: int | None, offset: int, context: SearchContext) -> int:

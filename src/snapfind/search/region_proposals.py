@@ -13,7 +13,7 @@ from PIL import Image
 
 from snapfind.core.types import Box, Region
 from snapfind.encoders.base import Vectors
-from snapfind.media.image.segment_color import Mask, Palette, bounds, spread, tighten
+from snapfind.media.image.segment_color import Mask, Palette, bounds, flood_fill, segment_object
 
 __all__ = ["energy", "fills", "find"]
 
@@ -86,7 +86,7 @@ def find(image: Image.Image, cells: Vectors) -> tuple[Region, ...]:
     taken = np.zeros(fine.shape, bool) | np.any(masks, axis=0)
     boxes = []
     for part, mask in zip(parts, masks):
-        sides = tighten(palette, (fine - np.float32(middle)) * 2, mask, taken & ~mask)
+        sides = segment_object(palette, (fine - np.float32(middle)) * 2, mask, taken & ~mask)
         if sides is not None:
             boxes.append((Box(*sides), part))
     return _filtered(boxes, level)
@@ -116,7 +116,7 @@ def _parts(mask: Mask) -> list[Mask]:
     while left.any():
         seed = np.zeros_like(mask)
         seed[np.unravel_index(int(left.argmax()), left.shape)] = True
-        part = spread(seed, mask)
+        part = flood_fill(seed, mask)
         left &= ~part
         parts.append(part)
     return parts

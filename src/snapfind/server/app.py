@@ -1,11 +1,12 @@
-"""The application: its endpoints, its layers, and what happens when it starts and stops."""
+"""The application: routers, middleware, start and stop."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -14,9 +15,12 @@ from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
 from snapfind.server.compat import alibaba
+from snapfind.server.endpoint import LimitTable
 from snapfind.server.middleware.auth import needs
+from snapfind.server.middleware.body_limit import BodyLimit
+from snapfind.server.middleware.origin import allowed_origins
 from snapfind.server.middleware.prefix import normalize_prefix
-from snapfind.server.middleware.requests import BodyLimit, RequestContext
+from snapfind.server.middleware.requests import RequestContext
 from snapfind.server.openapi import describe
 from snapfind.server.routes import (
     events,
@@ -34,21 +38,43 @@ from snapfind.server.routes import (
 from snapfind.server.schemas.responses import handle_errors
 from snapfind.server.service import Service
 
-__all__ = ["build", "routes"]
+__all__ = ["ROUTERS", "add_routers", "build"]
 
 _PAGE = Path(__file__).parent / "web"
+ROUTERS: tuple[APIRouter, ...] = (
+    search.router,
+    images.router,
+    products.router,
+    thumbnails.router,
+    events.router,
+    imports.router,
+    jobs.router,
+    models.router,
+    quality.router,
+    flywheel.router,
+    system.router,
+    system.open_router,
+)
 
 
-def build(catalog: Catalog | Replica, *, needs_key: bool = False, compat: str = "") -> FastAPI:
-    """The application over an open catalog, which it closes when it stops; over a replica it refuses what changes.
+def build(
+    catalog: Catalog | Replica, *, needs_key: bool = False, compat: str = "", routers: Sequence[APIRouter] = ()
+) -> FastAPI:
+    """Build the application that serves a catalog.
 
-    `needs_key` asks for a key even while the catalog has none: for a server that others can reach.
-    `compat="imagesearch"` also answers as Alibaba Cloud Image Search does.
+    Args:
+        catalog: Open catalog, or a replica, which rejects writes. The application closes it when it stops.
+        needs_key: Whether an API key is required even if the catalog has none. Use it if others can reach the server.
+        compat: "imagesearch" adds the API of Alibaba Cloud Image Search.
+        routers: Additional endpoints, see docs/contributing/extending-endpoint.md.
+
+    Returns:
+        The application.
     """
     service = Service(catalog, needs_key=needs_key)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(service.start)
         yield
         await run_in_threadpool(service.close)
@@ -57,31 +83,45 @@ def build(catalog: Catalog | Replica, *, needs_key: bool = False, compat: str = 
         title="snapfind",
         version=__version__,
         summary="Snap it, find it: a shopper's photo finds the product in your catalog.",
-        lifespan=life,
-        docs_url=None,  # its page loads scripts from a foreign host; web/docs.html does not
+        lifespan=lifespan,
+        docs_url=None,  # loads scripts from another host; web/docs.html does not
         redoc_url=None,
         separate_input_output_schemas=False,
         servers=[{"url": root}] if (root := normalize_prefix(service.settings.text("root_path"))) else None,
     )
     app.state.service = service
-    routes(app)
+    own_routers = (*ROUTERS, *routers)
+    add_routers(app, own_routers)
     app.add_api_route("/metrics", _metrics, include_in_schema=False, dependencies=[needs("admin")])
     if compat == "imagesearch":
         alibaba.mount(app, service)
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
     handle_errors(app)
-    app.add_middleware(BodyLimit, service=lambda: service)
+    table = LimitTable([*app.routes, *(route for router in own_routers for route in router.routes)])
+    app.add_middleware(BodyLimit, service=lambda: service, table=lambda: table)
     app.add_middleware(RequestContext, service=lambda: service)
+    if origins := allowed_origins(service):  # outermost: a browser asks for permission without a key
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+            expose_headers=["X-Request-Id", "Retry-After", "ETag"],
+        )
     return app
 
 
-def routes(app: FastAPI) -> None:
-    """The endpoints of the API and their document; it needs no catalog."""
-    for noun in (search, images, products, thumbnails, events, imports, jobs, models, quality, flywheel, system):
-        app.include_router(noun.router)
-    app.include_router(system.open_router)
-    describe(app)
+def add_routers(app: FastAPI, routers: Sequence[APIRouter] = ROUTERS) -> None:
+    """Add endpoints and their OpenAPI document to an application. It needs no catalog.
+
+    Args:
+        app: The application.
+        routers: The endpoints.
+    """
+    for router in routers:
+        app.include_router(router)
+    describe(app, LimitTable(route for router in routers for route in router.routes).schemas())
 
 
 async def _docs() -> Response:

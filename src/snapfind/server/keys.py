@@ -91,11 +91,11 @@ class KeyStore:
                 f"invalid scope: {', '.join(sorted(unknown)) or 'none given'}; supported: {', '.join(SCOPES)}"
             )
         id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-        whole = f"{_PREFIX}_{id}_{secret}"
+        token = f"{_PREFIX}_{id}_{secret}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(id, name, tuple(scopes), _digest(whole), created, secret if signing else "")
+        key = Key(id, name, tuple(scopes), _digest(token), created, secret if signing else "")
         self._write({**self.keys(), id: key})
-        return key, secret if signing else whole
+        return key, secret if signing else token
 
     def revoke(self, id: str) -> Key:
         """Delete a key.

@@ -1,9 +1,9 @@
-"""The catalog as tools of an assistant (Model Context Protocol): it may search and look, and change nothing."""
+"""MCP server: read-only tools of a catalog for assistants (Model Context Protocol)."""
 
 from typing import TYPE_CHECKING, Any
 
 from snapfind.core.errors import BadQuery, ExtraMissing
-from snapfind.core.types import Like
+from snapfind.core.query import Like
 from snapfind.server.schemas.bodies import decode_base64
 from snapfind.server.schemas.products import hit_schema, product_schema
 
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["assistant"]
 
-_MOST = 50
+_MAX_LIMIT = 50
 
 
 def assistant(shop: "Catalog | Client") -> "MCPServer":
-    """An MCP server over a catalog or a client of one; `.run("stdio")` serves it. Raises ExtraMissing."""
+    """Create an MCP server. `.run("stdio")` serves it.
+
+    Args:
+        shop: The catalog, or a client of a server.
+
+    Returns:
+        The MCP server.
+
+    Raises:
+        ExtraMissing: The package mcp is not installed.
+    """
     try:
         from mcp.server import MCPServer
     except ImportError:
@@ -31,26 +41,26 @@ def assistant(shop: "Catalog | Client") -> "MCPServer":
     def search_products(
         text: str = "", photo: str = "", product: str = "", filter: str = "", limit: int = 5
     ) -> list[dict[str, Any]]:
-        """Products that fit a text, a photo (a picture file in base64), a product id, or several of them, best first.
+        """Search products by a text, a photo (a picture file in base64), a product id, or a combination. Best first.
 
-        `filter` is an expression such as: price < 50 and brand = "Acme". A verdict of none says: no confident match.
+        `filter` is an expression such as: price < 50 and brand = "Acme". The verdict none means: no confident match.
         """
         likes = [Like(text=text)] if text else []
         likes += [Like(photo=decode_base64(photo, "photo"))] if photo else []
         likes += [Like(product=product)] if product else []
         if not likes:
             raise BadQuery("give a text, a photo or a product")
-        answer = shop.search(likes, filter=filter or None, limit=min(max(limit, 1), _MOST))
+        answer = shop.search(likes, filter=filter or None, limit=min(max(limit, 1), _MAX_LIMIT))
         return [hit_schema(hit, explain=False).model_dump() for hit in answer]
 
     @server.tool()
     def get_product(id: str) -> dict[str, Any]:
-        """One product with its title, price, attributes and pictures."""
+        """Return a product with title, price, attributes and pictures."""
         return product_schema(shop.get(id)).model_dump()
 
     @server.tool()
     def count_values(field: str = "category", filter: str = "") -> dict[str, int]:
-        """The values of a field, such as all categories or brands, and how many products have each."""
+        """Count the products by each value of a field, such as category or brand."""
         return {str(value): count for value, count in shop.facets(field, filter=filter or None)}
 
     return server

@@ -1,4 +1,4 @@
-"""One process that serves a catalog: where it listens, who may reach it, and how it stops."""
+"""Server process: listen on an address and serve a catalog until a signal."""
 
 import logging
 import socket
@@ -19,42 +19,57 @@ _BACKLOG = 128
 
 
 def listen(host: str, port: int, shop: Path) -> socket.socket:
-    """A socket on that address; port 0 takes a free one.
+    """Open a listening socket.
 
-    Raises BadSetting for an address that others can reach while the catalog has no key, or that cannot be had.
+    Args:
+        host: Address.
+        port: Port, 0 for a free one.
+        shop: The catalog folder.
+
+    Returns:
+        The socket.
+
+    Raises:
+        BadSetting: Other machines can reach the address and the catalog has no key, or the address is not available.
     """
     if not is_loopback(host) and not KeyStore(shop).keys():
         raise BadSetting(
-            f"{host} can be reached from other machines and {shop} has no key; make one first: "
+            f"{host} can be reached from other machines and {shop} has no key; create one first: "
             f"snapfind key create {shop} --scope search"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off (40 ms a reply) only where the protocol is named
-    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # asyncio turns off Nagle's algorithm (40 ms per reply) only if the protocol is given
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        opened.bind((host, port))
-        opened.listen(_BACKLOG)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
-        opened.close()
+        listener.close()
         raise BadSetting(f"cannot listen on {host}:{port} ({error.strerror}); give another --host or --port") from error
-    return opened
+    return listener
 
 
-def serve(catalog: Catalog | Replica, opened: socket.socket, compat: str = "") -> None:
-    """Serve a catalog until SIGTERM or Ctrl-C; requests that were taken are finished first, then it is closed."""
+def serve(catalog: Catalog | Replica, listener: socket.socket, compat: str = "") -> None:
+    """Serve a catalog until SIGTERM or Ctrl-C. Running requests are finished, then the catalog is closed.
+
+    Args:
+        catalog: The catalog or replica.
+        listener: Socket of `listen`.
+        compat: "imagesearch" adds the API of Alibaba Cloud Image Search.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request to index servers
-    host = opened.getsockname()[0]
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request to index servers
+    host = listener.getsockname()[0]
     app = build(catalog, needs_key=not is_loopback(host), compat=compat)
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here depends on the address of the caller
+        proxy_headers=False,  # nothing depends on the address of the client
         timeout_keep_alive=30,
         timeout_graceful_shutdown=round(catalog.settings.number("grace")),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    uvicorn.Server(config).run(sockets=[opened])
+    uvicorn.Server(config).run(sockets=[listener])

@@ -21,7 +21,7 @@ from snapfind.core.errors import ReadOnly, SnapfindError
 from snapfind.core.types import Box
 from snapfind.events.buffer import EventBuffer
 from snapfind.events.event import Event
-from snapfind.media.fetch import Fetching, fetch
+from snapfind.media.fetch import FetchPolicy, fetch_url
 from snapfind.media.image.decode import Limits
 from snapfind.media.image.sandbox import DecoderPool
 from snapfind.server.jobs.handlers import job_handlers
@@ -53,15 +53,16 @@ class Service:
         self.reading = BoundedQueue("read", settings.whole("workers") or 2 * cores(), queue, timeout)
         # writes are serialized; with a second thread, one write can decode while another is stored
         self.writing = BoundedQueue("write", 2, queue, timeout)
-        self.fetching = Fetching.of(settings)
+        self.fetching = FetchPolicy.of(settings)
         self.rate_limiter = RateLimiter(settings.whole("rate"), settings.whole("concurrency"))
         self.decode = DecoderPool(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
         # separate processes, so that imports do not slow down searches
-        catalog.decode = self._decode_added = DecoderPool(
+        self._decode_added = DecoderPool(
             settings.whole("decoders"), settings.whole("decode_memory"), settings.number("decode_seconds")
         )
+        catalog.read_media = self._decode_added.read
         self.metrics.watch("read", self.reading)
         self.metrics.watch("write", self.writing)
         self._later: EventBuffer | None = None
@@ -127,7 +128,7 @@ class Service:
 
     def note(self, event: Event) -> None:
         """Queue a search event for the event log, if searches are logged."""
-        if self._later is not None and not self._later.note(event):
+        if self._later is not None and not self._later.add(event):
             self.metrics.dropped.inc()
 
     def forget(self, session: str) -> int:
@@ -155,7 +156,7 @@ class Service:
             BadPicture: The file cannot be fetched or decoded.
         """
         if isinstance(file, str):
-            file = fetch(file, self.fetching)
+            file = fetch_url(file, self.fetching)
         # twice the input size, because single objects are cropped and encoded
         side = 2 * self.shop.context.model.photo.preprocessing.source_side
         if box is not None:

@@ -9,7 +9,6 @@
 An encoder that differs from its parent only in the heads is written as an Adapter alone.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import save
 
+from snapfind.core.artifact import write_artifact as write_files
 from snapfind.core.atomic import whole
 from snapfind.core.errors import ModelBroken
 from snapfind.encoders.arrays import unit
@@ -110,7 +110,6 @@ def _fill(draft: Path, network: Network, heads: Heads, metadata: Mapping[str, ob
     pictures = to_tensor(golden_pictures(), Preprocessing.parse(base["preprocessing"]))
     golden = _encode(read_network(draft), pictures)
     check_rounding(_encode(network, pictures), golden, name)
-    (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
     inherited = {name: base[name] for name in ("preprocessing", "normalized_in", "pooling", "license", "source")}
     manifest = {
         "name": f"{base['name']}-learned",
@@ -118,9 +117,8 @@ def _fill(draft: Path, network: Network, heads: Heads, metadata: Mapping[str, ob
         "parent": base["name"],
         **inherited,
         **metadata,
-        "model_sha256": hashlib.sha256(model).hexdigest(),
     }
-    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_files(draft, manifest, {"model.onnx": model, "golden.safetensors": save({"golden": golden})})
     raw = Builtin.load(str(draft))
     check_golden(unit(raw.extract_features(golden_pictures()).pooled), golden, name)
     heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")

@@ -18,4 +18,4 @@ def need_torch(*also: str) -> None:
     """
     missing = [name for name in ("torch", "onnx", *also) if not find_spec(name)]
     if missing:
-        raise ExtraMissing.of(f"training needs {', '.join(missing)}", "learn")
+        raise ExtraMissing.of(f"training needs {', '.join(missing)}", "train")

@@ -17,7 +17,14 @@ _MISSING = {"NAType", "NaTType"}  # pandas.NA and pandas.NaT, which cannot be co
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is what tables write where they have no value, such as `n/a`."""
+    """Tell whether a text stands for a missing value, such as `n/a`.
+
+    Args:
+        text: Text of a cell.
+
+    Returns:
+        True for a placeholder.
+    """
     return text.strip().lower() in _PLACEHOLDERS
 
 
@@ -43,10 +50,10 @@ def plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, int):
         return int(value)
-    return _converted(value)
+    return _convert(value)
 
 
-def _converted(value: Any) -> Any:
+def _convert(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, datetime):
@@ -61,8 +68,8 @@ def _converted(value: Any) -> Any:
         return _of_decimal(value)
     if isinstance(value, (time, timedelta)):
         return str(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy, which need not be installed to be recognized
-        if str(value.dtype) == "datetime64[ns]":  # as pandas has it; it would become an integer
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy, recognized without importing it
+        if str(value.dtype) == "datetime64[ns]":  # of pandas, which would become an integer
             value = value.astype("datetime64[us]")
         return plain(value.tolist())
     return str(value).strip()

@@ -1,4 +1,4 @@
-"""What the columns of a shop's table mean: names, kinds, and one row of them as a product with its pictures."""
+"""Meaning of the columns of a table, and conversion of a row to a product with its pictures."""
 
 import difflib
 import itertools
@@ -26,55 +26,62 @@ _ALIASES = {
     "description": ("description", "text"),
     "picture": ("picture", "pictures", "image", "images", "photo", "photos", "file", "path"),
 }
-_BYTES = "bytes"  # a column with the picture itself, beside its name
+_BYTES = "bytes"  # column with the picture itself, beside its name
 Named = tuple[str, bytes | None]
 
 
 class Columns:
-    """The columns of one table, by meaning.
+    """Columns of one table, by meaning.
 
     Args:
-        names: The columns. Names that begin with `_` are left out.
+        names: Names of the columns. Those that begin with `_` are ignored.
         table: Name of the table, for messages.
-        chosen: Columns that are called otherwise: {"id": "Handle"}.
-        notes: Takes a sentence for each column that gets another name.
+        chosen: Columns by meaning, if they have other names: {"id": "Handle"}.
+        notes: Collects a note for each column that is renamed.
 
     Raises:
-        BadInput: The id or the picture is missing, or a chosen column, or there are too many columns.
+        BadInput: The column of the id, of the picture or a chosen one is missing, or there are too many columns.
     """
 
     def __init__(
         self, names: Iterable[str], table: str, chosen: Mapping[str, str] = {}, notes: Notes | None = None
     ) -> None:
-        given = [name for name in names if name.strip() and not name.startswith("_")]
-        lower = {name.strip().lower(): name for name in reversed(given)}
+        columns = [name for name in names if name.strip() and not name.startswith("_")]
+        lower = {name.strip().lower(): name for name in reversed(columns)}
         for meaning, name in chosen.items():
             if meaning not in _ALIASES:
-                raise BadInput(f"{meaning!r} is no meaning of a column; there are: {', '.join(_ALIASES)}")
+                raise BadInput(f"{meaning!r} is not a meaning of a column; supported: {', '.join(_ALIASES)}")
             if name.strip().lower() not in lower:
-                raise BadInput(f"{table} has no column {name!r}{_near(name, given)}", field=meaning)
+                raise BadInput(f"{table} has no column {name!r}{_near(name, columns)}", field=meaning)
         self.header_groups = self.groups(chosen)
         self.fixed = {
-            meaning: lower[found]
+            meaning: lower[column]
             for meaning, aliases in _known(chosen).items()
-            if (found := next((alias for alias in aliases if alias in lower), None))
+            if (column := next((alias for alias in aliases if alias in lower), None))
         }
         for meaning in ("id", "picture"):
             if meaning not in self.fixed:
-                near = _near(meaning, given)
+                near = _near(meaning, columns)
                 raise BadInput(
-                    f"{table} has no column {meaning!r}{near}, or say which it is: --column {meaning}=NAME",
+                    f"{table} has no column {meaning!r}{near}, or name it: --column {meaning}=NAME",
                     field=meaning,
                 )
-        own = [name for name in given if name not in self.fixed.values()]
+        own = [name for name in columns if name not in self.fixed.values()]
         if len(own) > MOST_ATTRIBUTES:
-            raise BadInput(f"{table} has {len(own):,} columns; the most is {MOST_ATTRIBUTES:,}")
-        self.kinds: dict[str, Kind] = {}  # what the header itself says, as an export writes it: `tags:list`
-        self.attributes = _renamed(own, self.kinds, notes)
+            raise BadInput(f"{table} has {len(own):,} columns; the maximum is {MOST_ATTRIBUTES:,}")
+        self.kinds: dict[str, Kind] = {}  # kinds in the header, as an export writes them: `tags:list`
+        self.attributes = _attribute_names(own, self.kinds, notes)
 
     @staticmethod
     def groups(chosen: Mapping[str, str] = {}) -> tuple[tuple[str, ...], ...]:
-        """Names of which every header has one each, in lower case: those of the id, and those of the pictures."""
+        """Return the names by which a header is recognized.
+
+        Args:
+            chosen: Columns by meaning, if they have other names.
+
+        Returns:
+            Names of the id and of the pictures, in lower case. A header has one of each.
+        """
         known = _known(chosen)
         return known["id"], known["picture"]
 
@@ -85,15 +92,18 @@ class Columns:
         numbers: Mapping[str, Numbers] = {},
         notes: Notes | None = None,
     ) -> Product:
-        """One row as a product without pictures.
+        """Convert a row to a product without pictures.
 
-        A cell that does not fit its column is left out and noted.
+        A cell of another kind than its column is left out and noted.
 
         Args:
             row: Cells by column.
             schema: Kinds of the attributes.
-            numbers: How columns write their numbers.
+            numbers: Number formats by column.
             notes: Counts cells that are left out.
+
+        Returns:
+            The product.
 
         Raises:
             BadRow: The id is missing or too long.
@@ -124,11 +134,14 @@ class Columns:
             raise BadRow(error.message, field=error.field) from error
 
     def pictures(self, row: Mapping[str, Any], exists: Callable[[str], bool] = lambda _: False) -> tuple[Named, ...]:
-        """The pictures of a row: names and, where the row holds them, bytes.
+        """Return the pictures of a row.
 
         Args:
             row: Cells by column.
-            exists: Whether there is a file of that name.
+            exists: Tells whether there is a file with a name.
+
+        Returns:
+            Names, and bytes if the row has them.
 
         Raises:
             BadRow: The row has no picture.
@@ -137,15 +150,22 @@ class Columns:
         content = plain(row.get(_BYTES)) if _BYTES in self.attributes else None
         if isinstance(cell, str) and isinstance(content, bytes):
             return ((cell or "picture-1", content),)
-        found: dict[str, bytes | None] = {}
+        pictures: dict[str, bytes | None] = {}
         for part in cell if isinstance(cell, list) else [cell]:
-            found.update(_pictures_of(part, len(found) + 1, None if isinstance(cell, list) else exists))
-        if not found:
-            raise BadRow("the row names no picture; fill in that column", code="picture_missing", field="picture")
-        return tuple(found.items())
+            pictures.update(_pictures_of(part, len(pictures) + 1, None if isinstance(cell, list) else exists))
+        if not pictures:
+            raise BadRow("the row has no picture; fill in that column", code="picture_missing", field="picture")
+        return tuple(pictures.items())
 
     def names_none(self, row: Mapping[str, Any]) -> bool:
-        """Whether the cell of the pictures is empty."""
+        """Tell whether a row names no picture.
+
+        Args:
+            row: Cells by column.
+
+        Returns:
+            True if the cell of the pictures is empty.
+        """
         return not plain(row.get(self.fixed["picture"]))
 
 
@@ -153,19 +173,21 @@ def _known(chosen: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return {**_ALIASES, **{meaning: (name.strip().lower(),) for meaning, name in chosen.items()}}
 
 
-def _renamed(columns: Sequence[str], kinds: dict[str, Kind], notes: Notes | None) -> dict[str, str]:
-    """Column -> name of its attribute, which is never that of a field that every product has."""
+def _attribute_names(columns: Sequence[str], kinds: dict[str, Kind], notes: Notes | None) -> dict[str, str]:
+    """Return the attribute of each column. A name of a built-in field gets a prefix."""
     names: dict[str, str] = {}
-    taken = {column.strip().lower() for column in columns} | RESERVED
+    used = {column.strip().lower() for column in columns} | RESERVED
     for column in columns:
         name, kind = _with_kind(column)
         if kind:
             kinds[name] = kind
         if name.lower() in RESERVED:
-            name = _free(f"other_{name}", taken)
-            taken.add(name.lower())
+            name = _unused_name(f"other_{name}", used)
+            used.add(name.lower())
             if notes:
-                notes.say(f"the column {column!r} is kept as {name!r}: another column is the {column.strip().lower()}")
+                notes.say(
+                    f"the column {column!r} is stored as {name!r}; another column is the {column.strip().lower()}"
+                )
         names[column] = name
     return names
 
@@ -175,9 +197,9 @@ def _with_kind(column: str) -> tuple[str, Kind | None]:
     return (name.strip(), kind) if colon and name.strip() and kind in get_args(Kind) else (column.strip(), None)  # type: ignore[return-value]
 
 
-def _free(name: str, taken: Collection[str]) -> str:
+def _unused_name(name: str, used: Collection[str]) -> str:
     numbered = (f"{name}_{number}" for number in itertools.count(2))
-    return name if name.lower() not in taken else next(each for each in numbered if each.lower() not in taken)
+    return name if name.lower() not in used else next(each for each in numbered if each.lower() not in used)
 
 
 def _price(
@@ -186,7 +208,7 @@ def _price(
     try:
         value = value_of(row.get(column), "number", "price", numbers.get(column, Numbers()))
         if value is not None and float(value) < 0:  # type: ignore[arg-type]
-            raise BadRow(f"price: {value} is not a number from 0 up")
+            raise BadRow(f"price: {value} is negative")
     except BadRow as error:
         notes.leave_out("price", product, error.message)
         return None
@@ -194,13 +216,13 @@ def _price(
 
 
 def _pictures_of(cell: Any, number: int, exists: Callable[[str], bool] | None) -> Iterable[Named]:
-    """The pictures of one part of a cell; without `exists` a text is one name, as in a list."""
+    """Return the pictures of one part of a cell. Without `exists`, a text is one name, as in a list."""
     if isinstance(cell, bytes):
         return [(f"picture-{number}", cell)]
-    if isinstance(cell, dict):  # as Hugging Face writes pictures, and shop systems links to them
+    if isinstance(cell, dict):  # pictures of Hugging Face, and links of shop systems
         content = cell.get(_BYTES)
-        named = (text_of(cell.get(key)) for key in ("path", "name", "src", "url"))
-        name = next(filter(None, named), "")
+        texts = (text_of(cell.get(key)) for key in ("path", "name", "src", "url"))
+        name = next(filter(None, texts), "")
         if isinstance(content, bytes):
             return [(PurePosixPath(name.replace("\\", "/")).name or f"picture-{number}", content)]
         return [(name, None)] if name else []
@@ -211,16 +233,16 @@ def _pictures_of(cell: Any, number: int, exists: Callable[[str], bool] | None) -
 
 
 def parse_columns(texts: Iterable[str]) -> tuple[dict[str, str], dict[str, Kind]]:
-    """Read what the command line and forms say of columns.
+    """Parse the column options of the command line and of forms.
 
     Args:
-        texts: `id=Handle` says which column is the id, `size:text` that the column `size` is a text.
+        texts: `id=Handle` for the column of the id, `size:text` for the kind of the column `size`.
 
     Returns:
         Columns by meaning, and kinds by column.
 
     Raises:
-        BadInput: A text is neither.
+        BadInput: A text has another format.
     """
     chosen: dict[str, str] = {}
     kinds: dict[str, Kind] = {}
@@ -232,14 +254,14 @@ def parse_columns(texts: Iterable[str]) -> tuple[dict[str, str], dict[str, Kind]
         elif equals and name.strip():
             chosen[meaning.strip()] = name.strip()
         else:
-            reason = f"write id=Handle for what it is, or size:text for its kind ({', '.join(get_args(Kind))})"
+            reason = f"write id=Handle for its meaning, or size:text for its kind ({', '.join(get_args(Kind))})"
             raise BadInput(f"column {text!r}: {reason}", field="column")
     return chosen, kinds
 
 
-def _near(wanted: str, given: Iterable[str]) -> str:
-    lower = {name.lower(): name for name in given}
-    near = difflib.get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+def _near(name: str, columns: Iterable[str]) -> str:
+    lower = {column.lower(): column for column in columns}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.75)
     return (
         f"; did you mean {lower[near[0]]!r}? Rename it"
         if near

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from snapfind.catalog.ingest.diff import refreshed
+from snapfind.catalog.ingest.diff import refresh_points
 from snapfind.catalog.ingest.kinds import value_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.catalog.storage.points import points_of, rewrite
@@ -23,29 +23,31 @@ def convert_attributes(index: Index, model: Model, before: Mapping[str, Kind], a
     """Convert the values of attributes in all points to another kind.
 
     Args:
-        index: Where the points are; the attributes are declared there with their new kinds.
-        model: Encodes words that change.
+        index: Index with the points, in which the new kinds are declared.
+        model: Encodes texts that change.
         before: Kinds of all attributes until now.
         after: New kinds of those that change.
 
     Returns:
-        Notes on values that do not fit and are gone.
+        Notes on values that could not be converted and were removed.
     """
     notes = Notes()
-    changed = _changed(index, before, after, notes)
-    while batch := list(islice(changed, _BATCH)):
+    points = _convert_points(index, before, after, notes)
+    while batch := list(islice(points, _BATCH)):
         rewrite(index, batch, model)
     return list(notes.all())
 
 
-def _changed(index: Index, before: Mapping[str, Kind], after: Mapping[str, Kind], notes: Notes) -> Iterator[Point]:
+def _convert_points(
+    index: Index, before: Mapping[str, Kind], after: Mapping[str, Kind], notes: Notes
+) -> Iterator[Point]:
     for point in points_of(index):
         if after.keys() & point.payload.keys():
-            product = _converted(product_of(point.payload, before), after, notes)
-            yield from refreshed([point], product)
+            product = _convert(product_of(point.payload, before), after, notes)
+            yield from refresh_points([point], product)
 
 
-def _converted(product: Product, after: Mapping[str, Kind], notes: Notes) -> Product:
+def _convert(product: Product, after: Mapping[str, Kind], notes: Notes) -> Product:
     attributes: dict[str, Attribute] = dict(product.attributes)
     for name in after.keys() & attributes.keys():
         try:

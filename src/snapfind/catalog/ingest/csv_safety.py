@@ -1,7 +1,6 @@
-"""CSV that is safe to open in a spreadsheet: cells that a spreadsheet would run as formulas get an apostrophe.
+"""Protection against CSV injection (OWASP): cells that a spreadsheet would run as formulas get an apostrophe.
 
-See OWASP, "CSV Injection". `unescape` takes the apostrophe off again, so a table that is exported and added is the
-same. Numbers such as `-5` are left as they are.
+`unescape` removes the apostrophe, so that an exported table can be added again. Numbers such as `-5` are not changed.
 """
 
 import csv
@@ -16,17 +15,36 @@ _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?")
 
 
 def escape(cell: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula.
+
+    Args:
+        cell: Cell of any type.
+
+    Returns:
+        The cell, safe to open in a spreadsheet.
+    """
     if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
         return "'" + cell
     return cell
 
 
 def unescape(cell: str) -> str:
-    """Take off the apostrophe that `escape` put there."""
+    """Remove the apostrophe of `escape`.
+
+    Args:
+        cell: Text of a cell.
+
+    Returns:
+        The original text.
+    """
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def write_rows(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
-    """Write rows as CSV with cells that are safe in a spreadsheet."""
+    """Write rows as CSV with escaped cells.
+
+    Args:
+        file: Output.
+        rows: Cells of each row.
+    """
     csv.writer(file).writerows([escape(cell) for cell in row] for row in rows)

@@ -1,8 +1,8 @@
-"""Read delimited text (CSV, TSV, semicolons, bars) as shops and spreadsheets write it.
+"""Reader of delimited text (CSV, TSV, semicolons, bars) of shops and spreadsheets.
 
-Only a row that cannot be read is refused, never the table. Accepted beyond RFC 4180: lines before the header, a `sep=;`
-line, empty columns at the right, short rows, rows with empty cells too many, quotes that are never closed, quotes
-inside of cells, null characters, and any line ends.
+A row that cannot be read is rejected, never the table. Accepted in addition to RFC 4180: lines before the header, a
+`sep=;` line, empty columns at the right, short rows, rows with additional empty cells, unclosed quotes, quotes within
+cells, null characters, and all line endings.
 """
 
 import csv
@@ -18,20 +18,26 @@ from snapfind.core.errors import BadInput, BadRow
 
 __all__ = ["Delimited", "Groups", "read_delimited"]
 
-Groups = Sequence[Collection[str]]  # a header has a name of each; lower case
+Groups = Sequence[Collection[str]]  # a header has a name of each group, in lower case
 _MOST = 8 * 2**20  # characters of a line, and of a row
 _LINES = 1000  # lines of a row
-_HEAD, _HEAD_LINES = 256 * 1024, 200  # characters and lines in which the header is looked for
+_HEAD, _HEAD_LINES = 256 * 1024, 200  # characters and lines that are searched for the header
 _DELIMITERS = ("\t", ";", ",", "|")
 _SEPARATOR = re.compile(r'\s*"?sep=(.)"?[\s;,]*', re.IGNORECASE)
-_TOO_LONG = "\0"  # stands for a line that was dropped; lines have no null characters
+_TOO_LONG = "\0"  # placeholder of a dropped line, since lines have no null characters
 
 csv.field_size_limit(max(csv.field_size_limit(), _MOST))
 
 
 @dataclass(frozen=True, slots=True)
 class Delimited:
-    """An opened table: its columns, what separates cells, and its rows as `(line number, cells by column)`."""
+    """An opened table.
+
+    Attributes:
+        names: Columns.
+        delimiter: Character between cells.
+        rows: Pairs of line number from 1 and cells by column.
+    """
 
     names: tuple[str, ...]
     delimiter: str
@@ -44,28 +50,31 @@ def read_delimited(file: TextIO, table: str, groups: Groups, default: str = ",")
     Args:
         file: The text, opened with `newline=""` and `errors="surrogateescape"`.
         table: Name of the table for messages.
-        groups: The header is the first row with a name of each group; the first row where there is no such row.
-        default: Delimiter of a header that shows none.
+        groups: The header is the first row with a name of each group, or the first row if there is none.
+        default: Delimiter of a header without one.
+
+    Returns:
+        The table.
 
     Raises:
         BadInput: Two columns have the same name and this name is one of `groups`, or the header is not UTF-8.
     """
     lines = _lines(file)
-    head = list(islice(_bounded(lines), _HEAD_LINES))
+    head = list(islice(_head(lines), _HEAD_LINES))
     filled = [line for line in head if line.strip()]
-    given = _SEPARATOR.fullmatch(filled[0]) if filled else None
+    separator = _SEPARATOR.fullmatch(filled[0]) if filled else None
     try:
-        delimiter, before = _layout(filled[bool(given) :], groups, given[1] if given else None, default)
+        delimiter, before = _layout(filled[bool(separator) :], groups, separator[1] if separator else None, default)
     except BadInput as error:
         raise BadInput(f"{table}: {error.message}") from None
     records = _Records(chain(head, lines), delimiter)
-    cells = _header_cells(records, before + bool(given))
+    cells = _header_cells(records, before + bool(separator))
     names = _names(cells, table, groups)
     return Delimited(tuple(filter(None, names)), delimiter, _rows(records, names))
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """Lines with their ends, without null characters."""
+    """Iterate over lines with their endings, without null characters."""
     while line := file.readline(_MOST):
         whole = len(line) < _MOST or line.endswith(("\n", "\r"))
         yield line.replace("\0", "") if whole else _TOO_LONG
@@ -73,7 +82,7 @@ def _lines(file: TextIO) -> Iterator[str]:
             whole = len(rest) < _MOST or rest.endswith(("\n", "\r"))
 
 
-def _bounded(lines: Iterator[str]) -> Iterator[str]:
+def _head(lines: Iterator[str]) -> Iterator[str]:
     size = 0
     while size < _HEAD and (line := next(lines, "")):
         size += len(line)
@@ -81,18 +90,18 @@ def _bounded(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _layout(head: list[str], groups: Groups, delimiter: str | None, default: str) -> tuple[str, int]:
-    """Delimiter, and the number of rows before the header."""
-    found = []
+    """Return the delimiter, and the number of rows before the header."""
+    candidates = []
     for each in [delimiter] if delimiter else _DELIMITERS:
         for number, cells in enumerate(_sample(head, each)):
             names = {_name(cell).lower() for cell in cells}
             if groups and all(names & set(group) for group in groups):
-                found.append((len(names), each, number))
+                candidates.append((len(names), each, number))
                 break
-    if found:
-        _, best, before = max(found, key=lambda one: one[0])
+    if candidates:
+        _, best, before = max(candidates, key=lambda one: one[0])
         return best, before
-    broken = _checked(head[:1])
+    broken = _check_utf8(head[:1])
     if isinstance(broken, BadRow):
         raise BadInput(broken.message)
     delimiter = delimiter or _most_frequent(head[0] if head else "", default)
@@ -117,7 +126,7 @@ def _header_cells(records: "_Records", before: int) -> list[str]:
 
 
 def _names(cells: Sequence[str], table: str, groups: Groups) -> list[str]:
-    """Names by position, "" for a column without one. A name that is there already gets a number."""
+    """Return the name of each column, "" for none. A repeated name gets a number."""
     names: list[str] = []
     meanings = {name for group in groups for name in group}
     for name in map(_name, cells):
@@ -134,7 +143,7 @@ def _name(cell: str) -> str:
 
 def _rows(records: "_Records", names: Sequence[str]) -> Iterator[tuple[int, dict[str, str] | BadRow]]:
     for record in records:
-        cells = record.cells if isinstance(record.cells, BadRow) else records.fitted(record, len(names))
+        cells = record.cells if isinstance(record.cells, BadRow) else records.fit(record, len(names))
         if isinstance(cells, BadRow):
             yield record.number, cells
         elif any(cells):
@@ -145,7 +154,7 @@ def _rows(records: "_Records", names: Sequence[str]) -> Iterator[tuple[int, dict
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One row: the number of its first line, its lines, and its cells."""
+    """A row: number of its first line, its lines, and its cells."""
 
     number: int
     lines: list[str]
@@ -153,10 +162,10 @@ class _Record:
 
 
 class _Records:
-    """Rows of cells, of any width."""
+    """Iterates over rows of cells of any width."""
 
     def __init__(self, lines: Iterator[str], delimiter: str) -> None:
-        self._coming, self._again, self._delimiter, self._number = lines, deque[str](), delimiter, 0
+        self._rest, self._returned, self._delimiter, self._number = lines, deque[str](), delimiter, 0
 
     def __iter__(self) -> Iterator[_Record]:
         while (line := self._next()) is not None:
@@ -164,85 +173,92 @@ class _Records:
                 yield self._record(line)
 
     def _next(self) -> str | None:
-        line = self._again.popleft() if self._again else next(self._coming, None)
+        line = self._returned.popleft() if self._returned else next(self._rest, None)
         self._number += line is not None
         return line
 
     def _give_back(self, lines: Sequence[str]) -> None:
-        self._again.extendleft(reversed(lines))
+        self._returned.extendleft(reversed(lines))
         self._number -= len(lines)
 
     def _record(self, line: str) -> _Record:
-        number, taken = self._number, [line]
+        number, used = self._number, [line]
         if line == _TOO_LONG:
-            return _Record(number, taken, BadRow(f"the line has more than {_MOST:,} characters; shorten its cells"))
+            return _Record(number, used, BadRow(f"the line has more than {_MOST:,} characters; shorten its cells"))
         if '"' not in line:
-            return _Record(number, taken, _checked(_raw(line, self._delimiter)))
+            return _Record(number, used, _check_utf8(_raw(line, self._delimiter)))
         try:
-            cells = next(csv.reader(self._feed(taken), delimiter=self._delimiter, strict=True, skipinitialspace=True))
-        except csv.Error:  # the quote is never closed, or closed within a word: it is no quote
-            self._give_back(taken[1:])
-            return _Record(number, taken[:1], _checked(_raw(line, self._delimiter)))
-        return _Record(number, taken, _checked(cells))
+            cells = next(csv.reader(self._feed(used), delimiter=self._delimiter, strict=True, skipinitialspace=True))
+        except csv.Error:  # unclosed, or closed within a word: it is not a quote
+            self._give_back(used[1:])
+            return _Record(number, used[:1], _check_utf8(_raw(line, self._delimiter)))
+        return _Record(number, used, _check_utf8(cells))
 
-    def _feed(self, taken: list[str]) -> Iterator[str]:
-        """The line, and further ones as long as a row may go on."""
-        yield taken[0]
-        size = len(taken[0])
-        while len(taken) < _LINES and size < _MOST and (line := self._next()) is not None:
-            taken.append(line)
+    def _feed(self, used: list[str]) -> Iterator[str]:
+        """Yield the line, and further ones that may belong to the row."""
+        yield used[0]
+        size = len(used[0])
+        while len(used) < _LINES and size < _MOST and (line := self._next()) is not None:
+            used.append(line)
             size += len(line)
             if line == _TOO_LONG:
                 return
             yield line
 
-    def fitted(self, record: _Record, width: int) -> list[str] | BadRow:
-        """The cells of a row with one for each column.
+    def fit(self, record: _Record, width: int) -> list[str] | BadRow:
+        """Return one cell for each column.
 
-        Where another reading of its first line gives exactly as many cells, this one is taken.
+        If another interpretation of the first line has exactly as many cells, it is used.
+
+        Args:
+            record: The row.
+            width: Number of columns.
+
+        Returns:
+            The cells, or BadRow if there are more cells than columns.
         """
         assert not isinstance(record.cells, BadRow)
-        cells, first = _trimmed(record.cells, width), record.lines[0]
+        cells, first = _trim(record.cells, width), record.lines[0]
         whole = self._delimiter == "\t" and all(line.count("\t") == width - 1 for line in record.lines)
-        if len(record.lines) > 1 and whole:  # the quotes are of two cells that lie below each other
+        if len(record.lines) > 1 and whole:  # the quotes belong to cells of two rows
             self._give_back(record.lines[1:])
             return _raw(first, "\t")
         if len(cells) == width:
             return cells
-        for other in self._readings(first, len(cells) == 1):
-            if len(_trimmed(other, width)) == width:
+        for other in self._interpretations(first, len(cells) == 1):
+            if len(_trim(other, width)) == width:
                 self._give_back(record.lines[1:])
-                return _trimmed(other, width)
+                return _trim(other, width)
         if len(cells) < width:
             return cells + [""] * (width - len(cells))
         mark = {"\t": "tab", ",": "comma", ";": "semicolon"}.get(self._delimiter, self._delimiter)
         return BadRow(f"the row has {len(cells)} cells, the header {width}; quote cells that hold a {mark}")
 
-    def _readings(self, line: str, alone: bool) -> Iterator[list[str]]:
+    def _interpretations(self, line: str, alone: bool) -> Iterator[list[str]]:
         yield _raw(line, self._delimiter)
         if '"' in line:
-            yield _parsed(line, self._delimiter)
+            yield _split(line, self._delimiter)
         for other in _DELIMITERS if alone else ():
-            yield _parsed(line, other)
+            yield _split(line, other)
 
 
-def _parsed(line: str, delimiter: str) -> list[str]:
+def _split(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
 
 
 def _raw(line: str, delimiter: str) -> list[str]:
-    """Cells between delimiters; only quotes around a whole cell are taken off."""
+    """Split a line at delimiters. Only quotes around a whole cell are removed."""
     cells = line.rstrip("\r\n\x1a").split(delimiter)
-    return [_unquoted(cell) for cell in cells] if '"' in line else cells
+    return [_unquote(cell) for cell in cells] if '"' in line else cells
 
 
-def _unquoted(cell: str) -> str:
+def _unquote(cell: str) -> str:
     whole = len(cell) > 1 and cell[0] == cell[-1] == '"'
     return cell[1:-1].replace('""', '"') if whole else cell
 
 
-def _checked(cells: list[str]) -> list[str] | BadRow:
-    """Bytes that are not UTF-8 were decoded to lone surrogates, which cannot be encoded."""
+def _check_utf8(cells: list[str]) -> list[str] | BadRow:
+    """Reject cells that are not UTF-8. Their bytes were decoded to lone surrogates, which cannot be encoded."""
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
@@ -250,8 +266,8 @@ def _checked(cells: list[str]) -> list[str] | BadRow:
     return cells
 
 
-def _trimmed(cells: Sequence[str], width: int) -> list[str]:
-    """Without empty cells beyond the header."""
+def _trim(cells: Sequence[str], width: int) -> list[str]:
+    """Remove empty cells beyond the header."""
     end = len(cells)
     while end > width and not cells[end - 1].strip():
         end -= 1

@@ -1,4 +1,4 @@
-"""What has to be done for a chunk of items: compare them with what the index holds, by picture and content hash."""
+"""Comparison of a chunk of items with the stored points, by name and content hash."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,43 +11,74 @@ from snapfind.index.base import Index, Point
 from snapfind.index.filters import where
 from snapfind.index.payload import picture_of, to_payload, words_of
 
-__all__ = ["Held", "held", "read_bytes", "refreshed"]
+__all__ = ["StoredPoints", "find_stored", "read_bytes", "refresh_points"]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the index holds of the products of a chunk: point id -> point, product id -> its points."""
+class StoredPoints:
+    """Stored points of the products of a chunk.
+
+    Attributes:
+        points: Points by id.
+        by_product: Points by product id.
+    """
 
     points: Mapping[str, Point]
     by_product: Mapping[str, Sequence[Point]]
 
     def hash_of(self, point: str) -> str:
-        """Content hash of the stored picture, empty when there is none."""
+        """Return the content hash of a stored file.
+
+        Args:
+            point: Id of its first point.
+
+        Returns:
+            SHA-256 in hexadecimal, or an empty text if it is not stored.
+        """
         return str(self.points[point].payload["_hash"]) if point in self.points else ""
 
 
-def held(index: Index, products: Sequence[str]) -> Held:
-    """Look all points of these products up."""
+def find_stored(index: Index, products: Sequence[str]) -> StoredPoints:
+    """Look up all points of products.
+
+    Args:
+        index: The index.
+        products: Product ids.
+
+    Returns:
+        Their points.
+    """
     points: dict[str, Point] = {}
     by_product: dict[str, list[Point]] = {}
     after: str | None = None
-    wanted = where("_product", list(dict.fromkeys(products)))
+    filter = where("_product", list(dict.fromkeys(products)))
     while True:
-        page = index.scroll(wanted, after=after, limit=1000)
+        page = index.scroll(filter, after=after, limit=1000)
         for point in page.points:
             points[point.id] = point
             by_product.setdefault(str(point.payload["_product"]), []).append(point)
         if page.after is None:
-            return Held(points, by_product)
+            return StoredPoints(points, by_product)
         after = page.after
 
 
 def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
-    """The bytes of an item's picture and their sha256. Raises BadPicture when it is missing, empty or too large."""
-    if isinstance(item, Remote):
-        from snapfind.media.fetch import fetch
+    """Read or fetch the bytes of a media file.
 
-        content = fetch(item.picture, item.allowed)
+    Args:
+        item: The file.
+        most: Maximum size in bytes.
+
+    Returns:
+        The bytes, and their SHA-256 in hexadecimal.
+
+    Raises:
+        BadPicture: The file is missing, empty or too large.
+    """
+    if isinstance(item, Remote):
+        from snapfind.media.fetch import fetch_url
+
+        content = fetch_url(item.picture, item.allowed)
         return content, hashlib.sha256(content).hexdigest()
     try:
         size = item.path.stat().st_size if item.content is None else len(item.content)
@@ -63,8 +94,16 @@ def read_bytes(item: Item, most: int) -> tuple[bytes, str]:
     return content, hashlib.sha256(content).hexdigest()
 
 
-def refreshed(points: Sequence[Point], product: Product) -> list[Point]:
-    """The stored points of a product whose fields differ now, with their new payload and words, without vectors."""
+def refresh_points(points: Sequence[Point], product: Product) -> list[Point]:
+    """Compute the points of a product whose payload changes.
+
+    Args:
+        points: Stored points of the product.
+        product: The product with its new fields.
+
+    Returns:
+        Points with new payload and words, without vectors.
+    """
     changed = []
     for point in points:
         primary = bool(point.payload["_primary"])

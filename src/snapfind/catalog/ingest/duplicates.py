@@ -1,8 +1,8 @@
-"""The same picture twice, told when it comes in: same file, same picture in another file, or similar.
+"""Detection of duplicates while adding: the same file, the same picture in another file, or a similar picture.
 
-The same file has the same sha256; the same picture re-encoded, made smaller or cut a little has a near vector *and* a
-near fingerprint; similar ones have a near vector only. Adding reports the first two and stores the pictures all the
-same: it is the shop that knows whether two products share a picture. Thresholds: benchmarks/duplicates.py.
+The same file has the same SHA-256. A picture that was re-encoded, resized or slightly cropped has a near vector *and* a
+near fingerprint. A similar picture has a near vector only. The first two are reported and added nevertheless, because
+only the shop knows whether two products share a picture. Thresholds: benchmarks/duplicates.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from snapfind.catalog.storage.folder import Folder
 from snapfind.core.errors import BadPicture
 from snapfind.index.base import Ask, Found, Index, Point
 from snapfind.index.filters import where
+from snapfind.index.filters.operators import Exists, Not
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.fingerprint import (
     cells_of,
@@ -25,20 +26,31 @@ from snapfind.media.image.fingerprint import (
     standardize,
 )
 
-__all__ = ["Duplicate", "Grade", "duplicates", "grade"]
+__all__ = ["Duplicate", "Grade", "find_duplicates", "grade"]
 
 Grade = Literal["same file", "same picture", "similar"]
-_SIMILAR = 0.7  # cosine of the space as shipped
-_SAME = ((0.7, 0.07), (0.95, 0.25))  # least cosine and most difference: re-encoded or made smaller; cut a little
-_SAME_COLORS = (26.0, 10.0)  # most levels between colors, cell by cell and as a whole: a variant's color has more
-_SAME_CELL = 0.7  # most difference of a cell where the mean is that small
-_LOOKED_AT = 2  # nearest pictures that are compared with each new one
-_SIDE = 64  # pixels that a fingerprint of 16 by 16 is taken from: a JPEG decodes to them four times faster
+_SIMILAR = 0.7  # cosine in the space of the bundled encoder
+_SAME = ((0.7, 0.07), (0.95, 0.25))  # minimum cosine and maximum difference: re-encoded or resized; cropped
+_SAME_COLORS = (
+    26.0,
+    10.0,
+)  # maximum differences of colors, by cell and overall, in levels
+_SAME_CELL = 0.7  # maximum difference of a cell if the mean difference is small
+_COMPARED = 2  # nearest pictures that are compared with each new one
+_SIDE = 64  # pixels from which a fingerprint is computed: a JPEG decodes to this size four times faster
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A picture of a product that another one shows too."""
+    """A picture that another product or name has too.
+
+    Attributes:
+        id: Product id of the new picture.
+        picture: Name of the new picture.
+        of_id: Product id of the other picture.
+        of_picture: Name of the other picture.
+        grade: How similar they are.
+    """
 
     id: str
     picture: str
@@ -48,15 +60,18 @@ class Duplicate:
 
 
 def grade(cosine: float, apart: float, most: float = 0.0, colors: tuple[float, float] = (0.0, 0.0)) -> Grade | None:
-    """What two different files are to each other.
+    """Grade the similarity of two different files.
 
     Args:
-        cosine: Of their vectors.
+        cosine: Cosine of their vectors.
         apart: Mean difference of their fingerprints.
-        most: Largest difference of a cell: large where all but a print or a label is the same.
-        colors: Differences of colors in levels, cell by cell and as a whole: large for a variant in another color.
+        most: Largest difference of a cell. It is large if only a print or a label differs.
+        colors: Differences of colors in levels, by cell and overall. They are large for a variant in another color.
+
+    Returns:
+        The grade, or None if they are not similar.
     """
-    cut = apart > _SAME[0][1]  # then cells do not lie above each other
+    cut = apart > _SAME[0][1]  # a crop, whose cells are not aligned
     if colors[cut] > _SAME_COLORS[cut]:
         return "similar" if cosine >= _SIMILAR else None
     if apart <= _SAME[0][1] and most > _SAME_CELL:
@@ -66,52 +81,79 @@ def grade(cosine: float, apart: float, most: float = 0.0, colors: tuple[float, f
     return "similar" if cosine >= _SIMILAR else None
 
 
-def duplicates(
+def find_duplicates(
     index: Index, folder: Folder, space: str, added: Sequence[Point], images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
-    """Those of the points just added whose picture was there before, or comes twice among them; the nearest one each.
+    """Find the added points whose picture is stored already, or twice among them.
 
-    `images` holds the pictures of the added points by id; older pictures are read from the catalog's copies.
+    Args:
+        index: The index, which has the added points.
+        folder: Folder of the catalog, with the stored copies.
+        space: Id of the space that is compared.
+        added: The added points.
+        images: Images of the added points by id.
+        limits: Limits for decoding stored copies.
+
+    Returns:
+        At most one duplicate for each point.
     """
     hashes: dict[str, list[Point]] = {}
-    wanted = sorted({str(point.payload["_hash"]) for point in added})
-    for other in index.scroll(where("_hash", list(wanted)), limit=8 * len(wanted)).points if wanted else ():
+    digests = sorted({str(point.payload["_hash"]) for point in added})
+    first_items = where("_hash", digests) & Not(Exists("_item"))  # the others of a file have the same hash
+    for other in index.scroll(first_items, limit=8 * len(digests)).points if digests else ():
         hashes.setdefault(str(other.payload["_hash"]), []).append(other)
-    found = []
+    duplicates = []
     for place, point in enumerate(added):
-        later = {one.id for one in added[place + 1 :]}  # of a pair in one batch the second is the duplicate
+        if "_item" in point.payload:  # the first item of a file speaks for the others
+            continue
+        later = {one.id for one in added[place + 1 :]}  # of two in one batch, the second is the duplicate
         twins = [
             one for one in hashes.get(str(point.payload["_hash"]), ()) if one.id != point.id and one.id not in later
         ]
         if twins:
-            found.append(_told(point, twins[0], "same file"))
+            duplicates.append(_duplicate(point, twins[0], "same file"))
         elif space in point.vectors:
-            near = index.search(Ask(space, point.vectors[space], limit=_LOOKED_AT, group=None))
-            others = [one for one in near if one.id != point.id and one.id not in later and one.score >= _SIMILAR]
-            found += _alike(point, others, folder, images, limits)
-    return found
+            near = index.search(Ask(space, point.vectors[space], limit=_COMPARED, group=None))
+            others = [
+                one for one in near if not _same_file(one, point) and one.id not in later and one.score >= _SIMILAR
+            ]
+            duplicates += _same_pictures(point, others, folder, images, limits)
+    return duplicates
 
 
-def _alike(
+def _same_file(one: Point | Found, other: Point) -> bool:
+    return all(one.payload[name] == other.payload[name] for name in ("_product", "_picture"))
+
+
+def _same_pictures(
     point: Point, near: Sequence[Found], folder: Folder, images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     cells = cells_of(images[point.id])
     own = standardize(cells)
     if not own.any():
-        return []  # a blank picture is a copy of nothing
+        return []  # a blank picture has no duplicates
     for other in near:
         try:
             image = images[other.id] if other.id in images else load(folder.copy_of(other.id), limits, side=_SIDE)
         except BadPicture:
-            continue  # the copy is gone: nothing can be said
+            continue  # the stored copy is missing
         others = cells_of(image)
-        its = standardize(others)
+        fingerprint = standardize(others)
         colors = color_difference(cells, others), palette_difference(cells, others)
-        if grade(other.score, difference(own, its), largest_difference(own, its), colors) == "same picture":
-            return [_told(point, other, "same picture")]
+        if (
+            grade(other.score, difference(own, fingerprint), largest_difference(own, fingerprint), colors)
+            == "same picture"
+        ):
+            return [_duplicate(point, other, "same picture")]
     return []
 
 
-def _told(point: Point, other: Point | Found, grade: Grade) -> Duplicate:
-    mine, its = point.payload, other.payload
-    return Duplicate(str(mine["_product"]), str(mine["_picture"]), str(its["_product"]), str(its["_picture"]), grade)
+def _duplicate(point: Point, other: Point | Found, grade: Grade) -> Duplicate:
+    payload, other_payload = point.payload, other.payload
+    return Duplicate(
+        str(payload["_product"]),
+        str(payload["_picture"]),
+        str(other_payload["_product"]),
+        str(other_payload["_picture"]),
+        grade,
+    )

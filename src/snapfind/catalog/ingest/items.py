@@ -1,4 +1,4 @@
-"""What a source gives: pictures of products, and what could not be read."""
+"""Items of a source: media files of products, and failures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 from snapfind.core.types import Product
 
 if TYPE_CHECKING:
-    from snapfind.media.fetch import Fetching
+    from snapfind.media.fetch import FetchPolicy
 
 __all__ = ["Failure", "Item", "Remote"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What could not be added, for the error file: `id, code, path, reason`."""
+    """A file or row that could not be added.
+
+    Attributes:
+        id: Product id, or an empty text if it is unknown.
+        code: Error code, such as `picture_missing`.
+        path: Name of the file, or place of the row.
+        reason: What is wrong, and what to do.
+    """
 
     id: str
     code: str
@@ -24,7 +31,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be indexed: its product, its name within the product, and its file or the bytes of one."""
+    """A media file to index.
+
+    Attributes:
+        product: Its product.
+        picture: Name of the file within the product.
+        path: The file.
+        content: Bytes of the file, if it is not on disk.
+    """
 
     product: Product
     picture: str
@@ -34,6 +48,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Remote(Item):
-    """One whose picture is named by its address: fetched once, and not again while the catalog has it."""
+    """A media file with a URL. It is fetched once, and not again while the catalog has it.
 
-    allowed: "Fetching | None" = None
+    Attributes:
+        allowed: What may be fetched.
+    """
+
+    allowed: "FetchPolicy | None" = None

@@ -1,4 +1,4 @@
-"""Kinds of attributes: guess the kind of a column, and convert a cell to the kind of its column."""
+"""Kinds of attributes: detection of the kind of a column, and conversion of cells."""
 
 import re
 from collections.abc import Set
@@ -12,25 +12,38 @@ from snapfind.core.errors import BadRow
 from snapfind.core.types import Attribute, Kind
 from snapfind.index.payload import FIXED
 
-__all__ = ["MOST_ATTRIBUTES", "is_code", "kind_of", "settle", "typed_kind_of", "value_of"]
+__all__ = ["MOST_ATTRIBUTES", "is_code", "kind_of", "merge_kinds", "typed_kind_of", "value_of"]
 
-MOST_ATTRIBUTES = 1000  # each attribute of a shop is an index of its own
-_DIGITS = 12  # whole numbers of as many digits are codes (GTIN, ids of shop systems), not quantities
-_INTEGER, _LONGEST = 2**63, 20  # the engine stores whole numbers below it
+MOST_ATTRIBUTES = 1000  # each attribute has an index
+_DIGITS = 12  # whole numbers with so many digits are codes (GTIN, ids of shop systems)
+_INTEGER, _LONGEST = 2**63, 20  # the engine stores whole numbers below 2**63
 _CODES = frozenset(["gtin", "ean", "upc", "isbn", "barcode", "mpn", "asin", "sku", "zip", "postcode", "phone"])
 _TRUE, _FALSE = {"true", "yes", "y", "on", "1"}, {"false", "no", "n", "off", "0"}
 _WORDS = {"true", "yes", "false", "no"}
 
 
 def is_code(column: str) -> bool:
-    """Whether a column holds codes by its name: digits of a GTIN are no number."""
+    """Tell whether the name of a column says that it has codes, such as GTINs, which are not numbers.
+
+    Args:
+        column: Name of the column.
+
+    Returns:
+        True for codes.
+    """
     return bool(_CODES & set(re.split(r"[\W_]+", column.lower())))
 
 
 def kind_of(value: Any) -> Kind | None:
-    """The kind that a cell of a table looks like, None for an empty cell and for a placeholder such as `n/a`.
+    """Detect the kind of a cell of a table.
 
-    A number with leading zeros or of twelve and more digits is a text: it is a code.
+    A number with leading zeros, or with twelve or more digits, is a text, because it is a code.
+
+    Args:
+        value: The cell.
+
+    Returns:
+        The kind, or None for an empty cell and for a placeholder such as `n/a`.
     """
     value = plain(value)
     if isinstance(value, str) and value and not is_placeholder(value):
@@ -39,7 +52,14 @@ def kind_of(value: Any) -> Kind | None:
 
 
 def typed_kind_of(value: Any) -> Kind | None:
-    """The kind of a value that has a type already: a string is a text or a date, whatever its characters."""
+    """Return the kind of a typed value. A string is a text or a date, also if it looks like a number.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The kind, or None for an empty value.
+    """
     value = plain(value)
     if value is None or value == "" or isinstance(value, bytes):
         return None
@@ -69,10 +89,14 @@ def _is_long(text: str) -> bool:
     return text.isdigit() and len(text) >= _DIGITS
 
 
-def settle(kinds: Set[Kind | None]) -> Kind:
-    """The kind of a column whose cells look like these: the one that all filled cells share, else text.
+def merge_kinds(kinds: Set[Kind | None]) -> Kind:
+    """Determine the kind of a column from the kinds of its cells.
 
-    A column with a list is one of lists.
+    Args:
+        kinds: Kinds of the cells. None: an empty cell.
+
+    Returns:
+        `list` if there is a list, else the kind of all filled cells, else `text`.
     """
     filled = {kind for kind in kinds if kind is not None}
     if "list" in filled:
@@ -85,41 +109,41 @@ def value_of(value: Any, kind: Kind, name: str, numbers: Numbers | None = None) 
 
     Args:
         value: The cell.
-        kind: The kind of the column.
-        name: The column, for messages.
-        numbers: How the column writes numbers in more than the plain way.
+        kind: Kind of the column.
+        name: Name of the column, for messages.
+        numbers: Number format of the column, if it can differ from `12.5`.
 
     Returns:
-        The value, None for an empty cell.
+        The value, or None for an empty cell.
 
     Raises:
-        BadRow: The cell does not fit.
+        BadRow: The cell is of another kind.
     """
     cell = plain(value)
     if cell is None or cell == "":
         return None
     if isinstance(cell, bytes):
-        raise BadRow(f"{name}: the cell holds bytes, which no attribute can", field=name)
+        raise BadRow(f"{name}: an attribute cannot be bytes", field=name)
     if kind == "list":
         return _items(cell) or None
     if kind == "text":
         return "|".join(_items(cell)) if isinstance(cell, list) else text_of(cell)
     if isinstance(cell, str) and is_placeholder(cell):
         return None
-    found: Attribute | None
+    converted: Attribute | None
     if kind == "number":
-        found = _number(cell, name, numbers)
+        converted = _number(cell, name, numbers)
     elif kind == "bool":
-        found = _bool(cell)
+        converted = _bool(cell)
     else:
-        found = cell if isinstance(cell, date) else _date(cell) if isinstance(cell, str) else None
-    if found is None:
-        shown, also = text_of(cell)[:40], "" if name in FIXED else f", or keep all as texts: --column {name}:text"
-        raise BadRow(f"{name}: {shown!r} is not a {kind}; {_MEND[kind]}{also}", field=name)
-    return found
+        converted = cell if isinstance(cell, date) else _date(cell) if isinstance(cell, str) else None
+    if converted is None:
+        text, also = text_of(cell)[:40], "" if name in FIXED else f", or use texts for all: --column {name}:text"
+        raise BadRow(f"{name}: {text!r} is not a {kind}; {_HINTS[kind]}{also}", field=name)
+    return converted
 
 
-_MEND = {
+_HINTS = {
     "number": "write it like 12.5, without a currency",
     "bool": "write true or false",
     "date": "write it like 2026-01-31",
@@ -127,10 +151,10 @@ _MEND = {
 
 
 def _items(cell: Any) -> tuple[str, ...]:
-    """The filled items of a list, or of a text whose items are separated by bars."""
+    """Return the filled items of a list, or of a text with bars between items."""
     if isinstance(cell, str):
-        listed = json_list(cell)
-        cell = cell.split("|") if listed is None else listed
+        texts = json_list(cell)
+        cell = cell.split("|") if texts is None else texts
     items = cell if isinstance(cell, list) else [cell]
     return tuple(text for item in items if (text := text_of(item)))
 

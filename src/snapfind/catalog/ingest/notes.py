@@ -1,4 +1,4 @@
-"""Notes of a source: what was left out or renamed although every product was added."""
+"""Notes on cells that were left out and columns that were renamed, although every product was added."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,11 @@ class Notes:
     _cells: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def say(self, sentence: str) -> None:
-        """Add a sentence."""
+        """Add a sentence.
+
+        Args:
+            sentence: The sentence.
+        """
         self.sentences.append(sentence)
 
     def leave_out(self, column: str, product: str, reason: str) -> None:
@@ -28,7 +32,11 @@ class Notes:
         self._cells[column] = first, count + 1
 
     def all(self) -> tuple[str, ...]:
-        """The sentences, then one for each column with cells that were left out."""
+        """Return all notes.
+
+        Returns:
+            The sentences, then one for each column with cells that were left out.
+        """
         counted = (
             f"{count:,} {'cell was' if count == 1 else 'cells were'} left out, the products are in: {first}"
             for first, count in self._cells.values()

@@ -1,7 +1,7 @@
-"""Numbers as shops write them: `12.50`, `12,50 €`, `1.299,00`, `$1,299`, `1 299 kr`, `12,-`.
+"""Number formats of shops: `12.50`, `12,50 €`, `1.299,00`, `$1,299`, `1 299 kr`, `12,-`.
 
-A column has one mark of decimals and one currency. A cell that shows its mark is read by it; one that could be either
-(`1,299`) is read as its column is written, and refused where no cell of the column tells.
+A column has one decimal mark and one currency. An ambiguous cell (`1,299`) is read with the decimal mark of other cells
+of its column, and rejected if there is none.
 """
 
 import math
@@ -20,22 +20,32 @@ _MARKS = frozenset(".,")
 
 @dataclass(slots=True)
 class Numbers:
-    """How one column writes its numbers: the marks of decimals and the currencies that its cells show."""
+    """Number format of one column.
+
+    Attributes:
+        marks: Decimal marks of its unambiguous cells.
+        currencies: Currencies of its cells.
+        others: Whether a filled cell is not a number.
+    """
 
     marks: set[str] = field(default_factory=set)
     currencies: set[str] = field(default_factory=set)
-    others: bool = False  # whether a filled cell is no number at all
+    others: bool = False
 
     def look(self, text: str) -> None:
-        """Take notice of one cell."""
-        number, currency = _parted(text)
+        """Update the format with one cell.
+
+        Args:
+            text: Text of the cell.
+        """
+        number, currency = _split_currency(text)
         self.others |= currency is None and bool(text.strip())
         self.marks |= {mark} if (mark := mark_of(number)) else set()
         self.currencies |= {currency} if currency else set()
 
     @property
     def have_commas(self) -> bool:
-        """Whether these are numbers without a currency whose mark of decimals is the comma."""
+        """Whether all are numbers without a currency, with a decimal comma."""
         return self.marks == {","} and not (self.others or self.currencies)
 
     @property
@@ -44,12 +54,22 @@ class Numbers:
         return len(self.currencies) > 1
 
     def read(self, text: str) -> float:
-        """The number in a cell. Raises ValueError with the mend as its message."""
-        number, currency = _parted(text)
+        """Parse a cell.
+
+        Args:
+            text: Text of the cell.
+
+        Returns:
+            The number.
+
+        Raises:
+            ValueError: It is not a number or ambiguous. The message says what to write.
+        """
+        number, currency = _split_currency(text)
         if currency is None:
             raise ValueError("write it like 12.5")
         if self.are_mixed:
-            raise ValueError(f"the column has the currencies {' and '.join(sorted(self.currencies))}; give one")
+            raise ValueError(f"the column has several currencies ({', '.join(sorted(self.currencies))}); use one")
         value = _value(number, mark_of(number) or self._usual(number))
         if not math.isfinite(value):
             raise ValueError("write it like 12.5")
@@ -59,39 +79,46 @@ class Numbers:
         if len(self.marks) == 1:
             return next(iter(self.marks))
         if "," in number or ("." in number and self.marks):
-            raise ValueError("its mark may part thousands or decimals; write it like 1299 or 1.299")
+            raise ValueError("its mark can separate thousands or decimals; write it like 1299 or 1.299")
         return "."
 
 
 def mark_of(number: str) -> str | None:
-    """The mark of decimals that a number shows by itself, None where it has none or could be read in two ways."""
+    """Return the decimal mark of a number.
+
+    Args:
+        number: Digits with marks, without currency.
+
+    Returns:
+        `.` or `,`, or None if it has no mark or is ambiguous.
+    """
     used = [sign for sign in number if sign in _MARKS]
     if not used:
         return None
     if len(set(used)) == 2:
         return used[-1]
     whole, _, rest = number.lstrip("+-").partition(used[0])
-    if len(used) > 1:  # 1.299.000: they part thousands
+    if len(used) > 1:  # 1.299.000: they separate thousands
         return next(iter(_MARKS - {used[0]}))
     return None if len(rest) == 3 and len(whole) < 4 and whole != "0" else used[0]
 
 
-def _parted(text: str) -> tuple[str, str | None]:
-    """Number and currency of a cell; the currency is "" without one, None where the cell holds something else."""
+def _split_currency(text: str) -> tuple[str, str | None]:
+    """Return number and currency of a cell. The currency is "" if there is none, None if it is not a number."""
     text = text.strip()
     if len(text) > _LONGEST:
         return "", None
     if PLAIN.fullmatch(text):
         return text, ""
-    found = _PRICE.fullmatch(text)
-    before, after = (_currency(found["before"]), _currency(found["after"])) if found else (None, None)
-    if found is None or before is None or after is None or (before and after):
+    match = _PRICE.fullmatch(text)
+    before, after = (_currency(match["before"]), _currency(match["after"])) if match else (None, None)
+    if match is None or before is None or after is None or (before and after):
         return "", None
-    return _GAP.sub("", found["number"]), before or after
+    return _GAP.sub("", match["number"]), before or after
 
 
 def _currency(text: str) -> str | None:
-    """€, kr, US$, 元: at most three letters and a sign; "" for nothing, None for what is no currency (10k, 12 %)."""
+    """Return a currency (€, kr, US$, 元: up to three letters and a sign), "" for none, None for others (10k, 12 %)."""
     text = text.strip()
     letters = "".join(sign for sign in text.removesuffix(".") if unicodedata.category(sign) != "Sc")
     signs = len(text.removesuffix(".")) - len(letters)
@@ -101,7 +128,7 @@ def _currency(text: str) -> str | None:
 
 
 def _value(number: str, mark: str) -> float:
-    """NaN where the number is not written with that mark."""
+    """Parse a number with a decimal mark. Return NaN if it has another format."""
     if mark == "." and PLAIN.fullmatch(number):
         return float(number)
     other = re.escape(next(iter(_MARKS - {mark})))

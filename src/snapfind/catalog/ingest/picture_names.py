@@ -1,4 +1,4 @@
-"""Find pictures by the names that tables give them: spellings of one file name, addresses, and lists in one cell."""
+"""Names of pictures in tables: spellings of file names, URLs, and lists in one cell."""
 
 import ast
 import json
@@ -9,13 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from snapfind.core.errors import BadRow
+from snapfind.media.handlers import media_suffixes
 
-__all__ = ["PICTURE_SUFFIXES", "Names", "is_address", "names_in", "spellings", "whole_address"]
-
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
-    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
-)
+__all__ = ["Names", "absolute_url", "is_url", "names_in", "spellings"]
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|//[^/\\\s]+\.[^/\\\s]+/", re.IGNORECASE)
 _BEFORE_ADDRESS = re.compile(r"\||[\r\n]+|[,;\s]\s*(?=(?:https?:)?//[^/\s])", re.IGNORECASE)
@@ -23,13 +19,27 @@ _LONGEST_LIST = 100_000  # characters of a list that is written as text
 _BETWEEN_NAMES = re.compile(r"[,;]")
 
 
-def is_address(name: str) -> bool:
-    """Whether a name is an address such as `https://…` or `//host/…`, and not the name of a file."""
+def is_url(name: str) -> bool:
+    """Tell whether a name is a URL such as `https://…` or `//host/…`, and not the name of a file.
+
+    Args:
+        name: The name.
+
+    Returns:
+        True for a URL.
+    """
     return bool(_ADDRESS.match(name))
 
 
-def whole_address(name: str) -> str:
-    """An address with a scheme in lower case: `//host/a.jpg` is asked by https."""
+def absolute_url(name: str) -> str:
+    """Complete a URL.
+
+    Args:
+        name: URL such as `//host/a.jpg`.
+
+    Returns:
+        URL with a scheme in lower case, https if there was none.
+    """
     if name.startswith("//"):
         return "https:" + name
     scheme, _, rest = name.partition("://")
@@ -39,28 +49,28 @@ def whole_address(name: str) -> str:
 def names_in(text: str, exists: Callable[[str], bool]) -> list[str]:
     """Split a cell into the names of its pictures.
 
-    Names are separated by bars or line breaks, addresses by commas, semicolons or spaces too. Names are separated by
-    commas or semicolons where there is no file of the whole name. A JSON list is exact.
+    Names are separated by bars or line breaks, URLs also by commas, semicolons or spaces. Names are separated by commas
+    or semicolons if there is no file with the whole name. A JSON list is exact.
 
     Args:
         text: The cell.
-        exists: Whether there is a picture of that name.
+        exists: Tells whether there is a file with a name.
 
     Returns:
         The names, none empty.
     """
     text = text.strip()
-    listed = json_list(text)
-    if listed is not None:
-        return [name.strip() for name in listed if name.strip()]
-    if re.search(r"[|\r\n,;]", text) and not is_address(text) and exists(text):
+    texts = json_list(text)
+    if texts is not None:
+        return [name.strip() for name in texts if name.strip()]
+    if re.search(r"[|\r\n,;]", text) and not is_url(text) and exists(text):
         return [text]
-    found: list[str] = []
+    names: list[str] = []
     for part in filter(None, map(str.strip, _BEFORE_ADDRESS.split(text))):
         pieces = [_unquoted(piece.strip()) for piece in _BETWEEN_NAMES.split(part) if piece.strip()]
-        several = not (is_address(part) or pieces == [part] or exists(part))
-        found += pieces if several and all(_may_be(piece, exists) for piece in pieces) else [part]
-    return found
+        several = not (is_url(part) or pieces == [part] or exists(part))
+        names += pieces if several and all(_looks_like_picture(piece, exists) for piece in pieces) else [part]
+    return names
 
 
 def _unquoted(name: str) -> str:
@@ -68,40 +78,56 @@ def _unquoted(name: str) -> str:
 
 
 def json_list(text: str) -> list[str] | None:
-    """The texts of a list in JSON, or as Python and pandas print it; None for any other text."""
+    """Parse a list of texts in JSON, or as Python and pandas print it.
+
+    Args:
+        text: Text of a cell.
+
+    Returns:
+        The texts, or None if it is not such a list.
+    """
     if not (text.startswith("[") and text.endswith("]")) or len(text) > _LONGEST_LIST:
         return None
     try:
-        listed = ast.literal_eval(text) if text.startswith("['") else json.loads(text)
+        content = ast.literal_eval(text) if text.startswith("['") else json.loads(text)
     except (ValueError, RecursionError, SyntaxError, MemoryError):
         return None
-    return listed if isinstance(listed, list) and all(isinstance(name, str) for name in listed) else None
+    return content if isinstance(content, list) and all(isinstance(name, str) for name in content) else None
 
 
-def _may_be(name: str, exists: Callable[[str], bool]) -> bool:
-    return is_address(name) or Path(name).suffix.lower() in PICTURE_SUFFIXES or exists(name)
+def _looks_like_picture(name: str, exists: Callable[[str], bool]) -> bool:
+    return is_url(name) or Path(name).suffix.lower() in media_suffixes() or exists(name)
 
 
 def spellings(name: str) -> Iterator[str]:
-    """A name as it is, then as Windows, shop systems, browsers and macOS spell it, each once."""
+    """Iterate over spellings of a file name, as on Windows and macOS, in shop systems and in URLs.
+
+    Args:
+        name: The name.
+
+    Yields:
+        The name itself, then other spellings, each once.
+    """
     yield name
-    found = [name]
+    variants = [name]
     if name.lower().startswith("file://"):
-        found.append(unquote(urlsplit(name).path))
-    found += [each.replace("\\", "/") for each in found]
-    found += [re.sub(r"^[A-Za-z]:/", "", each) for each in found]
-    found += [each.partition("?")[0] for each in found]
-    found += [each.lstrip("/") for each in found]
-    found += [unquote(each) for each in found]
-    found += [unicodedata.normalize(form, each) for each in found for form in ("NFC", "NFD")]
-    yield from dict.fromkeys(each for each in found if each and each != name)
+        variants.append(unquote(urlsplit(name).path))
+    variants += [each.replace("\\", "/") for each in variants]
+    variants += [re.sub(r"^[A-Za-z]:/", "", each) for each in variants]
+    variants += [each.partition("?")[0] for each in variants]
+    variants += [each.lstrip("/") for each in variants]
+    variants += [unquote(each) for each in variants]
+    variants += [unicodedata.normalize(form, each) for each in variants for form in ("NFC", "NFD")]
+    yield from dict.fromkeys(each for each in variants if each and each != name)
 
 
 class Names:
-    """The files below one folder, found by any spelling of their names; case counts only where two names differ in it.
+    """Finds files below a folder by any spelling of their names.
+
+    Case matters only if two names differ in nothing else.
 
     Args:
-        root: The folder. No file outside of it is found, whatever a name or a link says.
+        root: The folder. No file outside of it is found, also not by a link.
     """
 
     def __init__(self, root: Path) -> None:
@@ -109,23 +135,36 @@ class Names:
         self._folders: dict[Path, dict[str, str]] = {}
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file of that name."""
+        """Tell whether there is a file with a name.
+
+        Args:
+            name: Name in any spelling.
+
+        Returns:
+            True if there is one.
+        """
         try:
             return self.find(name).is_file()
         except (BadRow, OSError, ValueError):
             return False
 
     def find(self, name: str) -> Path:
-        """The path of a file, also where there is no such file.
+        """Find a file.
+
+        Args:
+            name: Name in any spelling.
+
+        Returns:
+            Path of the file, or where it would be.
 
         Raises:
-            BadRow: The name leads out of the folder, or is not the name of a file.
+            BadRow: The path is outside of the folder, or is not a valid file name.
         """
         try:
             return self._find(name)
         except (OSError, ValueError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or "it holds what no name can"
-            raise BadRow(f"no file can have that name: {reason}", code="picture_missing") from error
+            reason = getattr(error, "strerror", None) or "it contains invalid characters"
+            raise BadRow(f"the file name is invalid: {reason}", code="picture_missing") from error
 
     def _find(self, name: str) -> Path:
         inside: list[Path] = []
@@ -136,25 +175,25 @@ class Names:
                 inside.append(path)
                 if path.is_file():
                     return path
-            else:  # of shop systems /m/b/mug.jpg means the root of the pictures
+            else:  # in shop systems, /m/b/mug.jpg is relative to the folder of pictures
                 outside |= not spelled.startswith("/")
         for path in inside:
             if (other := self._in_other_case(path)) is not None:
                 return other
         if outside or not inside:
-            reason = "the path leads out of the folder of the table; give --root, the folder that holds all pictures"
+            reason = "the path is outside of the folder of the table; pass the folder with all pictures as --root"
             raise BadRow(reason, code="picture_outside")
         return inside[0]
 
     def _in_other_case(self, path: Path) -> Path | None:
-        found = self._root
+        path_on_disk = self._root
         for part in path.relative_to(self._root).parts:
-            own = self._listed(found).get(_folded(part))
+            own = self._listed(path_on_disk).get(_folded(part))
             if own is None:
                 return None
-            found = found / own
-        found = found.resolve()
-        return found if found.is_relative_to(self._root) and found.is_file() else None
+            path_on_disk = path_on_disk / own
+        path_on_disk = path_on_disk.resolve()
+        return path_on_disk if path_on_disk.is_relative_to(self._root) and path_on_disk.is_file() else None
 
     def _listed(self, folder: Path) -> dict[str, str]:
         if folder not in self._folders:

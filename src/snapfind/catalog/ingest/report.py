@@ -1,4 +1,4 @@
-"""What an `add` did: counts, failures, and the exit code that follows from them."""
+"""Report of an import: counts, failures and exit code."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,19 @@ __all__ = ["AddReport"]
 
 @dataclass(slots=True)
 class AddReport:
-    """Pictures by what became of them; `updated` counts those whose fields changed but not their bytes.
+    """Result of adding a source. Counts are numbers of media files.
 
-    `duplicates` are new pictures that the catalog, or this run, has under another name already.
+    Attributes:
+        added: New files.
+        changed: Files with other bytes than before.
+        updated: Files whose product has other fields than before, but whose bytes are the same.
+        unchanged: Files that are stored already.
+        removed: Points that the source no longer has, with `sync`.
+        failures: Files and rows that could not be added.
+        notes: Sentences on what was left out or renamed.
+        duplicates: New files that the catalog already has under another name.
+        seconds: Duration.
+        dry_run: Nothing was written.
     """
 
     added: int = 0
@@ -28,17 +38,17 @@ class AddReport:
 
     @property
     def embedded(self) -> int:
-        """Pictures that went through the encoder."""
+        """Number of files that were encoded."""
         return self.added + self.changed
 
     @property
     def stored(self) -> int:
-        """Pictures of the source that the catalog holds now."""
+        """Number of files of the source that the catalog has now."""
         return self.embedded + self.updated + self.unchanged
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 some rows failed, 2 nothing could be done."""
+        """0: no failures, 1: some failures, 2: nothing was added."""
         if not self.failures:
             return 0
         return 1 if self.stored else 2

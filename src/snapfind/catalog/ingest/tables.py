@@ -1,7 +1,6 @@
-"""Rows of a CSV, JSON, JSONL or Parquet file, one at a time; a broken row is a BadRow in its place.
+"""Readers of CSV, JSON, JSONL and Parquet, row by row. A row that cannot be read is a BadRow in its place.
 
-The suffix says what a table should be. Where the content says otherwise (gzip, UTF-16, a JSON list in `.jsonl`), the
-content decides.
+The format follows from the suffix, unless the content is different (gzip, UTF-16, a JSON list in `.jsonl`).
 """
 
 import gzip
@@ -17,20 +16,27 @@ from snapfind.catalog.ingest.delimited import Delimited, Groups, read_delimited
 from snapfind.core.database import connect
 from snapfind.core.errors import BadInput, BadRow
 
-__all__ = ["TABLES", "column_names", "header", "leaves_commas", "rows", "table_suffix"]
+__all__ = ["TABLES", "column_names", "has_other_delimiter", "header", "rows", "table_suffix"]
 
 _TEXTS = (".csv", ".tsv", ".txt")
 _OBJECTS = (".json", ".jsonl", ".ndjson")
-TABLES = (*_TEXTS, *_OBJECTS, ".parquet")  # all but Parquet may end in .gz too
-_MOST_UNPACKED = 4 * 2**30  # bytes of a table that is compressed
-_MOST_NAMES = 10_000  # keys of all objects of a JSON table
+TABLES = (*_TEXTS, *_OBJECTS, ".parquet")  # all but Parquet may also end in .gz
+_MOST_UNPACKED = 4 * 2**30  # bytes of an unpacked table
+_MOST_NAMES = 10_000  # different keys of a JSON table
 _MOST_LINE = 32 * 2**20  # characters of a line of JSON
 _BATCH = 64  # rows of Parquet, which may hold pictures
 Row = tuple[int, dict[str, Any] | BadRow]
 
 
 def table_suffix(name: str) -> str:
-    """The suffix of a table's file name, such as `.csv` or `.csv.gz`; empty for another file."""
+    """Return the suffix of a table.
+
+    Args:
+        name: File name.
+
+    Returns:
+        Suffix such as `.csv` or `.csv.gz`, empty if it is not that of a table.
+    """
     name = name.lower()
     zipped = ".gz" if name.endswith(".gz") else ""
     suffix = Path(name.removesuffix(".gz")).suffix
@@ -42,7 +48,7 @@ def rows(path: Path, groups: Groups = ()) -> Iterator[Row]:
 
     Args:
         path: The file.
-        groups: Names of columns; the header of a CSV is the first row with one of each.
+        groups: The header of a CSV is the first row with a name of each group.
 
     Yields:
         `(line number from 1, values by column or BadRow)` for every row.
@@ -55,12 +61,23 @@ def rows(path: Path, groups: Groups = ()) -> Iterator[Row]:
     if suffix == ".parquet" or head.startswith(b"PAR1"):
         return _parquet(path)
     if head.startswith(b"PK\3\4"):
-        raise BadInput(f"{path.name} is a spreadsheet or a zip file; save the sheet as CSV UTF-8, or unpack it")
+        raise BadInput(f"{path.name} is a spreadsheet or a zip file; save the sheet as CSV UTF-8, or unpack the file")
     return _json(path, suffix) if suffix in _OBJECTS else _delimited_rows(path, groups)
 
 
 def header(path: Path, groups: Groups = ()) -> list[str]:
-    """The columns of a table, in order; of JSON the keys of all its rows. Raises BadInput for an empty table."""
+    """Read the columns of a table.
+
+    Args:
+        path: The file.
+        groups: The header of a CSV is the first row with a name of each group.
+
+    Returns:
+        Names in order. Of JSON, the keys of all rows.
+
+    Raises:
+        BadInput: The table is empty or cannot be read.
+    """
     names: dict[str, None] = {}
     broken = ""
     for _, row in rows(path, groups):
@@ -78,15 +95,34 @@ def header(path: Path, groups: Groups = ()) -> list[str]:
 
 
 def column_names(path: Path, groups: Groups = ()) -> list[str]:
-    """The columns of a table, also of a CSV without rows. Raises BadInput."""
+    """Read the columns of a table, which may be a CSV without rows.
+
+    Args:
+        path: The file.
+        groups: The header of a CSV is the first row with a name of each group.
+
+    Returns:
+        Names in order.
+
+    Raises:
+        BadInput: The table cannot be read.
+    """
     if table_suffix(path.name).startswith((*_OBJECTS, ".parquet")):
         return header(path, groups)
     with _delimited(path, groups) as table:
         return list(table.names)
 
 
-def leaves_commas(path: Path, groups: Groups = ()) -> bool:
-    """Whether a CSV separates its cells by something else, as spreadsheets do where the comma is the decimal mark."""
+def has_other_delimiter(path: Path, groups: Groups = ()) -> bool:
+    """Tell whether a CSV has another delimiter than the comma, as spreadsheets write if that is the decimal mark.
+
+    Args:
+        path: The file.
+        groups: The header of a CSV is the first row with a name of each group.
+
+    Returns:
+        True for another delimiter. False for other formats.
+    """
     if not table_suffix(path.name).startswith(_TEXTS):
         return False
     with _delimited(path, groups) as table:
@@ -99,21 +135,21 @@ def _head(path: Path) -> bytes:
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of a gzip file up to a bound."""
+    """The unpacked bytes of a gzip file, up to a limit."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._left, self._name = gzip.GzipFile(path, "rb"), _MOST_UNPACKED, path.name
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Raise BadInput beyond the bound and for broken files."""
+        """Read bytes. Raise BadInput beyond the limit and for damaged files."""
         try:
             piece = self._file.read(len(buffer))
         except (OSError, EOFError, zlib.error) as error:
-            raise BadInput(f"{self._name} is not a whole gzip file ({str(error)[:80]}); copy it again") from error
+            raise BadInput(f"{self._name} is not a complete gzip file ({str(error)[:80]}); copy it again") from error
         self._left -= len(piece)
         if self._left < 0:
             raise BadInput(f"{self._name} unpacks to more than {_MOST_UNPACKED:,} bytes; unpack it first")
@@ -121,14 +157,14 @@ class _Unpacked(io.RawIOBase):
         return len(piece)
 
     def close(self) -> None:
-        """Close the file too."""
+        """Close the file."""
         self._file.close()
         super().close()
 
 
 @contextmanager
 def _text(path: Path) -> Iterator[TextIO]:
-    """The text of a file; bytes that are not UTF-8 become lone surrogates."""
+    """Open a file as text. Bytes that are not UTF-8 become lone surrogates."""
     zipped = _head(path).startswith(b"\x1f\x8b")
     raw = cast("io.RawIOBase", _Unpacked(path)) if zipped else cast("io.RawIOBase", path.open("rb", buffering=0))
     with io.BufferedReader(raw, 2**16) as file:
@@ -163,8 +199,10 @@ def _delimited_rows(path: Path, groups: Groups) -> Iterator[Row]:
 def _json(path: Path, suffix: str) -> Iterator[Row]:
     with _text(path) as file:
         start = _after_space(file)
-    listed = _whole(path, suffix) if suffix == ".json" or start == "[" else None
-    return _lines(path) if listed is None else ((number, _object(row)) for number, row in enumerate(listed, 1))
+    rows_of_list = _whole(path, suffix) if suffix == ".json" or start == "[" else None
+    return (
+        _lines(path) if rows_of_list is None else ((number, _object(row)) for number, row in enumerate(rows_of_list, 1))
+    )
 
 
 def _after_space(file: TextIO) -> str:
@@ -174,20 +212,20 @@ def _after_space(file: TextIO) -> str:
 
 
 def _whole(path: Path, suffix: str) -> list[Any] | None:
-    """The list that a file holds; None where it holds an object a line."""
+    """Return the list of a file, or None if it has an object per line."""
     with _text(path) as file:
         text = file.read()
     try:
-        listed = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         if suffix != ".json" or (text.lstrip().startswith("{") and "Extra data" in str(error)):
             return None
         raise BadInput(f"{path.name} is not JSON ({str(error)[:80]})") from error
-    if isinstance(listed, list):
-        return listed
+    if isinstance(content, list):
+        return content
     if suffix != ".json":
         return None
-    raise BadInput(f"{path.name} is no list of products: write [{{…}}, {{…}}], or an object a line as .jsonl")
+    raise BadInput(f"{path.name} is not a list of products; write [{{…}}, {{…}}], or an object per line as .jsonl")
 
 
 def _lines(path: Path) -> Iterator[Row]:
@@ -200,10 +238,10 @@ def _lines(path: Path) -> Iterator[Row]:
                 while (rest := file.readline(_MOST_LINE)) and not rest.endswith(("\n", "\r")):
                     pass
             elif line.strip():
-                yield number, _parsed(line)
+                yield number, _parse_line(line)
 
 
-def _parsed(line: str) -> dict[str, Any] | BadRow:
+def _parse_line(line: str) -> dict[str, Any] | BadRow:
     try:
         return _object(json.loads(line))
     except (ValueError, RecursionError) as error:
@@ -211,13 +249,13 @@ def _parsed(line: str) -> dict[str, Any] | BadRow:
 
 
 def _object(row: Any) -> dict[str, Any] | BadRow:
-    """Half of a character (\\ud83d alone) can be stored nowhere, nor can bytes that are not UTF-8."""
+    """Reject lone surrogates, which no encoding can store. Bytes that are not UTF-8 have become such."""
     if not isinstance(row, dict):
         return BadRow("the line is not a JSON object")
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        return BadRow("a text ends in the middle of a character, or is not UTF-8; write it anew")
+        return BadRow("a text contains a lone surrogate, or is not UTF-8; write it again")
     return row
 
 
@@ -229,10 +267,10 @@ def _parquet(path: Path) -> Iterator[Row]:
             described = connection.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
             kinds = {str(name): str(kind).upper() for name, kind, *_ in described}
             chosen = ", ".join(_without_zone(name, "WITH TIME ZONE" in kind) for name, kind in kinds.items())
-            # names of columns cannot be bound as parameters; each is quoted
-            found = connection.execute(f"select {chosen} from read_parquet(?)", [str(path)])  # noqa: S608
+            # column names cannot be bound as parameters, so each is quoted
+            result = connection.execute(f"select {chosen} from read_parquet(?)", [str(path)])  # noqa: S608
             number = 0
-            while batch := found.fetchmany(_BATCH):
+            while batch := result.fetchmany(_BATCH):
                 for cells in batch:
                     number += 1
                     yield number, dict(zip(kinds, cells))
@@ -242,6 +280,6 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _without_zone(name: str, zoned: bool) -> str:
-    """A column; times with a zone as text, since DuckDB needs another library to give them as values."""
+    """Return a column of a query. Times with a zone become texts, because DuckDB needs another library for them."""
     quoted = '"' + name.replace('"', '""') + '"'
     return f"strftime({quoted} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S+00:00') as {quoted}" if zoned else quoted

@@ -1,4 +1,4 @@
-"""Products handed over as values with the bytes of their pictures, as the same stream of items that a table gives."""
+"""Products as values with the bytes of their pictures, as a stream of items."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,48 +7,64 @@ from typing import Any
 
 from snapfind.catalog.ingest.cells import text_of
 from snapfind.catalog.ingest.items import Failure, Item
-from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, settle, typed_kind_of, value_of
+from snapfind.catalog.ingest.kinds import MOST_ATTRIBUTES, merge_kinds, typed_kind_of, value_of
 from snapfind.catalog.ingest.notes import Notes
 from snapfind.core.errors import BadInput, BadRow
 from snapfind.core.types import Attribute, Kind, Product
 from snapfind.index.payload import FIXED, RESERVED
 
-__all__ = ["Uploads", "changed"]
+__all__ = ["Uploads", "apply_changes"]
 
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Products and their pictures by name; a product without any picture changes the fields of one that is there."""
+    """Products with their pictures. One without pictures changes the fields of a stored product.
+
+    Attributes:
+        given: Products, and bytes of their pictures by name.
+        schema: Kinds of the attributes.
+        note_log: Collects notes while the items are read.
+    """
 
     given: Sequence[tuple[Product, Mapping[str, bytes]]]
     schema: Mapping[str, Kind] = field(default_factory=dict)
-    noted: Notes = field(default_factory=Notes)
+    note_log: Notes = field(default_factory=Notes)
 
     @classmethod
     def of(cls, given: Sequence[tuple[Product, Mapping[str, bytes]]], known: Mapping[str, Kind]) -> "Uploads":
-        """Settle the kind of each attribute; `known` kinds win. Raises BadInput for too many attributes.
+        """Determine the kind of each attribute.
 
-        A string is a text or a date: what looks like a number in it may be a size, of which the next one is XL.
+        A string is a text or a date. If it looks like a number, it may be a size, and the next one XL.
+
+        Args:
+            given: Products, and bytes of their pictures by name.
+            known: Kinds of the attributes that the catalog has. They override detected kinds.
+
+        Returns:
+            The uploads.
+
+        Raises:
+            BadInput: There are too many attributes.
         """
-        seen: dict[str, set[Kind | None]] = {}
+        kinds_by_name: dict[str, set[Kind | None]] = {}
         for product, _ in given:
             for name, value in product.attributes.items():
-                if _may_be_named(name):
-                    seen.setdefault(name, set()).add(typed_kind_of(value))
-        schema = {name: known.get(name) or settle(kinds) for name, kinds in seen.items()}
+                if _is_valid_name(name):
+                    kinds_by_name.setdefault(name, set()).add(typed_kind_of(value))
+        schema = {name: known.get(name) or merge_kinds(kinds) for name, kinds in kinds_by_name.items()}
         if len({**known, **schema}) > MOST_ATTRIBUTES:
             raise BadInput(f"more than {MOST_ATTRIBUTES:,} attributes in one catalog; use fewer columns")
         return cls(given, schema)
 
     @property
     def total(self) -> int:
-        """Pictures, and products without any."""
+        """Number of pictures, and of products without pictures."""
         return sum(max(1, len(pictures)) for _, pictures in self.given)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out although every product is in; complete when all items were read."""
-        return self.noted.all()
+        """Notes on what was left out. They are complete after all items were read."""
+        return self.note_log.all()
 
     def __iter__(self) -> Iterator[Item | Failure | Product]:
         for product, pictures in self.given:
@@ -63,21 +79,33 @@ class Uploads:
                 yield Item(typed, name, Path(name), content)
 
     def _typed(self, product: Product) -> Product:
-        """The product with plain values. Raises BadRow for an attribute whose name is taken."""
+        """Return the product with plain values. Raise BadRow for an attribute with a reserved name."""
         attributes: dict[str, Attribute] = {}
         for name, value in product.attributes.items():
             try:
                 attributes |= _typed({name: value}, self.schema)
             except BadRow as error:
-                if not _may_be_named(name):
+                if not _is_valid_name(name):
                     raise
-                self.noted.leave_out(name, product.id, error.message)
+                self.note_log.leave_out(name, product.id, error.message)
         fixed: dict[str, Any] = {name: _fixed(name, getattr(product, name)) for name in FIXED}
         return replace(product, id=text_of(product.id), attributes=attributes, **fixed)
 
 
-def changed(product: Product, changes: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
-    """A product with some fields set anew, `None` empties one. Raises BadRow for a value of another kind."""
+def apply_changes(product: Product, changes: Mapping[str, Any], schema: Mapping[str, Kind]) -> Product:
+    """Change fields of a product.
+
+    Args:
+        product: The product.
+        changes: New values by field. None empties a field.
+        schema: Kinds of the attributes.
+
+    Returns:
+        The changed product.
+
+    Raises:
+        BadRow: A value is of another kind.
+    """
     fixed: dict[str, Any] = {}
     attributes = dict(product.attributes)
     for name, value in changes.items():
@@ -92,7 +120,7 @@ def changed(product: Product, changes: Mapping[str, Any], schema: Mapping[str, K
 
 
 def _fixed(name: str, value: Any) -> str | float | None:
-    """A built-in field as a plain value, whatever library it comes from. Raises BadRow for a price that is none."""
+    """Return a built-in field as a plain value. Raise BadRow for an invalid price."""
     if FIXED[name] == "text":
         return text_of(value)
     number = value_of(value, "number", name)
@@ -102,13 +130,13 @@ def _fixed(name: str, value: Any) -> str | float | None:
 def _typed(attributes: Mapping[str, Any], schema: Mapping[str, Kind]) -> dict[str, Attribute]:
     typed = {}
     for name, value in attributes.items():
-        if not _may_be_named(name):
-            raise BadRow(f"attribute {name[:40]!r}: a name has 1 to 64 characters, and none that is taken", field=name)
-        found = value_of(value, schema.get(name) or settle({typed_kind_of(value)}), name)
-        if found is not None:
-            typed[name] = found
+        if not _is_valid_name(name):
+            raise BadRow(f"attribute {name[:40]!r}: a name has 1 to 64 characters and is not reserved", field=name)
+        converted = value_of(value, schema.get(name) or merge_kinds({typed_kind_of(value)}), name)
+        if converted is not None:
+            typed[name] = converted
     return typed
 
 
-def _may_be_named(name: str) -> bool:
+def _is_valid_name(name: str) -> bool:
     return 0 < len(name) <= 64 and name.isprintable() and not name.startswith("_") and name not in RESERVED

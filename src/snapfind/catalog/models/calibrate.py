@@ -23,10 +23,10 @@ from snapfind.encoders.image.base import Features, PhotoEncoder
 from snapfind.index.base import Point
 from snapfind.index.filters import where
 from snapfind.index.filters.operators import Not
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 from snapfind.search.calibration import Calibration, Weights, fit
-from snapfind.search.calibration_features import calibration_data
+from snapfind.search.calibration_data import calibration_data
 from snapfind.search.category_prior import EMPTY, Prototypes
 from snapfind.search.context import SearchContext
 
@@ -54,7 +54,11 @@ class FittedCalibration:
     metadata: dict[str, Any] | None = None
 
     def save(self, folder: Path) -> None:
-        """Write both files into the folder of a model. Each file is replaced atomically."""
+        """Write both files to the folder of a model. Each is replaced atomically.
+
+        Args:
+            folder: Folder of the model.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.prototypes.save(folder / "categories.new")
         (folder / "categories.new").replace(folder / "categories.safetensors")
@@ -134,13 +138,13 @@ def fit_features(
     classes = posteriors.shape[1]  # 0 for a network without a classifier, which has no prototypes
     both = (posteriors + photos.posterior.reshape(len(products), views, classes).mean(axis=1)) / 2
     prototypes = Prototypes.of(categories, both) if classes and any(categories) else EMPTY
-    shown = [product for product in products for _ in range(views)]
-    without = {place: Not(where("_product", [shown[place]])) for place in range(0, len(shown), 3)}
-    inputs, right = calibration_data(photos, shown, replace(context, prototypes=prototypes), without)
+    labels = [product for product in products for _ in range(views)]
+    without = {place: Not(where("_product", [labels[place]])) for place in range(0, len(labels), 3)}
+    inputs, right = calibration_data(photos, labels, replace(context, prototypes=prototypes), without)
     metadata = {
-        "from": "own pictures, photographed again",
+        "from": "synthetic photos of own pictures",
         "pictures": len(products),
-        "photos": len(shown),
+        "photos": len(labels),
         "seed": _SEED,
     }
     return FittedCalibration(fit(inputs, right, context.calibration), prototypes, metadata)
@@ -183,13 +187,13 @@ def synthetic_photo_features(
     Returns:
         Class probabilities of the pictures, shape (n, k), and features of the n * views photos, picture by picture.
     """
-    cuts = [cutout(image) for image in images]
+    cuts = [cut_out_product(image) for image in images]
     pooled, posterior, own = [], [], []
     with ThreadPoolExecutor() as pool:
         for place, (image, cut) in enumerate(zip(images, cuts)):
-            drawn = [np.random.default_rng([_SEED, place, view]) for view in range(views)]
-            taken = list(pool.map(lambda rng, cut=cut: rephotograph(cut, rng, cuts[:64]), drawn))
-            features = encoder.extract_features([image, *taken])
+            generators = [np.random.default_rng([_SEED, place, view]) for view in range(views)]
+            synthetic = list(pool.map(lambda rng, cut=cut: simulate_photo(cut, rng, cuts[:64]), generators))
+            features = encoder.extract_features([image, *synthetic])
             own.append(features.posterior[0])
             pooled.append(features.pooled[1:])
             posterior.append(features.posterior[1:])

@@ -1,7 +1,7 @@
-"""A model on trial: it answers a share of the photo searches together with the active one, in one interleaved list.
+"""Interleaving experiment: a second model answers a share of the photo searches together with the active one.
 
-shop.snap/trial.jsonl has a line for each such search: its id, both answers, and whose pick each shown product was.
-Clicks come as events with the id of the search; which model they speak for is counted later (flywheel/ab_test.py).
+shop.snap/trial.jsonl has a line for each such search: its id, both rankings, and the model of each returned product.
+Clicks are events with the id of the search. They are counted later (flywheel/ab_test.py).
 """
 
 import hashlib
@@ -14,14 +14,20 @@ from threading import Lock
 from snapfind.core.types import Answer, Hit
 from snapfind.search.interleave import team_draft
 
-__all__ = ["Trial", "TrialLog", "Tried", "drawn", "joined"]
+__all__ = ["InterleavedSearch", "Trial", "TrialLog", "interleave_answers", "takes_part"]
 
 FILE = "trial.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`model` is tried on a `share` (0..1) of the searches since `began` (ISO time)."""
+    """An interleaving experiment.
+
+    Attributes:
+        model: Name of the second model.
+        share: Share of the searches, 0..1.
+        began: Start, ISO 8601.
+    """
 
     model: str
     share: float
@@ -29,8 +35,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """One search of a trial: product ids of the active model and of the other, as shown, and the team of each."""
+class InterleavedSearch:
+    """A search of an experiment.
+
+    Attributes:
+        search: Id of the search.
+        active: Product ids of the active model.
+        other: Product ids of the second model.
+        shown: Product ids of the interleaved answer.
+        teams: `a` (active) or `b` for each product of the answer.
+    """
 
     search: str
     active: tuple[str, ...]
@@ -39,21 +53,44 @@ class Tried:
     teams: str
 
 
-def drawn(trial: Trial, who: str) -> bool:
-    """Whether a session (or a search without one) takes part: always the same for the same."""
-    draw = int.from_bytes(hashlib.sha256(f"{trial.began}\0{who}".encode()).digest()[:8])
-    return draw < trial.share * 2**64
+def takes_part(trial: Trial, who: str) -> bool:
+    """Tell whether a session takes part in an experiment.
+
+    Args:
+        trial: The experiment.
+        who: Id of the session, or of the search if there is none.
+
+    Returns:
+        The same result for the same id.
+    """
+    number = int.from_bytes(hashlib.sha256(f"{trial.began}\0{who}".encode()).digest()[:8])
+    return number < trial.share * 2**64
 
 
-def joined(active: Answer, other: Answer, seed: str, limit: int, offset: int = 0) -> tuple[Answer, Tried]:
-    """The answer that is shown, from `offset` on; both answers begin at the first hit. `Tried.search` is left empty."""
+def interleave_answers(
+    active: Answer, other: Answer, seed: str, limit: int, offset: int = 0
+) -> tuple[Answer, InterleavedSearch]:
+    """Interleave two answers by team draft.
+
+    Args:
+        active: Answer of the active model, from its first hit on.
+        other: Answer of the second model, from its first hit on.
+        seed: Seed of the random draft.
+        limit: Maximum number of hits.
+        offset: Number of hits to skip.
+
+    Returns:
+        The interleaved answer, and its record without the id of the search.
+    """
     hits: dict[str, dict[str, Hit]] = {"a": _by_id(active), "b": _by_id(other)}
-    drafted = team_draft(list(hits["a"]), list(hits["b"]), seed, offset + limit)[offset:]
-    shown = tuple(hits[team][product] for product, team in drafted)
+    draft = team_draft(list(hits["a"]), list(hits["b"]), seed, offset + limit)[offset:]
+    shown = tuple(hits[team][product] for product, team in draft)
     timings = {name: active.timings.get(name, 0.0) + other.timings.get(name, 0.0) for name in active.timings}
     answer = Answer(shown, timings, active.box, active.regions, active.categories, space=active.space)
-    teams = "".join(team for _, team in drafted)
-    return answer, Tried("", tuple(hits["a"]), tuple(hits["b"]), tuple(product for product, _ in drafted), teams)
+    teams = "".join(team for _, team in draft)
+    return answer, InterleavedSearch(
+        "", tuple(hits["a"]), tuple(hits["b"]), tuple(product for product, _ in draft), teams
+    )
 
 
 def _by_id(answer: Answer) -> dict[str, Hit]:
@@ -61,29 +98,37 @@ def _by_id(answer: Answer) -> dict[str, Hit]:
 
 
 class TrialLog:
-    """The searches of the trial under way. Any thread may write."""
+    """Log of the searches of the current experiment. Thread-safe.
+
+    Args:
+        folder: Folder of the catalog.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path, self._lock = folder / FILE, Lock()
 
-    def note(self, tried: Tried) -> None:
-        """Add a line."""
+    def note(self, tried: InterleavedSearch) -> None:
+        """Append a search.
+
+        Args:
+            tried: The search.
+        """
         row = [tried.search, tried.active, tried.other, tried.shown, tried.teams]
         with self._lock, self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def __iter__(self) -> Iterator[Tried]:
+    def __iter__(self) -> Iterator[InterleavedSearch]:
         if not self._path.exists():
             return
         with self._path.open(encoding="utf-8") as file:
             for line in file:
-                if line.endswith("\n"):  # the last one may be torn by a crash
+                if line.endswith("\n"):  # the last one can be incomplete after a crash
                     search, *rankings, teams = json.loads(line)
                     active, other, shown = (_ids(ranking) for ranking in rankings)
-                    yield Tried(search, active, other, shown, teams)
+                    yield InterleavedSearch(search, active, other, shown, teams)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Delete all entries."""
         self._path.unlink(missing_ok=True)
 
 

@@ -1,13 +1,13 @@
-"""The catalog's folder on disk: its layout, its manifest, and the lock that gives it one owner.
+"""Folder of a catalog: its layout, its manifest, and the lock of its owner.
 
 shop.snap/
   manifest.json     format, encoders and spaces, schema of the attributes
   lock, owner       who has it open
   index/            the engine's files
-  pictures/ab/…     a small copy of every picture, without metadata
-  spaces/…          what was fitted on this catalog
+  pictures/ab/…     small copies of all pictures, without metadata
+  spaces/…          models fitted on this catalog
   encoders/…        the shop's own encoders
-  asked/ab/…        photos of searches, only where the shop keeps them
+  asked/ab/…        query photos, if the shop stores them
 """
 
 import json
@@ -26,18 +26,26 @@ from snapfind.core.errors import BadInput, CatalogBroken, CatalogBusy, NoRoom, N
 from snapfind.core.types import Kind
 from snapfind.encoders.registry import ModelEntry
 
-__all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "drafted", "write_whole"]
+__all__ = ["FORMAT", "Folder", "Manifest", "absolute_path", "copy_draft", "write_whole"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the folder is: `active` and `previous` name a model of `models`; each model names encoder and adapter.
+    """Content of `manifest.json`.
 
-    `trial` is empty, or names a model, its share of the searches and when it began. `index` is empty for the embedded
-    one, or the address of the servers' (catalog/storage/migrate.py). `bridge` is empty for ConSE, or names the learned
-    space where texts are compared with pictures (catalog/models/text_to_image.py).
+    Attributes:
+        format: Version of the format.
+        created: Time of creation, ISO 8601.
+        version: Version of snapfind that created the catalog.
+        active: Name of the active model.
+        previous: Name of the model before the last switch.
+        models: Models by name.
+        schema: Kinds of the shop's own attributes.
+        trial: Empty, or model, share and start of an interleaving experiment.
+        index: Empty for the embedded index, or the address of the servers.
+        text_to_image: Empty for ConSE, or the trained text-to-image space.
     """
 
     format: int = FORMAT
@@ -49,16 +57,22 @@ class Manifest:
     schema: dict[str, Kind] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict)
     index: str = ""
-    bridge: str = ""
+    text_to_image: str = ""
 
 
 def absolute_path(path: str | Path) -> Path:
-    """Return a path that stays valid when the working directory changes; `~` is the home folder.
+    """Make a path absolute, so that it stays valid when the working directory changes.
 
-    Symbolic links are kept, so that a link to the current folder of several can be moved on.
+    Symbolic links are not resolved, so that a link can be moved to another folder.
+
+    Args:
+        path: The path. `~` is the home folder.
+
+    Returns:
+        The absolute path.
 
     Raises:
-        BadInput: If the home folder of `~name` is not known.
+        BadInput: The home folder of `~name` is unknown.
     """
     try:
         return Path(path).expanduser().absolute()
@@ -67,7 +81,15 @@ def absolute_path(path: str | Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old content or the new, never a part. Raises NoRoom."""
+    """Replace a file atomically.
+
+    Args:
+        path: The file.
+        content: New content.
+
+    Raises:
+        NoRoom: The disk is full.
+    """
     draft = path.with_name(path.name + ".new")
     try:
         with draft.open("wb") as file:
@@ -76,7 +98,7 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        with suppress(OSError):  # where nothing can be written, nothing can be taken away either
+        with suppress(OSError):  # deleting can fail for the same reason
             draft.unlink(missing_ok=True)
         if error.errno == 28:  # ENOSPC
             raise NoRoom(f"no room on the disk for {path.name}; free some space and run again") from error
@@ -84,18 +106,29 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 class Folder:
-    """An owned catalog folder. Raises NotFound, CatalogBusy, CatalogBroken, ReadOnly; `close` gives it back."""
+    """Folder of a catalog, owned by this process until `close`.
+
+    Args:
+        path: The folder.
+        create: Create a catalog if there is none.
+
+    Raises:
+        NotFound: There is no catalog, and `create` is false.
+        CatalogBusy: Another process owns the folder.
+        CatalogBroken: The manifest is damaged or of another version, or the folder has other files.
+        ReadOnly: The folder is not writable.
+    """
 
     def __init__(self, path: Path, *, create: bool) -> None:
         path = self.path = absolute_path(path)
         self._process = os.getpid()
         fresh = not (path / "manifest.json").exists()
         if fresh and not create:
-            raise NotFound(f"{path} is not a catalog; make one with: snapfind add {path} PICTURES")
+            raise NotFound(f"{path} is not a catalog; create one with: snapfind add {path} PICTURES")
         if fresh and path.exists() and any(child.name not in {"lock", "owner"} for child in path.iterdir()):
-            raise CatalogBroken(f"{path} holds other files and no manifest.json; give a new or empty folder")
+            raise CatalogBroken(f"{path} has other files and no manifest.json; use a new or empty folder")
         if not fresh and not os.access(path, os.W_OK):
-            raise ReadOnly(f"{path} cannot be written; to answer from it: snapfind serve {path} --read-only")
+            raise ReadOnly(f"{path} is not writable; to search in it: snapfind serve {path} --read-only")
         path.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path / "lock", thread_local=False)
         self._own()
@@ -112,7 +145,7 @@ class Folder:
         except Timeout:
             pid = owner.read_text().strip() if owner.exists() else "unknown"
             raise CatalogBusy(
-                f"{self.path} is open in process {pid}; close it there, or ask it with --server URL where it serves"
+                f"{self.path} is open in process {pid}. Close it there, or give the URL of its server instead."
             ) from None
         owner.write_text(str(os.getpid()))
 
@@ -120,16 +153,16 @@ class Folder:
         path = self.path / "manifest.json"
         try:
             values = json.loads(path.read_bytes())
-            found = int(values["format"])
+            version = int(values["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
-        if found < FORMAT:
+        if version < FORMAT:
             raise CatalogBroken(
-                f"{self.path} has format {found} of an older snapfind, this one reads format {FORMAT}; export it with "
-                "the older one (snapfind export) and add the table to a new catalog"
+                f"{self.path} has format {version} of an older snapfind, this one reads format {FORMAT}; export it "
+                "with the older one (snapfind export) and add the table to a new catalog"
             )
-        if found > FORMAT:
-            raise CatalogBroken(f"{self.path} has format {found}, this snapfind reads up to {FORMAT}; upgrade snapfind")
+        if version > FORMAT:
+            raise CatalogBroken(f"{self.path} has format {version}, this one reads up to {FORMAT}; upgrade snapfind")
         try:
             known = Manifest.__dataclass_fields__
             models = {name: ModelEntry(**entry) for name, entry in values.get("models", {}).items()}
@@ -138,52 +171,89 @@ class Folder:
             raise CatalogBroken(f"{path} cannot be read ({error}); restore it from a snapshot") from error
 
     def save(self, **changes: Any) -> None:
-        """Change the manifest, on disk before in memory."""
+        """Change the manifest, first on disk, then in memory.
+
+        Args:
+            **changes: New values of fields of the manifest.
+
+        Raises:
+            NoRoom: The disk is full.
+        """
         manifest = replace(self.manifest, **changes)
         write_whole(self.path / "manifest.json", json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
         self.manifest = manifest
 
     @property
     def index(self) -> Path:
-        """Where the engine keeps its files."""
+        """Folder of the embedded index."""
         return self.path / "index"
 
     def space(self, model: str) -> Path:
-        """Where a fitted model keeps its artifact."""
+        """Return the folder of the artifact of a model.
+
+        Args:
+            model: Name of the model.
+
+        Returns:
+            The folder, which may not exist.
+        """
         return self.path / "spaces" / model
 
     def encoder(self, raw: str) -> Path:
-        """Where an encoder of the shop's own is kept, named by its raw space."""
+        """Return the folder of a converted encoder.
+
+        Args:
+            raw: Id of its space without an adapter.
+
+        Returns:
+            The folder, which may not exist.
+        """
         return self.path / "encoders" / raw
 
     def copy_of(self, point: str) -> Path:
-        """Where the small copy of a point's picture lies."""
+        """Return the path of the stored copy of an item.
+
+        Args:
+            point: Id of its point.
+
+        Returns:
+            Path of a JPEG file, which may not exist.
+        """
         return self.path / "pictures" / point[:2] / f"{point}.jpg"
 
     def size(self) -> int:
-        """Bytes on disk; the engine's files are longer than what of them is written, and only that counts."""
-        return sum(_written(file.stat()) for file in self.path.rglob("*") if file.is_file())
+        """Return the bytes on disk. Sparse files of the engine count with their blocks, not with their length."""
+        return sum(_bytes_on_disk(file.stat()) for file in self.path.rglob("*") if file.is_file())
 
     def free(self) -> int:
-        """Bytes free on the disk."""
+        """Return the free bytes of the disk."""
         return shutil.disk_usage(self.path).free
 
     def close(self) -> None:
-        """Give the folder back. In a forked child nothing happens: the lock belongs to the parent."""
+        """Release the folder. In a forked child this does nothing, because the lock belongs to the parent."""
         if os.getpid() != self._process:
             return
         (self.path / "owner").unlink(missing_ok=True)
         self._lock.release()
 
 
-def _written(found: os.stat_result) -> int:
-    return int(getattr(found, "st_blocks", math.ceil(found.st_size / 512))) * 512  # POSIX counts in 512 bytes
+def _bytes_on_disk(status: os.stat_result) -> int:
+    return int(getattr(status, "st_blocks", math.ceil(status.st_size / 512))) * 512  # POSIX counts in 512 bytes
 
 
-def drafted(artifact: Path, names: Iterable[str], place: Path) -> Path:
-    """A draft in `place` with those of the named files that an artifact has; rename it where it is to stand.
+def copy_draft(artifact: Path, names: Iterable[str], place: Path) -> Path:
+    """Copy files of an artifact to a temporary folder, to be renamed to its final name.
 
-    Raises NoRoom, and leaves nothing behind.
+    Args:
+        artifact: Folder of the artifact.
+        names: Files to copy, if they exist.
+        place: Parent of the temporary folder.
+
+    Returns:
+        The temporary folder.
+
+    Raises:
+        NoRoom: The disk is full. The temporary folder is deleted.
     """
     draft = place / "draft"
     shutil.rmtree(draft, ignore_errors=True)

@@ -1,9 +1,8 @@
-"""A catalog as one file and back: a tar of the folder with the sha256 of every file, checked when it is restored.
+"""Snapshots: a tar of the folder of a catalog with the SHA-256 of every file, which is checked on restore.
 
-A snapshot is for the same version of snapfind and is fast; an export is for any version. The engine has no snapshot of
-its own: it is flushed and closed first, and the files are read while the folder's lock is held. Most of an engine's
-files are zeros that were never written: they are left out of the tar (GNU sparse format 1.0 in PAX headers, which tar
-and older versions of snapfind read) and restored as holes.
+A snapshot is fast and for the same version of snapfind. An export is for any version. The engine is flushed and closed
+first, and files are read while the folder is locked. Large parts of the engine's files are zeros that were never
+written. They are left out of the tar (GNU sparse format 1.0 in PAX headers, which tar reads) and restored as holes.
 """
 
 import gzip
@@ -30,14 +29,14 @@ _SUMS = "SNAPSHOT.json"
 _ZEROS = bytes(1 << 16)
 _BLOCK = 512  # of a tar
 _MEGABYTE = 1 << 20
-Progress = Callable[[int, int], None]  # megabytes done, and of all; 0: not known
+Progress = Callable[[int, int], None]  # megabytes done, and in total (0: unknown)
 _SKIPPED = frozenset({"lock", "owner", "trial.jsonl"})
 _APART = frozenset({"jobs", "asked"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a file holds: its size, its sha256, and the ranges (start, length) that are not zeros throughout."""
+    """Content of a file: its size, its SHA-256, and its ranges (start, length) with data."""
 
     size: int
     digest: str
@@ -45,7 +44,22 @@ class _Content:
 
 
 def snapshot(catalog: Path, target: Path, *, progress: Progress | None = None) -> int:
-    """Write a closed catalog into a tar; returns its bytes. Raises CatalogBusy, NotFound, BadInput."""
+    """Write a snapshot of a closed catalog.
+
+    Args:
+        catalog: Folder of the catalog.
+        target: The tar file, packed if it ends in .gz or .tgz.
+        progress: Called with (megabytes done, megabytes in total).
+
+    Returns:
+        Size of the file in bytes.
+
+    Raises:
+        CatalogBusy: Another process has the catalog open.
+        NotFound: There is no such catalog.
+        BadInput: The file exists, or is within the catalog.
+        NoRoom: The disk is full.
+    """
     folder = Folder(catalog, create=False)
     try:
         return pack(catalog, target, progress=progress)
@@ -56,31 +70,42 @@ def snapshot(catalog: Path, target: Path, *, progress: Progress | None = None) -
 def pack(
     catalog: Path, target: Path, copies: Mapping[str, Path] | None = None, *, progress: Progress | None = None
 ) -> int:
-    """The same for a folder that is open, while nobody writes into it.
+    """Write a snapshot of an open catalog, to which nobody writes meanwhile.
 
-    `copies` are files to be taken instead of those of their name, which another program may be writing.
+    Args:
+        catalog: Folder of the catalog.
+        target: The tar file, packed if it ends in .gz or .tgz.
+        copies: Files to use instead of those with the same name, which another program may be writing.
+        progress: Called with (megabytes done, megabytes in total).
+
+    Returns:
+        Size of the file in bytes.
+
+    Raises:
+        BadInput: The file exists, or is within the catalog.
+        NoRoom: The disk is full.
     """
     if target.exists():
-        raise BadInput(f"{target} is there already; give another name or remove it")
+        raise BadInput(f"{target} already exists; use another name or delete it")
     if _belongs(target.resolve(), catalog.resolve()):
-        raise BadInput(f"{target} lies in the catalog itself; give a place outside of it")
+        raise BadInput(f"{target} is within the catalog; use a place outside of it")
     draft = target.with_name(target.name + ".new")
     try:
         files = {path.relative_to(catalog).as_posix(): path for path in _files(catalog)}
         for name, copy in (copies or {}).items():
             files = {known: path for known, path in files.items() if known not in {f"{name}-wal", f"{name}-shm"}}
             files[name] = copy
-        meter = _Meter(progress, 2 * sum(path.stat().st_size for path in files.values()))
-        contents = {name: _looked_at(path, meter) for name, path in sorted(files.items())}
+        counter = _Counter(progress, 2 * sum(path.stat().st_size for path in files.values()))
+        contents = {name: _scan(path, counter) for name, path in sorted(files.items())}
         sums = {name: content.digest for name, content in contents.items()}
-        with _made(draft, target) as tar:
+        with _open_new(draft, target) as tar:
             content = json.dumps({"snapfind": __version__, "files": sums}).encode()
             entry = tarfile.TarInfo(_SUMS)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
             for name, own in contents.items():
                 _put(tar, files[name], name, own)
-                meter.add(own.size)
+                counter.add(own.size)
         draft.replace(target)
     except OSError as error:
         raise NoRoom(f"{target} cannot be written ({error.strerror}); free some space") from error
@@ -89,20 +114,20 @@ def pack(
     return target.stat().st_size
 
 
-class _Meter:
+class _Counter:
     """Counts bytes and reports megabytes."""
 
     def __init__(self, progress: Progress | None, total: int = 0) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
     def add(self, count: int) -> None:
-        """That many bytes more are done."""
+        """Count bytes that are done."""
         self._done += count
         if self._progress:
             self._progress(self._done // _MEGABYTE, -(-self._total // _MEGABYTE))
 
 
-def _looked_at(path: Path, meter: _Meter) -> _Content:
+def _scan(path: Path, counter: _Counter) -> _Content:
     digest, place = hashlib.sha256(), 0
     ranges: list[tuple[int, int]] = []
     with path.open("rb") as file:
@@ -112,12 +137,12 @@ def _looked_at(path: Path, meter: _Meter) -> _Content:
                 start, length = ranges.pop() if ranges and sum(ranges[-1]) == place else (place, 0)
                 ranges.append((start, length + len(piece)))
             place += len(piece)
-            meter.add(len(piece))
+            counter.add(len(piece))
     return _Content(place, digest.hexdigest(), tuple(ranges))
 
 
 def _put(tar: tarfile.TarFile, path: Path, name: str, content: _Content) -> None:
-    """Add a file, without the zeros where that saves anything."""
+    """Add a file, as a sparse one if that saves space."""
     stored = sum(length for _, length in content.ranges)
     if content.size - stored < len(_ZEROS):
         tar.add(path, name, recursive=False)
@@ -138,33 +163,33 @@ def _put(tar: tarfile.TarFile, path: Path, name: str, content: _Content) -> None
 
 
 class _Ranges(io.RawIOBase):
-    """The map of a sparse file, then its ranges one after the other."""
+    """File object with the map of a sparse file, followed by its ranges."""
 
     def __init__(self, table: bytes, file: IO[bytes], ranges: Sequence[tuple[int, int]]) -> None:
-        self._waiting, self._file, self._ranges = table, file, list(ranges)
+        self._buffer, self._file, self._ranges = table, file, list(ranges)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Exactly `size` bytes, fewer only at the end."""
-        while len(self._waiting) < size and self._ranges:
+        """Read exactly `size` bytes, fewer only at the end."""
+        while len(self._buffer) < size and self._ranges:
             start, length = self._ranges.pop(0)
-            part = min(length, size - len(self._waiting))
+            part = min(length, size - len(self._buffer))
             self._file.seek(start)
-            self._waiting += self._file.read(part)
+            self._buffer += self._file.read(part)
             if part < length:
                 self._ranges.insert(0, (start + part, length - part))
-        taken, self._waiting = self._waiting[:size], self._waiting[size:]
-        return taken
+        content, self._buffer = self._buffer[:size], self._buffer[size:]
+        return content
 
 
-def _made(draft: Path, target: Path) -> tarfile.TarFile:
-    """A tar, packed where the target's name ends like one: most of an engine's files of a small shop are zeros."""
+def _open_new(draft: Path, target: Path) -> tarfile.TarFile:
+    """Open a new tar, packed if the name of the target ends in .gz or .tgz."""
     if target.suffix in {".gz", ".tgz"}:
         return tarfile.open(draft, "w:gz", compresslevel=1)
     return tarfile.open(draft, "w")
 
 
 def _files(catalog: Path) -> Iterator[Path]:
-    """What belongs to the catalog: jobs of a server and photos of shoppers are no part of it."""
+    """Iterate over the files of a snapshot. Jobs of a server and query photos are not among them."""
     return (path for path in catalog.rglob("*") if _belongs(path, catalog) and path.is_file())
 
 
@@ -174,20 +199,31 @@ def _belongs(path: Path, catalog: Path) -> bool:
 
 
 def restore(source: Path, catalog: Path, *, progress: Progress | None = None) -> int:
-    """Unpack a snapshot into a new folder and check every file; returns how many. Raises CatalogBroken, BadInput.
+    """Restore a snapshot. The folder appears after all checksums were verified.
 
-    The folder appears when all sums agree, and not before.
+    Args:
+        source: The snapshot.
+        catalog: New folder.
+        progress: Called with (megabytes done, 0).
+
+    Returns:
+        Number of files.
+
+    Raises:
+        NotFound: There is no such snapshot.
+        BadInput: The folder exists.
+        CatalogBroken: The snapshot is damaged.
     """
     if catalog.exists():
-        raise BadInput(f"{catalog} is there already; restore into a new folder")
+        raise BadInput(f"{catalog} already exists; restore into a new folder")
     draft = catalog.with_name(catalog.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        meter = _Meter(progress)
-        with _opened(source) as tar:
+        counter = _Counter(progress)
+        with _open(source) as tar:
             for entry in tar:
                 tar.extract(entry, draft, filter="data")
-                meter.add(entry.size)
+                counter.add(entry.size)
         sums = _sums(draft / _SUMS, source)
         _check(draft, sums, source)
         (draft / _SUMS).unlink()
@@ -198,16 +234,28 @@ def restore(source: Path, catalog: Path, *, progress: Progress | None = None) ->
 
 
 def verify(source: Path, *, progress: Progress | None = None) -> int:
-    """Check every file of a snapshot against its sum without unpacking; returns how many. Raises CatalogBroken."""
-    with _opened(source) as tar:
+    """Verify the checksums of a snapshot without unpacking it.
+
+    Args:
+        source: The snapshot.
+        progress: Called with (megabytes done, 0).
+
+    Returns:
+        Number of files.
+
+    Raises:
+        NotFound: There is no such snapshot.
+        CatalogBroken: The snapshot is damaged.
+    """
+    with _open(source) as tar:
         first = tar.next()
-        listed = tar.extractfile(first) if first and first.name == _SUMS else None
-        if listed is None:
+        file_of_sums = tar.extractfile(first) if first and first.name == _SUMS else None
+        if file_of_sums is None:
             raise CatalogBroken(f"{source} is not a snapshot of snapfind")
-        sums = dict(json.loads(listed.read())["files"])
-        wrong, meter = set(sums), _Meter(progress)
+        sums = dict(json.loads(file_of_sums.read())["files"])
+        wrong, counter = set(sums), _Counter(progress)
         for entry in tar:
-            meter.add(entry.size)
+            counter.add(entry.size)
             file = tar.extractfile(entry) if entry.isfile() else None
             if file and _digest(file) == sums.get(entry.name):
                 wrong.discard(entry.name)
@@ -217,7 +265,7 @@ def verify(source: Path, *, progress: Progress | None = None) -> int:
 
 
 class _Sparse(tarfile.TarFile):
-    """Leaves holes where a file has zeros, as the engine did: a small shop takes 3 MB again, and not 280."""
+    """Restores zeros as holes, so that a small shop takes 3 MB instead of 280."""
 
     def makefile(self, tarinfo: tarfile.TarInfo, targetpath: str | PathLike[str]) -> None:  # type: ignore[override]
         source = self.extractfile(tarinfo)
@@ -232,14 +280,16 @@ class _Sparse(tarfile.TarFile):
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[tarfile.TarFile]:
+def _open(source: Path) -> Iterator[tarfile.TarFile]:
     if not source.is_file():
         raise NotFound(f"there is no snapshot {source}")
     try:
         with _Sparse.open(source) as tar:
             yield tar
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CatalogBroken(f"{source} is not a snapshot of snapfind, or is cut off ({error}); take another") from error
+        raise CatalogBroken(
+            f"{source} is not a snapshot of snapfind, or is cut off ({error}); use another one"
+        ) from error
 
 
 def _sums(path: Path, source: Path) -> dict[str, str]:
@@ -253,7 +303,7 @@ def _check(folder: Path, sums: dict[str, str], source: Path) -> None:
     for name, expected in sums.items():
         path = folder / name
         if not path.is_file() or _sum(path) != expected:
-            raise CatalogBroken(f"{source}: the file {name} is damaged or missing; take an older snapshot")
+            raise CatalogBroken(f"{source}: the file {name} is damaged or missing; use an older snapshot")
 
 
 def _sum(path: Path) -> str:

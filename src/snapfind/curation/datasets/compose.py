@@ -1,59 +1,68 @@
-"""New training photos: a product cut out of its studio picture, set on a background with its light and a shadow.
+"""Compositing: training photos of a product cut out of its studio picture and pasted on a background.
 
-media/image/photo_simulation.py draws whole shops; here the background is a picture that the shop has (a shelf, a
-table). The product takes on some of the background's light and color (mean and spread of its levels, after Reinhard
-et al. 2001), throws a shadow away from a light of its own, and goes through a phone's camera. Seeded.
+The background is a picture of the shop, for example of a shelf. The colors of the product are moved toward those of the
+background (mean and deviation, after Reinhard et al., "Color transfer between images", 2001). Then lighting, a shadow
+and camera noise are added.
 """
 
 import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageFilter
 
-from snapfind.media.image.background import cutout
-from snapfind.media.image.camera_noise import snap
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.camera_noise import add_camera_effects
 
-__all__ = ["composed"]
+__all__ = ["compose_photo"]
 
 _SIDE = 256
-_TAKEN = (0.1, 0.5)  # how much of the background's light the product takes on
-_SIZE = (0.45, 0.95)  # of the product's longer side, in sides of the photo
+_TRANSFER = (0.1, 0.5)  # strength of the color transfer
+_SIZE = (0.45, 0.95)  # longer side of the product as a fraction of the photo's side
 
 
-def composed(product: Image.Image, background: Image.Image, rng: Generator) -> Image.Image:
-    """A studio picture or its RGBA cut-out, and any RGB picture -> a photo of 256 by 256, RGB.
+def compose_photo(product: Image.Image, background: Image.Image, rng: Generator) -> Image.Image:
+    """Paste a product on a background.
 
-    >>> composed(studio, shelf, np.random.default_rng(0)).size
-    (256, 256)
+    Args:
+        product: Studio picture of the product, or its RGBA cut_out_product.
+        background: Any picture.
+        rng: Random generator.
+
+    Returns:
+        RGB photo of 256 by 256 pixels.
+
+    Example:
+        >>> compose_photo(studio, background, np.random.default_rng(0)).size
+        (256, 256)
     """
-    cut = product if product.mode == "RGBA" else cutout(product)
-    scene = _part(background.convert("RGB"), rng)
+    cut = product if product.mode == "RGBA" else cut_out_product(product)
+    scene = _crop_background(background.convert("RGB"), rng)
     scale = rng.uniform(*_SIZE) * _SIDE / max(cut.size)
     copy = cut.resize((max(8, round(cut.width * scale)), max(8, round(cut.height * scale))), Image.Resampling.LANCZOS)
     copy = copy.rotate(float(rng.normal(0, 15)), Image.Resampling.BICUBIC, expand=True)
-    lit = _lit(copy, scene, rng)
+    lit = _relight(copy, scene, rng)
     corner = tuple(round((_SIDE - side) * 0.5 + float(rng.normal(0, 0.08)) * _SIDE) for side in (lit.width, lit.height))
-    _shade(scene, lit, (corner[0], corner[1]), rng)
+    _add_shadow(scene, lit, (corner[0], corner[1]), rng)
     scene.paste(lit, (corner[0], corner[1]), lit)
-    return snap(scene, rng)
+    return add_camera_effects(scene, rng)
 
 
-def _part(background: Image.Image, rng: Generator) -> Image.Image:
-    """A square of the background, half to all of its shorter side, as it would be a little out of focus."""
+def _crop_background(background: Image.Image, rng: Generator) -> Image.Image:
+    """Crop a random square of half to all of the shorter side, and blur it a little."""
     side = max(8, round(float(rng.uniform(0.5, 1)) * min(background.size)))
     left, top = (int(rng.integers(length - side + 1)) for length in background.size)
     square = background.crop((left, top, left + side, top + side)).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     return square.filter(ImageFilter.GaussianBlur(float(rng.exponential(1.2))))
 
 
-def _lit(copy: Image.Image, scene: Image.Image, rng: Generator) -> Image.Image:
-    """Part of the way from the product's own levels to those of the scene, and brighter on the side of a light."""
+def _relight(copy: Image.Image, scene: Image.Image, rng: Generator) -> Image.Image:
+    """Move the colors of the product toward those of the scene, and brighten one side."""
     levels, alpha = np.asarray(copy.convert("RGB"), np.float32), np.asarray(copy.getchannel("A"), np.float32) / 255
     own, behind = levels[alpha > 0.5], np.asarray(scene, np.float32).reshape(-1, 3)
     if not len(own):
         return copy
-    part = float(rng.uniform(*_TAKEN))
-    middle = own.mean(axis=0) + part * (behind.mean(axis=0) - own.mean(axis=0)) * 0.5
-    spread = 1 + part * (behind.std() / max(float(own.std()), 1.0) - 1) * 0.5
+    strength = float(rng.uniform(*_TRANSFER))
+    middle = own.mean(axis=0) + strength * (behind.mean(axis=0) - own.mean(axis=0)) * 0.5
+    spread = 1 + strength * (behind.std() / max(float(own.std()), 1.0) - 1) * 0.5
     moved = (levels - own.mean(axis=0)) * spread + middle
     across, down = np.meshgrid(np.linspace(-1, 1, copy.width), np.linspace(-1, 1, copy.height))
     angle = float(rng.uniform(0, 2 * np.pi))
@@ -63,8 +72,8 @@ def _lit(copy: Image.Image, scene: Image.Image, rng: Generator) -> Image.Image:
     return lit
 
 
-def _shade(scene: Image.Image, product: Image.Image, corner: tuple[int, int], rng: Generator) -> None:
-    """A soft shadow beside the product and a hard dark one where it touches the ground."""
+def _add_shadow(scene: Image.Image, product: Image.Image, corner: tuple[int, int], rng: Generator) -> None:
+    """Draw a soft shadow beside the product and a dark one below it."""
     depth = product.getchannel("A").point(lambda level: level * 2 // 5)
     soft = Image.new("L", scene.size)
     offset = (corner[0] + int(rng.integers(-16, 17)), corner[1] + int(rng.integers(3, 14)))

@@ -1,9 +1,8 @@
-"""Fewer rows to learn from that say nearly as much: k-center and herding, a share of each class.
+"""Coreset selection: a fraction of each class, chosen by k-center or herding.
 
-k-center (Gonzalez 1985; Sener and Savarese, arXiv 1708.00489): the next row is the one farthest from all chosen; bursts
-of one scene give one row. Herding (Welling 2009; Rebuffi et al., arXiv 1611.07725): the next row is the one that brings
-the mean of the chosen nearest to the mean of all; bursts count as often as they are. Which pays when:
-docs/methods/coreset.md.
+k-center (Gonzalez 1985; Sener, Savarese, arXiv 1708.00489) adds the row that is farthest from all selected ones. A
+burst of photos of one scene gives one row. Herding (Welling 2009; Rebuffi et al., arXiv 1611.07725) adds the row that
+brings the mean of the selected rows nearest to the mean of all rows. docs/methods/coreset.md compares them.
 """
 
 from collections.abc import Callable
@@ -16,51 +15,77 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import check_finite
 from snapfind.encoders.base import Vectors
 
-__all__ = ["METHODS", "Method", "coreset", "herding", "k_center"]
+__all__ = ["METHODS", "Method", "herding", "k_center", "select_coreset"]
 
 Method = Literal["k-center", "herding"]
 METHODS: tuple[Method, ...] = get_args(Method)
 _Rows = NDArray[np.int64]
 
 
-def coreset(vectors: Vectors, labels: NDArray[np.int64], part: float, method: Method) -> _Rows:
-    """(n, d) rows, labels (n,), a part in (0, 1] -> rows to keep, in order: that part of each class, one at least.
+def select_coreset(vectors: Vectors, labels: NDArray[np.int64], fraction: float, method: Method) -> _Rows:
+    """Select a coreset. The selection is deterministic.
 
-    Nothing is drawn: the same rows give the same coreset. Raises BadInput.
+    Args:
+        vectors: Embeddings, shape (n, d).
+        labels: Labels, shape (n,).
+        fraction: Fraction of each class, above 0 and at most 1. At least one row of a class is selected.
+        method: "k-center" or "herding".
+
+    Returns:
+        Selected rows in order, shape (m,).
+
+    Raises:
+        BadInput: An argument is out of range, or a value is not finite.
     """
-    if not 0 < part <= 1:
-        raise BadInput(f"part {part}: give a number above 0, at most 1", field="part")
+    if not 0 < fraction <= 1:
+        raise BadInput(f"fraction is {fraction}; give a number above 0 and at most 1", field="fraction")
     if method not in METHODS:
-        raise BadInput(f"method {method!r}: give one of {', '.join(METHODS)}", field="method")
+        raise BadInput(f"unknown method {method!r}; give one of {', '.join(METHODS)}", field="method")
     if len(vectors) != len(labels):
-        raise BadInput(f"{len(vectors)} vectors and {len(labels)} labels; give one for each")
+        raise BadInput(f"{len(vectors)} vectors and {len(labels)} labels; give one label for each vector")
     check_finite(vectors, "vectors")
     choose: Callable[[Vectors, int], _Rows] = k_center if method == "k-center" else herding
-    kept = []
+    selected = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        kept.append(rows[choose(vectors[rows], max(1, round(part * len(rows))))])
-    return np.sort(np.concatenate(kept)) if kept else np.empty(0, np.int64)
+        selected.append(rows[choose(vectors[rows], max(1, round(fraction * len(rows))))])
+    return np.sort(np.concatenate(selected)) if selected else np.empty(0, np.int64)
 
 
 def k_center(vectors: Vectors, count: int) -> _Rows:
-    """(n, d) -> `count` rows in the order chosen, the first the one nearest to the mean."""
+    """Select rows by k-center greedy. The first is the one nearest to the mean.
+
+    Args:
+        vectors: Embeddings, shape (n, d).
+        count: Number of rows.
+
+    Returns:
+        Rows in the order of selection, shape (count,).
+    """
     first = int(np.linalg.norm(vectors - vectors.mean(axis=0), axis=1).argmin())
-    chosen, apart = [first], np.linalg.norm(vectors - vectors[first], axis=1)
+    chosen, distances = [first], np.linalg.norm(vectors - vectors[first], axis=1)
     while len(chosen) < min(count, len(vectors)):
-        apart[chosen] = -1.0
-        chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, np.linalg.norm(vectors - vectors[chosen[-1]], axis=1))
+        distances[chosen] = -1.0
+        chosen.append(int(distances.argmax()))
+        distances = np.minimum(distances, np.linalg.norm(vectors - vectors[chosen[-1]], axis=1))
     return np.array(chosen, np.int64)
 
 
 def herding(vectors: Vectors, count: int) -> _Rows:
-    """(n, d) -> `count` rows in the order chosen; each is chosen once."""
+    """Select rows by herding, each once.
+
+    Args:
+        vectors: Embeddings, shape (n, d).
+        count: Number of rows.
+
+    Returns:
+        Rows in the order of selection, shape (count,).
+    """
     mean, total = vectors.mean(axis=0, dtype=np.float64), np.zeros(vectors.shape[1])
     chosen: list[int] = []
     for step in range(1, min(count, len(vectors)) + 1):
-        apart = np.linalg.norm(mean - (total + vectors) / step, axis=1)
-        apart[chosen] = np.inf
-        chosen.append(int(apart.argmin()))
+        distances = np.linalg.norm(mean - (total + vectors) / step, axis=1)
+        distances[chosen] = np.inf
+        chosen.append(int(distances.argmin()))
         total += vectors[chosen[-1]]
     return np.array(chosen, np.int64)

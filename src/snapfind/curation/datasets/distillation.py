@@ -1,8 +1,8 @@
-"""A few made-up rows a class that stand for many: dataset distillation by matching distributions.
+"""Dataset distillation by distribution matching: a few synthetic embeddings per class replace many real ones.
 
-Zhao and Bilen, "Dataset condensation with distribution matching" (arXiv 2110.04181), in the space of frozen features:
-under many networks drawn at random (one hidden layer here, their convolutions there) the mean of the made-up rows of a
-class shall be that of its real rows. The rows are no pictures; they are for heads on the same encoder only.
+Zhao, Bilen, "Dataset condensation with distribution matching" (arXiv 2110.04181). Under random networks, the mean of
+the synthetic rows of a class shall equal the mean of its real rows. Deviation from the paper: the rows are embeddings
+and the networks have one hidden layer, so the result serves only to train heads on the same encoder.
 """
 
 from dataclasses import dataclass
@@ -16,38 +16,54 @@ from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import check_finite
 from snapfind.encoders.base import Vectors
 
-__all__ = ["Distilled", "distil"]
+__all__ = ["DistillResult", "distill"]
 
-_WIDTH = 256  # units of the networks drawn
-_SHARE = 0.5  # of the features that a unit sees, so that networks differ
+_WIDTH = 256  # hidden units of a random network
+_SHARE = 0.5  # fraction of the features that a unit reads, so that networks differ
 
 
 @dataclass(frozen=True)
-class Distilled:
-    """`vectors` (m, d) float32 unit rows, `labels` (m,), and the mean loss of the first and the last tenth."""
+class DistillResult:
+    """Synthetic training set.
+
+    Args:
+        vectors: Synthetic unit rows, float32 of shape (m, d).
+        labels: Their labels, shape (m,).
+        losses: Mean loss of the first and of the last tenth of the steps.
+    """
 
     vectors: Vectors
     labels: NDArray[np.int64]
     losses: tuple[float, float]
 
 
-def distil(
+def distill(
     vectors: Vectors, labels: NDArray[np.int64], start: NDArray[np.int64], *, steps: int = 300, seed: int = 0
-) -> Distilled:
-    """(n, d) unit rows, labels 0..k-1 (n,), rows (m,) that the made-up ones begin as -> m made-up rows with labels.
+) -> DistillResult:
+    """Distill a training set. Takes about a second per 100 steps for 3,000 rows of 1,280 on one core.
 
-    Begin with a coreset (curation/datasets/coreset.py). About a second a hundred steps for 3,000 rows of 1,280 on one
-    core. Raises BadInput where there is nothing to begin as, or a row is no numbers.
+    Args:
+        vectors: Real unit rows, shape (n, d).
+        labels: Labels 0..k-1, shape (n,).
+        start: Rows that initialize the synthetic ones, shape (m,), for example a coreset.
+        steps: Number of steps.
+        seed: Random seed.
+
+    Returns:
+        The synthetic rows with their labels.
+
+    Raises:
+        BadInput: `start` is empty, or a value is not finite.
     """
     if not len(start):
-        raise BadInput("there is no row to begin as; choose some with a coreset")
+        raise BadInput("start is empty; select rows with a coreset")
     check_finite(vectors, "vectors")
     generator = torch.Generator().manual_seed(seed)
     real, classes = torch.from_numpy(np.ascontiguousarray(vectors, np.float32)), int(labels.max()) + 1
-    made = torch.nn.Parameter(real[torch.from_numpy(start)].clone())
+    synthetic = torch.nn.Parameter(real[torch.from_numpy(start)].clone())
     sides = [_averages(np.asarray(own), classes) for own in (labels, labels[start])]
-    there = torch.from_numpy(np.isin(np.arange(classes), labels[start]))
-    optimizer = torch.optim.Adam([made], lr=2e-3)
+    present = torch.from_numpy(np.isin(np.arange(classes), labels[start]))
+    optimizer = torch.optim.Adam([synthetic], lr=2e-3)
     losses = []
     for _ in range(steps):
         network = torch.randn(real.shape[1], _WIDTH, generator=generator) / real.shape[1] ** 0.5
@@ -55,19 +71,19 @@ def distil(
         shift = 0.02 * torch.randn(_WIDTH, generator=generator)
         means = [
             side @ functional.relu(rows @ network + shift)
-            for side, rows in zip(sides, (real, functional.normalize(made, dim=1)))
+            for side, rows in zip(sides, (real, functional.normalize(synthetic, dim=1)))
         ]
-        loss = ((means[0] - means[1])[there] ** 2).sum() * 1e3
+        loss = ((means[0] - means[1])[present] ** 2).sum() * 1e3
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
     tenth = max(1, steps // 10)
-    found = functional.normalize(made.detach(), dim=1).numpy()
-    return Distilled(found, labels[start], (float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))))
+    result = functional.normalize(synthetic.detach(), dim=1).numpy()
+    return DistillResult(result, labels[start], (float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))))
 
 
 def _averages(labels: NDArray[np.int64], classes: int) -> torch.Tensor:
-    """(classes, n): times rows it gives the mean of each class."""
+    """Return the (classes, n) matrix that averages the rows of each class."""
     chosen = labels == np.arange(classes)[:, None]
     return torch.from_numpy((chosen / np.maximum(chosen.sum(axis=1, keepdims=True), 1)).astype(np.float32))

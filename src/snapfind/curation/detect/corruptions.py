@@ -1,6 +1,6 @@
-"""Pictures spoiled on purpose, in the ways that hurt a catalog: blurred, blown up from a tiny file, written over, put
-together from several. A detector learns from these what to look for (curation/detect/image_faults.py); nothing here is
-served.
+"""Synthetic image corruptions: blur, upscaling, text overlays and collages.
+
+The detectors of curation/detect/image_faults.py are fitted on them.
 """
 
 import io
@@ -10,25 +10,35 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-__all__ = ["SPOILT", "collage", "spoilt"]
+__all__ = ["CORRUPTIONS", "collage", "corrupt"]
 
-SPOILT = ("blurred", "tiny", "text", "collage")
+CORRUPTIONS = ("blurred", "tiny", "text", "collage")
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 %.-!"
 
 
-def spoilt(image: Image.Image, how: str, rng: Generator, others: Sequence[Image.Image]) -> Image.Image:
-    """An RGB picture with one fault of `SPOILT`; `others` are pictures for collages. The same size as before."""
+def corrupt(image: Image.Image, kind: str, rng: Generator, others: Sequence[Image.Image]) -> Image.Image:
+    """Corrupt a picture.
+
+    Args:
+        image: The picture.
+        kind: One of `CORRUPTIONS`.
+        rng: Random generator.
+        others: Other pictures for collages.
+
+    Returns:
+        RGB picture of the same size.
+    """
     change: Callable[[Image.Image, Generator], Image.Image] = {
-        "blurred": _blurred,
-        "tiny": _tiny,
-        "text": _written_over,
-        "collage": lambda own, drawn: collage([own, *others], drawn),
-    }[how]
+        "blurred": _blur,
+        "tiny": _upscale,
+        "text": _write_over,
+        "collage": lambda own, generator: collage([own, *others], generator),
+    }[kind]
     return change(image.convert("RGB"), rng)
 
 
-def _blurred(image: Image.Image, rng: Generator) -> Image.Image:
-    """Out of focus, or moved."""
+def _blur(image: Image.Image, rng: Generator) -> Image.Image:
+    """Blur by defocus or by motion."""
     side = max(image.size)
     if rng.random() < 0.5:
         return image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.008, 0.03)) * side))
@@ -42,17 +52,17 @@ def _blurred(image: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray((sum_ / steps).astype(np.uint8))
 
 
-def _tiny(image: Image.Image, rng: Generator) -> Image.Image:
-    """From a file of 24 to 64 pixels, as hard a JPEG as such files are."""
+def _upscale(image: Image.Image, rng: Generator) -> Image.Image:
+    """Enlarge from a JPEG of 24 to 64 pixels."""
     small = image.copy()
     small.thumbnail((int(rng.integers(24, 64)),) * 2)
-    held = io.BytesIO()
-    small.save(held, "JPEG", quality=int(rng.integers(40, 85)))
-    return Image.open(held).convert("RGB").resize(image.size, Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=int(rng.integers(40, 85)))
+    return Image.open(file).convert("RGB").resize(image.size, Image.Resampling.BICUBIC)
 
 
-def _written_over(image: Image.Image, rng: Generator) -> Image.Image:
-    """Words across it: a watermark repeated over the whole, or lines of advertising."""
+def _write_over(image: Image.Image, rng: Generator) -> Image.Image:
+    """Draw a repeated watermark or lines of advertising."""
     layer = Image.new("RGBA", image.size)
     draw, side = ImageDraw.Draw(layer), max(image.size)
     color = tuple(int(level) for level in rng.integers(0, 256, 3)) if rng.random() < 0.5 else (255, 255, 255)
@@ -69,7 +79,15 @@ def _written_over(image: Image.Image, rng: Generator) -> Image.Image:
 
 
 def collage(images: Sequence[Image.Image], rng: Generator) -> Image.Image:
-    """Two to six pictures side by side in a grid, as large as the first."""
+    """Arrange two to six pictures in a grid.
+
+    Args:
+        images: Pictures. The first is always used.
+        rng: Random generator.
+
+    Returns:
+        RGB picture with the size of the first.
+    """
     columns, rows = ((2, 1), (1, 2), (2, 2), (3, 2), (2, 3))[int(rng.integers(5))]
     page = Image.new("RGB", images[0].size, "white")
     width, height, gap = page.width / columns, page.height / rows, int(rng.integers(0, 6))

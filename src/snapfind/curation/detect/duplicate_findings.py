@@ -6,14 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from snapfind.curation.detect.duplicates import Grade, Pair, duplicates
-from snapfind.curation.detect.duplicates import groups as grouped
-from snapfind.curation.findings import Change, Finding, finding
+from snapfind.curation.detect.duplicates import Grade, Pair, find_duplicates, group_pairs
+from snapfind.curation.findings import Change, Finding, make_finding
 from snapfind.curation.snapshot import CatalogSnapshot
 
 __all__ = ["duplicate_findings"]
 
-_CONTEXT = 6  # pictures of a group in a finding
+_CONTEXT = 6  # pictures of a group in a make_finding
 _TEXTS = {
     "same file": "the same file",
     "same picture": "the same picture in another file",
@@ -31,18 +30,17 @@ def duplicate_findings(snapshot: CatalogSnapshot) -> tuple[list[Finding], NDArra
         Findings of three grades, and the group of equal pictures of each row, -1 for none, shape (n,).
     """
     hashes = [str(point.payload.get("_hash", "")) for point in snapshot.points]
-    pairs = duplicates(hashes, snapshot.thumbs, snapshot.vectors)
+    pairs = find_duplicates(hashes, snapshot.thumbs, snapshot.vectors)
     same = np.full(len(snapshot.points), -1, np.int64)
     findings = []
-    for number, rows in enumerate(grouped(pairs, "same picture")):
+    for number, rows in enumerate(group_pairs(pairs, "same picture")):
         same[list(rows)] = number
         findings += _group(snapshot, rows, _grade(pairs, rows))
     alike: dict[tuple[int, int], Pair] = {}
     for pair in pairs:
         products = int(snapshot.numbers[pair.a]), int(snapshot.numbers[pair.b])
-        is_reported = same[pair.a] >= 0 and same[pair.a] == same[pair.b]
         # Photos of one product may look alike. Two products are reported by their nearest pair.
-        if pair.grade == "same product" and products[0] != products[1] and not is_reported:
+        if pair.grade == "same product" and products[0] != products[1]:
             alike[products] = max(pair, alike.get(products, pair), key=lambda one: one.strength)
     return [*findings, *(_alike(snapshot, pair) for pair in alike.values())], same
 
@@ -64,17 +62,17 @@ def _group(snapshot: CatalogSnapshot, rows: Sequence[int], grade: Grade) -> list
         )
         firsts.append(own[0])
         if len(own) > 1:
-            shown = tuple(snapshot.shown(row) for row in [*own[1:], own[0]])
-            change = Change("hide", tuple(one.picture for one in shown[:-1]))
+            samples = tuple(snapshot.sample(row) for row in [*own[1:], own[0]])
+            change = Change("hide", tuple(one.picture for one in samples[:-1]))
             text = f"{snapshot.title(own[0])}: {_TEXTS[grade]}, {len(own)} times"
-            findings.append(finding(grade, text, shown, change, score=1.0, safe=True))
+            findings.append(make_finding(grade, text, samples, change, score=1.0, safe=True))
     if len(firsts) > 1:
         firsts.sort(key=lambda row: _rank(snapshot, row))
-        shown = tuple(snapshot.shown(row) for row in [*firsts[1:], firsts[0]])
-        change = Change("hide", tuple(one.picture for one in shown[:-1]))
+        samples = tuple(snapshot.sample(row) for row in [*firsts[1:], firsts[0]])
+        change = Change("hide", tuple(one.picture for one in samples[:-1]))
         text = f"{_TEXTS[grade]} at {len(firsts)} products: {', '.join(snapshot.title(row) for row in firsts[:4])}"
         text += " …" if len(firsts) > 4 else ""
-        findings.append(finding(grade, text, shown, change, score=0.9))
+        findings.append(make_finding(grade, text, samples, change, score=0.9))
     return findings
 
 
@@ -90,4 +88,4 @@ def _rank(snapshot: CatalogSnapshot, row: int) -> tuple[bool, int, str]:
 
 def _alike(snapshot: CatalogSnapshot, pair: Pair) -> Finding:
     text = f"{_TEXTS['same product']}: {snapshot.title(pair.a)} and {snapshot.title(pair.b)}"
-    return finding("same product", text, (snapshot.shown(pair.b), snapshot.shown(pair.a)), score=pair.strength)
+    return make_finding("same product", text, (snapshot.sample(pair.b), snapshot.sample(pair.a)), score=pair.strength)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from snapfind.catalog.catalog import Catalog
 from snapfind.core.errors import BadPicture
-from snapfind.curation.detect.corruptions import SPOILT, spoilt
+from snapfind.curation.detect.corruptions import CORRUPTIONS, corrupt
 from snapfind.curation.detect.image_faults import faults
-from snapfind.curation.detect.outliers import outliers
-from snapfind.curation.findings import Change, Finding, Kind, finding
+from snapfind.curation.detect.outliers import find_outliers
+from snapfind.curation.findings import Change, Finding, Kind, make_finding
 from snapfind.curation.snapshot import CatalogSnapshot, image_of
 from snapfind.encoders.base import Vectors
 
@@ -23,9 +23,9 @@ _SIDE = 256
 _SMALL = 100  # pixels of the longest side: too few to recognize a product
 _TEXTS: dict[str, tuple[Kind, str]] = {
     "blurred": ("blurred", "is blurred"),
-    "tiny": ("tiny", "seems blown up from a tiny file"),
-    "text": ("text", "is written over"),
-    "collage": ("collage", "is put together from several"),
+    "tiny": ("tiny", "seems enlarged from a tiny file"),
+    "text": ("text", "is covered with text"),
+    "collage": ("collage", "consists of several pictures"),
 }
 
 
@@ -42,14 +42,14 @@ def image_quality_findings(catalog: Catalog, snapshot: CatalogSnapshot) -> list[
     findings = [_small(snapshot, row) for row in range(len(snapshot.points)) if _longest(snapshot, row) < _SMALL]
     if len(snapshot.points) < _LEAST:
         return findings
-    small = {one.shown[0].picture for one in findings}
+    small = {one.samples[0].picture for one in findings}
     for one in faults(snapshot.vectors, _corruption_pairs(catalog, snapshot)):
         kind, fault = _TEXTS[one.kind]
-        shown = snapshot.shown(one.row)
-        if shown.picture not in small:
+        sample = snapshot.sample(one.row)
+        if sample.picture not in small:
             text = f"a picture of {snapshot.title(one.row)} {fault}"
             score = 1 - 1 / (1 + one.deviations)
-            findings.append(finding(kind, text, (shown,), _hide(shown.picture), score=score))
+            findings.append(make_finding(kind, text, (sample,), _hide(sample.picture), score=score))
     return findings
 
 
@@ -59,9 +59,9 @@ def _longest(snapshot: CatalogSnapshot, row: int) -> int:
 
 
 def _small(snapshot: CatalogSnapshot, row: int) -> Finding:
-    shown = snapshot.shown(row)
+    sample = snapshot.sample(row)
     text = f"a picture of {snapshot.title(row)} has {_longest(snapshot, row)} pixels on its longest side"
-    return finding("tiny", text, (shown,), _hide(shown.picture), score=1.0)
+    return make_finding("tiny", text, (sample,), _hide(sample.picture), score=1.0)
 
 
 def _hide(picture: str) -> Change:
@@ -81,8 +81,8 @@ def _corruption_pairs(catalog: Catalog, snapshot: CatalogSnapshot) -> dict[str, 
     encoder = catalog.model.photo
     before = encoder.images(images, "document")  # the stored embeddings were computed from larger pictures
     return {
-        kind: (before, encoder.images([spoilt(image, kind, rng, images) for image in images], "document"))
-        for kind in SPOILT
+        kind: (before, encoder.images([corrupt(image, kind, rng, images) for image in images], "document"))
+        for kind in CORRUPTIONS
     }
 
 
@@ -98,10 +98,10 @@ def outlier_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> li
     """
     own = np.where(groups >= 0, groups + len(snapshot.products), snapshot.numbers)
     findings = []
-    for row, deviations in outliers(snapshot.vectors, own):
-        shown = snapshot.shown(row)
+    for row, deviations in find_outliers(snapshot.vectors, own):
+        sample = snapshot.sample(row)
         text = f"a picture of {snapshot.title(row)} looks like nothing else here"
-        findings.append(finding("outlier", text, (shown,), _hide(shown.picture), score=1 - 1 / (1 + deviations)))
+        findings.append(make_finding("outlier", text, (sample,), _hide(sample.picture), score=1 - 1 / (1 + deviations)))
     return findings
 
 
@@ -122,7 +122,7 @@ def small_category_findings(snapshot: CatalogSnapshot) -> list[Finding]:
         return []
     middle = median(counts.values())
     return [
-        finding(
+        make_finding(
             "few", f"{name} has {count} of the {middle:g} products that a category has here", score=1 - count / middle
         )
         for name, count in counts.items()

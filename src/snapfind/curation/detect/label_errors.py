@@ -44,12 +44,12 @@ class Joint:
 
     Attributes:
         counts: Number of rows by given label (first axis) and confident label (second axis), shape (k, k).
-        found: Confident label of each row, -1 for none, shape (n,).
+        confident: Confident label of each row, -1 for none, shape (n,).
         thresholds: Threshold of each label, shape (k,).
     """
 
     counts: NDArray[np.int64]
-    found: NDArray[np.int64]
+    confident: NDArray[np.int64]
     thresholds: NDArray[np.float64]
 
     @property
@@ -74,10 +74,10 @@ def confident_joint(probabilities: Vectors, labels: NDArray[np.int64]) -> Joint:
     sums = np.bincount(labels, weights=own, minlength=count)
     thresholds = np.divide(sums, sizes, out=np.full(count, np.inf), where=sizes > 0)
     sure = np.where(probabilities >= thresholds, probabilities, -1.0)
-    found = np.where(sure.max(axis=1) >= 0, sure.argmax(axis=1), -1)
+    confident = np.where(sure.max(axis=1) >= 0, sure.argmax(axis=1), -1)
     counts = np.zeros((count, count), np.int64)
-    np.add.at(counts, (labels[found >= 0], found[found >= 0]), 1)
-    return Joint(counts, found, thresholds)
+    np.add.at(counts, (labels[confident >= 0], confident[confident >= 0]), 1)
+    return Joint(counts, confident, thresholds)
 
 
 def suspects(probabilities: Vectors, labels: NDArray[np.int64], *, margin: float = _MARGIN) -> list[Suspect]:
@@ -92,11 +92,11 @@ def suspects(probabilities: Vectors, labels: NDArray[np.int64], *, margin: float
         Suspects, largest margin first.
     """
     joint = confident_joint(probabilities, labels)
-    rows = np.flatnonzero((joint.found >= 0) & (joint.found != labels))
-    leads = probabilities[rows, joint.found[rows]] - probabilities[rows, labels[rows]]
+    rows = np.flatnonzero((joint.confident >= 0) & (joint.confident != labels))
+    leads = probabilities[rows, joint.confident[rows]] - probabilities[rows, labels[rows]]
     order = np.argsort(-leads, kind="stable")
     return [
-        Suspect(int(rows[at]), int(labels[rows[at]]), int(joint.found[rows[at]]), float(leads[at]))
+        Suspect(int(rows[at]), int(labels[rows[at]]), int(joint.confident[rows[at]]), float(leads[at]))
         for at in order
         if leads[at] >= margin
     ]
@@ -117,12 +117,12 @@ def wrong_labels(
         Suspects, largest margin first.
     """
     corrected = labels
-    for last in range(_ROUNDS):
+    for number in range(_ROUNDS):
         probabilities = posteriors(vectors, corrected, folds)
-        found = suspects(probabilities, labels, margin=margin)
-        if last == _ROUNDS - 1 or not found:
+        errors = suspects(probabilities, labels, margin=margin)
+        if number == _ROUNDS - 1 or not errors:
             break
         corrected = labels.copy()
-        for one in found:
+        for one in errors:
             corrected[one.row] = one.suggested
-    return found
+    return errors

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from snapfind.curation.detect.folds import contiguous, together
 from snapfind.curation.detect.label_errors import Suspect, wrong_labels
-from snapfind.curation.findings import Change, Finding, finding
+from snapfind.curation.findings import Change, Finding, make_finding
 from snapfind.curation.snapshot import CatalogSnapshot
 
 __all__ = ["category_findings", "product_findings"]
@@ -35,10 +35,10 @@ def category_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> l
     for one in _suspects(sums[selected], labels, groups[firsts][selected]):
         row, before, after = int(firsts[selected[one.row]]), known[one.label], known[one.suggested]
         examples = [int(firsts[selected[at]]) for at in np.flatnonzero(labels == one.suggested)[:_EXAMPLES]]
-        change = Change("relabel", product=snapshot.shown(row).product, before=before, after=after)
+        change = Change("relabel", product=snapshot.sample(row).product, before=before, after=after)
         text = f"{snapshot.title(row)}: in {before}, looks like {after}"
-        shown = tuple(snapshot.shown(at) for at in [row, *examples])
-        findings.append(finding("wrong category", text, shown, change, score=one.margin))
+        samples = tuple(snapshot.sample(at) for at in [row, *examples])
+        findings.append(make_finding("wrong category", text, samples, change, score=one.margin))
     return findings
 
 
@@ -59,9 +59,9 @@ def product_findings(snapshot: CatalogSnapshot, groups: NDArray[np.int64]) -> li
         row = int(selected[one.row])
         examples = [int(selected[at]) for at in np.flatnonzero(labels == one.suggested)[:_EXAMPLES]]
         text = f"a picture of {snapshot.title(row)} looks like {snapshot.title(examples[0])}"
-        shown = tuple(snapshot.shown(at) for at in [row, *examples])
-        change = Change("hide", (shown[0].picture,))
-        findings.append(finding("wrong product", text, shown, change, score=one.margin))
+        samples = tuple(snapshot.sample(at) for at in [row, *examples])
+        change = Change("hide", (samples[0].picture,))
+        findings.append(make_finding("wrong product", text, samples, change, score=one.margin))
     return findings
 
 

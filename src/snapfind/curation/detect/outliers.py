@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 
-__all__ = ["isolation", "outliers"]
+__all__ = ["find_outliers", "isolation"]
 
 # k is a fiftieth of the rows within this range, so that a few similar outliers do not hide each other
 _NEIGHBORS = (5, 20)
@@ -40,7 +40,7 @@ def isolation(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.float64
     return np.asarray((distances - middle) / max(float(spread), 1e-9))
 
 
-def outliers(vectors: Vectors, groups: NDArray[np.int64]) -> list[tuple[int, float]]:
+def find_outliers(vectors: Vectors, groups: NDArray[np.int64]) -> list[tuple[int, float]]:
     """Find outliers.
 
     Args:

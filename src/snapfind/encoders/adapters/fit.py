@@ -20,8 +20,8 @@ from snapfind.encoders.adapters.semi_supervised import fit_semi_supervised
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import PhotoEncoder
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 
 __all__ = ["Photos", "fit"]
 
@@ -107,15 +107,15 @@ def _extract(
     progress: Progress | None,
 ) -> tuple[Vectors, Vectors, str]:
     """Return unit features of the pictures (n, d) and of their photos (n, views, d), and a hash of the pictures."""
-    backgrounds = [cutout(pictures[int(place)]) for place in chosen[:64]]
+    backgrounds = [cut_out_product(pictures[int(place)]) for place in chosen[:64]]
     studio, photos, digest = [], [], hashlib.sha256()
     with ThreadPoolExecutor() as pool:
         for done, place in enumerate(chosen, 1):
             picture = pictures[int(place)].convert("RGB")
-            product = cutout(picture)
+            product = cut_out_product(picture)
             digest.update(product.tobytes())
             drawn = [np.random.default_rng([seed, int(place), view]) for view in range(views)]
-            taken = list(pool.map(lambda rng, cut=product: rephotograph(cut, rng, backgrounds), drawn))
+            taken = list(pool.map(lambda rng, cut=product: simulate_photo(cut, rng, backgrounds), drawn))
             rows = unit(encoder.extract_features([picture, *taken]).pooled)
             studio.append(rows[0])
             photos.append(rows[1:])

@@ -45,7 +45,7 @@ class Conse:
 
     Example:
         >>> conse = Conse(TextEncoder())
-        >>> conse.bridge(features.posterior) @ conse.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
+        >>> conse.encode_features(features.posterior) @ conse.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
     def __init__(self, text: Encoder, top: int = 10) -> None:
@@ -56,7 +56,7 @@ class Conse:
         identity = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:8]
         self.space = Space(f"conse-{identity}", text.space.dim, "conse", text.space.languages, described)
 
-    def bridge(self, posterior: Vectors) -> Vectors:
+    def encode_features(self, posterior: Vectors) -> Vectors:
         """Map class probabilities to the text space.
 
         Args:
@@ -76,7 +76,7 @@ class Conse:
         return unit(np.einsum("nt,ntd->nd", weights, self._centered[best]))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
+        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `encode_features`."""
         return self.centered(self._text.texts(texts, role))
 
     def centered(self, encoded: Vectors) -> Vectors:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from snapfind.core.artifact import read_artifact, write_artifact
 from snapfind.core.errors import ModelBroken
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors
@@ -67,8 +68,6 @@ class LitMaps:
 
     def save(self, folder: Path) -> None:
         """Write weights.safetensors with golden vectors, then manifest.json, which marks the folder as complete."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "weights.safetensors").write_bytes(save({**self.weights, **self._golden()}))
         manifest = {
             "kind": "text-picture",
             "encoder": self.encoder,
@@ -77,7 +76,7 @@ class LitMaps:
             "identity": self.identity,
             **self.metadata,
         }
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        write_artifact(folder, manifest, {"weights.safetensors": save({**self.weights, **self._golden()})})
 
     @classmethod
     def load(cls, folder: Path) -> "LitMaps":
@@ -92,11 +91,10 @@ class LitMaps:
         Raises:
             ModelBroken: If a file is missing or damaged, or a golden vector differs.
         """
+        manifest, files = read_artifact(folder, "text-picture", remedy="train it again")
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
-            if manifest.pop("kind") != "text-picture":
-                raise ValueError("the kind is not text-picture")
-            weights = load((folder / "weights.safetensors").read_bytes())
+            del manifest["kind"], manifest["sha256"]
+            weights = load(files["weights.safetensors"])
             golden = {name: weights.pop(name) for name in ("picture_golden", "text_golden")}
             identity, share = manifest.pop("identity"), float(manifest.pop("share"))
             maps = cls(manifest.pop("encoder"), manifest.pop("text"), share, weights, manifest)
@@ -127,7 +125,7 @@ class LitSpace:
 
     Example:
         >>> locked = LitSpace.load(Path("artifact"), TextEncoder(), Builtin.load().raw_id)
-        >>> locked.bridge(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
+        >>> locked.encode_features(features) @ locked.texts(["a sour yellow fruit"], role="query").T    # (n, 1)
     """
 
     def __init__(self, maps: LitMaps, text: Encoder) -> None:
@@ -167,12 +165,12 @@ class LitSpace:
         """
         _check_same(self.maps.encoder, encoder)
 
-    def bridge(self, features: Features) -> Vectors:
+    def encode_features(self, features: Features) -> Vectors:
         """Map features of n images to unit rows, float32 of shape (n, dim)."""
-        return self._joined(self.maps.pictures(features.pooled), self._conse.bridge(features.posterior))
+        return self._joined(self.maps.pictures(features.pooled), self._conse.encode_features(features.posterior))
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
-        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `bridge`."""
+        """Encode n texts as unit rows, float32 of shape (n, dim), to compare with `encode_features`."""
         return self.centered(self._text.texts(texts, role))
 
     def centered(self, encoded: Vectors) -> Vectors:

@@ -3,24 +3,23 @@
 Tan & Le, "EfficientNet", arXiv 1905.11946, the Lite variant; scripts/export_encoder.py writes the artifact.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL.Image import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load as load_tensors
 
-from snapfind.core.errors import FREE_MEMORY, ModelBroken, NoText, NotFound, OutOfMemory, is_out_of_memory
+from snapfind.core.artifact import read_artifact
+from snapfind.core.errors import FREE_MEMORY, ModelBroken, NotFound, OutOfMemory, is_out_of_memory
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import softmax, unit
-from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
+from snapfind.encoders.base import Encoder, Space, Vectors, space_id
 from snapfind.encoders.golden import GOLDEN_TOLERANCE, ROUNDED_TOLERANCE, check_golden, golden_pictures
-from snapfind.encoders.image.adapted import Adapted, source_of
 from snapfind.encoders.image.base import FeatureMap, Features
 from snapfind.encoders.image.feature_map import CELLS, with_cells
+from snapfind.encoders.image.image_encoder import ImageEncoder, source_of
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 
@@ -34,7 +33,7 @@ _MADE = Path("~/.cache/snapfind/encoders")  # where scripts/export_encoder.py pu
 _BATCH = 16  # larger batches are no faster and take more memory (benchmarks/encode_speed.py)
 
 
-class Builtin(Adapted):
+class Builtin(ImageEncoder):
     """Bundled or trained image encoder. Thread-safe.
 
     Example:
@@ -48,7 +47,7 @@ class Builtin(Adapted):
     def __init__(
         self,
         session: "InferenceSession",
-        manifest: dict[str, object],
+        manifest: dict[str, Any],
         preprocessing: Preprocessing,
         adapter: Adapter | None = None,
     ) -> None:
@@ -61,10 +60,10 @@ class Builtin(Adapted):
         self.preprocessing = preprocessing
         self._cells = next((name for output in session.get_outputs() if (name := output.name) in CELLS.values()), "")
         described = preprocessing.as_dict()
-        raw = space_id(self.name, manifest["model_sha256"], described)
+        raw = space_id(self.name, manifest["sha256"]["model.onnx"], described)
         self._width = int(str(manifest.get("dim", 1280)))  # bundled artifacts do not have the entry
         super().__init__(
-            Space(raw, self._width, self.name, (), described), adapter, manifest["model_sha256"], described
+            Space(raw, self._width, self.name, (), described), adapter, manifest["sha256"]["model.onnx"], described
         )
 
     @classmethod
@@ -88,18 +87,12 @@ class Builtin(Adapted):
             OutOfMemory: If there is not enough memory.
         """
         folder = artifact_of(name)
+        manifest, files = read_artifact(folder, remedy="install it again")
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
             preprocessing = Preprocessing.parse(manifest["preprocessing"])
-            model = (folder / "model.onnx").read_bytes()
-            golden = load_file(folder / "golden.safetensors")["golden"]
-            intact = hashlib.sha256(model).hexdigest() == manifest["model_sha256"]
+            model, golden = files["model.onnx"], load_tensors(files["golden.safetensors"])["golden"]
         except Exception as problem:
-            if is_out_of_memory(problem):
-                raise OutOfMemory(f"not enough memory to read encoder {name}; {FREE_MEMORY}") from problem
             raise ModelBroken(f"encoder {name}: {folder} is damaged ({problem}); install it again") from problem
-        if not intact:
-            raise ModelBroken(f"encoder {name}: {folder / 'model.onnx'} does not match its manifest; install it again")
         encoder = cls(open_session(with_cells(model, str(manifest["name"])), threads), manifest, preprocessing)
         tolerance = ROUNDED_TOLERANCE if encoder.precision == "int8" else GOLDEN_TOLERANCE
         try:
@@ -159,14 +152,6 @@ class Builtin(Adapted):
         cells: Vectors = outputs[self._cells][0] if self._cells else np.maximum(activations, 0)
         logits = outputs.get("logits", np.empty((1, 0), np.float32))
         return FeatureMap(Features(outputs["pooled"], softmax(logits)), activations, cells)
-
-    def texts(self, texts: Sequence[str], role: Role) -> NoReturn:
-        """Refuse texts: this encoder encodes only images.
-
-        Raises:
-            NoText: Always.
-        """
-        raise NoText(f"encoder {self.name} has no text side: search by photo, or add a text encoder")
 
 
 def artifact_of(name: str) -> Path:

@@ -10,8 +10,6 @@
 convert/ writes the artifact. `Tower` implements the same protocol as the bundled encoder (encoders/image/base.py).
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +18,14 @@ import numpy as np
 from PIL.Image import Image
 from safetensors.numpy import load
 
+from snapfind.core.artifact import read_artifact
 from snapfind.core.errors import ModelBroken, NoText
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.arrays import unit
 from snapfind.encoders.base import Encoder, Role, Space, Vectors, space_id
 from snapfind.encoders.golden import golden_pictures
-from snapfind.encoders.image.adapted import Adapted, source_of
-from snapfind.encoders.image.base import FeatureMap, Features
+from snapfind.encoders.image.base import Features
+from snapfind.encoders.image.image_encoder import ImageEncoder, source_of
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
 from snapfind.encoders.onnx_session import open_session
 from snapfind.encoders.text.onnx_tower import WordTower
@@ -45,7 +44,7 @@ _BATCH = 8
 _LEVEL = 1  # of 255: largest difference of a pixel, because versions of Pillow round differently
 
 
-class Tower(Adapted):
+class Tower(ImageEncoder):
     """Converted image encoder, with `words` if the model has a text tower. Thread-safe.
 
     Example:
@@ -87,7 +86,7 @@ class Tower(Adapted):
             ModelBroken: If a file is missing or damaged, or a golden vector differs.
             ExtraMissing: If the artifact has a text tower and tokenizers is not installed.
         """
-        manifest, files = _read(folder)
+        manifest, files = read_artifact(folder, KIND, remedy="convert the model again")
         try:
             space = Space(_raw_id(manifest), int(manifest["dim"]), str(manifest["name"]))
             words = WordTower.load(files, space, threads) if "text.onnx" in files else None
@@ -121,11 +120,6 @@ class Tower(Adapted):
             rows = slice(start, start + _BATCH)
             pooled[rows] = self._session.run(None, {"pictures": to_tensor(images[rows], self.preprocessing)})[0]
         return Features(pooled, np.empty((len(images), 0), np.float32))
-
-    def extract_feature_map(self, image: Image) -> FeatureMap:
-        """Run the network on one image. Towers have no feature map."""
-        empty = np.empty((0, 0, 0), np.float32)
-        return FeatureMap(self.extract_features([image]), empty, empty)
 
     def texts(self, texts: Sequence[str], role: Role) -> Vectors:
         """Encode texts with the text tower.
@@ -172,17 +166,3 @@ def _raw_id(manifest: dict[str, Any]) -> str:
     """Build the space id from everything that changes an embedding."""
     sums = {name: manifest["sha256"][name] for name in sorted(manifest["sha256"]) if name != "golden.safetensors"}
     return space_id(str(manifest["name"]), sums, Preprocessing.parse(manifest["preprocessing"]).as_dict())
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Read the manifest and its files, and verify the checksums. Raises ModelBroken."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        sums = dict(manifest["sha256"])
-        files = {name: (folder / name).read_bytes() for name in sums if name in FILES}
-    except Exception as problem:
-        raise ModelBroken(f"{folder} is damaged ({problem}); convert the model again") from problem
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != sums[name]:
-            raise ModelBroken(f"{folder / name} does not match its manifest; convert the model again")
-    return manifest, files

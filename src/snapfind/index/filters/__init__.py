@@ -9,11 +9,19 @@ __all__ = ["Filter", "parse", "where"]
 
 
 def parse(text: str, schema: Mapping[str, Kind], max_length: int = 4096) -> Filter:
-    """Parse a filter; see `snapfind.index.filters.parsing.parse`, which is imported with the first filter.
+    """Parse a filter expression.
+
+    Args:
+        text: The expression, such as `price < 50 and color = "red"`.
+        schema: Kinds of the shop's own attributes.
+        max_length: Maximum length in characters.
+
+    Returns:
+        The filter.
 
     Raises:
-        BadFilter: With the position of what does not parse or does not fit the schema.
+        BadFilter: The expression does not parse, names an unknown field, or has a value of another kind.
     """
-    from snapfind.index.filters import parsing  # with it comes lark
+    from snapfind.index.filters import parsing  # imports lark
 
     return parsing.parse(text, schema, max_length)

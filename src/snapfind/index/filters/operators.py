@@ -1,7 +1,8 @@
-"""What a filter can say: one class per operator, with its meaning, the engine's condition and a sentence for people.
+"""Filter operators: one class each, with its meaning, the condition for the engine, and a sentence for people.
 
-A missing field fits no comparison; `!=` and `not in` are the opposite of `=` and `in`, so they fit what has no such
-field. A list fits when one of its items does. A date without a time is its midnight, and a time without a zone is UTC.
+A missing field matches no comparison. `!=` and `not in` are the opposite of `=` and `in`, so they match products
+without the field. A list matches if one of its items does. A date without a time is midnight, a time without a zone is
+UTC.
 """
 
 import math
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+
+from typing_extensions import override
 
 from snapfind.core.types import Kind, check_characters
 
@@ -38,29 +41,44 @@ _UNESCAPED = {ord(private): plain for plain, private in (('"', "\ue022"), ("\\",
 
 
 class Filter(ABC):
-    """A condition on the payload of a point. `str()` gives text that parses to an equal filter.
+    """A condition on the payload of a point. `str()` returns an expression that parses to an equal filter.
 
-    >>> parse("price < 50", {"price": "number"}).matches({"price": 12})
-    True
+    Example:
+        >>> parse("price < 50", {"price": "number"}).matches({"price": 12})
+        True
     """
 
     @abstractmethod
     def matches(self, payload: Mapping[str, Any]) -> bool:
-        """Whether a payload fits: this is what the filter means."""
+        """Tell whether a payload matches. This defines the meaning of the filter.
+
+        Args:
+            payload: Payload of a point.
+
+        Returns:
+            True if it matches.
+        """
 
     @abstractmethod
     def condition(self, engine: Any) -> Any:
-        """The same as a condition of the engine; `engine` has its condition classes, and `boolean(name, value)`."""
+        """Convert the filter to a condition of the engine.
+
+        Args:
+            engine: Condition classes of the engine, and `boolean(name, value)`.
+
+        Returns:
+            The condition.
+        """
 
     @property
     @abstractmethod
     def sentence(self) -> str:
-        """The same in words for people."""
+        """The filter in words for people."""
 
     @property
     @abstractmethod
     def fields(self) -> frozenset[str]:
-        """Payload keys that it asks for."""
+        """Payload keys that the filter reads."""
 
     def __and__(self, other: "Filter") -> "Filter":
         return All((self, other))
@@ -68,23 +86,34 @@ class Filter(ABC):
 
 @dataclass(frozen=True)
 class Is(Filter):
-    """The field is one of the values: `=` and `in`."""
+    """The field is one of the values: `=` and `in`.
+
+    Args:
+        name: Payload key.
+        kind: Kind of the field.
+        values: The values.
+    """
 
     name: str
     kind: Kind
     values: tuple[Value, ...]
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return frozenset({self.name})
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
-        found = payload.get(self.name)
-        if found is None:
+        stored = payload.get(self.name)
+        if stored is None:
             return False
-        wanted = {_comparable(value, self.kind) for value in self.values}
-        return any(_comparable(item, self.kind) in wanted for item in (found if isinstance(found, list) else [found]))
+        values = {_comparable(value, self.kind) for value in self.values}
+        return any(
+            _comparable(item, self.kind) in values for item in (stored if isinstance(stored, list) else [stored])
+        )
 
+    @override
     def condition(self, engine: Any) -> Any:
         path = json_path(self.name)
         if self.kind in ("text", "list"):
@@ -97,11 +126,12 @@ class Is(Filter):
         return engine.Filter(should=either)
 
     @property
+    @override
     def sentence(self) -> str:
-        return f"{public_name(self.name)} is {' or '.join(_said(value) for value in self.values)}"
+        return f"{public_name(self.name)} is {' or '.join(_spell(value) for value in self.values)}"
 
     def __str__(self) -> str:
-        name = _written(self.name)
+        name = _quote_name(self.name)
         if len(self.values) == 1:
             return f"{name} = {_literal(self.values[0])}"
         return f"{name} in ({', '.join(_literal(value) for value in self.values)})"
@@ -109,7 +139,16 @@ class Is(Filter):
 
 @dataclass(frozen=True)
 class Between(Filter):
-    """A number or a date in a range, with open or closed ends: `<`, `<=`, `>`, `>=`, `between`."""
+    """A number or a date in a range: `<`, `<=`, `>`, `>=`, `between`.
+
+    Args:
+        name: Payload key.
+        kind: `number` or `date`.
+        gt: The field is greater than this.
+        gte: The field is at least this.
+        lt: The field is less than this.
+        lte: The field is at most this.
+    """
 
     name: str
     kind: Kind
@@ -119,35 +158,39 @@ class Between(Filter):
     lte: Value | None = None
 
     @property
-    def ends(self) -> dict[str, Value]:
-        """The ends that are there."""
-        found = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
-        return {name: end for name, end in found.items() if end is not None}
+    def bounds(self) -> dict[str, Value]:
+        """The bounds that are set, by the name of the comparison."""
+        bounds = {"gt": self.gt, "gte": self.gte, "lt": self.lt, "lte": self.lte}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return frozenset({self.name})
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
-        found = payload.get(self.name)
-        if found is None:
+        stored = payload.get(self.name)
+        if stored is None:
             return False
-        value = _comparable(found, self.kind)
-        return all(_HOLDS[end](value, _comparable(limit, self.kind)) for end, limit in self.ends.items())
+        value = _comparable(stored, self.kind)
+        return all(_HOLDS[end](value, _comparable(limit, self.kind)) for end, limit in self.bounds.items())
 
+    @override
     def condition(self, engine: Any) -> Any:
-        return engine.FieldCondition(json_path(self.name), range=_range(engine, self.kind, self.ends))
+        return engine.FieldCondition(json_path(self.name), range=_range(engine, self.kind, self.bounds))
 
     @property
+    @override
     def sentence(self) -> str:
-        said = " and ".join(f"{_WORDS[end][self.kind == 'date']} {_said(value)}" for end, value in self.ends.items())
-        return f"{public_name(self.name)} {said}"
+        text = " and ".join(f"{_WORDS[end][self.kind == 'date']} {_spell(value)}" for end, value in self.bounds.items())
+        return f"{public_name(self.name)} {text}"
 
     def __str__(self) -> str:
         if self.gte is not None and self.lte is not None:
-            return f"{_written(self.name)} between {_literal(self.gte)} and {_literal(self.lte)}"
+            return f"{_quote_name(self.name)} between {_literal(self.gte)} and {_literal(self.lte)}"
         return " and ".join(
-            f"{_written(self.name)} {_SIGNS[end]} {_literal(value)}" for end, value in self.ends.items()
+            f"{_quote_name(self.name)} {_SIGNS[end]} {_literal(value)}" for end, value in self.bounds.items()
         )
 
 
@@ -158,40 +201,48 @@ class Exists(Filter):
     name: str
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return frozenset({self.name})
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return payload.get(self.name) not in (None, [])
 
+    @override
     def condition(self, engine: Any) -> Any:
         return engine.Filter(must_not=[engine.IsEmptyCondition(json_path(self.name))])
 
     @property
+    @override
     def sentence(self) -> str:
         return f"{public_name(self.name)} is known"
 
     def __str__(self) -> str:
-        return f"exists({_written(self.name)})"
+        return f"exists({_quote_name(self.name)})"
 
 
 @dataclass(frozen=True)
 class Not(Filter):
-    """The opposite: `not`, `!=`, `not in`."""
+    """The opposite of a filter: `not`, `!=`, `not in`."""
 
     inner: Filter
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return self.inner.fields
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return not self.inner.matches(payload)
 
+    @override
     def condition(self, engine: Any) -> Any:
         return engine.Filter(must_not=[self.inner.condition(engine)])
 
     @property
+    @override
     def sentence(self) -> str:
         return f"not ({self.inner.sentence})"
 
@@ -201,79 +252,108 @@ class Not(Filter):
 
 @dataclass(frozen=True)
 class All(Filter):
-    """Every part fits: `and`."""
+    """Every part matches: `and`."""
 
     parts: tuple[Filter, ...]
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return frozenset().union(*(part.fields for part in self.parts))
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return all(part.matches(payload) for part in self.parts)
 
+    @override
     def condition(self, engine: Any) -> Any:
         return engine.Filter(must=[part.condition(engine) for part in self.parts])
 
     @property
+    @override
     def sentence(self) -> str:
-        return " and ".join(_grouped(part, part.sentence) for part in self.parts)
+        return " and ".join(_parenthesize(part, part.sentence) for part in self.parts)
 
     def __str__(self) -> str:
-        return " and ".join(_grouped(part, str(part)) for part in self.parts)
+        return " and ".join(_parenthesize(part, str(part)) for part in self.parts)
 
 
 @dataclass(frozen=True)
-class Any_(Filter):  # noqa: N801 -- `Any` is taken
-    """At least one part fits: `or`."""
+class Any_(Filter):  # noqa: N801 -- `Any` is in typing
+    """At least one part matches: `or`."""
 
     parts: tuple[Filter, ...]
 
     @property
+    @override
     def fields(self) -> frozenset[str]:
         return frozenset().union(*(part.fields for part in self.parts))
 
+    @override
     def matches(self, payload: Mapping[str, Any]) -> bool:
         return any(part.matches(payload) for part in self.parts)
 
+    @override
     def condition(self, engine: Any) -> Any:
         return engine.Filter(should=[part.condition(engine) for part in self.parts])
 
     @property
+    @override
     def sentence(self) -> str:
-        return " or ".join(_grouped(part, part.sentence) for part in self.parts)
+        return " or ".join(_parenthesize(part, part.sentence) for part in self.parts)
 
     def __str__(self) -> str:
-        return " or ".join(_grouped(part, str(part)) for part in self.parts)
+        return " or ".join(_parenthesize(part, str(part)) for part in self.parts)
 
 
 def public_name(name: str) -> str:
-    """The name by which people know a payload key."""
+    """Return the name of a payload key in filter expressions.
+
+    Args:
+        name: Payload key.
+
+    Returns:
+        Name such as `id`.
+    """
     return _PUBLIC.get(name, name)
 
 
 def payload_key(name: str) -> str:
-    """Return the key under which the engine stores a field.
+    r"""Return the key under which the engine stores a field.
 
-    The engine's path syntax has no escape for `"` and `\\`, so both are replaced by characters of the private use area.
+    The engine's path syntax has no escape for `"` and `\`, so both are replaced by characters of the private use area.
     Names of attributes are printable and never hold those, so the replacement is unambiguous.
 
     Args:
         name: Field name as the shop wrote it.
 
     Returns:
-        The name without `"` and `\\`.
+        The name without `"` and `\`.
     """
     return name.translate(_ESCAPED) if '"' in name or "\\" in name else name
 
 
 def field_name(key: str) -> str:
-    """Return the field name of a payload key: the inverse of `payload_key`."""
+    """Return the field name of a payload key: the inverse of `payload_key`.
+
+    Args:
+        key: Key in the engine.
+
+    Returns:
+        Field name as the shop wrote it.
+    """
     return key if key.isascii() else key.translate(_UNESCAPED)
 
 
 def json_path(name: str) -> str:
-    """Return a field name as the engine writes paths: odd names are quoted, so that dots are not steps."""
+    """Return the path of a field in the engine. Unusual names are quoted, so that dots are not steps.
+
+    Args:
+        name: Field name as the shop wrote it.
+
+    Returns:
+        The path.
+    """
     return name if _PLAIN.fullmatch(name) else f'"{payload_key(name)}"'
 
 
@@ -304,7 +384,7 @@ def _moment(value: Any) -> datetime:
         moment = datetime.combine(moment, datetime.min.time())
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:  # the first or the last hours of the calendar, in another zone
+    except OverflowError:  # near the first or the last date of the calendar, in another zone
         return moment.replace(tzinfo=UTC)
 
 
@@ -314,7 +394,7 @@ def _range(engine: Any, kind: Kind, ends: Mapping[str, Value]) -> Any:
     return engine.RangeFloat(**{end: float(value) for end, value in ends.items() if not isinstance(value, datetime)})
 
 
-def _written(name: str) -> str:
+def _quote_name(name: str) -> str:
     public = public_name(name)
     plain = re.fullmatch(r"[^\W\d]\w*", public) and public.lower() not in _KEYWORDS
     return public if plain else "`" + public.replace("`", "``") + "`"
@@ -334,19 +414,30 @@ def _literal(value: Value) -> str:
     return f'"{escaped}"'
 
 
-def _said(value: Value) -> str:
+def _spell(value: Value) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M") if value.time() != datetime.min.time() else value.date().isoformat()
     return value if isinstance(value, str) else _literal(value)
 
 
-def _grouped(part: Filter, text: str) -> str:
-    compound = isinstance(part, (All, Any_)) or (isinstance(part, Between) and len(part.ends) > 1)
+def _parenthesize(part: Filter, text: str) -> str:
+    compound = isinstance(part, (All, Any_)) or (isinstance(part, Between) and len(part.bounds) > 1)
     return f"({text})" if compound else text
 
 
 def where(key: str, values: Sequence[Value]) -> Filter:
-    """Points whose payload key is one of the values: what the catalog itself asks for."""
+    """Return the filter that a payload key is one of the values, for use within the package.
+
+    Args:
+        key: Payload key.
+        values: Texts, or booleans.
+
+    Returns:
+        The filter.
+
+    Raises:
+        BadInput: A text contains a lone surrogate.
+    """
     kind: Kind = "bool" if values and isinstance(values[0], bool) else "text"
     for value in values:
         if isinstance(value, str):

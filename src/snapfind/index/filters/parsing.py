@@ -1,4 +1,4 @@
-"""Text into a Filter, checked against the schema; every complaint has a position and a mend."""
+"""Parser of filter expressions. Every error has a position and says what to write instead."""
 
 import difflib
 import math
@@ -25,15 +25,24 @@ _ENDS = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 def parse(text: str, schema: Mapping[str, Kind], max_length: int = 4096) -> Filter:
-    """The filter that `text` says. `schema` has the kinds of the shop's own attributes.
+    """Parse a filter expression.
 
-    Raises BadFilter with the position (characters from 0) for what does not parse, an unknown field, or a value of the
-    wrong kind.
+    Args:
+        text: The expression, such as `price < 50 and color = "red"`.
+        schema: Kinds of the shop's own attributes.
+        max_length: Maximum length in characters.
+
+    Returns:
+        The filter.
+
+    Raises:
+        BadFilter: The expression does not parse, names an unknown field, or has a value of another kind. Its position
+            is the index of a character, from 0.
     """
     if len(text) > max_length:
         raise BadFilter(f"the filter has {len(text)} characters; the most is {max_length}", position=max_length)
-    if half := re.search(r"[\ud800-\udfff]", text):
-        raise BadFilter("the filter holds half a character; send whole characters, in UTF-8", position=half.start())
+    if surrogate := re.search(r"[\ud800-\udfff]", text):
+        raise BadFilter("the filter contains a lone surrogate; send valid UTF-8", position=surrogate.start())
     _bound_depth(text)
     try:
         tree = _grammar().parse(text)
@@ -51,20 +60,20 @@ def _grammar() -> Lark:
 
 
 def _bound_depth(text: str) -> None:
-    """Deep nesting would exhaust the stack of whoever walks the filter."""
+    """Reject deep nesting, which would exhaust the stack."""
     depth = 0
     for position, character in enumerate(text):
         depth += (character == "(") - (character == ")")
         if depth > _DEEPEST:
             raise BadFilter(f"more than {_DEEPEST} open parentheses; write it flatter", position=position)
     # One class between two `not`: with several optional parts, each run of spaces could be split in many ways.
-    if found := re.search(rf"(?:\bnot\b[\s(]*){{{_DEEPEST},}}", text, re.IGNORECASE):
-        raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=found.start())
+    if match := re.search(rf"(?:\bnot\b[\s(]*){{{_DEEPEST},}}", text, re.IGNORECASE):
+        raise BadFilter(f"more than {_DEEPEST} `not` in a row; write it flatter", position=match.start())
 
 
 def _unexpected(text: str, error: UnexpectedInput) -> BadFilter:
-    found = getattr(error, "pos_in_stream", None)
-    position = found if isinstance(found, int) and found >= 0 else len(text)
+    offset = getattr(error, "pos_in_stream", None)
+    position = offset if isinstance(offset, int) and offset >= 0 else len(text)
     if position >= len(text.rstrip()) or getattr(getattr(error, "token", None), "type", "") == "$END":
         ending = "the filter ends too early; write for example: price < 50"
         return BadFilter(
@@ -104,7 +113,7 @@ _BEFORE = re.compile(r"(?:[=<>(,]|\b(?:and|between))\s*$", re.IGNORECASE)
 
 
 def _hint(text: str, position: int) -> str:
-    """What to write instead of what other filter languages have at this place; empty when it is none of these."""
+    """Return what to write instead of the syntax of another filter language, or an empty text."""
     if text[max(0, position - 1) : position + 1] == "<>":
         return "the sign for 'not equal' is !="
     before = text[max(0, position - 20) : position]
@@ -119,7 +128,7 @@ def _hint(text: str, position: int) -> str:
 
 @v_args(inline=True)
 class _Build(Transformer[Token, Filter]):
-    """Bottom up: fields resolved by the schema, values checked against the field's kind."""
+    """Converts the syntax tree to a filter: resolves fields by the schema, and checks values against their kind."""
 
     def __init__(self, schema: Mapping[str, Kind]) -> None:
         super().__init__()
@@ -129,16 +138,16 @@ class _Build(Transformer[Token, Filter]):
             self._by_lower.setdefault(name.casefold(), []).append(name)
 
     def field(self, token: Token) -> tuple[str, Kind, int]:
-        given = token[1:-1].replace("``", "`") if token.type == "QUOTED_NAME" else str(token)
+        name = token[1:-1].replace("``", "`") if token.type == "QUOTED_NAME" else str(token)
         position = token.start_pos or 0
-        if given in self._fields:
-            return (*self._fields[given], position)
-        same = self._by_lower.get(given.casefold(), [])
+        if name in self._fields:
+            return (*self._fields[name], position)
+        same = self._by_lower.get(name.casefold(), [])
         if len(same) == 1:  # letter case does not matter, unless two fields differ in it alone
             return (*self._fields[same[0]], position)
-        near = difflib.get_close_matches(given, self._fields, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(self._fields))}"
-        raise BadFilter(f"at {position}: no field {given!r}; {mend}", position=position)
+        near = difflib.get_close_matches(name, self._fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(self._fields))}"
+        raise BadFilter(f"at {position}: no field {name!r}; {hint}", position=position)
 
     def value(self, token: Token) -> Token:
         return token
@@ -169,7 +178,7 @@ class _Build(Transformer[Token, Filter]):
     def truth(self, field: tuple[str, Kind, int]) -> Filter:
         name, kind, position = field
         if kind != "bool":
-            reason = f"at {position}: {name} alone says nothing, it is a {kind}; compare it, or write exists({name})"
+            reason = f"at {position}: {name} is a {kind}, not a condition; compare it, or write exists({name})"
             raise BadFilter(reason, position=position)
         return Is(name, "bool", (True,))
 
@@ -187,7 +196,7 @@ def _ordered(field: tuple[str, Kind, int], token: Token) -> None:
     name, kind, _ = field
     if kind not in ("number", "date"):
         position = token.start_pos or 0
-        reason = f"at {position}: {name} is a {kind} and has no order; use =, != or in"
+        reason = f"at {position}: {name} is a {kind}, which has no order; use =, != or in"
         raise BadFilter(reason, position=position)
 
 
@@ -207,12 +216,12 @@ def _value(token: Token, field: tuple[str, Kind, int]) -> Value:
         value = _date(token.strip("\"'"))
     if value is None:
         position = token.start_pos or 0
-        reason = f"at {position}: {name} is a {kind}, {str(token)[:40]} is not; {_MEND[kind]}"
+        reason = f"at {position}: {name} is a {kind}, {str(token)[:40]} is not; {_HINT_OF_KIND[kind]}"
         raise BadFilter(reason, position=position)
     return value  # type: ignore[no-any-return]
 
 
-_MEND: dict[Kind, str] = {
+_HINT_OF_KIND: dict[Kind, str] = {
     "text": 'write a text in quotes: "red"',
     "list": 'write a text in quotes: "red"',
     "number": "write a number: 12.5",

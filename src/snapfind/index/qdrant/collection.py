@@ -1,9 +1,9 @@
-"""One collection on Qdrant servers: points, several named vectors each, words; shards by groups of categories or not.
+"""One collection on Qdrant servers, optionally sharded by groups of categories.
 
-The same engine as the embedded one, with the same graph (index/hnsw_config.py), reached by `qdrant-client`. What
-differs from `edge.py`: a collection with groups keeps ids apart by group, so a point whose category went to another
-group is written there first and removed from the others after; should that be cut short, two copies stay until the
-point is written again, and every answer shows one. Ties and the values of numbers are mended here as in `edge.py`.
+It is the engine of the embedded index, with the same graph (index/hnsw_config.py), through `qdrant-client`. In a
+collection with groups, ids are unique only within a group. So a point whose category moves to another group is written
+there first and then deleted from the others. If that is interrupted, there are two copies until the point is written
+again, and every answer has one of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
 from snapfind.index.base import LESS, MORE, Ask, Found, Page, Point, Where
-from snapfind.index.bm25_text import spelled
+from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path, payload_key
-from snapfind.index.hnsw_config import DEFAULT as GRAPH
-from snapfind.index.point_encoding import IS, WORDS, bm25, grouped, payload_of, point_of, stored, tally
+from snapfind.index.hnsw_config import DEFAULT as HNSW
+from snapfind.index.point_encoding import (
+    IS,
+    WORDS,
+    best_per_group,
+    bm25,
+    count_values,
+    decode_payload,
+    decode_point,
+    encode_payload,
+)
 from snapfind.index.qdrant.conditions import Conditions
 from snapfind.index.qdrant.servers import Servers
-from snapfind.index.qdrant.sharding import group_of, groups_of, names
+from snapfind.index.qdrant.sharding import group_names, group_of, groups_of
 
-__all__ = ["Collection", "Shape", "make"]
+__all__ = ["Collection", "CollectionLayout", "make"]
 
 _SCHEMAS: dict[Kind, str] = {
     "text": "keyword",
@@ -38,9 +47,15 @@ _BATCH = 256  # points of a write in one request
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How a collection lies on the servers: shards (of each group, where there are groups), copies of each shard,
-    copies that must have a write before it returns, and groups of categories (0: none, points lie anywhere)."""
+class CollectionLayout:
+    """Layout of a collection on the servers.
+
+    Attributes:
+        shards: Number of shards, per group if there are groups.
+        replicas: Copies of each shard.
+        consistency: Copies that must have a write before it returns.
+        groups: Groups of categories, each with its own shards. 0: no groups.
+    """
 
     shards: int = 1
     replicas: int = 1
@@ -48,8 +63,18 @@ class Shape:
     groups: int = 0
 
 
-def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -> "Collection":
-    """A new collection with these spaces (id -> dim)."""
+def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: CollectionLayout) -> "Collection":
+    """Create a collection.
+
+    Args:
+        servers: The servers.
+        name: Name of the collection.
+        spaces: Space id -> dimensions.
+        shape: Layout on the servers.
+
+    Returns:
+        The collection.
+    """
     from qdrant_client import models
 
     servers.ask(
@@ -59,11 +84,9 @@ def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -
             space: models.VectorParams(size=dim, distance=models.Distance.DOT) for space, dim in spaces.items()
         },
         sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-        hnsw_config=models.HnswConfigDiff(m=GRAPH.links, ef_construct=GRAPH.build, full_scan_threshold=GRAPH.full_scan),
+        hnsw_config=models.HnswConfigDiff(m=HNSW.m, ef_construct=HNSW.ef_construct, full_scan_threshold=HNSW.full_scan),
         quantization_config=models.ScalarQuantization(
-            scalar=models.ScalarQuantizationConfig(
-                type=models.ScalarType.INT8, quantile=GRAPH.quantile, always_ram=True
-            )
+            scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=HNSW.quantile, always_ram=True)
         ),
         sharding_method=models.ShardingMethod.CUSTOM if shape.groups else None,
         shard_number=shape.shards,
@@ -71,7 +94,7 @@ def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -
         write_consistency_factor=shape.consistency,
     )
     try:
-        for group in names(shape.groups):
+        for group in group_names(shape.groups):
             servers.ask("create_shard_key", name, group)
     except SnapfindError:
         servers.ask("delete_collection", name)
@@ -80,7 +103,12 @@ def make(servers: Servers, name: str, spaces: Mapping[str, int], shape: Shape) -
 
 
 class Collection:
-    """A collection that is there. Its layout is read when it is opened; any thread may ask, one writes at a time."""
+    """An existing collection. Any thread may read, one may write at a time.
+
+    Args:
+        servers: The servers.
+        name: Name of the collection.
+    """
 
     def __init__(self, servers: Servers, name: str) -> None:
         from qdrant_client import models
@@ -91,15 +119,15 @@ class Collection:
         self._read_layout()
 
     def _read_layout(self) -> None:
-        told = self._ask("get_collection")
-        params = told.config.params
+        info = self._ask("get_collection")
+        params = info.config.params
         self.spaces: dict[str, int] = {name: int(own.size) for name, own in (params.vectors or {}).items()}
         # by payload key: servers list some quoted paths without their quotes
-        self._kinds = {path.strip('"'): own.data_type.value for path, own in (told.payload_schema or {}).items()}
-        self.holds_words = WORDS in (params.sparse_vectors or {})  # as every collection made here, and few others
+        self._kinds = {path.strip('"'): own.data_type.value for path, own in (info.payload_schema or {}).items()}
+        self.holds_words = WORDS in (params.sparse_vectors or {})  # of all made by snapfind, and few others
         custom = params.sharding_method == self._models.ShardingMethod.CUSTOM
         keys = self._ask("list_shard_keys").shard_keys if custom else []
-        self.shape = Shape(
+        self.shape = CollectionLayout(
             params.shard_number or 1, params.replication_factor or 1, params.write_consistency_factor or 1, len(keys)
         )
 
@@ -107,21 +135,30 @@ class Collection:
 
     def declare(self, fields: Mapping[str, Kind]) -> None:
         """As `Index.declare`."""
-        wanted = {IS + name if kind == "bool" else name: _SCHEMAS[kind] for name, kind in fields.items()}
-        new = {name: schema for name, schema in wanted.items() if self._kinds.get(payload_key(name)) != schema}
+        schemas = {IS + name if kind == "bool" else name: _SCHEMAS[kind] for name, kind in fields.items()}
+        new = {name: schema for name, schema in schemas.items() if self._kinds.get(payload_key(name)) != schema}
         for name, schema in new.items():
             self._ask("create_payload_index", field_name=json_path(name), field_schema=schema, wait=True)
         if new:
             self._read_layout()
 
-    def take_fields(self, other: "Collection") -> None:
-        """Make the fields filterable that are so in another collection."""
+    def copy_fields(self, other: "Collection") -> None:
+        """Index the fields that another collection indexes.
+
+        Args:
+            other: The other collection.
+        """
         for key, schema in other._kinds.items():
             self._ask("create_payload_index", field_name=json_path(key), field_schema=schema, wait=True)
         self._read_layout()
 
     def add_space(self, space: str, dim: int) -> None:
-        """Room for vectors of a space that is not there."""
+        """Add a new space.
+
+        Args:
+            space: Id of the space.
+            dim: Dimensions of its vectors.
+        """
         models = self._models
         dense = models.DenseVectorConfig(size=dim, distance=models.Distance.DOT)
         config = models.DenseVectorNameConfig(dense=dense)
@@ -129,12 +166,23 @@ class Collection:
         self._read_layout()
 
     def drop_space(self, space: str) -> None:
-        """Forget the vectors of a space that is there."""
+        """Delete the vectors of an existing space.
+
+        Args:
+            space: Id of the space.
+        """
         self._ask("delete_vector_name", vector_name=space)
         self._read_layout()
 
     def check(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        """Raises BadInput for a space that is not here, or a vector that does not fit it."""
+        """Check vectors before they are written or searched.
+
+        Args:
+            vectors: Space id -> vector.
+
+        Raises:
+            BadInput: The space does not exist, or the vector has another dimension.
+        """
         for space, vector in vectors.items():
             if space not in self.spaces:
                 raise BadInput(f"the index has no space {space!r}; add it first")
@@ -144,27 +192,27 @@ class Collection:
     # ── writing ──────────────────────────────────────────────────────────────────
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """As `Index.upsert`; vectors of spaces that are not here are left out."""
+        """As `Index.upsert`. Vectors of other spaces are ignored."""
         known = self._there([point.id for point in points]) if self.shape.groups > 1 else set()
-        for group, own in self._parted((self._group(point.payload), point) for point in points).items():
+        for group, own in self._by_group((self._group(point.payload), point) for point in points).items():
             rows = [self._row(point) for point in own]
             for start in range(0, len(rows), _BATCH):
                 self._ask("upsert", points=rows[start : start + _BATCH], wait=True, **_within(group))
             if moved := [point.id for point in own if point.id in known]:
-                others = [name for name in names(self.shape.groups) if name != group]
+                others = [name for name in group_names(self.shape.groups) if name != group]
                 self._ask("delete", points_selector=moved, wait=True, shard_key_selector=others)
 
     def _row(self, point: Point) -> Any:
         vectors: dict[str, Any] = {
             space: vector.tolist() for space, vector in point.vectors.items() if space in self.spaces
         }
-        payload = stored(point.payload, point.words)
+        payload = encode_payload(point.payload, point.words)
         return self._models.PointStruct(id=point.id, vector=vectors | self._sparse(point.words), payload=payload)
 
     def put_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """As `Index.put_vectors`."""
         there = self.get(list(vectors))
-        for group, own in self._parted((self._group(point.payload), point) for point in there).items():
+        for group, own in self._by_group((self._group(point.payload), point) for point in there).items():
             rows = [self._models.PointVectors(id=one.id, vector={space: vectors[one.id].tolist()}) for one in own]
             self._ask("update_vectors", points=rows, wait=True, **_within(group))
 
@@ -172,14 +220,16 @@ class Collection:
         """As `Index.put_payload`."""
         group = self._group(payload)
         for point in self.get(ids, vectors=bool(self.shape.groups)):
-            said = point.words if words is None else words
+            text = point.words if words is None else words
             if self._group(point.payload) == group:
-                self._overwrite(point, payload, said, group)
+                self._overwrite(point, payload, text, group)
             else:
-                self.upsert([replace(point, payload=payload, words=said)])
+                self.upsert([replace(point, payload=payload, words=text)])
 
     def _overwrite(self, point: Point, payload: Mapping[str, Any], words: str, group: str | None) -> None:
-        self._ask("overwrite_payload", payload=stored(payload, words), points=[point.id], wait=True, **_within(group))
+        self._ask(
+            "overwrite_payload", payload=encode_payload(payload, words), points=[point.id], wait=True, **_within(group)
+        )
         if words == point.words:
             return
         if sparse := self._sparse(words):
@@ -197,12 +247,12 @@ class Collection:
             chosen = sorted(self._there(where))
             count = len(chosen)
         if count:
-            every = names(self.shape.groups)
+            every = group_names(self.shape.groups)
             self._ask("delete", points_selector=chosen, wait=True, **_within(every))
         return count
 
     def _there(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are known, in any group."""
+        """Return the ids that exist in any group."""
         unique = list(dict.fromkeys(ids))
         records = self._ask("retrieve", ids=unique, with_payload=False, with_vectors=False) if unique else []
         return {str(record.id) for record in records}
@@ -211,14 +261,14 @@ class Collection:
         return group_of(payload.get("category"), self.shape.groups) if self.shape.groups else None
 
     @staticmethod
-    def _parted(pairs: Iterable[tuple[str | None, Point]]) -> dict[str | None, list[Point]]:
-        found: dict[str | None, list[Point]] = {}
+    def _by_group(pairs: Iterable[tuple[str | None, Point]]) -> dict[str | None, list[Point]]:
+        points: dict[str | None, list[Point]] = {}
         for group, point in pairs:
-            found.setdefault(group, []).append(point)
-        return found
+            points.setdefault(group, []).append(point)
+        return points
 
     def _sparse(self, words: str) -> dict[str, Any]:
-        vector = self._bm25.embed_document(spelled(words))
+        vector = self._bm25.embed_document(normalize_codes(words))
         if not vector.indices:
             return {}
         return {WORDS: self._models.SparseVector(indices=list(vector.indices), values=list(vector.values))}
@@ -230,21 +280,21 @@ class Collection:
         query = self._query(ask)
         if query is None:
             return []
-        wanted = ask.offset + ask.limit
-        size = wanted + 8  # room for the first ties and second pictures
+        end = ask.offset + ask.limit
+        size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            found = self._nearest(query, ask, size)
-            ranked = grouped(found, ask.group)
-            # more may be hidden behind the last: too few groups yet, or a tie across the edge of what was asked for
-            if len(found) < size or (len(ranked) >= wanted and found[-1].score < ranked[wanted - 1].score):
-                return ranked[ask.offset : wanted]
+            hits = self._nearest(query, ask, size)
+            ranked = best_per_group(hits, ask.group)
+            # fetch more if there are too few groups yet, or equal scores at the end of the page
+            if len(hits) < size or (len(ranked) >= end and hits[-1].score < ranked[end - 1].score):
+                return ranked[ask.offset : end]
             size *= 4
 
     def _query(self, ask: Ask) -> Any:
-        """What the server is asked; None for words of which nothing is left."""
+        """Build the query. Return None if the text has no tokens."""
         models = self._models
         if ask.vector is None:
-            sparse = self._bm25.embed_query(spelled(ask.words))
+            sparse = self._bm25.embed_query(normalize_codes(ask.words))
             if not sparse.indices:
                 return None
             return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
@@ -254,35 +304,39 @@ class Collection:
             return ask.vector.tolist()
         right = [ask.vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
         wrong = [(LESS * example).tolist() for example in ask.less]
-        told = models.RecommendInput(positive=right, negative=wrong, strategy=models.RecommendStrategy.SUM_SCORES)
-        return models.RecommendQuery(recommend=told)
+        examples = models.RecommendInput(positive=right, negative=wrong, strategy=models.RecommendStrategy.SUM_SCORES)
+        return models.RecommendQuery(recommend=examples)
 
     def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
-        models, parted = self._models, ask.filter is not None
+        models, filtered = self._models, ask.filter is not None
         reply = self._ask(
             "query_points",
             query=query,
             using=ask.space if ask.vector is not None else WORDS,
             query_filter=self._condition(ask.filter),
             search_params=models.SearchParams(
-                hnsw_ef=max(GRAPH.filtered if parted else GRAPH.breadth, size),
+                hnsw_ef=max(HNSW.ef_filtered if filtered else HNSW.ef, size),
                 exact=ask.exact and ask.vector is not None,
-                quantization=models.QuantizationSearchParams(rescore=True, oversampling=GRAPH.spare),
-                acorn=models.AcornSearchParams(enable=parted and GRAPH.around > 0, max_selectivity=GRAPH.around),
+                quantization=models.QuantizationSearchParams(rescore=True, oversampling=HNSW.oversampling),
+                acorn=models.AcornSearchParams(
+                    enable=filtered and HNSW.acorn_selectivity > 0, max_selectivity=HNSW.acorn_selectivity
+                ),
             ),
             limit=size,
             with_payload=True,
             **self._where(ask.filter),
         )
         scale = 1 + MORE * len(ask.more)
-        found = [Found(str(point.id), float(point.score) / scale, payload_of(point.payload)) for point in reply.points]
-        return sorted(found, key=lambda one: (-one.score, one.id))
+        hits = [
+            Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in reply.points
+        ]
+        return sorted(hits, key=lambda one: (-one.score, one.id))
 
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """As `Index.get`."""
         records = self._ask("retrieve", ids=list(ids), with_payload=True, with_vectors=vectors) if ids else []
-        points = {str(record.id): point_of(record, vectors) for record in records}
-        return [points[found] for found in ids if found in points]
+        points = {str(record.id): decode_point(record, vectors) for record in records}
+        return [points[key] for key in ids if key in points]
 
     def scroll(
         self, where: Filter | None = None, *, after: str | None = None, limit: int = 256, vectors: bool = False
@@ -297,20 +351,28 @@ class Collection:
             with_vectors=vectors,
             **self._where(where),
         )
-        points = {str(record.id): point_of(record, vectors) for record in records if str(record.id) != after}
-        shown = tuple(points.values())[:limit]
+        points = {str(record.id): decode_point(record, vectors) for record in records if str(record.id) != after}
+        page = tuple(points.values())[:limit]
         more = following is not None or len(points) > limit
-        return Page(shown, shown[-1].id if shown and more else None)
+        return Page(page, page[-1].id if page and more else None)
 
     def count(self, where: Filter | None = None) -> int:
         """As `Index.count`."""
         return int(self._ask("count", count_filter=self._condition(where), exact=True, **self._where(where)).count)
 
     def facets(self, name: str, where: Filter | None = None) -> list[tuple[Any, int]]:
-        """Values of a field and how many points have each, in any order."""
+        """Count the values of a field.
+
+        Args:
+            name: Field.
+            where: Filter, or None for all points.
+
+        Returns:
+            Pairs of value and number of points, in any order.
+        """
         field = IS + name if payload_key(IS + name) in self._kinds else name
         if self._kinds.get(payload_key(field)) != "keyword":
-            return list(tally(self.scroll, name, where).items())
+            return list(count_values(self.scroll, name, where).items())
         condition = self._condition(where)
         key = json_path(field)
         reply = self._ask("facet", key=key, facet_filter=condition, limit=1_000_000, exact=True, **self._where(where))
@@ -318,7 +380,7 @@ class Collection:
         return [(truths.get(str(hit.value), hit.value), hit.count) for hit in reply.hits]
 
     def _where(self, where: Filter | None) -> dict[str, Any]:
-        """The shard keys that a filter leaves, as an argument; none where it leaves all."""
+        """Return the shard keys that can match a filter as an argument, or no argument for all."""
         return _within(groups_of(where, self.shape.groups)) if self.shape.groups else {}
 
     def _condition(self, where: Filter | None) -> Any:
@@ -328,8 +390,8 @@ class Collection:
         filter = self._models.Filter
         return condition if isinstance(condition, filter) else filter(must=[condition])
 
-    def _ask(self, verb: str, **given: Any) -> Any:
-        return self._servers.ask(verb, self.name, **given)
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        return self._servers.ask(method, self.name, **arguments)
 
 
 def _within(groups: str | Sequence[str] | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Which part of a cluster keeps a product: groups of categories, each with shards of its own (custom sharding).
+"""Custom sharding: groups of categories, each with its own shards.
 
-A query that names its categories asks their groups only. A category belongs to a group by a hash that is the same on
-every machine and in every version; with a few groups instead of a shard for each category, a new category needs no new
-shard, and a shop of ten thousand categories has no more shards than one of ten.
+A query whose filter names categories searches only their groups. The group of a category is a hash that is the same on
+every machine and in every version. With a few groups instead of one shard per category, a new category needs no new
+shard, and a shop with ten thousand categories has no more shards than one with ten.
 """
 
 import hashlib
@@ -11,28 +11,51 @@ from collections.abc import Iterable
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import All, Any_, Is
 
-__all__ = ["group_of", "groups_of", "names"]
+__all__ = ["group_names", "group_of", "groups_of"]
 
 
-def names(count: int) -> list[str]:
-    """The shard keys of so many groups."""
+def group_names(count: int) -> list[str]:
+    """Return the shard keys.
+
+    Args:
+        count: Number of groups.
+
+    Returns:
+        One key per group.
+    """
     return [f"group-{number}" for number in range(count)]
 
 
 def group_of(category: object, count: int) -> str:
-    """The shard key of a category; products without one have a group too."""
+    """Return the shard key of a category.
+
+    Args:
+        category: Category of a product, or None.
+        count: Number of groups.
+
+    Returns:
+        The key of its group.
+    """
     digest = hashlib.sha256(str(category or "").encode()).digest()
     return f"group-{int.from_bytes(digest[:8], 'big') % count}"
 
 
 def groups_of(where: Filter | None, count: int) -> list[str] | None:
-    """The shard keys that can hold a point that fits the filter; None where any can, or where no point fits at all."""
+    """Return the shard keys that can have points that match a filter.
+
+    Args:
+        where: Filter, or None for all points.
+        count: Number of groups.
+
+    Returns:
+        The keys, sorted. None if all groups can, or no point matches.
+    """
     categories = _categories(where) if where is not None else None
     return sorted({group_of(one, count) for one in categories}) if categories else None
 
 
 def _categories(where: Filter) -> set[str] | None:
-    """The categories that a point must have one of; None where the filter does not bind them."""
+    """Return the categories of which a point must have one, or None if the filter does not restrict them."""
     if isinstance(where, Is) and where.name == "category":
         return {str(value) for value in where.values}
     if isinstance(where, All):
@@ -44,9 +67,9 @@ def _categories(where: Filter) -> set[str] | None:
 
 
 def _union(each: Iterable[set[str] | None]) -> set[str] | None:
-    found: set[str] = set()
+    categories: set[str] = set()
     for one in each:
         if one is None:
             return None
-        found |= one
-    return found
+        categories |= one
+    return categories

@@ -1,4 +1,4 @@
-"""What a phone does to a scene: light, color, shadow, blur, noise and JPEG, all drawn from a random generator."""
+"""Random camera effects of a phone: light, color, shadow, perspective, blur, noise and JPEG."""
 
 import io
 
@@ -7,13 +7,21 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-__all__ = ["snap", "tilt"]
+__all__ = ["add_camera_effects", "warp_perspective"]
 
 
-def snap(scene: Image.Image, rng: Generator) -> Image.Image:
-    """An RGB scene as a phone would keep it; the same size."""
-    seen: NDArray[np.float32] = np.array(scene, np.float32) / np.float32(255)
-    levels = _light(seen, rng) * _shadow(scene.size, rng)
+def add_camera_effects(scene: Image.Image, rng: Generator) -> Image.Image:
+    """Change an image as the camera of a phone would.
+
+    Args:
+        scene: RGB image.
+        rng: Random generator.
+
+    Returns:
+        RGB image of the same size.
+    """
+    pixels: NDArray[np.float32] = np.array(scene, np.float32) / np.float32(255)
+    levels = _light(pixels, rng) * _shadow(scene.size, rng)
     levels += rng.normal(0, rng.uniform(0, 0.03), levels.shape).astype(np.float32)
     photo = Image.fromarray((levels.clip(0, 1) * 255).astype(np.uint8))
     photo = ImageEnhance.Color(photo).enhance(rng.uniform(0.85, 1.3))
@@ -21,10 +29,18 @@ def snap(scene: Image.Image, rng: Generator) -> Image.Image:
     return _jpeg(photo, int(rng.integers(35, 90)))
 
 
-def tilt(image: Image.Image, rng: Generator, least: float, most: float) -> Image.Image:
-    """Seen askew: each corner of the view moves inwards by a part of the side in `least`..`most`; below 0, outwards.
+def warp_perspective(image: Image.Image, rng: Generator, least: float, most: float) -> Image.Image:
+    """Apply a random perspective transform.
 
-    Inwards crops; outwards shrinks, and leaves transparency around an RGBA image. Keeps mode and size.
+    Args:
+        image: Image of any mode.
+        rng: Random generator.
+        least: Minimum shift of each corner, as a fraction of the side. Positive: inwards, which crops. Negative:
+            outwards, which shrinks and leaves an RGBA image transparent around it.
+        most: Maximum shift.
+
+    Returns:
+        Image of the same mode and size.
     """
     width, height = image.size
     x, y = rng.uniform(least, most, 4) * width, rng.uniform(least, most, 4) * height
@@ -33,15 +49,15 @@ def tilt(image: Image.Image, rng: Generator, least: float, most: float) -> Image
 
 
 def _light(levels: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
-    """Exposure, gamma and what the phone's white balance leaves of the lamps' color."""
+    """Apply random exposure, gamma and color temperature."""
     warm = rng.normal(0.01, 0.05)
     gains = np.array([1 + warm, 1 + rng.normal(0, 0.02), 1 - warm], np.float32) * rng.uniform(0.85, 1.3)
-    bent: NDArray[np.float32] = levels ** np.float32(rng.uniform(0.75, 1.25))
-    return bent * gains
+    curve: NDArray[np.float32] = levels ** np.float32(rng.uniform(0.75, 1.25))
+    return curve * gains
 
 
 def _shadow(size: tuple[int, int], rng: Generator) -> NDArray[np.float32]:
-    """(h, w, 1) factors in 0..1: a slope of light across the picture."""
+    """Return factors (h, w, 1) in 0..1: a gradient of light across the image."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / max(size)
     angle, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.4)
@@ -52,6 +68,6 @@ def _shadow(size: tuple[int, int], rng: Generator) -> NDArray[np.float32]:
 
 
 def _jpeg(photo: Image.Image, quality: int) -> Image.Image:
-    held = io.BytesIO()
-    photo.save(held, "JPEG", quality=quality)
-    return Image.open(held).convert("RGB")
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")

@@ -1,7 +1,7 @@
-"""A picture's fingerprint that survives another file format, another size and a little light: 16 by 16 colors.
+"""Fingerprint of an image for duplicate detection: its standardized colors in 16 by 16 cells.
 
-A hash of 64 bits (brighter or darker than the neighbor) tells cartons of one brand that differ in their print for
-the same; standardized colors do not (benchmarks/duplicates.py).
+It is robust to another file format, another size and a different exposure. A difference hash of 64 bits takes cartons
+of one brand with different prints for the same. The fingerprint does not (benchmarks/duplicates.py).
 """
 
 import numpy as np
@@ -28,12 +28,22 @@ _BLANK_CELLS, _BLANK_LEVELS = 32, 6
 
 
 def fingerprint(image: Image.Image) -> Fingerprint:
-    """Of any picture; of a plain one all zeros."""
+    """Compute the fingerprint of an image.
+
+    Args:
+        image: Image of any mode.
+
+    Returns:
+        (768,) float32 with mean 0 and deviation 1, or zeros for an image of one color.
+    """
     return standardize(cells_of(image))
 
 
 def cells_of(image: Image.Image) -> Cells:
-    """Mean colors of 16 by 16 cells.
+    """Compute the mean colors of 16 by 16 cells.
+
+    Args:
+        image: Image of any mode.
 
     Returns:
         (16, 16, 3) float32 levels, 0..255.
@@ -42,7 +52,14 @@ def cells_of(image: Image.Image) -> Cells:
 
 
 def standardize(cells: Cells) -> Fingerprint:
-    """The fingerprint of cells: mean 0 and deviation 1, so that light does not matter; zeros for one color only."""
+    """Convert cells to a fingerprint.
+
+    Args:
+        cells: (16, 16, 3) levels.
+
+    Returns:
+        (768,) float32 with mean 0 and deviation 1, or zeros for one color.
+    """
     flat = cells.ravel().astype(np.float32)
     spread = float(flat.std())
     result: Fingerprint = (flat - flat.mean()) / np.float32(spread) if spread > 0 else np.zeros_like(flat)
@@ -50,46 +67,61 @@ def standardize(cells: Cells) -> Fingerprint:
 
 
 def difference(one: Fingerprint, other: Fingerprint) -> float:
-    """Mean distance of the colors, in deviations: 0 for the same picture, about 1 for unrelated ones."""
+    """Compute the mean absolute difference of two fingerprints.
+
+    Args:
+        one: (768,) fingerprint.
+        other: Fingerprint of the other image.
+
+    Returns:
+        Difference in deviations: 0 for the same image, about 1 for unrelated ones.
+    """
     return float(np.abs(one - other).mean())
 
 
 def largest_difference(one: Fingerprint, other: Fingerprint) -> float:
-    """The largest difference of one cell, in deviations. A print on a shirt moves few cells, but those by far.
+    """Compute the largest difference of a cell, which is large for two shirts that differ in their print only.
 
-    Of 720 copies of photos (benchmarks/curate_data.py) it is at most .42 after encoding again, .56 after resizing, and
-    .88 after the best cut; of 80 pairs of red shirts with different white prints it is .85 or more.
+    Of 720 copies of photos (benchmarks/curate_data.py) it is at most .42 after re-encoding, .56 after resizing, and .88
+    after the best crop. Of 80 pairs of red shirts with different white prints it is .85 or more.
+
+    Args:
+        one: (768,) fingerprint.
+        other: Fingerprint of the other image.
+
+    Returns:
+        Difference in deviations.
     """
     return float(np.abs(one - other).max())
 
 
 def color_difference(one: Cells, other: Cells) -> float:
-    """How far the colors of two pictures lie apart, cell by cell, without regard to a few cells at edges.
+    """Compute the difference of the colors of two images, cell by cell, except for a few cells at edges.
 
-    Fingerprints are standardized, so that trousers in black and in gray have the same one. Of copies (encoded again,
-    in another size, 8 % brighter) this is at most 24 levels; of exact recolorings of garments it is 29 or more in
-    three of four, and below that mostly where the colored part is small.
+    Black and gray trousers have the same fingerprint, because it is standardized. Of copies (re-encoded, resized, 8 %
+    brighter) this difference is at most 24 levels. Of recolored garments it is 29 or more in three of four, and less
+    mostly if the colored part is small.
 
     Args:
         one: (16, 16, 3) levels.
-        other: The same of the other picture, aligned with it.
+        other: Levels of the other image, aligned with it.
 
     Returns:
-        The difference in levels that a twentieth of the cells exceeds, of each cell's channel that differs most.
+        The 95th percentile over the cells of the largest difference of a channel, in levels.
     """
-    apart = np.abs(one - other).max(axis=2).ravel()
-    return float(np.sort(apart)[-len(apart) // 20])
+    differences = np.abs(one - other).max(axis=2).ravel()
+    return float(np.sort(differences)[-len(differences) // 20])
 
 
 def palette_difference(one: Cells, other: Cells) -> float:
-    """How far the colors of two pictures lie apart as a whole, wherever they lie in the picture.
+    """Compute the difference of the color distributions of two images, wherever the colors are.
 
-    The Wasserstein distance of the distributions of brightness and of two chroma channels, the largest of the three.
-    Pictures cut by up to 2 % on each side have up to 7 levels, three of four exact recolorings of garments 14 and more.
+    It is the largest Wasserstein distance of the distributions of brightness and of two chroma channels. Of images
+    cropped by up to 2 % on each side it is up to 7 levels, of three in four recolored garments 14 or more.
 
     Args:
         one: (16, 16, 3) levels.
-        other: The same of the other picture.
+        other: Levels of the other image.
 
     Returns:
         The distance in levels.
@@ -99,15 +131,22 @@ def palette_difference(one: Cells, other: Cells) -> float:
 
 
 def _channels(cells: Cells) -> NDArray[np.float32]:
-    """(3, 256): brightness, red against green, and yellow against blue of each cell."""
+    """Return brightness, red minus green, and yellow minus blue of each cell, shape (3, 256)."""
     red, green, blue = np.moveaxis(cells, 2, 0).reshape(3, -1)
     return np.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue])
 
 
 def is_blank(image: Image.Image) -> bool:
-    """Whether a picture shows one color only, but for noise: a blank page, or what a failed export wrote.
+    """Tell whether an image has one color only, apart from noise.
 
-    A line one pixel wide in a picture of 384 pixels is no noise: it moves a cell of 12 by 12 pixels by up to 20 levels.
+    A line one pixel wide in an image of 384 pixels is not noise. It changes a cell of 12 by 12 pixels by up to 20
+    levels.
+
+    Args:
+        image: Image of any mode.
+
+    Returns:
+        True if the image is blank.
     """
     cell = max(1, image.width // _BLANK_CELLS), max(1, image.height // _BLANK_CELLS)
     levels = np.asarray((image if image.mode == "RGB" else image.convert("RGB")).reduce(cell)).reshape(-1, 3)

@@ -1,12 +1,17 @@
-"""The closed list of picture formats, told by content and never by suffix.
+"""Supported image formats, recognized by content.
 
-Pillow knows some forty formats; each parser more is a way in (GHSA-whj4-6x5x-4v2j was a FITS file). Ours are those
-that phones, shops and browsers make.
+Pillow has about forty parsers, and each is a risk (GHSA-whj4-6x5x-4v2j was a FITS file). So only the formats of phones,
+shops and browsers are enabled.
 """
 
 from importlib.util import find_spec
 
-__all__ = ["FORMATS", "named", "sniff"]
+__all__ = ["FORMATS", "SUFFIXES", "format_name", "sniff"]
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".jfi", ".pjpeg", ".pjp", ".jpg_large", ".mpo", ".png", ".apng"}
+    | {".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif"}
+)
 
 
 def _formats() -> tuple[str, ...]:
@@ -40,7 +45,14 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 
 def sniff(head: bytes) -> str:
-    """The format that the first 32 bytes announce, "" for none of ours."""
+    """Recognize the format of a file.
+
+    Args:
+        head: Its first 32 bytes.
+
+    Returns:
+        Name of the format, or "" if it is not supported.
+    """
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
@@ -48,6 +60,13 @@ def sniff(head: bytes) -> str:
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
 
 
-def named(kind: str) -> str:
-    """Pillow's name of a format as people write it: a phone's multi-picture file is a JPEG, HEIF is HEIC."""
+def format_name(kind: str) -> str:
+    """Return the common name of a format.
+
+    Args:
+        kind: Name of the format in Pillow.
+
+    Returns:
+        `JPEG` for the multi-picture files of phones, `HEIC` for HEIF, else the same name.
+    """
     return {"MPO": "JPEG", "HEIF": "HEIC"}.get(kind, kind)

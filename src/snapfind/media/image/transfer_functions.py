@@ -1,8 +1,8 @@
-"""Pictures that are not stored in sRGB and carry no profile: gamma, linear light, PQ and HLG to sRGB.
+"""Conversion to sRGB of images without a color profile: gamma, linear light, PQ and HLG.
 
-PNG says so in gAMA and cICP, AVIF and HEIC in a `colr` box (code points of ITU-T H.273). Shown as they are stored, such
-pictures are too dark or too pale. HDR is reduced to the range of a screen: diffuse white, 203 cd/m² (ITU-R BT.2408),
-becomes white, and highlights above it are clipped.
+PNG has the transfer function in gAMA or cICP, AVIF and HEIC in a `colr` box (code points of ITU-T H.273). Without
+conversion such images are too dark or too pale. HDR is reduced to the range of a screen: diffuse white, 203 cd/m²
+(ITU-R BT.2408), becomes white, and brighter highlights are clipped.
 """
 
 import struct
@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["coding_of", "displayed"]
+__all__ = ["apply_transfer_function", "read_coding"]
 
-Coding = tuple[int, int]  # primaries and transfer, as H.273 numbers them
-_HEAD = 65_536  # bytes in which a chunk or box before the pixels is looked for
+Coding = tuple[int, int]  # primaries and transfer function, code points of H.273
+_HEAD = 65_536  # bytes of the file that are searched for the chunk or box
 _SRGB_GAMMA = 0.45455
-_NEAR = 0.03  # a gamma this near to sRGB's is sRGB
+_NEAR = 0.03  # a gamma within this distance of sRGB's is sRGB
 _PRIMARIES_SRGB = 1
 _LINEAR, _PQ, _HLG = 8, 16, 18
 _POWER = {4: 2.2, 5: 2.8}  # transfer -> exponent
 _WHITE_NITS = 203.0
-_ROWS = 256  # converted at a time, so that memory stays small
+_ROWS = 256  # rows converted at a time, to limit memory
 # Linear light of these primaries (white point D65) to that of sRGB; ITU-R BT.2087 and SMPTE EG 432-1.
 _TO_SRGB = {
     9: ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)),
@@ -31,38 +31,46 @@ _TO_SRGB = {
 Levels = NDArray[np.float32]
 
 
-def coding_of(stream: BinaryIO, head: bytes) -> Coding | None:
-    """Primaries and transfer that the file names, None where it names none. The position of the stream stays."""
+def read_coding(stream: BinaryIO, head: bytes) -> Coding | None:
+    """Read the color coding of a file.
+
+    Args:
+        stream: The file. Its position is restored.
+        head: Its first 32 bytes.
+
+    Returns:
+        Primaries and transfer function (H.273), or None if the file does not define them.
+    """
     mark = b"cICP" if head.startswith(b"\x89PNG") else b"colrnclx" if head[4:8] == b"ftyp" else b""
     if not mark:
         return None
     before = stream.tell()
     stream.seek(0)
-    found = stream.read(_HEAD)
+    content = stream.read(_HEAD)
     stream.seek(before)
-    place = found.find(mark)
-    if place < 0 or place + len(mark) + 4 > len(found):
+    place = content.find(mark)
+    if place < 0 or place + len(mark) + 4 > len(content):
         return None
-    if mark == b"cICP":  # it comes before the pixels; behind, these four bytes are chance
-        return (found[place + 4], found[place + 5]) if b"IDAT" not in found[:place] else None
-    return struct.unpack_from(">HH", found, place + len(mark))
+    if mark == b"cICP":  # it comes before the pixels; within them, the four bytes are a coincidence
+        return (content[place + 4], content[place + 5]) if b"IDAT" not in content[:place] else None
+    return struct.unpack_from(">HH", content, place + len(mark))
 
 
-def displayed(image: Image.Image, gamma: float | None, coding: Coding | None) -> Image.Image:
-    """The picture in sRGB.
+def apply_transfer_function(image: Image.Image, gamma: float | None, coding: Coding | None) -> Image.Image:
+    """Convert an image to sRGB.
 
     Args:
-        image: RGB or L as stored, without a color profile.
-        gamma: What PNG's gAMA says: the exponent with which it was encoded; 0.45455 is sRGB's.
-        coding: Primaries and transfer (H.273). It counts more than `gamma`.
+        image: RGB or L image without a color profile.
+        gamma: Encoding exponent of PNG's gAMA, or None. That of sRGB is 0.45455.
+        coding: Primaries and transfer function (H.273), or None. It overrides `gamma`.
 
     Returns:
-        A new image of the same mode, or `image` where nothing is to do.
+        New image of the same mode, or `image` if it is in sRGB.
     """
     if coding is not None:
         primaries, transfer = coding
         if transfer in (_LINEAR, _PQ, _HLG) or transfer in _POWER or primaries in _TO_SRGB:
-            return _converted(image, primaries, transfer)
+            return _convert(image, primaries, transfer)
         return image
     if gamma is None or not 0.1 <= gamma <= 5 or abs(gamma - _SRGB_GAMMA) < _NEAR:
         return image
@@ -70,22 +78,22 @@ def displayed(image: Image.Image, gamma: float | None, coding: Coding | None) ->
     return image.point([round(value) for value in table] * len(image.getbands()))
 
 
-def _converted(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
-    light = _light(np.linspace(0, 1, 256, dtype=np.float32), transfer)
+def _convert(image: Image.Image, primaries: int, transfer: int) -> Image.Image:
+    light = _to_light(np.linspace(0, 1, 256, dtype=np.float32), transfer)
     matrix = np.array(_TO_SRGB[primaries], np.float32) if primaries in _TO_SRGB else None
     if matrix is None or image.mode != "RGB":
-        table = np.rint(255 * _encoded(light)).astype(int).tolist()
+        table = np.rint(255 * _to_signal(light)).astype(int).tolist()
         return image.point(table * len(image.getbands()))
     levels = np.asarray(image)
-    made = np.empty_like(levels)
+    converted = np.empty_like(levels)
     for row in range(0, len(levels), _ROWS):
         linear = light[levels[row : row + _ROWS]] @ matrix.T
-        made[row : row + _ROWS] = np.rint(255 * _encoded(linear))
-    return Image.fromarray(made)
+        converted[row : row + _ROWS] = np.rint(255 * _to_signal(linear))
+    return Image.fromarray(converted)
 
 
-def _light(signal: Levels, transfer: int) -> Levels:
-    """Linear light, 1 is diffuse white."""
+def _to_light(signal: Levels, transfer: int) -> Levels:
+    """Convert a signal 0..1 to linear light, in which 1 is diffuse white."""
     if transfer == _LINEAR:
         return signal
     if transfer in _POWER:
@@ -102,7 +110,7 @@ def _light(signal: Levels, transfer: int) -> Levels:
     return np.asarray(np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4), np.float32)
 
 
-def _encoded(light: Levels) -> Levels:
-    """Linear light to sRGB signal, 0..1."""
+def _to_signal(light: Levels) -> Levels:
+    """Convert linear light to an sRGB signal, 0..1."""
     light = np.clip(light, 0, 1)
     return np.asarray(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055), np.float32)

@@ -2,7 +2,7 @@
 
     ranker/
       manifest.json         {"kind": "ranker", "method": …, "space": …, "fields": [{"name", "kind", …}],
-                             "candidates": 100, "calibration": [scale, shift], "weights_sha256": …}
+                             "candidates": 100, "calibration": [scale, shift], "sha256": {…}}
       weights.safetensors   tables.N, numbers.mean, numbers.scale, extract.N.*, perhaps translate.*, tower.N.*
       golden.json           rows and their expected scores
 
@@ -10,7 +10,6 @@
 cross-domain model (ranking/cdanet.py) appends the translated latent vector. A tower maps it to a logit.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -24,17 +23,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
+from snapfind.core.artifact import read_artifact, write_artifact
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.search.rerank.clicks import MOST
 from snapfind.search.rerank.features import Columns, Encoded, Field, encode
 
-__all__ = ["FILES", "ClickModel", "files_of", "load"]
+__all__ = ["FILES", "ClickModel", "load", "save"]
 
 FILES = ("weights.safetensors", "golden.json", "manifest.json")
 
 Weights = Mapping[str, NDArray[np.float32]]
-_LARGEST = 256 * 2**20  # bytes of weights
-_MANIFEST, _GOLDEN = 1 * 2**20, 4 * 2**20  # bytes of the other two files
+_REMEDY = "fit it again with snapfind rank fit, or remove its folder"
 _STRETCH = 32  # rows per batch: such small products stay on one thread; spinning threads would cost four times as much
 _SAME = 1e-4  # largest difference from a golden probability
 
@@ -93,17 +92,15 @@ class ClickModel:
         return self.weights[self._tables[field.held_in]]
 
 
-def files_of(model: ClickModel, golden: Columns, count: int, metadata: Mapping[str, object]) -> dict[str, bytes]:
-    """Write the files of an artifact.
+def save(folder: Path, model: ClickModel, golden: Columns, count: int, metadata: Mapping[str, object]) -> None:
+    """Write an artifact.
 
     Args:
+        folder: Folder of the artifact.
         model: Trained click model.
         golden: Columns of golden rows. They are scored again when the artifact is loaded.
         count: Number of golden rows.
         metadata: Additional entries of the manifest, such as `space`.
-
-    Returns:
-        File name -> content.
     """
     weights = save_weights({name: np.ascontiguousarray(value) for name, value in model.weights.items()})
     scored = {"columns": golden, "chances": model.chances(golden, count).tolist()}
@@ -113,13 +110,9 @@ def files_of(model: ClickModel, golden: Columns, count: int, metadata: Mapping[s
         "calibration": list(model.calibration),
         "candidates": model.candidates,
         **metadata,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    return {
-        "weights.safetensors": weights,
-        "golden.json": json.dumps(scored, ensure_ascii=False, allow_nan=False).encode(),
-        "manifest.json": json.dumps(manifest, indent=2, ensure_ascii=False).encode(),
-    }
+    content = json.dumps(scored, ensure_ascii=False, allow_nan=False).encode()
+    write_artifact(folder, manifest, {"weights.safetensors": weights, "golden.json": content})
 
 
 def load(folder: Path, space: str) -> ClickModel:
@@ -136,25 +129,24 @@ def load(folder: Path, space: str) -> ClickModel:
         ModelBroken: If a file is missing or damaged, or the ranker is for another model.
     """
     try:
-        manifest = json.loads(_read(folder / "manifest.json", _MANIFEST))
-        if manifest["kind"] != "ranker":
-            raise ValueError(f"kind {manifest['kind']!r} is not a ranker")
+        manifest, files = read_artifact(folder, "ranker", remedy=_REMEDY)
         if manifest["space"] != space:
             raise ValueError(f"it was made for {manifest['space']}, this is {space}")
-        held = _read(folder / "weights.safetensors", _LARGEST)
-        if hashlib.sha256(held).hexdigest() != manifest["weights_sha256"]:
-            raise ValueError("weights.safetensors does not match its checksum")
         fields = [Field(**own) for own in manifest["fields"]]
         scale, shift = (_finite(value) for value in manifest["calibration"])
-        model = ClickModel(fields, _checked(load_weights(held), fields), (scale, shift), _whole(manifest["candidates"]))
-        golden = json.loads(_read(folder / "golden.json", _GOLDEN))
+        model = ClickModel(
+            fields,
+            _checked(load_weights(files["weights.safetensors"]), fields),
+            (scale, shift),
+            _whole(manifest["candidates"]),
+        )
+        golden = json.loads(files["golden.json"])
         wanted = np.array(golden["chances"], np.float64)
         if not np.allclose(model.chances(golden["columns"], len(wanted)), wanted, atol=_SAME):
             raise ValueError("it does not reproduce its golden scores")
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, SafetensorError, BadInput) as problem:
         raise ModelBroken(
-            f"{folder / 'manifest.json'} is not a valid click ranker for this model ({problem}); "
-            "fit it again with snapfind rank fit, or remove its folder"
+            f"{folder / 'manifest.json'} is not a valid click ranker for this model ({problem}); {_REMEDY}"
         ) from problem
     return model
 
@@ -187,12 +179,6 @@ def _checked(weights: dict[str, NDArray[Any]], fields: Sequence[Field]) -> dict[
         if rows != {len(weights[f"tables.{at}"])}:
             raise ValueError(f"table {name} has {len(weights[f'tables.{at}'])} rows, its fields say {sorted(rows)}")
     return weights
-
-
-def _read(path: Path, most: int) -> bytes:
-    if path.stat().st_size > most:
-        raise ValueError(f"{path.name} is larger than {most:,} bytes")
-    return path.read_bytes()
 
 
 def _whole(value: object) -> int:

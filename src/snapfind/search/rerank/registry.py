@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from snapfind.core.artifact import MANIFEST, read_manifest
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.search.rerank.base import MOST, RerankConfig, Reranker
@@ -54,18 +55,16 @@ def load(folder: Path, encoder: PhotoEncoder) -> Reranker:
     Raises:
         ModelBroken: If the manifest is missing, invalid, or for another model.
     """
-    path = folder / "manifest.json"
+    remedy = "remove its folder to search without it"
+    values = read_manifest(folder, "reranker", remedy=remedy)
     try:
-        values = json.loads(path.read_bytes())
-        if values["kind"] != "reranker":
-            raise ValueError(f"kind {values['kind']!r} is not a reranker")
         if values["space"] != encoder.space.id:
             raise ValueError(f"it was made for {values['space']}, this is {encoder.space.id}")
         make = METHODS[values["method"]]
         config = RerankConfig(_whole(values["candidates"]), _part(values["weight"]), _part(values["epsilon"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise ModelBroken(
-            f"{path} is not a valid reranker for this model ({problem}); remove its folder to search without it"
+            f"{folder / MANIFEST} is not a valid reranker for this model ({problem}); {remedy}"
         ) from problem
     return make(encoder, config)
 

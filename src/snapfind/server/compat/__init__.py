@@ -1,0 +1,1 @@
+"""APIs of other products, for moving without changing clients."""

@@ -1,0 +1,1 @@
+"""Durable job queue and the handlers of the jobs."""

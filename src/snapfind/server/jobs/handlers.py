@@ -15,11 +15,11 @@ from snapfind.catalog.storage.folder import write_whole
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.curation.findings import KINDS
-from snapfind.curation.survey import survey
-from snapfind.flywheel.config import Rules
-from snapfind.flywheel.run import run as run_turn
+from snapfind.curation.survey import survey_catalog
+from snapfind.flywheel.config import FlywheelConfig
+from snapfind.flywheel.run import run_flywheel
 from snapfind.index.payload import FIXED
-from snapfind.server.jobs.queue import Job, Progress, Work
+from snapfind.server.jobs.queue import Handler, Job, Progress
 from snapfind.server.jobs.unzip import Unpacked, unpack
 from snapfind.server.schemas.redact import without_folders
 
@@ -28,17 +28,17 @@ __all__ = ["ERROR_FILE", "artifact_of", "job_handlers"]
 ERROR_FILE = "errors.csv"
 
 
-def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
+def job_handlers(catalog: Catalog) -> Mapping[str, Handler]:
     """Return the handler of each kind of job for a catalog."""
 
     def fit(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.fit(kept=job.spec.get("kept", False), progress=progress)}
+        return {"model": catalog.models.fit(stored_photos=job.spec.get("stored_photos", False), progress=progress)}
 
     def build(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.build(job.spec["encoder"], progress=progress)}
+        return {"model": catalog.models.build(job.spec["encoder"], progress=progress)}
 
     def use(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        return {"model": catalog.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
+        return {"model": catalog.models.use(artifact_of(catalog.settings, job.spec["artifact"]), progress=progress)}
 
     def snapshot(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
         target = place / f"{job.id}.tar"
@@ -52,13 +52,13 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
         return {"rows": count, "bytes": target.stat().st_size, "file": target.name}
 
     def curate(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        findings = survey(catalog, progress)
+        findings = survey_catalog(catalog, progress)
         counts = {kind: len(findings.of(kind)) for kind in KINDS}
-        return {"findings": len(findings.found)} | {kind: count for kind, count in counts.items() if count}
+        return {"findings": len(findings.items)} | {kind: count for kind, count in counts.items() if count}
 
-    def turn(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
-        run = run_turn(catalog, Rules(**job.spec))
-        return {"turn": run.number, "decision": run.decision, "why": run.why, "model": run.model}
+    def flywheel(job: Job, place: Path, progress: Progress) -> dict[str, Any]:
+        run = run_flywheel(catalog, FlywheelConfig(**job.spec))
+        return {"run": run.number, "decision": run.decision, "reason": run.reason, "model": run.model}
 
     return {
         "import": partial(_import, catalog),
@@ -68,7 +68,7 @@ def job_handlers(catalog: Catalog) -> Mapping[str, Work]:
         "snapshot": snapshot,
         "export": export,
         "curate": curate,
-        "turn": turn,
+        "flywheel": flywheel,
     }
 
 
@@ -94,7 +94,7 @@ def artifact_of(settings: Settings, name: str) -> Path:
 
 def _import(catalog: Catalog, job: Job, place: Path, progress: Progress) -> dict[str, Any]:
     """Add the uploaded table and pictures of an import."""
-    uploads = place / "given"
+    uploads = place / "input"
     settings = catalog.settings
     unpacked = _unpack_archives(uploads, settings)
     table = job.spec["table"]
@@ -125,7 +125,7 @@ def _import(catalog: Catalog, job: Job, place: Path, progress: Progress) -> dict
 def _unpack_archives(uploads: Path, settings: Settings) -> Unpacked:
     """Unpack the archives of an import. Failures are saved, for when the job is restarted."""
     pictures, record = uploads / "pictures", uploads / "unpacked.json"
-    limits = {"most": settings.whole("max_import"), "most_each": settings.whole("max_bytes")}
+    limits = {"max_bytes": settings.whole("max_import"), "max_file_bytes": settings.whole("max_bytes")}
     result = Unpacked.parse(json.loads(record.read_bytes())) if record.exists() else Unpacked()
     for archive in sorted(uploads.glob("archive-*.zip")):
         result = result.plus(unpack(archive, pictures, **limits))

@@ -1,0 +1,1 @@
+"""Middleware: request context, body limits, origin check, authorization."""

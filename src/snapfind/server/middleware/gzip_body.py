@@ -1,4 +1,4 @@
-"""Bodies that come compressed with gzip, unpacked as they are read, a bounded piece at a time."""
+"""Streaming decompression of gzip request bodies, in bounded pieces."""
 
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -8,33 +8,49 @@ from starlette.exceptions import HTTPException
 
 from snapfind.core.errors import BadRequest
 
-__all__ = ["is_gzip", "unpacked"]
+__all__ = ["decompress", "is_gzip"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-_PIECE = 1 << 20  # bytes that one message may grow to: a small body can unpack to gigabytes
+_PIECE = 1 << 20  # maximum bytes of one message: a small body can decompress to gigabytes
 
 
 def is_gzip(encoding: str) -> bool:
-    """Whether a Content-Encoding is gzip; False for none. Raises BadRequest (415) for any other."""
-    told = encoding.strip().lower()
-    if told in {"", "identity"}:
+    """Tell whether a body is compressed with gzip.
+
+    Args:
+        encoding: The header Content-Encoding.
+
+    Returns:
+        True for gzip, False for no encoding.
+
+    Raises:
+        BadRequest: Another encoding (status 415).
+    """
+    coding = encoding.strip().lower()
+    if coding in {"", "identity"}:
         return False
-    if told in {"gzip", "x-gzip"}:
+    if coding in {"gzip", "x-gzip"}:
         return True
     error = BadRequest(
-        f"Content-Encoding {told[:40]!r} is not taken; send the body as it is, or with gzip", code="media_type_wrong"
+        f"unsupported Content-Encoding {coding[:40]!r}; send the body without encoding or with gzip",
+        code="media_type_wrong",
     )
     error.http_status = 415
     raise error
 
 
-def unpacked(receive: Receive) -> Receive:
-    """The messages of a body without its gzip; bytes behind the end are left out.
+def decompress(receive: Receive) -> Receive:
+    """Decompress the messages of a body. Bytes after the end of the gzip stream are ignored.
 
-    The reader counts what comes out, so that a bomb ends at the limit of the request. Raises HTTPException (400) for a
-    body that is damaged or cut off.
+    The caller counts the decompressed bytes, so a gzip bomb ends at the body limit.
+
+    Args:
+        receive: Receives the compressed messages.
+
+    Returns:
+        Receives the decompressed messages. It raises HTTPException (400) for a damaged or incomplete body.
     """
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     packed, ended = b"", False

@@ -1,4 +1,4 @@
-"""What a request asks for, before it is routed: below which path it came, and whether its address can be read."""
+"""Normalization of a request before routing: path prefix of a proxy, HEAD requests, empty query parameters."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -12,43 +12,50 @@ Scope = MutableMapping[str, Any]
 
 
 def normalize_prefix(text: str) -> str:
-    """The setting `root_path` as the beginning of an address: "" or `/shop/search`, without a slash at the end."""
+    """Normalize the setting `root_path`.
+
+    Args:
+        text: The setting.
+
+    Returns:
+        "", or a path such as `/shop/search` without a slash at the end.
+    """
     parts = [part for part in text.strip().split("/") if part]
     return "".join(f"/{part}" for part in parts)
 
 
 def normalize_scope(scope: Scope, prefix: str) -> Scope:
-    """The scope as the application routes it.
+    """Normalize the scope of a request for routing.
 
-    A proxy may pass the prefix on or strip it: both are taken. HEAD is routed as GET, its body is dropped later.
-    Query parameters of a GET without a value are left out, as a browser's form sends every field.
+    A proxy may forward the prefix or strip it. HEAD is routed as GET, and its body is dropped later. Query parameters
+    of a GET without a value are removed, because the form of a browser sends every field.
 
     Args:
         scope: ASGI scope of an HTTP request.
-        prefix: As `normalize_prefix` gives it.
+        prefix: Prefix of `normalize_prefix`.
 
     Returns:
-        A changed copy.
+        The normalized copy.
 
     Raises:
-        BadRequest: Path or query have escapes that are not UTF-8.
+        BadRequest: Path or query contain escapes that are not UTF-8.
     """
     _check_escapes(scope)
-    found = dict(scope)
+    normalized = dict(scope)
     path = scope["path"]
     if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-        found["path"] = path[len(prefix) :] or "/"
+        normalized["path"] = path[len(prefix) :] or "/"
         raw = prefix.encode()
         if scope.get("raw_path", b"").startswith(raw):
-            found["raw_path"] = scope["raw_path"][len(raw) :] or b"/"
+            normalized["raw_path"] = scope["raw_path"][len(raw) :] or b"/"
     if scope["method"] == "HEAD":
-        found["method"] = "GET"
-        # so that a file is named by the response, not read
-        found["extensions"] = {**(scope.get("extensions") or {}), "http.response.pathsend": {}}
-    if found["method"] == "GET" and scope["query_string"]:
-        given = scope["query_string"].split(b"&")
-        found["query_string"] = b"&".join(pair for pair in given if pair.partition(b"=")[2])
-    return found
+        normalized["method"] = "GET"
+        # the response names a file instead of reading it
+        normalized["extensions"] = {**(scope.get("extensions") or {}), "http.response.pathsend": {}}
+    if normalized["method"] == "GET" and scope["query_string"]:
+        pairs = scope["query_string"].split(b"&")
+        normalized["query_string"] = b"&".join(pair for pair in pairs if pair.partition(b"=")[2])
+    return normalized
 
 
 def _check_escapes(scope: Scope) -> None:
@@ -56,4 +63,4 @@ def _check_escapes(scope: Scope) -> None:
         try:
             unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
-            raise BadRequest(f"the {name} of the address is not UTF-8; send whole characters, in UTF-8") from None
+            raise BadRequest(f"the {name} of the URL is not UTF-8; percent-encode characters in UTF-8") from None

@@ -83,16 +83,16 @@ class ForgottenReply(Reply):
 
 @router.post("", response_model=EventsReply, dependencies=[needs("search")])
 async def post_events(body: EventsBody, service: Serving, trace: Now) -> EventsReply:
-    """Store events. They are durable when the request returns.
+    r"""Store events. They are durable when the request returns.
 
     ```sh
-    curl --json '{"events": [{"kind": "click", "search": "9f86d081884c7d65", "product": "tea-1", "position": 1}]}' \\
+    curl --json '{"events": [{"kind": "click", "search": "9f86d081884c7d65", "product": "tea-1", "position": 1}]}' \
       http://127.0.0.1:8000/v1/events
     ```
     """
-    most = service.settings.whole("max_events")
-    if len(body.events) > most:
-        raise TooLarge(f"{len(body.events)} events in one request; the maximum is {most}", field="events")
+    limit = service.settings.whole("max_events")
+    if len(body.events) > limit:
+        raise TooLarge(f"{len(body.events)} events in one request; the maximum is {limit}", field="events")
     events = [one.event(service.version) for one in body.events]
     stored = await service.writing.run(trace, lambda: service.shop.events.write(events))
     return reply(trace, EventsReply, stored=stored)

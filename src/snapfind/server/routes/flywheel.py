@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from snapfind.flywheel.config import Depth
-from snapfind.flywheel.records import Turn, turns
-from snapfind.flywheel.run import conclude, folder_of
+from snapfind.flywheel.config import Depth, FlywheelConfig
+from snapfind.flywheel.records import FlywheelRun, read_runs
+from snapfind.flywheel.run import conclude_experiment, folder_of
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, submit
 from snapfind.server.routes.models import TrialSchema
@@ -18,50 +18,51 @@ from snapfind.server.service import Now, Serving
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/flywheel", tags=["flywheel"], dependencies=[needs("admin")], responses=ERRORS)
+_DEFAULTS = FlywheelConfig()
 
 
-class GuardSchema(BaseModel):
-    """A quality gate: whether it passed (`holds`), and the reason."""
+class GateSchema(BaseModel):
+    """Result of a quality gate, with the numbers behind it."""
 
     name: str
-    holds: bool
-    told: str
+    passed: bool
+    detail: str
 
 
-class TurnSchema(BaseModel):
+class RunSchema(BaseModel):
     """A flywheel run: data, metrics, quality gates and decision."""
 
     number: int
-    began: str
+    started: str
     finished: str
     version: str
     model_before: str
     model: str = Field(description="the trained model, empty if there is none")
     data: dict[str, Any] = Field(description="sha256 and number of photos and labels")
     metrics: dict[str, Any] = Field(description="metrics of the old and the new model on each test set")
-    guards: list[GuardSchema]
-    decision: Literal["stopped", "trial", "switched", "kept"]
-    why: str
-    verdict: dict[str, Any] = Field(description="votes of the interleaving experiment")
+    gates: list[GateSchema]
+    decision: Literal["stopped", "experiment", "switched", "kept"]
+    reason: str
+    experiment: dict[str, Any] = Field(description="votes of the interleaving experiment")
 
 
-class TurnsReply(Reply):
+class RunsReply(Reply):
     """The running interleaving experiment, and the runs, newest first."""
 
     trial: TrialSchema | None
-    turns: list[TurnSchema]
+    runs: list[RunSchema]
 
 
-class TurnBody(RequestBody):
+class RunBody(RequestBody):
     """Options of a run. Defaults are explained in docs/how-to/flywheel.md."""
 
-    least: int = Field(50, ge=2, le=1_000_000)
-    depth: Depth = "fit"
-    minutes: float = Field(0, ge=0, le=10_000)
-    slice_loss: float = Field(0.1, ge=0, le=1)
-    gain: float = Field(0, ge=0, le=1)
-    share: float = Field(0.1, ge=0, le=1)
-    seed: int = Field(0, ge=0, le=2**31)
+    min_photos: int = Field(_DEFAULTS.min_photos, ge=2, le=1_000_000)
+    depth: Depth = _DEFAULTS.depth
+    minutes: float = Field(_DEFAULTS.minutes, ge=0, le=10_000)
+    max_slice_loss: float = Field(_DEFAULTS.max_slice_loss, ge=0, le=1)
+    min_gain: float = Field(_DEFAULTS.min_gain, ge=0, le=1)
+    share: float = Field(_DEFAULTS.share, ge=0, le=1)
+    seed: int = Field(_DEFAULTS.seed, ge=0, le=2**31)
 
 
 class ConcludeBody(RequestBody):
@@ -71,42 +72,42 @@ class ConcludeBody(RequestBody):
     force: bool = False
 
 
-class TurnReply(Reply):
+class RunReply(Reply):
     """A flywheel run."""
 
-    turn: TurnSchema
+    run: RunSchema
 
 
-@router.get("", response_model=TurnsReply)
-async def list_turns(service: Serving, trace: Now) -> TurnsReply:
+@router.get("", response_model=RunsReply)
+async def list_runs(service: Serving, trace: Now) -> RunsReply:
     """List all runs, and the running interleaving experiment.
 
     ```sh
     curl http://127.0.0.1:8000/v1/flywheel
     ```
     """
-    records = await service.reading.run(trace, lambda: list(turns(folder_of(service.shop))))
+    records = await service.reading.run(trace, lambda: list(read_runs(folder_of(service.shop))))
     trial = service.shop.trial
     experiment = TrialSchema(model=trial.model, share=trial.share, began=trial.began) if trial else None
-    return reply(trace, TurnsReply, trial=experiment, turns=[_shape(turn) for turn in records[::-1]])
+    return reply(trace, RunsReply, trial=experiment, runs=[_schema(record) for record in records[::-1]])
 
 
-@router.post("/turns", response_model=JobReply, status_code=202)
-async def run_turn(body: TurnBody, service: Serving, trace: Now) -> JobReply:
+@router.post("/runs", response_model=JobReply, status_code=202)
+async def start_run(body: RunBody, service: Serving, trace: Now) -> JobReply:
     """Start a run as a job: derive labels from clicks, train a model, evaluate it, and A/B test it if all gates pass.
 
-    It needs stored query photos (`keep_photos`), and the extra `learn` for any `depth` but `fit`. Searches continue,
+    It needs stored query photos (`keep_photos`), and the extra `train` for any `depth` but `fit`. Searches continue,
     but are slower.
 
     ```sh
-    curl --json '{"least": 200, "share": 0.1}' http://127.0.0.1:8000/v1/flywheel/turns
+    curl --json '{"min_photos": 200, "share": 0.1}' http://127.0.0.1:8000/v1/flywheel/runs
     ```
     """
-    return reply(trace, JobReply, job=submit(service, "turn", body.model_dump()))
+    return reply(trace, JobReply, job=submit(service, "flywheel", body.model_dump()))
 
 
-@router.post("/conclude", response_model=TurnReply)
-async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> TurnReply:
+@router.post("/conclude", response_model=RunReply)
+async def conclude(body: ConcludeBody, service: Serving, trace: Now) -> RunReply:
     """End the experiment: switch if shoppers prefer the new model, else keep the old one. Too few votes: no change.
 
     ```sh
@@ -114,11 +115,11 @@ async def conclude_trial(body: ConcludeBody, service: Serving, trace: Now) -> Tu
     ```
     """
     catalog = service.catalog
-    turn = await service.writing.run(trace, lambda: conclude(catalog, votes=body.votes, force=body.force))
-    return reply(trace, TurnReply, turn=_shape(turn))
+    run = await service.writing.run(trace, lambda: conclude_experiment(catalog, votes=body.votes, force=body.force))
+    return reply(trace, RunReply, run=_schema(run))
 
 
-def _shape(turn: Turn) -> TurnSchema:
-    fields = {name: getattr(turn, name) for name in TurnSchema.model_fields if name != "guards"}
-    guards = [GuardSchema(name=one.name, holds=one.holds, told=one.told) for one in turn.guards]
-    return TurnSchema(guards=guards, **fields)
+def _schema(run: FlywheelRun) -> RunSchema:
+    fields = {name: getattr(run, name) for name in RunSchema.model_fields if name != "gates"}
+    gates = [GateSchema(name=gate.name, passed=gate.passed, detail=gate.detail) for gate in run.gates]
+    return RunSchema(gates=gates, **fields)

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from snapfind.core.errors import BadRequest
 from snapfind.core.types import Box
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RegionSchema, RequestBody, picture_named, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
@@ -91,6 +92,7 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 @router.post("/regions", response_model=RegionsReply, openapi_extra=_request_body("PhotoBody", {"photo": _FILE}))
+@limits(body="max_body", sheds_load=True, schema=PhotoBody)
 async def regions(request: Request, service: Serving, trace: Now) -> RegionsReply:
     """Detect the objects in a photo.
 
@@ -99,7 +101,7 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
     ```
     """
     if is_form(request):
-        file = _file(dict(await form_of(request, service.settings)), "photo")
+        file = _file(dict(await parse_form(request, service.settings)), "photo")
     else:
         file = decode_base64((await read_json(request, PhotoBody)).photo, "photo")
 
@@ -116,6 +118,7 @@ async def regions(request: Request, service: Serving, trace: Now) -> RegionsRepl
 @router.post(
     "/compare", response_model=CompareReply, openapi_extra=_request_body("CompareBody", {"a": _FILE, "b": _FILE})
 )
+@limits(body="max_body", sheds_load=True, schema=CompareBody)
 async def compare(request: Request, service: Serving, trace: Now) -> CompareReply:
     """Compare two pictures: do they show the same product? In JSON, a side can be a product id.
 
@@ -124,7 +127,7 @@ async def compare(request: Request, service: Serving, trace: Now) -> CompareRepl
     ```
     """
     if is_form(request):
-        form = dict(await form_of(request, service.settings))
+        form = dict(await parse_form(request, service.settings))
         sides: list[bytes | str] = [_file(form, name) for name in ("a", "b")]
     else:
         body = await read_json(request, CompareBody)
@@ -147,6 +150,7 @@ _EXPLAIN = {"photo": _FILE, **{name: {"type": "string"} for name in ("product", 
 
 
 @router.post("/explain", response_model=ExplainReply, openapi_extra=_request_body("ExplainBody", _EXPLAIN))
+@limits(body="max_body", sheds_load=True, schema=ExplainBody)
 async def explain(request: Request, service: Serving, trace: Now) -> ExplainReply:
     """Get heat maps of the regions that match in a photo and in a product's picture.
 
@@ -155,7 +159,7 @@ async def explain(request: Request, service: Serving, trace: Now) -> ExplainRepl
     ```
     """
     if is_form(request):
-        form = dict(await form_of(request, service.settings))
+        form = dict(await parse_form(request, service.settings))
         file = _file(form, "photo")
         fields: dict[str, Any] = {name: value for name, value in form.items() if name != "photo"}
         if isinstance(fields.get("box"), str):

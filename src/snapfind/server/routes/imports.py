@@ -10,9 +10,11 @@ from fastapi import APIRouter, Header, Request
 from starlette.datastructures import FormData, UploadFile
 
 from snapfind.catalog.ingest.columns import parse_columns
-from snapfind.catalog.ingest.folders import is_of_system, is_picture
+from snapfind.catalog.ingest.folders import is_system_file
 from snapfind.catalog.ingest.tables import TABLES, table_suffix
 from snapfind.core.errors import BadRequest
+from snapfind.media.handlers import is_media
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, job_schema
 from snapfind.server.schemas.forms import media_type, read_form
@@ -52,6 +54,7 @@ _FORM: dict[str, Any] = {
     status_code=202,
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
+@limits(body="max_import", timed=False)
 async def start_import(
     request: Request,
     service: Serving,
@@ -84,14 +87,14 @@ def _submit(service: Service, form: FormData, key: str) -> Any:
     if len(tables) > 1 or not (tables or pictures):
         raise BadRequest("send one file `table`, files `pictures`, or both", field="table")
     columns, kinds = parse_columns(text for each in form.getlist("column") if (text := str(each)).strip())
-    place = service.jobs.room()
+    place = service.jobs.create_folder()
     try:
-        said = sorted({**columns, **{f"{name}:": kind for name, kind in kinds.items()}}.items())
-        digest = hashlib.sha256(sync.encode() + repr(said).encode() * bool(said))
-        table = _store_table(tables[0], place / "given", digest) if tables else ""
-        (place / "given" / "pictures").mkdir(parents=True)
+        mapping = sorted({**columns, **{f"{name}:": kind for name, kind in kinds.items()}}.items())
+        digest = hashlib.sha256(sync.encode() + repr(mapping).encode() * bool(mapping))
+        table = _store_table(tables[0], place / "input", digest) if tables else ""
+        (place / "input" / "pictures").mkdir(parents=True)
         for number, file in enumerate(pictures):
-            _store_picture(file, number, place / "given", digest)
+            _store_picture(file, number, place / "input", digest)
         spec = {"table": table, "sync": sync == "true", "columns": columns, "kinds": kinds}
         return service.jobs.submit(place, "import", spec, key=key, digest=digest.hexdigest())
     except BaseException:
@@ -105,29 +108,29 @@ def _uploaded_files(form: FormData, name: str) -> list[UploadFile]:
     return [file for file in files if file.filename or file.size]
 
 
-def _store_table(file: UploadFile, given: Path, digest: Any) -> str:
+def _store_table(file: UploadFile, folder: Path, digest: Any) -> str:
     suffix = table_suffix(file.filename or "")
     if not suffix:
         supported = ", ".join(TABLES)
         raise BadRequest(
             f"the table's file name must end in {supported}; save a spreadsheet as CSV UTF-8", field="table"
         )
-    given.mkdir(parents=True)
-    _copy(file, given / f"table{suffix}", digest)
+    folder.mkdir(parents=True)
+    _copy(file, folder / f"table{suffix}", digest)
     return f"table{suffix}"
 
 
-def _store_picture(file: UploadFile, number: int, given: Path, digest: Any) -> None:
+def _store_picture(file: UploadFile, number: int, folder: Path, digest: Any) -> None:
     name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
     file.file.seek(0)
     head = file.file.read(32)
     if name.lower().endswith(".zip") or head.startswith(b"PK\3\4"):
-        _copy(file, given / f"archive-{number:05}.zip", digest)
-    elif is_of_system(name):
+        _copy(file, folder / f"archive-{number:05}.zip", digest)
+    elif is_system_file(name):
         return  # browsers that upload a folder include system files
-    elif is_picture(name, head) and name.isprintable():
+    elif is_media(name, head) and name.isprintable():
         digest.update(name.encode())
-        _copy(file, given / "pictures" / name, digest)
+        _copy(file, folder / "pictures" / name, digest)
     else:
         raise BadRequest(f"unsupported file: {name[:80]!r}; send zip or picture files", field="pictures")
 

@@ -24,7 +24,7 @@ class JobSchema(BaseModel):
     """A long-running job. `report` is its result, `error` the reason of a failure."""
 
     id: str
-    kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "turn"]
+    kind: Literal["import", "fit", "build", "use", "snapshot", "export", "curate", "flywheel"]
     state: State
     created: str
     finished: str
@@ -59,16 +59,16 @@ assert {f".{name}" for name in ("csv", "jsonl", "parquet")} == set(FORMATS)
 
 def job_schema(job: Job, service: Service) -> JobSchema:
     """Convert a job. Local folders are removed from its texts."""
-    shape = JobSchema(**{name: getattr(job, name) for name in JobSchema.model_fields})
-    shape.error = job.error and {name: service.private(text) for name, text in job.error.items()}
+    schema = JobSchema(**{name: getattr(job, name) for name in JobSchema.model_fields})
+    schema.error = job.error and {name: service.private(text) for name, text in job.error.items()}
     notes = [service.private(str(note)) for note in job.report.get("notes", ())]
-    shape.report = job.report | ({"notes": notes} if notes else {})
-    return shape
+    schema.report = job.report | ({"notes": notes} if notes else {})
+    return schema
 
 
 def submit(service: Service, kind: str, spec: dict[str, Any]) -> JobSchema:
     """Submit a job that has no input files."""
-    return job_schema(service.jobs.submit(service.jobs.room(), kind, spec), service)
+    return job_schema(service.jobs.submit(service.jobs.create_folder(), kind, spec), service)
 
 
 @router.get("/jobs", response_model=JobsReply, dependencies=[needs("write")])

@@ -47,7 +47,7 @@ class ModelsReply(Reply):
 class FitBody(RequestBody):
     """Training data in addition to the catalog's pictures."""
 
-    kept: bool = Field(default=False, description="also use stored query photos")
+    stored_photos: bool = Field(default=False, description="also use stored query photos")
 
 
 class BuildBody(RequestBody):
@@ -94,10 +94,12 @@ async def fit(service: Serving, trace: Now, body: FitBody | None = None) -> JobR
 
     ```sh
     curl -X POST http://127.0.0.1:8000/v1/models/fit
-    curl --json '{"kept": true}' http://127.0.0.1:8000/v1/models/fit
+    curl --json '{"stored_photos": true}' http://127.0.0.1:8000/v1/models/fit
     ```
     """
-    return reply(trace, JobReply, job=submit(service, "fit", {"kept": body is not None and body.kept}))
+    return reply(
+        trace, JobReply, job=submit(service, "fit", {"stored_photos": body is not None and body.stored_photos})
+    )
 
 
 @router.post("/build", response_model=JobReply, status_code=202)
@@ -133,7 +135,7 @@ async def switch(body: SwitchBody, service: Serving, trace: Now) -> ModelsReply:
     curl --json '{"model": "lite2-0123abcd"}' http://127.0.0.1:8000/v1/models/switch
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.switch(body.model))
+    await service.writing.run(trace, lambda: service.catalog.models.switch(body.model))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -148,7 +150,7 @@ async def try_out(body: TrialBody, service: Serving, trace: Now) -> ModelsReply:
     curl --json '{"model": "lite2-0123abcd", "share": 0.1}' http://127.0.0.1:8000/v1/models/trial
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.try_out(body.model, body.share))
+    await service.writing.run(trace, lambda: service.catalog.models.try_out(body.model, body.share))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -160,7 +162,7 @@ async def drop(service: Serving, trace: Now, model: Annotated[str, Query(min_len
     curl -X DELETE 'http://127.0.0.1:8000/v1/models?model=lite2-0123abcd'
     ```
     """
-    await service.writing.run(trace, lambda: service.catalog.drop(model))
+    await service.writing.run(trace, lambda: service.catalog.models.delete(model))
     return reply(trace, ModelsReply, **_model_fields(service))
 
 
@@ -172,7 +174,7 @@ async def rollback(service: Serving, trace: Now) -> ModelsReply:
     curl -X POST http://127.0.0.1:8000/v1/models/rollback
     ```
     """
-    await service.writing.run(trace, service.catalog.rollback)
+    await service.writing.run(trace, service.catalog.models.rollback)
     return reply(trace, ModelsReply, **_model_fields(service))
 
 

@@ -12,11 +12,12 @@ from snapfind.catalog.ingest.sources import Failure
 from snapfind.core.errors import BadPicture, BadRequest, NotFound, TooLarge
 from snapfind.core.types import Product
 from snapfind.index.payload import RESERVED
-from snapfind.media.fetch import fetch
+from snapfind.media.fetch import fetch_url
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.cursors import cursor_of, place_of
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import Plain, ProductSchema, RequestBody, product_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
 from snapfind.server.service import Now, Service, Serving
@@ -168,6 +169,7 @@ async def list_products(
         }
     },
 )
+@limits(body="max_body", schema=ProductsBody)
 async def put_products(request: Request, service: Serving, trace: Now) -> PutReply:
     """Add or update products. Existing pictures are kept.
 
@@ -282,7 +284,7 @@ def _fetch_pictures(
                         "the time limit was reached before it was fetched; send fewer pictures per request",
                         code="picture_url",
                     )
-                files[name] = fetch(file, service.fetching) if isinstance(file, str) else file
+                files[name] = fetch_url(file, service.fetching) if isinstance(file, str) else file
             except BadPicture as error:
                 failures.append(Failure(product.id, error.code, name, error.message))
         if files or not pictures:
@@ -291,7 +293,7 @@ def _fetch_pictures(
 
 
 async def _from_form(request: Request, service: Service) -> tuple[Product, dict[str, bytes | str]]:
-    form = await form_of(request, service.settings)
+    form = await parse_form(request, service.settings)
     products = [value for name, value in form if name == "product" and isinstance(value, str)]
     if len(products) != 1:
         raise BadRequest("the form needs one field `product` with the product as JSON", field="product")

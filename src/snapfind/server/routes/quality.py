@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from snapfind.core.errors import Conflict, NotFound
 from snapfind.curation import journal
 from snapfind.curation.findings import KINDS, Finding, Findings
-from snapfind.curation.journal import Applied, Outcome
+from snapfind.curation.journal import JournalEntry, Outcome
 from snapfind.events.zero_results import ZeroResultStatistics, zero_result_statistics
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.jobs import JobReply, submit
@@ -26,7 +26,7 @@ Id = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 _PICTURES = 6  # of a finding in a reply
 
 
-class FoundPicture(BaseModel):
+class SampleSchema(BaseModel):
     """A picture of a finding. `changes` tells whether the fix hides it."""
 
     id: str
@@ -37,19 +37,19 @@ class FoundPicture(BaseModel):
 
 
 class FindingSchema(BaseModel):
-    """A finding. `mend` describes the fix of `apply`, null if there is no automatic fix."""
+    """A finding. `fix` describes what `apply` does, null if there is no automatic fix."""
 
     id: str
     kind: str = Field(description=f"one of: {', '.join(KINDS)}")
-    said: str
-    pictures: list[FoundPicture] = Field(description="at most 6, first those that the fix changes")
-    mend: str | None
+    message: str
+    pictures: list[SampleSchema] = Field(description="at most 6, first those that the fix changes")
+    fix: str | None
     safe: bool = Field(description="safe to apply without review: hides only pictures that remain elsewhere")
     score: float = Field(ge=0, le=1)
     applied: str | None = Field(description="when the fix was applied; null: not applied")
 
 
-class LookSchema(BaseModel):
+class SurveySchema(BaseModel):
     """Time and size of the last check of the catalog."""
 
     at: str
@@ -73,7 +73,7 @@ class SwitchSchema(BaseModel):
     count: int
 
 
-class UnmetSchema(BaseModel):
+class ZeroResultsSchema(BaseModel):
     """Statistics of zero-result queries."""
 
     days: int
@@ -86,16 +86,16 @@ class UnmetSchema(BaseModel):
 class QualityReply(Reply):
     """The last check (null: none yet), its findings, applied fixes, and zero-result queries."""
 
-    look: LookSchema | None
+    survey: SurveySchema | None
     findings: list[FindingSchema]
     applied: list[FindingSchema] = Field(description="applied fixes, newest first; each can be undone")
-    zero_result_statistics: UnmetSchema
+    zero_results: ZeroResultsSchema
 
 
 class FindingReply(Reply):
     """Result of the operation, and the current state of the finding."""
 
-    said: str
+    message: str
     finding: FindingSchema
 
 
@@ -114,30 +114,30 @@ async def get_quality(
     """
     folder = service.shop.folder.path
 
-    def load() -> tuple[Findings | None, dict[str, Applied], ZeroResultStatistics]:
+    def load() -> tuple[Findings | None, dict[str, JournalEntry], ZeroResultStatistics]:
         since = datetime.now(UTC) - timedelta(days=days)
-        last, dismissed = Findings.load(folder), journal.dismissed(folder)
-        last = replace(last, found=tuple(one for one in last.found if one.id not in dismissed)) if last else None
-        return last, journal.applied(folder), zero_result_statistics(service.shop.events, since)
+        last, dismissed = Findings.load(folder), journal.read_dismissed(folder)
+        last = replace(last, items=tuple(one for one in last.items if one.id not in dismissed)) if last else None
+        return last, journal.read_applied(folder), zero_result_statistics(service.shop.events, since)
 
     last, applied, zero_results = await service.reading.run(trace, load)
     listed = [one for kind in KINDS for one in last.of(kind)[:limit]] if last else []
     return reply(
         trace,
         QualityReply,
-        look=_look_shape(last) if last else None,
-        findings=[_shape(one, applied, trace.root) for one in listed if one.id not in applied],
-        applied=[_shape(one.finding, applied, trace.root) for one in reversed(applied.values())][:limit],
-        zero_result_statistics=_unmet_shape(zero_results, days),
+        survey=_survey_schema(last) if last else None,
+        findings=[_schema(one, applied, trace.root) for one in listed if one.id not in applied],
+        applied=[_schema(one.finding, applied, trace.root) for one in reversed(applied.values())][:limit],
+        zero_results=_zero_results_schema(zero_results, days),
     )
 
 
-@router.post("/look", response_model=JobReply, status_code=202)
+@router.post("/check", response_model=JobReply, status_code=202)
 async def start_check(service: Serving, trace: Now) -> JobReply:
     """Start a job that checks the whole catalog for duplicates, wrong labels and bad pictures. Changes nothing.
 
     ```sh
-    curl -X POST http://127.0.0.1:8000/v1/quality/look
+    curl -X POST http://127.0.0.1:8000/v1/quality/check
     ```
     """
     return reply(trace, JobReply, job=submit(service, "curate", {}))
@@ -154,7 +154,7 @@ async def apply_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
 
     def apply() -> tuple[Outcome, Finding | None]:
         last = Findings.load(service.catalog.folder.path)
-        known = next((one for one in last.found if one.id == id), None) if last else None
+        known = next((one for one in last.items if one.id == id), None) if last else None
         return journal.apply(service.catalog, [id])[0], known
 
     outcome, known = await service.writing.run(trace, apply)
@@ -171,7 +171,7 @@ async def undo_finding(id: Id, service: Serving, trace: Now) -> FindingReply:
     """
 
     def undo() -> tuple[Outcome, Finding | None]:
-        one = journal.applied(service.catalog.folder.path).get(id)
+        one = journal.read_applied(service.catalog.folder.path).get(id)
         return journal.undo(service.catalog, [id])[0], one.finding if one else None
 
     outcome, known = await service.writing.run(trace, undo)
@@ -194,8 +194,8 @@ async def dismiss_finding(
 
     def dismiss() -> tuple[Outcome, Finding | None]:
         folder = service.catalog.folder.path
-        last, before = Findings.load(folder), journal.dismissed(folder)
-        known = {one.id: one for one in last.found} if last else {}
+        last, before = Findings.load(folder), journal.read_dismissed(folder)
+        known = {one.id: one for one in last.items} if last else {}
         known |= {name: one.finding for name, one in before.items()}
         return journal.dismiss(service.catalog, [id], restore=restore)[0], known.get(id)
 
@@ -206,43 +206,43 @@ async def dismiss_finding(
 def _finding_reply(service: Service, trace: Now, outcome: Outcome, known: Finding | None) -> FindingReply:
     """Build the reply. Raise NotFound for an unknown id, Conflict if the operation failed."""
     if known is None:
-        raise NotFound(outcome.said, field="id")
+        raise NotFound(outcome.message, field="id")
     if not outcome.done:
-        raise Conflict(outcome.said)
-    applied = journal.applied(service.shop.folder.path)
-    return reply(trace, FindingReply, said=outcome.said, finding=_shape(known, applied, trace.root))
+        raise Conflict(outcome.message)
+    applied = journal.read_applied(service.shop.folder.path)
+    return reply(trace, FindingReply, message=outcome.message, finding=_schema(known, applied, trace.root))
 
 
-def _look_shape(last: Findings) -> LookSchema:
-    counts = Counter(one.kind for one in last.found)
-    return LookSchema(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
+def _survey_schema(last: Findings) -> SurveySchema:
+    counts = Counter(one.kind for one in last.items)
+    return SurveySchema(at=last.at, products=last.products, pictures=last.pictures, counts=dict(counts))
 
 
-def _shape(finding: Finding, applied: dict[str, Applied], root: str) -> FindingSchema:
+def _schema(finding: Finding, applied: dict[str, JournalEntry], root: str) -> FindingSchema:
     changed = set(finding.change.pictures) if finding.change else set()
     return FindingSchema(
         id=finding.id,
         kind=finding.kind,
-        said=finding.said,
+        message=finding.message,
         pictures=[
-            FoundPicture(
+            SampleSchema(
                 id=sample.picture,
                 product=sample.product,
                 name=served_name(sample.name),
                 url=f"{root}/v1/pictures/{sample.picture}.jpg",
                 changes=sample.picture in changed,
             )
-            for sample in finding.shown[:_PICTURES]
+            for sample in finding.samples[:_PICTURES]
         ],
-        mend=finding.change.said if finding.change else None,
+        fix=finding.change.description if finding.change else None,
         safe=finding.safe,
         score=finding.score,
         applied=applied[finding.id].at if finding.id in applied else None,
     )
 
 
-def _unmet_shape(statistics: ZeroResultStatistics, days: int) -> UnmetSchema:
-    return UnmetSchema(
+def _zero_results_schema(statistics: ZeroResultStatistics, days: int) -> ZeroResultsSchema:
+    return ZeroResultsSchema(
         days=days,
         searches=statistics.searches,
         without_match=statistics.without_match,

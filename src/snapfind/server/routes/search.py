@@ -1,24 +1,26 @@
 """Routes for search and similar products."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
 from PIL.Image import Image
 from pydantic import BaseModel, Field
 
-from snapfind.catalog.models.trial import drawn
+from snapfind.catalog.models.trial import takes_part
 from snapfind.core.errors import BadQuery
-from snapfind.core.types import Answer, Query, Verdict
+from snapfind.core.query import Query
+from snapfind.core.types import Answer, Verdict
 from snapfind.events.event import Event
 from snapfind.search.candidates import DEPTH
+from snapfind.server.endpoint import limits
 from snapfind.server.middleware.auth import needs
 from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
-from snapfind.server.schemas.search import LabeledQuery, LikeBody, SearchBody, read_search
+from snapfind.server.schemas.search import LikeBody, ParsedSearch, SearchBody, form_schema, read_search
 from snapfind.server.service import Now, Service, Serving
 
 __all__ = ["router"]
@@ -66,44 +68,19 @@ class SearchReply(Reply):
 _LOGGED = 50  # hits of an answer that the search event stores
 
 
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "picture files"},
-        "text": {"type": "array", "items": {"type": "string"}},
-        "product": {"type": "array", "items": {"type": "string"}},
-        "regions": {"type": "string", "enum": ["subject", "whole", "all"]},
-        "category": {"type": "string"},
-        "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the upright picture"},
-        "filter": {"type": "string"},
-        "limit": {"type": "integer", "minimum": 1},
-        "cursor": {"type": "string"},
-        "threshold": {"type": "number", "minimum": 0, "maximum": 1},
-        "facets": {"type": "array", "items": {"type": "string"}},
-        "right": {"type": "array", "items": {"type": "string"}, "description": "products marked relevant"},
-        "wrong": {"type": "array", "items": {"type": "string"}, "description": "products marked not relevant"},
-        "order": {"type": "string", "enum": ["clicks", "likeness"]},
-        "recent": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "products opened before, for the click ranker",
-        },
-        "explain": {"type": "boolean"},
-        "session": {"type": "string", "maxLength": 200},
-    },
-}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/SearchBody"}},
-            "multipart/form-data": {"schema": _FORM},
+            "multipart/form-data": {"schema": form_schema()},
         },
     }
 }
 
 
 @router.post("/search", response_model=SearchReply, openapi_extra=_BODY)
+@limits(body="max_body", sheds_load=True, schema=SearchBody)
 async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
     """Search by photos, texts, product ids, or a combination.
 
@@ -118,6 +95,7 @@ async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
 
 
 @router.get("/similar", response_model=SearchReply)
+@limits(sheds_load=True)
 async def similar(
     service: Serving,
     trace: Now,
@@ -133,19 +111,20 @@ async def similar(
     curl 'http://127.0.0.1:8000/v1/similar?product=tea-1&limit=5'
     ```
     """
-    body = SearchBody(likes=[LikeBody(product=product)], filter=filter, limit=limit, cursor=cursor, session=session)
-    asked = LabeledQuery.model_construct(body=body, files=[])
+    fields = {"filter": filter, "limit": limit, "cursor": cursor, "session": session}
+    body = SearchBody(likes=[LikeBody(product=product)], **fields)
+    asked = ParsedSearch.model_construct(body=body, files=[])
     return await service.reading.run(trace, lambda: _answer(service, trace, asked))
 
 
-def _answer(service: Service, trace: Trace, asked: LabeledQuery) -> SearchReply:
+def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
     body, catalog = asked.body, service.shop
     limit, offset = _slice(service, asked)
     with trace.step("decode"):
         photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
     query = asked.query(service.settings, photos)
     trial, who = catalog.trial, body.session or asked.digest
-    if trial is not None and _is_single_photo(query) and drawn(trial, who):
+    if trial is not None and _is_single_photo(query) and takes_part(trial, who):
         answer, tried = catalog.search_tried(query, who + asked.digest, limit=limit, offset=offset)
         if tried is not None:
             catalog.trial_log.note(replace(tried, search=trace.request_id))
@@ -155,9 +134,9 @@ def _answer(service: Service, trace: Trace, asked: LabeledQuery) -> SearchReply:
         service.keep(trace.request_id, _crop_searched(photos[0], query, answer))
     trace.add(answer.timings)
     with trace.step("facets"):
-        facets = {name: catalog.facets(name, filter=body.filter or None) for name in body.facets}
+        facets = {name: catalog.facets(name, filter=query.filter) for name in body.facets}
     hits = [hit for hit in answer if hit.score >= body.threshold]
-    service.note(_event(service, trace, asked, answer, offset))
+    service.note(_event(service, trace, asked, query, answer, offset))
     more = len(hits) == limit and offset + limit < _max_depth(service, asked)
     return reply(
         trace,
@@ -193,7 +172,7 @@ def _crop_searched(photo: Image, query: Query, answer: Answer) -> Image:
     return photo.crop(box.pixels(*photo.size)) if box else photo
 
 
-def _event(service: Service, trace: Trace, asked: LabeledQuery, answer: Answer, offset: int) -> Event:
+def _event(service: Service, trace: Trace, asked: ParsedSearch, query: Query, answer: Answer, offset: int) -> Event:
     likes = asked.body.likes
     return Event(
         "search",
@@ -204,9 +183,9 @@ def _event(service: Service, trace: Trace, asked: LabeledQuery, answer: Answer, 
         score=answer[0].score if answer else None,
         verdict=answer.verdict,
         box=answer.box,
-        category=asked.body.category or "",
+        category=query.category or "",
         text=" | ".join(like.text for like in likes if like.text),
-        filter=asked.body.filter or "",
+        filter=query.filter or "",
         photos=len(asked.files),
         results=tuple(hit.product.id for hit in answer[:_LOGGED]),
         space=answer.space,
@@ -214,7 +193,7 @@ def _event(service: Service, trace: Trace, asked: LabeledQuery, answer: Answer, 
     )
 
 
-def _slice(service: Service, asked: LabeledQuery) -> tuple[int, int]:
+def _slice(service: Service, asked: ParsedSearch) -> tuple[int, int]:
     """Return limit and offset. Raise BadQuery beyond the maximum depth, BadRequest for an invalid cursor."""
     settings = service.settings
     limit = settings.whole("limit") if asked.body.limit is None else asked.body.limit
@@ -225,7 +204,7 @@ def _slice(service: Service, asked: LabeledQuery) -> tuple[int, int]:
     return min(limit, depth - offset), offset
 
 
-def _max_depth(service: Service, asked: LabeledQuery) -> int:
+def _max_depth(service: Service, asked: ParsedSearch) -> int:
     """Return the maximum paging depth. With text it is limited by the candidates that are fused."""
     most = service.settings.whole("max_depth")
     if not any(like.text for like in asked.body.likes):

@@ -76,15 +76,15 @@ async def info(service: Serving, trace: Now) -> InfoReply:
     curl http://127.0.0.1:8000/v1/info
     ```
     """
-    found = await service.reading.run(trace, service.shop.info)
+    info = await service.reading.run(trace, service.shop.info)
     fields: dict[str, Any] = {
-        name: found[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
+        name: info[name] for name in ("products", "pictures", "model", "bytes", "created", "version")
     }
     limits = {name: service.settings.number(name) for name in _LIMITS}
     return reply(
         trace,
         InfoReply,
-        fields=found["schema"],
+        fields=info["schema"],
         read_only=service.reads_only,
         scopes=_scopes(service, trace),
         limits=limits,
@@ -112,8 +112,8 @@ async def facets(
     curl http://127.0.0.1:8000/v1/facets/category
     ```
     """
-    found = await service.reading.run(trace, lambda: service.shop.facets(field, filter=filter or None, limit=limit))
-    return reply(trace, FacetReply, values=[FacetCount(value=value, count=count) for value, count in found])
+    counts = await service.reading.run(trace, lambda: service.shop.facets(field, filter=filter or None, limit=limit))
+    return reply(trace, FacetReply, values=[FacetCount(value=value, count=count) for value, count in counts])
 
 
 @open_router.get("/healthz", response_model=HealthReply)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from snapfind.server.middleware.auth import needs
 from snapfind.server.routes.products import GoneReply
-from snapfind.server.schemas.conditional import conditional
+from snapfind.server.schemas.conditional import conditional_response
 from snapfind.server.schemas.responses import ERRORS, reply
 from snapfind.server.service import Now, Serving
 
@@ -43,7 +43,7 @@ async def get_picture(
     """
     content = await service.reading.run(trace, lambda: service.shop.copy(picture))
     caching = "private, max-age=31536000, immutable" if "v" in request.query_params else "private, no-cache"
-    return conditional(content, "image/jpeg", request.headers, {"Cache-Control": caching})
+    return conditional_response(content, "image/jpeg", request.headers, {"Cache-Control": caching})
 
 
 @router.delete("/{picture}.jpg", response_model=GoneReply, dependencies=[needs("write")])

@@ -1,0 +1,1 @@
+"""Queues, rate limits, traces and metrics of a running server."""

@@ -1,0 +1,1 @@
+"""Request and reply models, and parsing of bodies."""

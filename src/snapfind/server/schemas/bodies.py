@@ -1,4 +1,4 @@
-"""JSON bodies, and the base64 texts in them, as clients of many languages write them."""
+"""JSON bodies and base64 texts, as clients of many languages send them."""
 
 import base64
 import binascii
@@ -19,27 +19,39 @@ _URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _BLANKS = string.whitespace.encode()
 
 
-async def read_json(request: Request, shape: type[M], *, empty: bytes = b"") -> M:
-    """The body of a request in that shape; `empty` stands for a body of no bytes. Raises pydantic's ValidationError."""
+async def read_json(request: Request, schema: type[M], *, empty: bytes = b"") -> M:
+    """Parse a JSON body.
+
+    Args:
+        request: The request.
+        schema: Model of the body.
+        empty: JSON that is used for an empty body.
+
+    Returns:
+        The parsed body.
+
+    Raises:
+        ValidationError: The body does not fit the model.
+    """
     body = await request.body()
-    return shape.model_validate_json(body.removeprefix(_BOM) or empty)
+    return schema.model_validate_json(body.removeprefix(_BOM) or empty)
 
 
 def decode_base64(text: str, field: str) -> bytes:
-    """The bytes of a base64 text.
+    """Decode a base64 text.
 
-    Line breaks (Android's default, `base64 FILE`, MIME), the alphabet of addresses (`-` and `_`), a missing `=` at the
-    end, and `data:` URLs are taken.
+    Line breaks (Android, `base64 FILE`, MIME), the URL alphabet (`-` and `_`), a missing `=` at the end, and `data:`
+    URLs are accepted.
 
     Args:
-        text: What was sent.
+        text: The text.
         field: Name of the input, for the message.
 
     Returns:
-        The bytes that it stands for.
+        The content.
 
     Raises:
-        BadPicture: It holds other characters, or is cut off.
+        BadPicture: The text has other characters or is incomplete.
     """
     wrong = f"{field[:60]} is not base64; send the bytes of a picture file in base64"
     if text[:5].lower() == "data:":

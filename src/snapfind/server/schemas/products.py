@@ -58,7 +58,10 @@ class RequestBody(BaseModel):
 
 
 class PictureSchema(BaseModel):
-    """A picture of a product. `url` is the address of the stored copy, a JPEG without metadata."""
+    """A media item of a product: an image, or a segment of another media file.
+
+    `url` is the address of the stored copy, a JPEG without metadata.
+    """
 
     id: str = Field(examples=["8c7dd922-ad47-4fc1-9b1c-7f0b0d1f0a3e"])
     name: str
@@ -66,6 +69,10 @@ class PictureSchema(BaseModel):
     height: int
     url: str
     box: BoxSchema | None = None
+    kind: str = Field("image", description="media type, such as `image` or `video`")
+    ordinal: int = Field(0, description="position among the items of the file, from 0")
+    start: float | None = Field(None, description="start of the segment in seconds; null for images")
+    end: float | None = Field(None, description="end of the segment in seconds; null for images")
 
 
 class ProductSchema(BaseModel):
@@ -119,7 +126,7 @@ def picture_named(product: Product, name: str) -> Picture:
 
 def picture_schema(product: str, picture: Picture, root: str) -> PictureSchema:
     """Convert a picture. Its URL has the hash of the content, so that clients may cache it indefinitely."""
-    point = point_id(product, picture.name)
+    point = point_id(product, picture.name, picture.ordinal)
     return PictureSchema.model_construct(
         id=point,
         name=served_name(picture.name),
@@ -127,6 +134,10 @@ def picture_schema(product: str, picture: Picture, root: str) -> PictureSchema:
         height=picture.height,
         url=f"{root}/v1/pictures/{point}.jpg?v={quote(picture.hash[:12])}",
         box=_sides(picture.box),
+        kind=picture.kind,
+        ordinal=picture.ordinal,
+        start=picture.start,
+        end=picture.end,
     )
 
 

@@ -1,6 +1,7 @@
 """Common fields of replies, and the JSON format of errors, including those of the framework."""
 
 import math
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -68,9 +69,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 R = TypeVar("R", bound=Reply)
 
 
-def reply(trace: Trace, shape: type[R], **fields: Any) -> R:
+def reply(trace: Trace, schema: type[R], **fields: Any) -> R:
     """Build a reply with the id and the timings of its request."""
-    return shape(request_id=trace.request_id, timings=trace.timings(), **fields)
+    return schema(request_id=trace.request_id, timings=trace.timings(), **fields)
 
 
 def error_body(error: SnapfindError, trace: Trace) -> bytes:
@@ -119,10 +120,16 @@ def _invalid(request: Request, error: Exception) -> Response:
     return answer_error(bad_request(error, _body_schema(request, error)), trace_of(request))
 
 
+def _subclasses(base: type[RequestBody]) -> Iterator[type[RequestBody]]:
+    for shape in base.__subclasses__():
+        yield shape
+        yield from _subclasses(shape)
+
+
 def _body_schema(request: Request, error: RequestValidationError | ValidationError) -> Any:
     """Find the schema of the invalid body: that of the route, or of a body that the route parses itself."""
     if isinstance(error, ValidationError):
-        return next((shape for shape in RequestBody.__subclasses__() if shape.__name__ == error.title), None)
+        return next((schema for schema in _subclasses(RequestBody) if schema.__name__ == error.title), None)
     field = getattr(request.scope.get("route"), "body_field", None)
     return field.field_info.annotation if field else None
 

@@ -1,19 +1,20 @@
 """Parse search requests: JSON with base64-encoded photos, or a form with photos as files."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, create_model, model_validator
 from starlette.requests import Request
 
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadQuery, BadRequest, TooLarge
-from snapfind.core.types import Box, Like, Order, Query, Regions
+from snapfind.core.query import OPTIONS, Like, Option, Query
+from snapfind.core.types import Box
 from snapfind.server.schemas.bodies import decode_base64, read_json
-from snapfind.server.schemas.forms import form_of, is_form
+from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RequestBody
 
-__all__ = ["LikeBody", "SearchBody", "read_search"]
+__all__ = ["LikeBody", "ParsedSearch", "SearchBody", "form_schema", "read_search"]
 
 
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
@@ -41,16 +42,12 @@ class LikeBody(RequestBody):
         return self.photo is not None or self.url is not None
 
 
-class SearchBody(RequestBody):
-    """A search: query terms, filter, options and paging."""
-
+class _SearchBody(RequestBody):
     likes: list[LikeBody] = Field(default_factory=list, description="query terms: photos, texts and products")
     photo: str | None = Field(None, description="shorthand for one query term: picture file, base64-encoded")
     text: str | None = Field(None, description="shorthand for one query term")
     product: str | None = Field(None, description="shorthand for one query term: product id")
     box: BoxSchema | None = Field(None, description="region of the photo, if there is exactly one")
-    regions: Regions = Field("subject", description="region to search in a photo without a box; `all`: each object")
-    category: str | None = Field(None, max_length=256, description="products of this category are ranked first")
     right: list[_Id] = Field(
         default_factory=list,
         max_length=50,
@@ -61,11 +58,6 @@ class SearchBody(RequestBody):
         max_length=50,
         description="relevance feedback: products marked not relevant in an earlier answer",
     )
-    order: Order = Field("clicks", description="rank by the click ranker, if there is one, or by similarity only")
-    recent: list[_Id] = Field(
-        default_factory=list, max_length=50, description="products that the shopper opened before, for the click ranker"
-    )
-    filter: str | None = Field(None, examples=["price < 50 and brand = 'Acme'"])
     limit: int | None = Field(None, ge=1)
     cursor: str | None = Field(None, description="`next` of the previous page; the query must be the same")
     threshold: float = Field(0.0, ge=0, le=1, description="minimum score of hits")
@@ -77,14 +69,48 @@ class SearchBody(RequestBody):
         None, max_length=200, description="session id for the event log; stored as a keyed hash"
     )
 
+    def options(self) -> dict[str, Any]:
+        """Return the options of the query by name."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+
+def _field_of(option: Option) -> Any:
+    """Describe an option of `Query` for pydantic."""
+    described: dict[str, Any] = {"description": option.help, "max_length": option.max_length}
+    if option.is_list:
+        return list[_Id], Field(default_factory=list, **described)
+    return option.type, Field(option.default, examples=[option.example] if option.example else None, **described)
+
+
+SearchBody: type[_SearchBody] = create_model(
+    "SearchBody",
+    __base__=_SearchBody,
+    __doc__="A search: query terms, filter, options and paging.",
+    **{name: _field_of(option) for name, option in OPTIONS.items()},
+)
+_LISTS = {name for name, field in SearchBody.model_fields.items() if get_origin(field.annotation) is list}
+_FORM_ONLY: dict[str, Any] = {  # fields that a form writes in another way
+    "photo": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "picture files"},
+    "text": {"type": "array", "items": {"type": "string"}},
+    "product": {"type": "array", "items": {"type": "string"}},
+    "box": {"type": "string", "description": "x0,y0,x1,y1 in 0..1 of the upright picture"},
+}
+
+
+def form_schema() -> dict[str, Any]:
+    """Return the JSON schema of a search as a form."""
+    properties = SearchBody.model_json_schema()["properties"]
+    plain = {name: schema for name, schema in properties.items() if name != "likes"}
+    return {"type": "object", "properties": plain | _FORM_ONLY}
+
 
 _PHOTOS: Any = {"__all__": {"photo"}}
 
 
-class LabeledQuery(BaseModel):
+class ParsedSearch(BaseModel):
     """A parsed search request: the body, and the files of its photos in the order of the photo terms."""
 
-    body: SearchBody
+    body: _SearchBody
     files: list[bytes | str]  # bytes of a file, or its URL
 
     def query(self, settings: Settings, photos: list[Any]) -> Query:
@@ -113,15 +139,7 @@ class LabeledQuery(BaseModel):
         if len(likes) > most:
             raise TooLarge(f"{len(likes)} query terms in one search; the maximum is {most}", field="likes")
         marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
-        return Query(
-            tuple(likes),
-            body.filter or None,
-            body.regions,
-            body.category or None,
-            tuple(marked),
-            body.order,
-            tuple(body.recent),
-        )
+        return Query(tuple(likes)).with_options(body.options(), marked)
 
     @property
     def boxes(self) -> list[Box | None]:
@@ -138,7 +156,7 @@ class LabeledQuery(BaseModel):
         return digest.hexdigest()[:16]
 
 
-async def read_search(request: Request, settings: Settings) -> LabeledQuery:
+async def read_search(request: Request, settings: Settings) -> ParsedSearch:
     """Parse the body of a search request.
 
     Raises:
@@ -149,18 +167,17 @@ async def read_search(request: Request, settings: Settings) -> LabeledQuery:
         ValidationError: A field is invalid (pydantic).
     """
     if is_form(request):
-        return _from_form(await form_of(request, settings))
-    body = await read_json(request, SearchBody, empty=b"{}")
-    body = _expand(body)
+        return _from_form(await parse_form(request, settings))
+    body = _expand(await read_json(request, SearchBody, empty=b"{}"))
     files = [
         like.url if like.url is not None else decode_base64(like.photo or "", "photo")
         for like in body.likes
         if like.is_photo
     ]
-    return LabeledQuery.model_construct(body=body, files=files)
+    return ParsedSearch.model_construct(body=body, files=files)
 
 
-def _from_form(form: list[tuple[str, str | bytes]]) -> LabeledQuery:
+def _from_form(form: list[tuple[str, str | bytes]]) -> ParsedSearch:
     fields: dict[str, Any] = {}
     likes: list[dict[str, Any]] = []
     files: list[bytes | str] = []
@@ -172,7 +189,7 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> LabeledQuery:
             likes.append({"photo": ""})
         elif name in {"text", "product"}:
             likes.append({name: value})
-        elif name in {"facets", "right", "wrong", "recent"}:
+        elif name in _LISTS - {"likes"}:
             fields.setdefault(name, []).append(value)
         elif name == "box":
             fields[name] = Box.parse(value).as_tuple()
@@ -181,10 +198,10 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> LabeledQuery:
         else:
             fields[name] = value
     body = SearchBody.model_validate({**fields, "likes": likes})
-    return LabeledQuery.model_construct(body=_expand(body), files=files)
+    return ParsedSearch.model_construct(body=_expand(body), files=files)
 
 
-def _expand(body: SearchBody) -> SearchBody:
+def _expand(body: _SearchBody) -> _SearchBody:
     """Convert shorthand fields to query terms, and assign the box to the only photo."""
     shorthand = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
     # forms send empty fields too: ignore them, unless the query has nothing else

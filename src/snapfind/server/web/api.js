@@ -1,5 +1,5 @@
-// What the page asks of the server: one function for each endpoint, one error with the server's own sentence.
-// Addresses are relative, so that the page also works below a path of a proxy.
+// Client of the HTTP API: one function per endpoint, and one error class with the message of the server.
+// URLs are relative, so that the page also works below a path prefix of a proxy.
 
 import { newId, stored } from "./browser.js";
 
@@ -7,9 +7,9 @@ const KEY = "snapfind.key";
 const memory = stored("sessionStorage");
 const session = memory.get("snapfind.session") || newId();
 memory.set("snapfind.session", session);
-let lock = null; // resolves when the shopper has given a key, or none
+let lock = null; // promise of the open key dialog
 
-export class Refused extends Error {
+export class ApiError extends Error {
   constructor(message, { code = "", field = null } = {}) {
     super(message);
     Object.assign(this, { code, field });
@@ -22,37 +22,37 @@ async function ask(path, options = {}) {
   let reply;
   try {
     reply = await fetch(path, { ...options, headers });
-  } catch (fault) {
-    if (fault.name === "AbortError") throw fault;
-    throw new Refused("the server does not answer; is it still running?");
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError("the server does not respond; is it running?");
   }
   if (reply.status === 401) {
-    const said = key ? "This key is not known here: it is misspelt, or it was revoked." : "";
-    if (memory.get(KEY) === key && !(await wantKey(said))) {
-      throw new Refused("this server wants a key; choose Key to give one", { code: "key_missing" });
+    const message = key ? "Unknown API key: it is misspelled or was revoked." : "";
+    if (memory.get(KEY) === key && !(await askForKey(message))) {
+      throw new ApiError("this server requires an API key; choose Key to enter one", { code: "key_missing" });
     }
     return ask(path, options);
   }
   if (!reply.ok) {
-    const told = await reply.json().catch(() => null);
-    throw new Refused(told?.error?.message ?? `the server answered ${reply.status}`, told?.error);
+    const problem = await reply.json().catch(() => null);
+    throw new ApiError(problem?.error?.message ?? `the server responded with status ${reply.status}`, problem?.error);
   }
   return reply;
 }
 
-/** Ask for a key; true when one was given. `said` tells what was wrong with the one before. */
-export function wantKey(said = "") {
+/** Ask for an API key. Resolves to whether one was entered. `message` says why the last one was rejected. */
+export function askForKey(message = "") {
   lock ??= new Promise((done) => {
     const dialog = document.getElementById("key");
     const value = document.getElementById("key-value");
-    document.getElementById("key-status").textContent = said;
+    document.getElementById("key-status").textContent = message;
     value.value = "";
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "use" && value.value.trim();
-      if (given) memory.set(KEY, given);
+      const entered = dialog.returnValue === "use" && value.value.trim();
+      if (entered) memory.set(KEY, entered);
       lock = null;
-      done(Boolean(given));
+      done(Boolean(entered));
     }, { once: true });
     dialog.showModal();
   });
@@ -120,34 +120,34 @@ export const cancelJob = (id) => json(`v1/jobs/${id}`, { method: "DELETE" });
 export const jobErrors = async (id) => (await ask(`v1/jobs/${id}/errors`)).blob();
 
 export const quality = () => json("v1/quality");
-export const lookAgain = () => json("v1/quality/look", { method: "POST" });
+export const startSurvey = () => json("v1/quality/check", { method: "POST" });
 export const applyFinding = (id) => json(`v1/quality/${id}/apply`, { method: "POST" });
 export const dismissFinding = (id, restore) => json(`v1/quality/${id}/dismiss?restore=${restore}`, { method: "POST" });
 export const undoFinding = (id) => json(`v1/quality/${id}/undo`, { method: "POST" });
 
-/** Tell what a shopper did; a lost event must never disturb the shopper. */
-export function tell(events) {
-  const told = events.map((event) => ({ session, id: newId(), ...event }));
-  return ask("v1/events", body("POST", { events: told })).catch(() => {});
+/** Report events of the user. A failure must not disturb the user. */
+export function report(events) {
+  const all = events.map((event) => ({ session, id: newId(), ...event }));
+  return ask("v1/events", body("POST", { events: all })).catch(() => {});
 }
 
-/** The address of a picture as this page reaches it, whatever the server believes its own path to be. */
-const near = (url) => url.slice(url.indexOf("v1/"));
+/** The URL of a picture relative to this page, independent of the path prefix that the server knows. */
+const relative = (url) => url.slice(url.indexOf("v1/"));
 
-export const fetchPicture = async (url) => (await ask(near(url))).blob();
+export const fetchPicture = async (url) => (await ask(relative(url))).blob();
 
-/** Show a picture of the catalog; with a key it is fetched, as an <img> cannot send one. */
+/** Show a picture of the catalog. With a key it is fetched, because an <img> cannot send the key. */
 export async function show(image, url) {
   if (!hasKey()) {
-    image.src = near(url);
+    image.src = relative(url);
     return;
   }
-  const picture = await fetchPicture(url).catch(() => null); // the alternative text stands for it
+  const picture = await fetchPicture(url).catch(() => null); // then the alternative text is shown
   if (!picture) return;
   image.onload = () => URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(picture);
 }
 
-export const turns = () => json("v1/flywheel");
-export const turnNow = () => json("v1/flywheel/turns", body("POST", {}));
-export const concludeTrial = () => json("v1/flywheel/conclude", body("POST", {}));
+export const runs = () => json("v1/flywheel");
+export const startRun = () => json("v1/flywheel/runs", body("POST", {}));
+export const concludeExperiment = () => json("v1/flywheel/conclude", body("POST", {}));

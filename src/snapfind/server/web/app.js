@@ -1,15 +1,15 @@
-// Which page is shown, dark or light, and the start of each page.
+// Navigation, color scheme, and the start of each page.
 
 import * as api from "./api.js";
 import { stored } from "./browser.js";
 import { by } from "./dom.js";
 import * as finder from "./finder.js";
+import * as flywheel from "./flywheel.js";
 import * as imports from "./imports.js";
+import * as products from "./products.js";
 import * as quality from "./quality.js";
-import * as shelf from "./shelf.js";
-import * as turns from "./turns.js";
 
-const PAGES = { search: null, products: () => shelf.list(), import: () => imports.watch(), quality: () => Promise.all([quality.show(), turns.show()]) };
+const PAGES = { search: null, products: () => products.list(), import: () => imports.watch(), quality: () => Promise.all([quality.show(), flywheel.show()]) };
 
 function go() {
   const page = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
@@ -31,14 +31,14 @@ by("theme").addEventListener("click", () => {
 });
 
 window.addEventListener("hashchange", go);
-shelf.start();
+products.start();
 imports.start();
 quality.start();
-turns.start();
+flywheel.start();
 go();
 by("key-cancel").addEventListener("click", () => by("key").close());
 by("change-key").addEventListener("click", async () => {
-  if (!(await api.wantKey())) return;
+  if (!(await api.askForKey())) return;
   await finder.describe();
   go();
 });

@@ -1,4 +1,4 @@
-// What browsers do not all have: ids on plain http, and storage where cookies are blocked.
+// Fallbacks for browsers: ids on plain http, and storage if cookies are blocked.
 
 /** 128 random bits as a UUID. crypto.randomUUID exists on https and localhost only. */
 export function newId() {
@@ -9,7 +9,7 @@ export function newId() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** `sessionStorage` or `localStorage`; where the browser forbids them, a memory that ends with the page. */
+/** `sessionStorage` or `localStorage`. If the browser forbids them, values are kept until the page is closed. */
 export function stored(kind) {
   const own = new Map();
   const reached = (act, instead) => {

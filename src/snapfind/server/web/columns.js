@@ -1,12 +1,12 @@
-// The shop's own columns of one product, each as a field of a form by its kind.
+// Form fields for the attributes of a product, by their type.
 
 import * as api from "./api.js";
 import { make } from "./dom.js";
 
 const BUILT_IN = ["title", "price", "brand", "category", "description"];
-const HINTS = { list: "several, with | between them", date: "such as 2026-01-31", number: "", text: "", bool: "" };
+const HINTS = { list: "several values, separated by |", date: "for example 2026-01-31", number: "", text: "", bool: "" };
 
-/** Put a field for each column into a place, with the values that the product has. */
+/** Fill an element with a field for each attribute, with the values of the product. */
 export async function show(place, attributes) {
   place.replaceChildren();
   const { fields } = await api.info();
@@ -24,8 +24,8 @@ function field(name, kind, value, id) {
   return [make("label", { htmlFor: id }, name, " ", make("span", { class: "small" }, HINTS[kind])), input];
 }
 
-/** The values that were changed; null empties a column. */
-export function given(place) {
+/** The changed values. null removes an attribute. */
+export function changedValues(place) {
   const changed = [...place.querySelectorAll("[data-name]")].filter((input) => input.value.trim() !== input.dataset.before.trim());
   return Object.fromEntries(changed.map((input) => [input.dataset.name, read(input.value.trim(), input.dataset.kind)]));
 }

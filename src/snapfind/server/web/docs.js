@@ -1,4 +1,4 @@
-// The API as a page, made of openapi.json: each operation, then each shape. Nothing comes from another host.
+// The API reference, rendered from openapi.json: operations, then schemas. Nothing is loaded from another host.
 
 import { stored } from "./browser.js";
 import { by, make } from "./dom.js";
@@ -12,40 +12,40 @@ async function start() {
   const { paths, components, info } = await reply.json();
   by("operations").replaceChildren(...Object.entries(paths).flatMap(([path, item]) =>
     METHODS.filter((method) => item[method]).map((method) => operation(method.toUpperCase(), path, item[method]))));
-  by("shapes").replaceChildren(...Object.keys(components.schemas).sort().map((name) => shape(name, components.schemas[name])));
+  by("schemas").replaceChildren(...Object.keys(components.schemas).sort().map((name) => schemaSection(name, components.schemas[name])));
   by("status").textContent = `snapfind ${info.version}`;
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
-function operation(method, path, told) {
-  const scopes = (told.security ?? []).flatMap((need) => Object.values(need).flat());
-  const bodies = Object.entries(told.requestBody?.content ?? {});
-  const replies = Object.entries(told.responses).filter(([status]) => status.startsWith("2"))
+function operation(method, path, item) {
+  const scopes = (item.security ?? []).flatMap((need) => Object.values(need).flat());
+  const bodies = Object.entries(item.requestBody?.content ?? {});
+  const replies = Object.entries(item.responses).filter(([status]) => status.startsWith("2"))
     .flatMap(([status, one]) => Object.entries(one.content ?? {}).map(([kind, { schema }]) => [status, kind, schema]));
   return make("section", { class: "job" },
     make("h2", {}, make("code", {}, `${method} ${path}`)),
-    ...described(told.description ?? ""),
-    make("p", { class: "small" }, `Scope: ${scopes.join(", ") || "none, it needs no key"}`),
-    told.parameters?.length ? table(["Parameter", "In", "Type", "What"], told.parameters.map((one) => [
+    ...paragraphs(item.description ?? ""),
+    make("p", { class: "small" }, `Scope: ${scopes.join(", ") || "none, no key is needed"}`),
+    item.parameters?.length ? table(["Parameter", "In", "Type", "Description"], item.parameters.map((one) => [
       make("code", {}, one.name + (one.required ? "" : "?")), one.in, type(one.schema), one.description ?? one.schema.description ?? ""])) : "",
-    ...bodies.map(([kind, { schema }]) => make("div", {}, make("p", {}, "Takes ", make("code", {}, kind), ": ", type(schema)), fields(schema))),
-    ...replies.map(([status, kind, schema]) => make("p", {}, `Gives ${status}, `, make("code", {}, kind), ": ", type(schema))),
+    ...bodies.map(([kind, { schema }]) => make("div", {}, make("p", {}, "Request body ", make("code", {}, kind), ": ", type(schema)), fields(schema))),
+    ...replies.map(([status, kind, schema]) => make("p", {}, `Response ${status}, `, make("code", {}, kind), ": ", type(schema))),
   );
 }
 
-function shape(name, schema) {
-  return make("section", { class: "job", id: `shape-${name}` }, make("h3", {}, name), make("p", {}, schema.description ?? ""), fields(schema));
+function schemaSection(name, schema) {
+  return make("section", { class: "job", id: `schema-${name}` }, make("h3", {}, name), make("p", {}, schema.description ?? ""), fields(schema));
 }
 
 function fields(schema) {
   const known = Object.entries(schema.properties ?? {});
   if (!known.length) return "";
-  const needed = new Set(schema.required ?? []);
-  return table(["Field", "Type", "What"], known.map(([name, told]) => [make("code", {}, name + (needed.has(name) ? "" : "?")), type(told), told.description ?? ""]));
+  const required = new Set(schema.required ?? []);
+  return table(["Field", "Type", "Description"], known.map(([name, field]) => [make("code", {}, name + (required.has(name) ? "" : "?")), type(field), field.description ?? ""]));
 }
 
-/** Paragraphs, and the examples in their fences. */
-function described(text) {
+/** Paragraphs and code examples of a description. */
+function paragraphs(text) {
   return text.split(/```\w*\n/).flatMap((part, place) => (place % 2
     ? [make("pre", { tabIndex: 0 }, make("code", {}, part.replace("```", "").trim()))]
     : part.split(/\n{2,}/).filter((one) => one.trim()).map((one) => make("p", {}, one.trim()))));
@@ -57,11 +57,11 @@ function table(heads, rows) {
     make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell)))))));
 }
 
-/** A schema in a few words. */
+/** A short description of the type of a schema. */
 function type(schema) {
   if (schema.$ref) {
     const name = schema.$ref.split("/").pop();
-    return make("a", { href: `#shape-${name}` }, name);
+    return make("a", { href: `#schema-${name}` }, name);
   }
   if (schema.anyOf) return make("span", {}, ...schema.anyOf.flatMap((one, place) => (place ? [" or ", type(one)] : [type(one)])));
   if (schema.enum) return schema.enum.join(", ");
@@ -75,4 +75,4 @@ function type(schema) {
   return schema.type ?? "anything";
 }
 
-start().catch((fault) => { by("status").textContent = `The description cannot be read: ${fault.message}`; });
+start().catch((error) => { by("status").textContent = `The API reference cannot be loaded: ${error.message}`; });

@@ -1,20 +1,20 @@
-// Elements without markup in strings: what a product is called can never become HTML.
+// DOM elements without HTML strings: a product title can never become markup.
 
 export const by = (id) => document.getElementById(id);
 
 /** make("p", {class: "small", onclick}, "text", otherElement) */
-export function make(tag, given = {}, ...inside) {
+export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name in element && name !== "list") element[name === "class" ? "className" : name] = value;
     else element.setAttribute(name === "class" ? "class" : name, value);
   }
-  element.append(...inside.filter((one) => one !== null && one !== undefined && one !== ""));
+  element.append(...children.filter((one) => one !== null && one !== undefined && one !== ""));
   return element;
 }
 
-/** Of calls that overlap only the newest may show what it got: `const mine = turn();`, then `if (mine())`. */
+/** Detect overtaken calls: `const isLatest = latest();` before a request, then `if (!isLatest()) return;`. */
 export function newest() {
   let last = 0;
   return () => {

@@ -1,4 +1,4 @@
-// The search: what is asked for, the answer on the page, and what a shopper does with it.
+// Search: the query, its answer on the page, and the events of the user.
 
 import * as api from "./api.js";
 import { by, make, newest, percent } from "./dom.js";
@@ -6,23 +6,23 @@ import { card, openProduct } from "./hits.js";
 import { Boxes, shrink, takePhotos } from "./photo.js";
 
 const AUTOMATIC = { box: null, regions: "subject" };
-const asked = { photo: null, text: "", product: "", ...AUTOMATIC, category: "", filter: "", right: [], wrong: [] };
+const query = { photo: null, text: "", product: "", ...AUTOMATIC, category: "", filter: "", right: [], wrong: [] };
 const names = new Map(); // titles of the marked products by id
 let answer = null;
 let running = null;
 let boxes = null;
-const [photoTurn, facetTurn] = [newest(), newest()];
+const [latestPhoto, latestFacet] = [newest(), newest()];
 
 export async function start() {
   boxes = new Boxes(by("stage"), pickBox);
   takePhotos(takePhoto);
   by("query").addEventListener("submit", async (event) => {
     event.preventDefault();
-    await run({ product: asked.photo || by("text").value.trim() ? "" : asked.product });
+    await run({ product: query.photo || by("text").value.trim() ? "" : query.product });
     if (matchMedia("(max-width: 56rem)").matches) by("status").scrollIntoView(); // on a phone the hits are below
   });
   by("clear").addEventListener("click", () => {
-    photoTurn(); // nor is one wanted that is still made ready
+    latestPhoto(); // cancels a photo that is still being downscaled
     by("photo").hidden = true;
     by("drop").hidden = false;
     by("file").focus();
@@ -39,18 +39,18 @@ export async function start() {
   await describe();
 }
 
-function preview(shown) {
-  by("shown").hidden = !shown;
-  by("no-preview").hidden = shown;
+function preview(visible) {
+  by("shown").hidden = !visible;
+  by("no-preview").hidden = visible;
 }
 
-/** What the shop holds and what the caller may do: its fields, and which pages are shown. */
+/** Show the size and the fields of the catalog, and the pages that the scopes of the caller allow. */
 export async function describe() {
   try {
     describeFields(await api.info());
-  } catch (fault) {
-    by("status").textContent = fault.message;
-    by("change-key").hidden = fault.code !== "key_missing";
+  } catch (error) {
+    by("status").textContent = error.message;
+    by("change-key").hidden = error.code !== "key_missing";
     return;
   }
   by("change-key").hidden = !api.hasKey();
@@ -62,44 +62,44 @@ function describeFields({ fields, products, pictures, read_only, scopes }) {
   const names = Object.keys(fields);
   by("filter-help").textContent = `Fields: ${names.map((name) => `${name} (${fields[name]})`).join(", ")}`;
   by("facet").replaceChildren(make("option", { value: "" }, "nothing"), ...names.filter((name) => ["text", "bool", "list"].includes(fields[name]) && !["title", "description"].includes(name)).map((name) => make("option", { value: name }, name)));
-  if (!running) by("status").textContent = `${products.toLocaleString()} products, ${pictures.toLocaleString()} pictures. Give a photo or words.`;
+  if (!running) by("status").textContent = `${products.toLocaleString()} products, ${pictures.toLocaleString()} pictures. Enter a photo or a text.`;
 }
 
 async function takePhoto(file) {
   location.hash = "search";
-  const mine = photoTurn();
+  const isLatest = latestPhoto();
   const photo = await shrink(file);
-  if (!mine()) return; // another was given meanwhile
-  const shown = by("shown");
-  URL.revokeObjectURL(shown.src);
-  shown.src = URL.createObjectURL(photo);
+  if (!isLatest()) return; // another photo was chosen meanwhile
+  const image = by("shown");
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(photo);
   by("photo").hidden = false;
   by("drop").hidden = true;
   boxes.draw([], null);
   await run({ photo, category: "", product: "", ...AUTOMATIC });
 }
 
-/** Forget a file that is no picture, and offer to choose one again. */
+/** Remove a file that is not a picture, so that another can be chosen. */
 function dropPhoto() {
   by("photo").hidden = true;
   by("drop").hidden = false;
-  Object.assign(asked, { photo: null, category: "", ...AUTOMATIC });
+  Object.assign(query, { photo: null, category: "", ...AUTOMATIC });
 }
 
 function pickBox(box) {
   const rounded = box.map((side) => Math.round(side * 1e4) / 1e4);
-  api.tell([{ kind: "box_change", search: answer?.request_id ?? "", box: rounded, before: answer?.box ?? null, space: answer?.space ?? "" }]);
+  api.report([{ kind: "box_change", search: answer?.request_id ?? "", box: rounded, before: answer?.box ?? null, space: answer?.space ?? "" }]);
   return run({ box: rounded, regions: "subject", category: "" });
 }
 
-/** Change the query and ask. */
+/** Change the query and search. */
 export async function run(changes = {}) {
   const text = by("text").value.trim();
-  const another = text !== asked.text || ["photo", "product", "box", "regions"].some((name) => name in changes && changes[name] !== asked[name]);
-  if (another) Object.assign(asked, { right: [], wrong: [] }); // marks belong to one question
-  Object.assign(asked, { text, filter: by("filter").value.trim() }, changes);
-  running?.abort(); // also where nothing is asked for any more
-  if (!asked.photo && !asked.text && !asked.product) {
+  const isNewQuery = text !== query.text || ["photo", "product", "box", "regions"].some((name) => name in changes && changes[name] !== query[name]);
+  if (isNewQuery) Object.assign(query, { right: [], wrong: [] }); // relevance feedback belongs to one query
+  Object.assign(query, { text, filter: by("filter").value.trim() }, changes);
+  running?.abort(); // also if the query is empty now
+  if (!query.photo && !query.text && !query.product) {
     answer = null;
     show();
     return;
@@ -108,44 +108,44 @@ export async function run(changes = {}) {
   by("status").textContent = "Searching …";
   by("hits").setAttribute("aria-busy", "true");
   try {
-    answer = await api.search(asked, running.signal);
+    answer = await api.search(query, running.signal);
     show();
-    tellShown(answer, 0);
-  } catch (fault) {
-    if (fault.name === "AbortError") return;
-    if (asked.photo && fault.code?.startsWith("picture_")) dropPhoto();
-    if (another || fault.field !== "filter") answer = null; // hits of another question are no answer to this one
+    reportImpressions(answer, 0);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (query.photo && error.code?.startsWith("picture_")) dropPhoto();
+    if (isNewQuery || error.field !== "filter") answer = null; // hits of another query do not answer this one
     show();
-    by("status").textContent = fault.message;
+    by("status").textContent = error.message;
   }
 }
 
 async function more() {
   const before = answer;
   try {
-    const page = await api.search({ ...asked, cursor: before.next });
-    if (answer !== before) return; // these belong to a search that another one followed
+    const page = await api.search({ ...query, cursor: before.next });
+    if (answer !== before) return; // the page belongs to an overtaken search
     const place = before.hits.length;
     answer = { ...before, next: page.next, hits: [...before.hits, ...page.hits] };
     by("hits").querySelector("ul").append(...page.hits.map((hit, row) => hitCard(hit, place + row + 1)));
     by("more").hidden = !page.next;
-    tellShown(page, place);
-  } catch (fault) {
-    if (answer === before) by("status").textContent = fault.message;
+    reportImpressions(page, place);
+  } catch (error) {
+    if (answer === before) by("status").textContent = error.message;
   }
 }
 
-function tellShown(page, before) {
+function reportImpressions(page, before) {
   if (!page.hits.length) return;
-  api.tell(page.hits.map((hit, row) => ({ kind: "impression", search: page.request_id, product: hit.product.id, position: before + row + 1, score: hit.score, space: page.space })));
+  api.report(page.hits.map((hit, row) => ({ kind: "impression", search: page.request_id, product: hit.product.id, position: before + row + 1, score: hit.score, space: page.space })));
 }
 
 function show() {
   const hits = answer?.hits ?? [];
   boxes.draw((answer?.regions ?? []).map((region) => region.box), answer?.box ?? null);
-  for (const [id, regions] of [["auto", "subject"], ["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!asked.box && asked.regions === regions));
+  for (const [id, regions] of [["auto", "subject"], ["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!query.box && query.regions === regions));
   by("more").hidden = !answer?.next;
-  by("status").textContent = answer ? verdict(hits) : "Give a photo or words.";
+  by("status").textContent = answer ? verdict(hits) : "Enter a photo or a text.";
   showMarks();
   showCategories();
   const groups = answer?.groups ?? [];
@@ -154,10 +154,10 @@ function show() {
 }
 
 function verdict(hits) {
-  const spent = Math.round(Object.values(answer.timings).reduce((sum, one) => sum + one, 0));
-  if (!hits.length) return "Nothing found. Loosen the filter or try other words.";
-  if (answer.verdict === "none") return `No confident match: the shop may not sell this. The nearest are below. (${spent} ms)`;
-  return `${hits.length}${answer.next ? " or more" : ""} hits in ${spent} ms.`;
+  const milliseconds = Math.round(Object.values(answer.timings).reduce((sum, one) => sum + one, 0));
+  if (!hits.length) return "Nothing found. Relax the filter or try another text.";
+  if (answer.verdict === "none") return `No confident match: the shop may not sell this. The most similar products are below. (${milliseconds} ms)`;
+  return `${hits.length}${answer.next ? " or more" : ""} hits in ${milliseconds} ms.`;
 }
 
 const cards = (hits) => make("ul", { class: "cards", "aria-label": "Hits" }, ...hits.map((hit, row) => hitCard(hit, row + 1)));
@@ -169,13 +169,13 @@ function showGroup(group, place) {
 function hitCard(hit, position) {
   const { product, picture } = hit;
   const clicked = () => {
-    api.tell([{ kind: "click", search: answer.request_id, product: product.id, position, score: hit.score, space: answer.space }]);
-    openProduct(product.id, hit, { photo: asked.photo, box: answer.box });
+    api.report([{ kind: "click", search: answer.request_id, product: product.id, position, score: hit.score, space: answer.space }]);
+    openProduct(product.id, hit, { photo: query.photo, box: answer.box });
   };
   const mark = (name) => () => {
     const other = name === "right" ? "wrong" : "right";
     names.set(product.id, product.title || product.id);
-    run({ [name]: [...new Set([...asked[name], product.id])], [other]: asked[other].filter((id) => id !== product.id) });
+    run({ [name]: [...new Set([...query[name], product.id])], [other]: query[other].filter((id) => id !== product.id) });
   };
   const like = () => {
     by("photo").hidden = true;
@@ -184,13 +184,13 @@ function hitCard(hit, position) {
     run({ photo: null, category: "", product: product.id, ...AUTOMATIC });
     scrollTo({ top: 0 });
   };
-  return card(product, picture, { hit, opened: clicked, actions: [["Why", clicked], ["More like this", like], ...(asked.product ? [] : [["This", mark("right"), asked.right.includes(product.id)], ["Not this", mark("wrong")]])] });
+  return card(product, picture, { hit, onOpen: clicked, actions: [["Why", clicked], ["More like this", like], ...(query.product ? [] : [["This", mark("right"), query.right.includes(product.id)], ["Not this", mark("wrong")]])] });
 }
 
-/** The products that were marked, each a button that takes its mark back. */
+/** Buttons that remove the relevance feedback on products. */
 function showMarks() {
-  const chips = ["right", "wrong"].flatMap((name) => asked[name].map((id) => make("button", {
-    type: "button", "aria-label": `Take the mark back: ${names.get(id)}`, onclick: () => run({ [name]: asked[name].filter((one) => one !== id) }),
+  const chips = ["right", "wrong"].flatMap((name) => query[name].map((id) => make("button", {
+    type: "button", "aria-label": `Remove the mark: ${names.get(id)}`, onclick: () => run({ [name]: query[name].filter((one) => one !== id) }),
   }, `${name === "right" ? "This" : "Not this"}: ${names.get(id)} ×`)));
   by("marks").hidden = !chips.length;
   by("marks").replaceChildren(...chips);
@@ -200,37 +200,37 @@ function showCategories() {
   const known = answer?.categories ?? [];
   by("categories").hidden = known.length < 2;
   by("categories").replaceChildren(...known.slice(0, 6).map(({ category, probability }) => make("button", {
-    type: "button", "aria-pressed": String(asked.category === category), onclick: () => switchCategory(category),
+    type: "button", "aria-pressed": String(query.category === category), onclick: () => switchCategory(category),
   }, `${category} ${percent(probability)}`)));
 }
 
 function switchCategory(category) {
-  const next = asked.category === category ? "" : category;
-  if (next) api.tell([{ kind: "category_switch", search: answer.request_id, category: next, before: asked.category || answer.categories[0].category, space: answer.space }]);
+  const next = query.category === category ? "" : category;
+  if (next) api.report([{ kind: "category_switch", search: answer.request_id, category: next, before: query.category || answer.categories[0].category, space: answer.space }]);
   return run({ category: next });
 }
 
 async function countFacet() {
   const field = by("facet").value;
   const filter = by("filter").value.trim();
-  const mine = facetTurn();
+  const isLatest = latestFacet();
   if (!field) {
     by("facets").replaceChildren();
     return;
   }
   try {
     const { values } = await api.facets(field, filter);
-    if (!mine()) return;
+    if (!isLatest()) return;
     by("facets").replaceChildren(...values.map(({ value, count }) => make("button", { type: "button", onclick: () => addFilter(field, value) }, `${value} (${count})`)));
-  } catch (fault) {
-    if (mine()) by("status").textContent = fault.message;
+  } catch (error) {
+    if (isLatest()) by("status").textContent = error.message;
   }
 }
 
 function addFilter(field, value) {
-  const told = typeof value === "string" ? `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"` : String(value);
+  const literal = typeof value === "string" ? `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"')}"` : String(value);
   const now = by("filter").value.trim();
-  by("filter").value = now ? `(${now}) and ${field} = ${told}` : `${field} = ${told}`;
+  by("filter").value = now ? `(${now}) and ${field} = ${literal}` : `${field} = ${literal}`;
   countFacet();
   run();
 }

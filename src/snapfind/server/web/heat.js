@@ -1,11 +1,11 @@
-// A heat map over a picture: what does not count fades to gray, what counts keeps its color under orange.
+// Heat map over a picture: irrelevant regions fade to gray, relevant ones are tinted orange.
 
 import { make } from "./dom.js";
 
 const SIDE = 320;
 
-/** A picture file, rows of cells 0..1, and the box that they lie over (null: the whole) as a labeled canvas. */
-export async function heated(file, rows, box, label) {
+/** A labeled canvas of a picture file with a heat map: rows of cells 0..1 over a box (null: the whole picture). */
+export async function heatMap(file, rows, box, label) {
   const image = await createImageBitmap(file, { imageOrientation: "from-image" });
   const [x0, y0, x1, y1] = box ?? [0, 0, 1, 1];
   const [width, height] = [(x1 - x0) * image.width, (y1 - y0) * image.height];
@@ -13,21 +13,21 @@ export async function heated(file, rows, box, label) {
   const canvas = make("canvas", { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)), role: "img", "aria-label": label });
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.drawImage(image, x0 * image.width, y0 * image.height, width, height, 0, 0, canvas.width, canvas.height);
-  const shown = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
   const heat = smooth(rows, canvas.width, canvas.height);
   for (let place = 0; place < heat.length; place++) {
     const weight = heat[place] / 255;
-    const [red, green, blue] = shown.data.subarray(place * 4, place * 4 + 3);
+    const [red, green, blue] = pixels.data.subarray(place * 4, place * 4 + 3);
     const gray = ((red + green + blue) / 3) * 0.6 + 80;
-    shown.data[place * 4] = gray * (1 - weight) + (0.6 * red + 102) * weight;
-    shown.data[place * 4 + 1] = gray * (1 - weight) + (0.6 * green + 56) * weight;
-    shown.data[place * 4 + 2] = gray * (1 - weight) + 0.6 * blue * weight;
+    pixels.data[place * 4] = gray * (1 - weight) + (0.6 * red + 102) * weight;
+    pixels.data[place * 4 + 1] = gray * (1 - weight) + (0.6 * green + 56) * weight;
+    pixels.data[place * 4 + 2] = gray * (1 - weight) + 0.6 * blue * weight;
   }
-  pen.putImageData(shown, 0, 0);
+  pen.putImageData(pixels, 0, 0);
   return make("figure", {}, canvas, make("figcaption", { class: "small" }, label));
 }
 
-/** Few cells -> one level 0..255 a pixel; the browser's own scaling smooths. */
+/** Upsample the cells to one level 0..255 per pixel by the smooth scaling of the browser. */
 function smooth(rows, width, height) {
   const cells = make("canvas", { width: rows[0].length, height: rows.length });
   const pen = cells.getContext("2d");

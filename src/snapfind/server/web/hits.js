@@ -2,9 +2,9 @@
 
 import * as api from "./api.js";
 import { by, make, newest, percent, price } from "./dom.js";
-import { heated } from "./heat.js";
+import { heatMap } from "./heat.js";
 
-const turn = newest();
+const latest = newest();
 const WORDS = { match: "match", similar: "similar", none: "unlikely" };
 
 function picture(url, alt) {
@@ -13,11 +13,11 @@ function picture(url, alt) {
   return image;
 }
 
-/** A card; `actions` is a list of [label, what it does, whether it is done already]. */
-export function card(product, main, { hit = null, opened, actions = [] }) {
+/** A card. `actions` is a list of [label, handler, whether it is pressed]. */
+export function card(product, main, { hit = null, onOpen, actions = [] }) {
   const name = product.title || product.id;
   return make("li", { class: "card" },
-    make("button", { type: "button", class: "open", "aria-label": `Open ${name}`, onclick: opened }, picture(main.url, name)),
+    make("button", { type: "button", class: "open", "aria-label": `Open ${name}`, onclick: onOpen }, picture(main.url, name)),
     make("h3", {}, name),
     make("p", { class: "small" }, [price(product.price), product.brand, product.category].filter(Boolean).join(" · ")),
     hit && make("p", {}, make("span", { class: `verdict ${hit.verdict}` }, WORDS[hit.verdict]), ` ${percent(hit.score)}`),
@@ -30,17 +30,17 @@ function facts(pairs) {
   return make("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
 
-/** A description as text: shops write HTML, which is stored as it is. Nothing of it is run or loaded. */
+/** A description as plain text. It may contain HTML, of which nothing is executed or loaded. */
 function readable(text) {
   if (!/<[a-z/!][^<>]*>|&#?\w{2,31};/i.test(text)) return text;
   return new DOMParser().parseFromString(text.replaceAll("<", " <"), "text/html").body.textContent.replace(/\s+/g, " ").trim();
 }
 
-/** Everything about a product, with why it was found: `searched` is the photo and the box of it. */
+/** Show a product, and the explanation of a hit. `searched` is the photo and its box. */
 export async function openProduct(id, hit = null, searched = null) {
-  const mine = turn();
+  const isLatest = latest();
   const { product } = await api.product(id);
-  if (!mine()) return;
+  if (!isLatest()) return;
   const known = Object.entries(product.attributes).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : String(value)]);
   const pairs = [["id", product.id], ["price", price(product.price)], ["brand", product.brand], ["category", product.category], ["description", readable(product.description)], ...known].filter(([, value]) => value);
   by("product-body").replaceChildren(
@@ -58,10 +58,10 @@ async function showHeat(hit, { photo, box }) {
   by("product-body").append(place);
   try {
     const heat = await api.explain(photo, hit.product.id, hit.picture.name, box);
-    place.append(await heated(photo, heat.photo, box, "Your photo: what looks like the product"));
-    place.append(await heated(await api.fetchPicture(hit.picture.url), heat.picture, null, "The product: what looks like your photo"));
-  } catch (fault) {
-    place.append(make("p", { class: "note" }, fault.message));
+    place.append(await heatMap(photo, heat.photo, box, "Your photo: regions that match the product"));
+    place.append(await heatMap(await api.fetchPicture(hit.picture.url), heat.picture, null, "The product: regions that match your photo"));
+  } catch (error) {
+    place.append(make("p", { class: "note" }, error.message));
   }
 }
 
@@ -69,7 +69,7 @@ function why(hit) {
   const parts = Object.entries(hit.parts ?? {}).map(([signal, value]) => [signal, value.toFixed(3)]);
   return [
     make("h3", {}, "Why this hit"),
-    make("p", {}, `Probability that it is the product asked for: ${percent(hit.score)}. Picture: ${hit.picture.name}.`),
+    make("p", {}, `Probability that it is the same product: ${percent(hit.score)}. Picture: ${hit.picture.name}.`),
     facts(parts),
   ];
 }

@@ -1,11 +1,11 @@
-// Imports: a table and its pictures sent, and the jobs that make products of them, as they go.
+// Imports: upload a table with its pictures, and follow the jobs.
 
 import * as api from "./api.js";
 import { by, make } from "./dom.js";
 
-const PAUSE = 700; // milliseconds between two looks at a running job
+const POLL_INTERVAL = 700; // milliseconds
 let watching = false;
-let again = false; // whether there may be something new since the jobs were last asked for
+let again = false; // whether a job was added since the last request
 
 export function start() {
   by("import").addEventListener("submit", send);
@@ -19,19 +19,19 @@ async function send(event) {
     by("import-status").textContent = "Choose a table, pictures, or both.";
     return;
   }
-  by("import-status").textContent = "Sending …";
+  by("import-status").textContent = "Uploading …";
   try {
     const columns = by("columns").value.split(",").map((one) => one.trim()).filter(Boolean);
     await api.startImport(table, pictures, columns, by("sync").checked);
-    by("import-status").textContent = "Taken; it goes on when you close this page.";
+    by("import-status").textContent = "Accepted. The import continues if you close this page.";
     by("import").reset();
     watch();
-  } catch (fault) {
-    by("import-status").textContent = fault.message;
+  } catch (error) {
+    by("import-status").textContent = error.message;
   }
 }
 
-/** Show the jobs until none runs any more. */
+/** Show the jobs until all are finished. */
 export async function watch() {
   again = true;
   if (watching) return;
@@ -40,27 +40,27 @@ export async function watch() {
     while (again && !by("page-import").hidden) {
       again = false;
       const { jobs } = await api.jobs();
-      by("jobs").replaceChildren(...jobs.slice(0, 20).map(shown));
+      by("jobs").replaceChildren(...jobs.slice(0, 20).map(jobCard));
       if (jobs.every((job) => job.finished)) continue;
       again = true;
-      await new Promise((done) => setTimeout(done, PAUSE));
+      await new Promise((done) => setTimeout(done, POLL_INTERVAL));
     }
-  } catch (fault) {
-    by("import-status").textContent = fault.message;
+  } catch (error) {
+    by("import-status").textContent = error.message;
   } finally {
     watching = false;
   }
 }
 
-function shown(job) {
-  const told = Object.entries(job.report).filter(([, value]) => typeof value === "number" && value > 0).map(([name, value]) => `${value} ${name}`);
+function jobCard(job) {
+  const counts = Object.entries(job.report).filter(([, value]) => typeof value === "number" && value > 0).map(([name, value]) => `${value} ${name}`);
   return make("section", { class: "job", "aria-label": `${job.kind}, ${job.state}` },
     make("h2", {}, `${job.kind}: ${job.state}`),
     job.finished ? null : make("progress", { max: job.total || 1, value: job.done, "aria-label": "Progress" }),
-    make("p", {}, job.error ? job.error.message : `${job.done} of ${job.total || "?"}${told.length ? `; ${told.join(", ")}` : ""}`),
+    make("p", {}, job.error ? job.error.message : `${job.done} of ${job.total || "?"}${counts.length ? `; ${counts.join(", ")}` : ""}`),
     make("div", { class: "row" },
       job.finished ? null : make("button", { type: "button", onclick: () => api.cancelJob(job.id) }, "Stop"),
-      job.report.failed ? make("button", { type: "button", onclick: () => save(job.id) }, "What failed (CSV)") : null,
+      job.report.failed ? make("button", { type: "button", onclick: () => save(job.id) }, "Failures (CSV)") : null,
     ),
   );
 }

@@ -1,12 +1,12 @@
-// The query photo: taken in, made small before it is sent, and the boxes drawn over it.
+// The query photo: input, downscaling before upload, and boxes over it.
 
 import { by, make } from "./dom.js";
 
-const SIDE = 1280; // pixels of the longest side that is sent: enough for a small box, little for a phone's line
+const SIDE = 1280; // longest side in pixels that is sent: enough for a small box, small for a mobile connection
 
-/** A file as a smaller upright picture without metadata; the file itself where the browser cannot read it.
+/** Downscale a file to an upright picture without metadata. Return the file itself if the browser cannot decode it.
  *
- * JPEG, or PNG where it is transparent: the server puts a cut-out on a ground that it shows on. */
+ * JPEG, or PNG if it is transparent, because the server chooses the background of a cutout. */
 export async function shrink(file) {
   try {
     const image = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -22,11 +22,11 @@ export async function shrink(file) {
   }
 }
 
-/** Drop, paste, choose or take: each calls `taken(file)`. */
-export function takePhotos(taken) {
+/** Call `onPhoto(file)` for a dropped, pasted, chosen or captured file. */
+export function takePhotos(onPhoto) {
   for (const id of ["file", "camera"]) {
     by(id).addEventListener("change", (event) => {
-      if (event.target.files[0]) taken(event.target.files[0]);
+      if (event.target.files[0]) onPhoto(event.target.files[0]);
       event.target.value = "";
     });
   }
@@ -39,22 +39,22 @@ export function takePhotos(taken) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     by("drop").classList.remove("over");
-    const file = first(event.dataTransfer.files) ?? event.dataTransfer.files[0]; // browsers give HEIC no type: the server says what it takes
-    if (file) taken(file);
+    const file = first(event.dataTransfer.files) ?? event.dataTransfer.files[0]; // browsers give HEIC no type; the server decides what it supports
+    if (file) onPhoto(file);
   });
   document.addEventListener("paste", (event) => {
     const file = first(event.clipboardData.files);
-    if (file) taken(file);
+    if (file) onPhoto(file);
   });
 }
 
 const clamp = (value) => Math.min(1, Math.max(0, value));
 
-/** Boxes over the photo; `chosen(box)` is called when a shopper picks, draws or moves one. */
+/** Boxes over the photo; `onBox(box)` is called when the user picks, draws or moves one. */
 export class Boxes {
-  constructor(stage, chosen) {
+  constructor(stage, onBox) {
     this.stage = stage;
-    this.chosen = chosen;
+    this.onBox = onBox;
     this.drag();
   }
 
@@ -68,10 +68,10 @@ export class Boxes {
       const pressed = same(box, active);
       const button = make("button", { type: "button", class: "box", "aria-label": `Object ${place + 1} of ${all.length}`, "aria-pressed": String(Boolean(pressed)) });
       this.place(button, box);
-      button.addEventListener("click", () => this.chosen(box));
+      button.addEventListener("click", () => this.onBox(box));
       button.addEventListener("keydown", (event) => this.move(event, button, box));
       this.stage.append(button);
-      if (held && pressed) button.focus({ preventScroll: true }); // who moves a box by keyboard goes on with it
+      if (held && pressed) button.focus({ preventScroll: true }); // so that a box can be moved further by keyboard
     });
   }
 
@@ -94,7 +94,7 @@ export class Boxes {
     clearTimeout(this.later);
     this.later = setTimeout(() => {
       this.moved = null;
-      this.chosen(next);
+      this.onBox(next);
     }, 500);
   }
 
@@ -127,7 +127,7 @@ export class Boxes {
           const swallow = (click) => click.stopPropagation();
           window.addEventListener("click", swallow, { capture: true, once: true });
           setTimeout(() => window.removeEventListener("click", swallow, { capture: true })); // there may have been none
-          this.chosen(box);
+          this.onBox(box);
         }
       }
       from = frame = null;

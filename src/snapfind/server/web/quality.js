@@ -1,128 +1,128 @@
-// Quality: what the last look at the catalog found, each with its mend and the way back, and what shoppers missed.
+// Quality: findings of the last survey with fix, undo and dismiss, and zero-result queries.
 
 import * as api from "./api.js";
 import { by, make, newest, percent } from "./dom.js";
 
-const HEADS = {
+const HEADINGS = {
   "same file": "Same file", "same picture": "Same picture", "same product": "Perhaps the same product",
   "wrong category": "Wrong category", "wrong product": "Wrong product", blurred: "Blurred", tiny: "Tiny",
-  text: "Written over", collage: "Collage", outlier: "Like nothing else", few: "Small categories",
+  text: "Text overlay", collage: "Collage", outlier: "Outlier", few: "Small categories",
 };
-const turn = newest();
-const PAUSE = 700; // milliseconds between two looks at the running job
+const latest = newest();
+const POLL_INTERVAL = 700; // milliseconds
 
 export function start() {
-  by("look").addEventListener("click", look);
+  by("check").addEventListener("click", check);
 }
 
 export async function show() {
-  const mine = turn();
+  const isLatest = latest();
   try {
-    const found = await api.quality();
-    if (!mine()) return;
-    const { look: last, unmet } = found;
-    by("quality-status").textContent = last
-      ? `${last.products} products and ${last.pictures} pictures were looked at on ${new Date(last.at).toLocaleString()}; ${found.findings.length || "nothing"} to mend.`
-      : "Nobody has looked yet.";
+    const reply = await api.quality();
+    if (!isLatest()) return;
+    const { survey, findings, applied, zero_results: zeroResults } = reply;
+    by("quality-status").textContent = survey
+      ? `${survey.products} products and ${survey.pictures} pictures were checked on ${new Date(survey.at).toLocaleString()}. ${findings.length || "No"} findings are open.`
+      : "The catalog was not checked yet.";
     by("findings").replaceChildren(
-      ...Object.keys(HEADS).map((kind) => section(HEADS[kind], found.findings.filter((one) => one.kind === kind), last?.counts[kind])),
-      section("Applied", found.applied),
+      ...Object.keys(HEADINGS).map((kind) => section(HEADINGS[kind], findings.filter((one) => one.kind === kind), survey?.counts[kind])),
+      section("Applied", applied),
     );
-    by("unmet").replaceChildren(...missed(unmet));
-  } catch (fault) {
-    if (mine()) by("quality-status").textContent = fault.message;
+    by("zero-results").replaceChildren(...zeroResultTables(zeroResults));
+  } catch (error) {
+    if (isLatest()) by("quality-status").textContent = error.message;
   }
 }
 
-async function look() {
-  by("look").disabled = true;
+async function check() {
+  by("check").disabled = true;
   try {
-    let { job } = await api.lookAgain();
+    let { job } = await api.startSurvey();
     while (!job.finished) {
-      by("quality-status").textContent = `Looking … ${job.total ? percent(job.done / job.total) : ""}`;
-      await new Promise((done) => setTimeout(done, PAUSE));
+      by("quality-status").textContent = `Checking … ${job.total ? percent(job.done / job.total) : ""}`;
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
       ({ job } = await api.job(job.id));
     }
     await show();
     if (job.error) by("quality-status").textContent = job.error.message;
-  } catch (fault) {
-    by("quality-status").textContent = fault.message;
+  } catch (error) {
+    by("quality-status").textContent = error.message;
   } finally {
-    by("look").disabled = false;
+    by("check").disabled = false;
   }
 }
 
-function section(head, findings, count = findings.length) {
+function section(heading, findings, count = findings.length) {
   if (!findings.length) return "";
-  return make("section", { class: "group", "aria-label": head },
-    make("h2", {}, `${head} `, make("span", { class: "small" }, String(Math.max(count, findings.length)))),
-    make("ul", { class: "findings" }, ...findings.map(shown)),
+  return make("section", { class: "group", "aria-label": heading },
+    make("h2", {}, `${heading} `, make("span", { class: "small" }, String(Math.max(count, findings.length)))),
+    make("ul", { class: "findings" }, ...findings.map(card)),
   );
 }
 
-function shown(one) {
-  const pictures = one.pictures.map((picture) => {
+function card(finding) {
+  const pictures = finding.pictures.map((picture) => {
     const image = make("img", { alt: `${picture.product}: ${picture.name}`, loading: "lazy", decoding: "async" });
     api.show(image, picture.url);
     return make("figure", { class: picture.changes ? "changes" : "" }, image,
-      picture.changes ? make("figcaption", {}, one.applied ? "hidden" : "to hide") : null);
+      picture.changes ? make("figcaption", {}, finding.applied ? "hidden" : "to hide") : null);
   });
-  const said = make("p", { class: "small", role: "status" }, one.applied ? "applied" : one.mend ?? "only you can tell");
-  const button = one.applied
-    ? make("button", { type: "button", "aria-label": `Undo: ${one.said}` }, "Undo")
-    : one.mend && make("button", { type: "button", class: "primary", "aria-label": `Fix: ${one.said}` }, "Fix");
-  const dismiss = !one.applied && make("button", { type: "button", "aria-label": `Dismiss: ${one.said}` }, "Dismiss");
-  const item = make("li", { class: "card" }, make("div", { class: "strip" }, ...pictures), make("h3", {}, one.said), said,
-    make("div", { class: "row" }, button, dismiss));
-  if (dismiss) dismiss.addEventListener("click", () => leaveOut(one, item, said, dismiss));
-  button?.addEventListener("click", () => act(one, item, said, button));
+  const status = make("p", { class: "small", role: "status" }, finding.applied ? "applied" : finding.fix ?? "needs your decision");
+  const button = finding.applied
+    ? make("button", { type: "button", "aria-label": `Undo: ${finding.message}` }, "Undo")
+    : finding.fix && make("button", { type: "button", class: "primary", "aria-label": `Fix: ${finding.message}` }, "Fix");
+  const dismissButton = !finding.applied && make("button", { type: "button", "aria-label": `Dismiss: ${finding.message}` }, "Dismiss");
+  const item = make("li", { class: "card" }, make("div", { class: "strip" }, ...pictures), make("h3", {}, finding.message), status,
+    make("div", { class: "row" }, button, dismissButton));
+  if (dismissButton) dismissButton.addEventListener("click", () => dismiss(finding, item, status, dismissButton));
+  button?.addEventListener("click", () => act(finding, item, status, button));
   return item;
 }
 
-/** Fix or undo; the card stays where it is and turns into its opposite, so that the way back is under the same key. */
-async function act(one, item, said, button) {
+/** Apply or undo a fix. The card stays in place and shows the inverse action on the same button. */
+async function act(finding, item, status, button) {
   button.disabled = true;
   try {
-    const { finding, said: told } = await (one.applied ? api.undoFinding(one.id) : api.applyFinding(one.id));
-    const after = shown(finding);
-    item.replaceWith(after);
-    after.querySelector("[role=status]").textContent = told;
-    after.querySelector("button")?.focus();
-  } catch (fault) {
-    said.textContent = fault.message;
+    const reply = await (finding.applied ? api.undoFinding(finding.id) : api.applyFinding(finding.id));
+    const updated = card(reply.finding);
+    item.replaceWith(updated);
+    updated.querySelector("[role=status]").textContent = reply.message;
+    updated.querySelector("button")?.focus();
+  } catch (error) {
+    status.textContent = error.message;
     button.disabled = false;
   }
 }
 
-/** Dismiss, or show again: the card stays until the page is drawn anew, with the way back under the same button. */
-async function leaveOut(one, item, said, button) {
-  const back = item.classList.contains("dismissed");
+/** Dismiss or restore. The card stays until the page is rendered again, with the inverse action on the same button. */
+async function dismiss(finding, item, status, button) {
+  const restore = item.classList.contains("dismissed");
   button.disabled = true;
   try {
-    said.textContent = (await api.dismissFinding(one.id, back)).said;
-    item.classList.toggle("dismissed", !back);
-    button.textContent = back ? "Dismiss" : "Show again";
-    button.setAttribute("aria-label", `${button.textContent}: ${one.said}`);
-  } catch (fault) {
-    said.textContent = fault.message;
+    status.textContent = (await api.dismissFinding(finding.id, restore)).message;
+    item.classList.toggle("dismissed", !restore);
+    button.textContent = restore ? "Dismiss" : "Restore";
+    button.setAttribute("aria-label", `${button.textContent}: ${finding.message}`);
+  } catch (error) {
+    status.textContent = error.message;
   }
   button.disabled = false;
 }
 
-function missed({ days, searches, without_match: missing, texts, switches }) {
+function zeroResultTables({ days, searches, without_match: missing, texts, switches }) {
   const line = searches
     ? `${missing} of ${searches} searches of the last ${days} days had no match (${percent(missing / searches)}).`
     : `No search in the last ${days} days.`;
   return [
-    make("h2", {}, "What shoppers did not find"),
+    make("h2", {}, "Searches without a match"),
     make("p", {}, line),
-    texts.length ? table("Words without a match", ["Words", "Searches"], texts.map((one) => [one.text, one.count])) : "",
-    switches.length ? table("Categories that were switched", ["From", "To", "Times"], switches.map((one) => [one.before || "none", one.after, one.count])) : "",
+    texts.length ? table("Texts without a match", ["Text", "Searches"], texts.map((one) => [one.text, one.count])) : "",
+    switches.length ? table("Category changes", ["From", "To", "Times"], switches.map((one) => [one.before || "none", one.after, one.count])) : "",
   ];
 }
 
-function table(caption, heads, rows) {
+function table(caption, headings, rows) {
   return make("table", {}, make("caption", {}, caption),
-    make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+    make("thead", {}, make("tr", {}, ...headings.map((heading) => make("th", { scope: "col" }, heading)))),
     make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, String(cell)))))));
 }

@@ -15,8 +15,8 @@ from numpy.random import Generator
 from PIL import Image, ImageEnhance
 
 from snapfind.encoders.base import Role
-from snapfind.media.image.background import cutout
-from snapfind.media.image.photo_simulation import rephotograph
+from snapfind.media.image.background import cut_out_product
+from snapfind.media.image.photo_simulation import simulate_photo
 
 __all__ = ["How", "Sample", "view_of"]
 
@@ -64,7 +64,7 @@ def view_of(
     """
     rng = np.random.default_rng([seed, number, view])
     if how == "rephotographed":
-        return rephotograph(cutout(image), rng, backgrounds)
+        return simulate_photo(cut_out_product(image), rng, backgrounds)
     if view == 0:
         return image
     return _augment_photo(image, rng) if how == "photo" else _augment_studio(image, rng)

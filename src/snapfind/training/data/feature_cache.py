@@ -20,7 +20,7 @@ from torch import Tensor
 
 from snapfind.core.atomic import room_for
 from snapfind.encoders.image.preprocess import Preprocessing, to_tensor
-from snapfind.media.image.background import cutout
+from snapfind.media.image.background import cut_out_product
 from snapfind.training.data.augmentation import Sample, view_of
 
 __all__ = ["FeatureCache", "Front", "LiveViews", "build_feature_cache", "fingerprint_samples", "load_frozen_front"]
@@ -194,7 +194,7 @@ def _make_backgrounds(samples: Sequence[Sample]) -> list[Image]:
     if not any(sample.how == "rephotographed" for sample in samples):
         return []
     studio = [sample for sample in samples if sample.how == "studio"]
-    return [cutout(sample.load()) for sample in studio[:: max(1, len(studio) // _BACKGROUNDS)]]
+    return [cut_out_product(sample.load()) for sample in studio[:: max(1, len(studio) // _BACKGROUNDS)]]
 
 
 def _fingerprint_front(front: Front, preprocessing: Preprocessing) -> str:

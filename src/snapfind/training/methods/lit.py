@@ -233,8 +233,8 @@ def train_and_evaluate(
     )
     part, own = Features(features.pooled[evaluated], features.posterior[evaluated]), pairs.own[evaluated]
     conse, titles = Conse(text), pairs.titles[own]
-    before = _measure_recalls(conse.bridge(part.posterior), conse.centered(titles), own)
-    after = _measure_recalls(locked.bridge(part), locked.centered(titles), own)
+    before = _measure_recalls(conse.encode_features(part.posterior), conse.centered(titles), own)
+    after = _measure_recalls(locked.encode_features(part), locked.centered(titles), own)
     metrics = {"metrics": {"pairs": held_out, "recall_at_1": after, "recall_at_1_conse": before}, "seed": seed}
     write_maps(folder, replace(locked.maps, metadata=locked.maps.metadata | metrics))
     return LitEvaluation(held_out, before, after)

@@ -3,7 +3,7 @@
 Which pairs a batch holds follows from seed and step alone, so a run that was stopped goes on bit by bit, and `ranks`
 processes with a batch of n see what one process with `ranks` times n would. A round is a number of steps, not a pass
 over the shards: that is when it tells, scores and keeps a checkpoint. Pairs that cannot be read are replaced by others
-and counted. docs/pretraining.md has the plan to 10^10 pairs.
+and counted. docs/methods/pretraining.md has the plan to 10^10 pairs.
 """
 
 import json

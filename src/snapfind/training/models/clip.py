@@ -94,7 +94,7 @@ def load_clip(folder: Path) -> Clip:
             model.
     """
     if not (find_spec("transformers") and find_spec("peft")):
-        raise ExtraMissing.of("prompts and adapters need transformers and peft", "learn")
+        raise ExtraMissing.of("prompts and adapters need transformers and peft", "train")
     try:
         config = json.loads((folder / "config.json").read_text())
         kind = config.get("model_type")

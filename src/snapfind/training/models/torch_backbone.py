@@ -6,8 +6,6 @@ position embeddings, attention pooling and projections stay those of the network
 """
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from snapfind.convert.onnx_export import SeenByTower, picture_file
 from snapfind.convert.precision import halved
 from snapfind.convert.preprocessing import check_pixels
 from snapfind.convert.source_model import Original
+from snapfind.core.artifact import write_artifact
 from snapfind.core.atomic import whole
 from snapfind.core.errors import BadInput
 from snapfind.encoders.arrays import unit
@@ -206,8 +205,6 @@ class TorchBackbone:
             trained: Vectors = unit(np.asarray(network(torch.from_numpy(images)), np.float32))
         golden = unit(open_session(model, 0).run(["pooled"], {"pictures": images})[0])
         check_rounding(trained, golden, name)
-        (draft / "model.onnx").write_bytes(model)
-        (draft / "golden.safetensors").write_bytes(save({"golden": golden}))
         manifest = {
             "name": f"{self.name}-learned",
             "kind": "encoder",
@@ -217,9 +214,8 @@ class TorchBackbone:
             "normalized_in": {"model.onnx": [pixels.mean, pixels.deviation]},
             "source": self._source,
             **metadata,
-            "model_sha256": hashlib.sha256(model).hexdigest(),
         }
-        (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        write_artifact(draft, manifest, {"model.onnx": model, "golden.safetensors": save({"golden": golden})})
         raw = Builtin.load(str(draft))
         check_golden(unit(raw.extract_features(golden_pictures()).pooled), golden, name)
         heads.adapter(raw.raw_id, {"part_of": manifest["name"]}).save(draft / "heads")

@@ -1,0 +1,45 @@
+"""Scoring of a photo ranking: category prior, then calibration. Serving and the fit of the calibration share it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapfind.core.types import CategoryGuess
+from snapfind.index.base import Found
+from snapfind.search.calibration import calibration_features
+from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
+
+__all__ = ["PhotoRanking", "rank_nearest"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRanking:
+    """A photo ranking after the category prior.
+
+    Attributes:
+        points: n points, best first.
+        categories: Predicted categories of the photo, best first.
+        features: Calibration features of the points, shape (n, 4).
+    """
+
+    points: list[Found]
+    categories: tuple[CategoryGuess, ...]
+    features: NDArray[np.float64]
+
+
+def rank_nearest(nearest: Sequence[Found], prediction: Mapping[str, float]) -> PhotoRanking:
+    """Apply the category prior to the products nearest to a photo.
+
+    Args:
+        nearest: Points of a photo search, best first.
+        prediction: Category -> probability of the prototype model. If empty, the order stays.
+
+    Returns:
+        The ranking with the features from which `Calibration` computes probabilities.
+    """
+    categories = fuse(vote(nearest), prediction)
+    points = apply_category_prior(nearest, categories) if prediction else list(nearest)
+    chances = log_chances(points, categories) if prediction else ()
+    return PhotoRanking(points, categories, calibration_features([point.score for point in points], chances))
