@@ -36,20 +36,24 @@ def given(value: float, said: str) -> Any:
 class Assumed:
     """What the arithmetic stands on; none of it is known for your shop."""
 
-    numbers: float = given(256, "a vector: the space of a shop that learned; 1,280 before")
-    shard: float = given(1e7, "pictures a shard; ten times the largest measured")
-    replicas: float = given(2, "copies of every shard")
-    asked: float = given(0.05, "part of the shards asked where the photo's category chooses them; not built yet")
-    searches: float = given(100, "photos a second at the peak")
-    looked: float = given(78.5, "photos a second a core while adding (results/scale.md: 157 on two)")
-    served: float = given(17.2, "photos a second a core while serving a small shop (results/server.md: 34.4 on two)")
-    copy_kb: float = given(27.2, "kB of a kept copy of a picture (results/scale.md)")
-    busy: float = given(0.6, "of a core that may be busy at the peak")
-    cores: float = given(16, "of a machine")
-    memory_gb: float = given(128, "of a machine")
-    core_hour: float = given(0.04, "price of a core for an hour; an example, put in yours")
-    memory_hour: float = given(0.005, "price of a GB of memory for an hour; an example")
-    disk_month: float = given(0.10, "price of a GB of disk for a month; an example")
+    numbers: float = given(256, "dimensions of an embedding: 256 of trained heads, 1,280 of the bundled encoder")
+    shard: float = given(1e7, "pictures per shard; ten times the largest measured index")
+    replicas: float = given(2, "copies of each shard")
+    asked: float = given(
+        0.05, "fraction of the shards that are searched if the predicted category selects them; not implemented"
+    )
+    searches: float = given(100, "photo searches per second at the peak")
+    looked: float = given(78.5, "photos per second and core while adding (results/scale.md: 157 on two cores)")
+    served: float = given(
+        17.2, "photo searches per second and core of a small shop (results/server.md: 34.4 on two cores)"
+    )
+    copy_kb: float = given(27.2, "kB of a stored copy of a picture (results/scale.md)")
+    busy: float = given(0.6, "maximum utilization of a core at the peak")
+    cores: float = given(16, "cores of a machine")
+    memory_gb: float = given(128, "memory of a machine")
+    core_hour: float = given(0.04, "price of a core per hour; an example")
+    memory_hour: float = given(0.005, "price of a GB of memory per hour; an example")
+    disk_month: float = given(0.10, "price of a GB of disk per month; an example")
 
 
 class TrainingConfig:
@@ -130,19 +134,14 @@ def said(value: float) -> str:
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{float(f'{value:.3g}'):,.0f}"
 
 
-def pair(values: tuple[float, float]) -> str:
-    """p50 / p99."""
-    return " / ".join(map(said, values))
-
-
 def measured(rows: dict[tuple[int, int], dict[str, Any]]) -> list[str]:
     """What a shop needs on one machine."""
-    names = ["recall@10", "p50 / p99 ms", "recall@10 where a filter keeps 30 %, 10 %, 1 %", "memory of its own, MB"]
-    names += ["files it looks into, MB", "index on disk, MB", "to build, s of one core"]
-    lines = [f"| pictures | numbers | {' | '.join(names)} |", f"|{'---|' * (2 + len(names))}"]
+    names = ["recall@10", "recall@10, 30 % filter", "10 % filter", "1 % filter", "p50, ms", "p99, ms", "own memory, MB"]
+    names += ["mapped files, MB", "index on disk, MB", "build, CPU s"]
+    lines = [f"| pictures | dimensions | {' | '.join(names)} |", f"|{'---|' * (2 + len(names))}"]
     for (points, dim), row in sorted(rows.items(), key=lambda item: item[0][::-1]):
-        filtered = ", ".join(f"{row[f'recall {kept}']:.3f}" for kept in ("30 %", "10 %", "1 %"))
-        cells = [f"{row['recall all']:.3f}", f"{row['p50 all']:.1f} / {row['p99 all']:.1f}", filtered]
+        cells = [f"{row[f'recall {kept}']:.3f}" for kept in ("all", "30 %", "10 %", "1 %")]
+        cells += [f"{row[f'{name} all']:.1f}" for name in ("p50", "p99")]
         cells += [f"{row[name]:,.0f}" for name in ("rssanon_mb", "rssfile_mb", "disk_mb", "built_cpu_s")]
         lines.append(f"| {points:,} | {dim:,} | {' | '.join(cells)} |")
     return lines
@@ -152,30 +151,32 @@ def computed(plan: TrainingConfig) -> list[str]:
     """A line a need, a column a size."""
     every, some = plan.shards, plan.some
     needs: list[tuple[str, str, Callable[[int], str]]] = [
-        ("core hours to look at all photos and build", "computed", lambda n: said(plan.look_hours(n))),
+        ("encode all photos and build the index, core hours", "computed", lambda n: said(plan.look_hours(n))),
         ("index on disk, one copy, GB", "computed", lambda n: said(plan.index_gb(n))),
-        ("kept pictures, GB", "computed", lambda n: said(plan.copies_gb(n))),
+        ("stored copies of pictures, GB", "computed", lambda n: said(plan.copies_gb(n))),
         ("memory, one copy, GB", "computed", lambda n: said(plan.memory_gb(n))),
         ("shards", "computed", lambda n: said(every(n))),
-        ("**every shard asked**: processor ms a search", "computed", lambda n: said(plan.work_ms(n, every(n)))),
-        ("p50 / p99 of the slowest shard, ms", "simulated", lambda n: pair(plan.slowest_ms(n, every(n)))),
-        ("cores at the peak", "computed", lambda n: said(plan.search_cores(n, every(n)))),
-        ("machines, all copies", "computed", lambda n: said(plan.machines(n, every(n)))),
-        ("money a month", "computed", lambda n: said(plan.monthly(n, every(n)))),
-        ("**the category chooses**: shards asked", "computed", lambda n: said(some(n))),
-        ("p50 / p99 of the slowest shard, ms", "simulated", lambda n: pair(plan.slowest_ms(n, some(n)))),
-        ("cores at the peak", "computed", lambda n: said(plan.search_cores(n, some(n)))),
-        ("machines, all copies", "computed", lambda n: said(plan.machines(n, some(n)))),
-        ("money a month", "computed", lambda n: said(plan.monthly(n, some(n)))),
-        ("money once, to add everything", "computed", lambda n: said(plan.once(n))),
+        ("all shards: CPU ms per search", "computed", lambda n: said(plan.work_ms(n, every(n)))),
+        ("all shards: p50 of the slowest shard, ms", "simulated", lambda n: said(plan.slowest_ms(n, every(n))[0])),
+        ("all shards: p99 of the slowest shard, ms", "simulated", lambda n: said(plan.slowest_ms(n, every(n))[1])),
+        ("all shards: cores at the peak", "computed", lambda n: said(plan.search_cores(n, every(n)))),
+        ("all shards: machines, all copies", "computed", lambda n: said(plan.machines(n, every(n)))),
+        ("all shards: price per month", "computed", lambda n: said(plan.monthly(n, every(n)))),
+        ("selected shards: number", "computed", lambda n: said(some(n))),
+        ("selected shards: p50 of the slowest shard, ms", "simulated", lambda n: said(plan.slowest_ms(n, some(n))[0])),
+        ("selected shards: p99 of the slowest shard, ms", "simulated", lambda n: said(plan.slowest_ms(n, some(n))[1])),
+        ("selected shards: cores at the peak", "computed", lambda n: said(plan.search_cores(n, some(n)))),
+        ("selected shards: machines, all copies", "computed", lambda n: said(plan.machines(n, some(n)))),
+        ("selected shards: price per month", "computed", lambda n: said(plan.monthly(n, some(n)))),
+        ("price of the import, once", "computed", lambda n: said(plan.once(n))),
     ]
-    lines = [f"| | how it is known | {' | '.join(f'{n:,}' for n in SIZES)} |", f"|{'---|' * (2 + len(SIZES))}"]
+    lines = [f"| quantity | source | {' | '.join(f'{n:,}' for n in SIZES)} |", f"|{'---|' * (2 + len(SIZES))}"]
     return lines + [f"| {need} | {how} | {' | '.join(map(value, SIZES))} |" for need, how, value in needs]
 
 
 def assumptions(assumed: Assumed) -> list[str]:
     """Each with its option."""
-    lines = ["| option | value | what, and from where |", "|---|---|---|"]
+    lines = ["| option | value | meaning and source |", "|---|---|---|"]
     return lines + [
         f"| `--{one.name}` | {getattr(assumed, one.name):,.9g} | {one.metadata['said']} |" for one in fields(assumed)
     ]

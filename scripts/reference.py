@@ -18,9 +18,9 @@ def settings() -> str:
     lines = [
         "# Settings",
         "",
-        "Give a setting to `snapfind.open(path, name=value)` or as an environment variable; what is given wins.",
+        "Pass a setting to `snapfind.open(path, name=value)`, or set its environment variable. An argument takes precedence.",
         "",
-        "| name | variable | default | unit | least | most | what |",
+        "| name | variable | default | unit | minimum | maximum | meaning |",
         "|---|---|---|---|---|---|---|",
     ]
     for s in SETTINGS:

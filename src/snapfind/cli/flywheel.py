@@ -35,7 +35,7 @@ def run(
     ] = None,
     depth: Annotated[
         Literal["fit", "heads", "blocks", "network"],
-        typer.Option(help="What to train: a closed-form adapter (fit), or with extra learn: heads, last blocks, all."),
+        typer.Option(help="What to train: a closed-form adapter (fit), or with extra train: heads, last blocks, all."),
     ] = _DEFAULTS.depth,
     minutes: Annotated[
         float, typer.Option(help="Approximate training time in minutes. 0: no limit.")
