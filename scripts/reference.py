@@ -18,7 +18,7 @@ def settings() -> str:
     lines = [
         "# Settings",
         "",
-        "Pass a setting to `snapfind.open(path, name=value)`, or set its environment variable. An argument takes precedence.",
+        "Pass a setting to `snapfind.open(path, name=value)`, or set its environment variable. An argument wins.",
         "",
         "| name | variable | default | unit | minimum | maximum | meaning |",
         "|---|---|---|---|---|---|---|",

@@ -42,6 +42,8 @@ def on_files(files: Files, config: Any) -> Files:
 def reference_page(package: str) -> str:
     """Write the page of a package: every public name of each of its modules, from their docstrings."""
     lines = [f"# snapfind.{package}", ""]
+    if any(module.startswith(f"snapfind.{package}.") for module in SHOWN):
+        lines += ["The public names of `import snapfind` are on [snapfind](snapfind.md) and [values](values.md).", ""]
     for path in sorted((PACKAGE / package).rglob("*.py")):
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         if module not in SHOWN and path.name != "__init__.py" and "__all__" in path.read_text(encoding="utf-8"):
