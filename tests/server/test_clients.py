@@ -273,7 +273,7 @@ def test_gzip_and_a_byte_order_mark_are_taken(client):
     [
         (gzip.compress(b" " * (200 << 20)), "gzip", 413),  # 200 kB that unpack to 200 MB
         (b"no gzip", "gzip", 400),
-        (gzip.compress(b'{"text": "mug"}')[:-9], "gzip", 400),
+        (gzip.compress(b'{"text": "mug"}', mtime=0)[:-9], "gzip", 400),
         (zlib.compress(b"{}"), "deflate", 415),
         (b"{}", "br", 415),
         (b"{}", "gzip, gzip", 415),
