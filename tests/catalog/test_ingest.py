@@ -32,7 +32,7 @@ def test_a_table_becomes_products_with_pictures(catalog):
 
 def test_a_second_run_embeds_nothing(shop, catalog, monkeypatch):
     monkeypatch.setattr(catalog.model, "encode_document_images", lambda _: pytest.fail("embedded again"))
-    monkeypatch.setattr(catalog.model, "titles", lambda _: pytest.fail("embedded again"))
+    monkeypatch.setattr(catalog.model, "encode_document_texts", lambda _: pytest.fail("embedded again"))
     assert counts(catalog.add(shop.table)) == (0, 0, 0, 4, 0, 0)
 
 

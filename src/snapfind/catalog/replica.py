@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.models import registry
-from snapfind.catalog.read import Reading
+from snapfind.catalog.read import CatalogReader
 from snapfind.catalog.storage.folder import Folder, absolute_path
 from snapfind.catalog.storage.migrate import find_index
 from snapfind.core.config import Settings
@@ -88,7 +88,7 @@ class _ReadOnlyFolder(Folder):
         """Do nothing, because the folder is not owned."""
 
 
-class Replica(Reading):
+class Replica(CatalogReader):
     """Read methods of a catalog that another process owns. Thread-safe. It follows the changes of the owner.
 
     Args:
@@ -129,7 +129,7 @@ class Replica(Reading):
         return super().events
 
     def search(self, *wanted: Any, **options: Any) -> Answer:
-        """As `Reading.search`."""
+        """As `CatalogReader.search`."""
         before = self.context
         try:
             return super().search(*wanted, **options)
@@ -142,7 +142,7 @@ class Replica(Reading):
             return super().search(*wanted, **options)
 
     def info(self) -> dict[str, Any]:
-        """As `Reading.info`."""
+        """As `CatalogReader.info`."""
         self._check_manifest()
         return super().info()
 
