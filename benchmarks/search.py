@@ -21,7 +21,7 @@ from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
 from snapfind.catalog.models.calibrate import fit_features, synthetic_photo_features
 from snapfind.core.config import Settings
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.image.efficientnet import Builtin, Features
@@ -254,7 +254,7 @@ def cost(bench: Bench) -> None:
             began = time.perf_counter()
             on.model.photo.images([load(content, limits, side=224)], "query")
             between = time.perf_counter()
-            answer = search(Query((Like(photo=content),)), on)
+            answer = search(Query((QueryTerm(photo=content),)), on)
             whole.append(time.perf_counter() - between)
             plain.append(between - began)
             boxed += answer.box is not None

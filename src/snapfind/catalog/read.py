@@ -39,7 +39,7 @@ class CatalogReader(CatalogState):
         model: str | None = None,
         **options: Unpack[QueryOptions],
     ) -> Answer:
-        """Search products by a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query.
+        """Search products by a photo (path, bytes, PIL image), a text, a QueryTerm, several QueryTerms, or a Query.
 
         Args:
             query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.

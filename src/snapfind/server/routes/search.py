@@ -20,7 +20,7 @@ from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
-from snapfind.server.schemas.search import LikeBody, ParsedSearch, SearchBody, form_schema, read_search
+from snapfind.server.schemas.search import ParsedSearch, QueryTermBody, SearchBody, form_schema, read_search
 from snapfind.server.service import Now, Service, Serving
 
 __all__ = ["router"]
@@ -112,7 +112,7 @@ async def similar(
     ```
     """
     fields = {"filter": filter, "limit": limit, "cursor": cursor, "session": session}
-    body = SearchBody(likes=[LikeBody(product=product)], **fields)
+    body = SearchBody(terms=[QueryTermBody(product=product)], **fields)
     parsed = ParsedSearch.model_construct(body=body, files=[])
     return await service.reading.run(trace, lambda: _answer(service, trace, parsed))
 
@@ -163,28 +163,28 @@ def _answer(service: Service, trace: Trace, parsed: ParsedSearch) -> SearchReply
 
 def _is_single_photo(query: Query) -> bool:
     """Tell whether the query is one photo and nothing else, so that its result depends on the image model only."""
-    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked and not query.category
+    return len(query.terms) == 1 and query.terms[0].photo is not None and not query.marked and not query.category
 
 
 def _crop_searched(photo: Image, query: Query, answer: Answer) -> Image:
     """Crop the photo to the region that was searched."""
-    box = query.likes[0].box or answer.box
+    box = query.terms[0].box or answer.box
     return photo.crop(box.pixels(*photo.size)) if box else photo
 
 
 def _event(service: Service, trace: Trace, parsed: ParsedSearch, query: Query, answer: Answer, offset: int) -> Event:
-    likes = parsed.body.likes
+    terms = parsed.body.terms
     return Event(
         "search",
         search=trace.request_id,
         session=parsed.body.session or "",
-        product=next((like.product for like in likes if like.product), ""),
+        product=next((term.product for term in terms if term.product), ""),
         position=offset + 1,
         score=answer[0].score if answer else None,
         verdict=answer.verdict,
         box=answer.box,
         category=query.category or "",
-        text=" | ".join(like.text for like in likes if like.text),
+        text=" | ".join(term.text for term in terms if term.text),
         filter=query.filter or "",
         photos=len(parsed.files),
         results=tuple(hit.product.id for hit in answer[:_LOGGED]),
@@ -207,6 +207,6 @@ def _slice(service: Service, parsed: ParsedSearch) -> tuple[int, int]:
 def _max_depth(service: Service, parsed: ParsedSearch) -> int:
     """Return the maximum paging depth. With text it is limited by the candidates that are fused."""
     most = service.settings.whole("max_depth")
-    if not any(like.text for like in parsed.body.likes):
+    if not any(term.text for term in parsed.body.terms):
         return most
-    return min(most, DEPTH - sum(like.product is not None for like in parsed.body.likes))
+    return min(most, DEPTH - sum(term.product is not None for term in parsed.body.terms))
