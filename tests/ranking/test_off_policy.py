@@ -51,7 +51,7 @@ def test_the_reward_model_learns_what_each_action_earns():
 
 def test_what_is_no_log_is_refused():
     one = np.ones(3)
-    with pytest.raises(BadInput, match="propensities"):
+    with pytest.raises(BadInput, match="Propensities"):
         Log(np.zeros((3, 1)), np.zeros(3, int), one, np.array([0.5, 0.0, 1.0]))
     with pytest.raises(BadInput, match="every row"):
         Log(np.zeros((2, 1)), np.zeros(3, int), one, one)
@@ -69,7 +69,7 @@ def test_what_is_no_policy_or_no_number_is_refused_and_not_averaged(estimator):
     policy = market.policy(log.contexts, market.new)
     holed = np.where(np.arange(4) == 1, np.nan, policy)
     for wrong in (2 * policy, policy[:, :2], policy - [[0.5, -0.5, 0, 0]], holed, policy[:, 0]):
-        with pytest.raises(BadInput, match=r"rows of a policy|a column for each"):
+        with pytest.raises(BadInput, match=r"Rows of a policy|a column for each"):
             estimator(log, wrong)
     for part, value in (("rewards", np.nan), ("contexts", np.inf)):
         parts = {name: getattr(log, name) for name in ("contexts", "actions", "rewards", "propensities")}

@@ -93,7 +93,7 @@ class Backwards:
 
     candidates = 6
 
-    def chances(self, columns, count):
+    def predict_clicks(self, columns, count):
         return 1 - np.array(columns["hit.score"])
 
 
