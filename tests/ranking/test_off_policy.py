@@ -56,7 +56,7 @@ def test_what_is_no_log_is_refused():
     with pytest.raises(BadInput, match="every row"):
         Log(np.zeros((2, 1)), np.zeros(3, int), one, one)
     log = Log(np.zeros((3, 1)), np.zeros(3, int), one, one)
-    with pytest.raises(BadInput, match="nothing"):
+    with pytest.raises(BadInput, match="shows no action"):
         snips(log, np.tile([0.0, 1.0], (3, 1)))
     with pytest.raises(BadInput, match="a policy for 2"):
         ips(log, np.ones((2, 2)))
@@ -74,7 +74,7 @@ def test_what_is_no_policy_or_no_number_is_refused_and_not_averaged(estimator):
     for part, value in (("rewards", np.nan), ("contexts", np.inf)):
         parts = {name: getattr(log, name) for name in ("contexts", "actions", "rewards", "propensities")}
         parts[part] = np.where(np.arange(40).reshape(-1, *[1] * (parts[part].ndim - 1)) == 3, value, parts[part])
-        with pytest.raises(BadInput, match="no number"):
+        with pytest.raises(BadInput, match="NaN or infinite"):
             estimator(Log(**parts), policy)
     with pytest.raises(BadInput, match="from 0"):
         Log(log.contexts, log.actions - 4, log.rewards, log.propensities)

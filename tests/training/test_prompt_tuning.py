@@ -191,7 +191,7 @@ def test_what_cannot_be_split_is_one_sentence():
     for labels, how, sentence in (
         ([0, 0], "closed", "1 class"),
         ([0, 0, 1, 1], "zero", "needs at least 4"),
-        ([0, 0, 1], "few", "one picture only"),
+        ([0, 0, 1], "few", "only one picture"),
     ):
         with pytest.raises(BadInput, match=sentence):
             split(np.array(labels), how)

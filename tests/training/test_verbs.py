@@ -94,7 +94,7 @@ def test_titles_are_measured_beside_pictures_alone(shop, tmp_path):
         assert opened.info()["models"] == before
         for number in range(PRODUCTS):
             opened.update(f"p{number}", {"title": None})
-    with pytest.raises(BadInput, match="no product has a title"):
+    with pytest.raises(BadInput, match="No product has a title"):
         run("categories", shop)
 
 
@@ -164,7 +164,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_lost(shop, tmp_path, monke
         (["distill", shop, "--teacher", "lite0"], BadInput, "larger one"),
         (["distill", shop, "--teacher", tmp_path / "none"], NotFound, "none"),
         (["identity", tmp_path / "no.snap"], NotFound, "not a catalog"),
-        (["identity", shop, "--photos", tmp_path / "no.csv"], BadInput, "no table"),
+        (["identity", shop, "--photos", tmp_path / "no.csv"], BadInput, "no file"),
         (["pretrain", tmp_path / "no.tar", "--into", tmp_path / "a"], BadInput, "no pair"),
         (["prompts", tmp_path, tmp_path / "photos.csv", "--into", tmp_path / "a"], ModelBroken, "CLIP"),
     ):
