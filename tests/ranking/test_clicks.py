@@ -75,7 +75,7 @@ def test_two_domains_need_the_other_one_and_clicks(parts):
     unclicked = replace(parts[1], labels=np.zeros_like(parts[1].labels))
     with pytest.raises(BadInput, match="with a click"):
         fit("single", unclicked, parts[2], TARGET_FIELDS, config=QUICK)
-    with pytest.raises(BadInput, match="choose the epoch"):
+    with pytest.raises(BadInput, match="validation rows need"):
         fit("single", parts[1], replace(parts[2], labels=np.zeros_like(parts[2].labels)), TARGET_FIELDS, config=QUICK)
 
 

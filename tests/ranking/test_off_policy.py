@@ -58,7 +58,7 @@ def test_what_is_no_log_is_refused():
     log = Log(np.zeros((3, 1)), np.zeros(3, int), one, one)
     with pytest.raises(BadInput, match="shows no action"):
         snips(log, np.tile([0.0, 1.0], (3, 1)))
-    with pytest.raises(BadInput, match="a policy for 2"):
+    with pytest.raises(BadInput, match="The policy has 2 decisions"):
         ips(log, np.ones((2, 2)))
 
 
