@@ -67,12 +67,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=2640)
     parser.add_argument("--titles", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
     bare, whole, memory = [], [], []
-    for round_ in range(asked.rounds):
+    for round_ in range(args.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            table = a_table(data, Path(folder), asked.pictures, asked.titles)
+            table = a_table(data, Path(folder), args.pictures, args.titles)
             bare.append(float(fresh(BARE)))
             added, seconds, peak = json.loads(fresh(WHOLE, f"{folder}/shop.snap", str(table), str(data)))
         whole.append(added / seconds)
@@ -84,7 +84,7 @@ def main() -> None:
     print("| pictures | bare network, photos/s | adding, photos/s | ratio (median, least to most) | peak memory, MB |")
     print("|---|---|---|---|---|")
     print(
-        f"| {asked.pictures:,}{' with a title each' if asked.titles else ''} | {statistics.median(bare):.1f} "
+        f"| {args.pictures:,}{' with a title each' if args.titles else ''} | {statistics.median(bare):.1f} "
         f"| {statistics.median(whole):.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
         f"| {max(memory):.0f} |"
     )

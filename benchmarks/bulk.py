@@ -71,12 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=1)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
     runs: dict[str, list[list[float]]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as folder:
-        table = a_table(data, Path(folder), asked.pictures, titles=False)
-        for _ in range(asked.rounds):
+        table = a_table(data, Path(folder), args.pictures, titles=False)
+        for _ in range(args.rounds):
             for name, workers in WAYS.items():
                 runs[name].append(run(table, data, workers, Path(folder)))
                 print(name, runs[name][-1], file=sys.stderr)

@@ -112,13 +112,13 @@ def photos(folder: Path, count: int, side: int) -> Path:
     return place
 
 
-def rates(name: str, asked: argparse.Namespace, places: Iterable[Path]) -> list[float] | str:
+def rates(name: str, args: argparse.Namespace, places: Iterable[Path]) -> list[float] | str:
     """Photos a second of each folder, or why not."""
     script = Path(__file__).with_name("cpu_contenders.py")
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     said = ""
-    for python in asked.python:
-        command = [*shlex.split(asked.before), python, str(script), name, str(asked.models), *map(str, places)]
+    for python in args.python:
+        command = [*shlex.split(args.before), python, str(script), name, str(args.models), *map(str, places)]
         done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
         if not done.returncode:
             found: list[float] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -152,24 +152,24 @@ def main() -> None:
     parser.add_argument("--before", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=WHAT)
-    asked = parser.parse_args()
-    if asked.prepare:
-        prepare(asked.models)
+    args = parser.parse_args()
+    if args.prepare:
+        prepare(args.models)
         return
-    names, asked.python = asked.only or [*WHAT], asked.python or [sys.executable]
+    names, args.python = args.only or [*WHAT], args.python or [sys.executable]
     seen: dict[str, list[list[float]]] = {name: [] for name in names}
     wrong: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         sets = {"348 px": photos(Path(folder), 80, 0), "1,600 px": photos(Path(folder), 48, 1600)}
-        for round_ in range(asked.rounds):
+        for round_ in range(args.rounds):
             for name in [name for name in names if name not in wrong]:
-                found = rates(name, asked, sets.values())
+                found = rates(name, args, sets.values())
                 print(f"round {round_ + 1}: {name}: {found}", file=sys.stderr, flush=True)
                 if isinstance(found, str):
                     wrong[name] = found
                 else:
                     seen[name].append(found)
-    print(f"{os.cpu_count()} cores. " + " / ".join(versions(python) for python in asked.python) + "\n")
+    print(f"{os.cpu_count()} cores. " + " / ".join(versions(python) for python in args.python) + "\n")
     print("| program | model | runs in | " + " | ".join(f"photos/s, {kind} (least to most)" for kind in sets) + " |")
     print("|---" * (3 + len(sets)) + "|")
     for name in names:

@@ -55,12 +55,12 @@ def shopper(
     photo = load(asked.photo, Limits.of(catalog.settings), side=448)
     trial = catalog.trial
     if trial is not None and takes_part(trial, session):
-        answer, tried = catalog.search_tried(photo, search, limit=DEPTH)
+        answer, tried = catalog.search_interleaved(photo, search, limit=DEPTH)
         catalog.trial_log.note(replace(tried, search=search))
     else:
         answer = catalog.search(photo, limit=DEPTH)
     box = answer.box
-    catalog.asked.keep(search, photo.crop(box.pixels(*photo.size)) if box else photo)
+    catalog.query_photos.keep(search, photo.crop(box.pixels(*photo.size)) if box else photo)
     (right,) = asked.products
     found = [hit.product.id for hit in answer]
     chances = [
@@ -85,7 +85,7 @@ def bots(catalog: Catalog, photos: list[LabeledQuery], product: str, rng: Genera
     for number, asked in enumerate(photos):
         search, session = f"b{rng.integers(2**62):016x}", f"bot {number}"
         photo = load(asked.photo, Limits.of(catalog.settings), side=448)
-        catalog.asked.keep(search, photo)
+        catalog.query_photos.keep(search, photo)
         found = tuple(hit.product.id for hit in catalog.search(photo, limit=DEPTH))
         catalog.events.write(
             [

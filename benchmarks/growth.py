@@ -25,7 +25,7 @@ from growth_vectors import Rows, Shopful, seen
 from numpy.typing import NDArray
 
 from snapfind.index import qdrant_edge
-from snapfind.index.base import Ask, Index, Point
+from snapfind.index.base import Index, IndexQuery, Point
 from snapfind.index.filters import Filter, where
 
 EACH, LOTS, BATCH = 3, 100, 1000
@@ -172,7 +172,7 @@ def ask(folder: Path, to: Path) -> None:
 
 def found(index: Index, query: Rows, chosen: Filter | None) -> set[str]:
     """The products of the first ten hits."""
-    return {hit.payload["_product"] for hit in index.search(Ask(SPACE, query, filter=chosen, limit=10))}
+    return {hit.payload["_product"] for hit in index.search(IndexQuery(SPACE, query, filter=chosen, limit=10))}
 
 
 def percentiles(times: list[float], name: str) -> dict[str, float]:

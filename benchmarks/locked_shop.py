@@ -29,7 +29,7 @@ from text_to_photo import IN_IMAGENET, NOT
 
 import snapfind
 from snapfind.catalog.catalog import Catalog
-from snapfind.core.query import Like
+from snapfind.core.query import QueryTerm
 from snapfind.encoders.crossmodal.lit import LitMaps, LitSpace
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.evaluation.metrics import average_precision
@@ -82,7 +82,7 @@ def ranks(shop: Catalog, asked: Sequence[LabeledQuery]) -> list[Ranks]:
     """The places of the product that is meant."""
     found = []
     for typed, product in asked:
-        hits = list(shop.search([Like(text=typed)], limit=81))
+        hits = list(shop.search([QueryTerm(text=typed)], limit=81))
         ids = [hit.product.id for hit in hits]
         near = {hit.product.id: hit.parts["text_to_image"] for hit in hits if "text_to_image" in hit.parts}
         place = ids.index(product) if product in ids else 81

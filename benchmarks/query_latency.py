@@ -77,16 +77,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--queries", type=int, default=150)
     parser.add_argument("--points", type=int, default=100_000)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
-    photos = [data / line.split(",")[0] for line in (data / "val.txt").read_text().splitlines()][: asked.queries]
+    photos = [data / line.split(",")[0] for line in (data / "val.txt").read_text().splitlines()][: args.queries]
     with (
         tempfile.TemporaryDirectory() as one,
         tempfile.TemporaryDirectory() as two,
         small_shop(data, Path(one)) as small,
         small_shop(data, Path(two)) as large,
     ):
-        print(f"growing took {grow(large, asked.points):.0f} s", file=sys.stderr)
+        print(f"growing took {grow(large, args.points):.0f} s", file=sys.stderr)
         limits, encoder = Limits.of(small.settings), small.model.photo
 
         def bare(photo: Path) -> object:

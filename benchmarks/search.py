@@ -21,14 +21,14 @@ from shop import COARSE, NAMES, PICTURES, Photos, head, photos, search_context
 
 from snapfind.catalog.models.calibrate import fit_features, synthetic_photo_features
 from snapfind.core.config import Settings
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.adapters.fit import fit as fit_adapter
 from snapfind.encoders.image.efficientnet import Builtin, Features
 from snapfind.encoders.text.e5 import TextEncoder
 from snapfind.evaluation.calibration import auroc, calibration_error, reliability_svg
 from snapfind.evaluation.report import Figure
-from snapfind.index.base import Ask, Found
+from snapfind.index.base import IndexMatch, IndexQuery
 from snapfind.media.image.decode import Limits, load
 from snapfind.search.calibration import CROWD, Calibration
 from snapfind.search.calibration import fit as fit_calibration
@@ -92,10 +92,10 @@ class Bench:
         return self.learned[key]
 
 
-def nearest(look: Features, at: int, on: SearchContext) -> list[Found]:
+def nearest(look: Features, at: int, on: SearchContext) -> list[IndexMatch]:
     """The products nearest to a photo."""
     vector = on.model.photo.project(Features(look.pooled[at : at + 1], look.posterior[at : at + 1]), "query")[0]
-    return on.index.search(Ask(on.model.photo.space.id, vector, limit=DEPTH + 1))
+    return on.index.search(IndexQuery(on.model.photo.space.id, vector, limit=DEPTH + 1))
 
 
 def hits(look: Features, at: int, on: SearchContext) -> list[tuple[str, float]]:
@@ -228,7 +228,7 @@ def rounds(row: np.ndarray, true: str, on: SearchContext, gallery: dict[str, np.
     firsts = []
     for _ in range(3):
         more, less = (tuple(gallery[one] for one in marked) for marked in (right, wrong))
-        ask = Ask(on.model.photo.space.id, row, more=more, less=less, limit=10)
+        ask = IndexQuery(on.model.photo.space.id, row, more=more, less=less, limit=10)
         shown = [str(found.payload["_product"]) for found in on.index.search(ask)]
         firsts.append(shown[0] == true)
         if "right" in marks and true in shown and true not in right:
@@ -254,7 +254,7 @@ def cost(bench: Bench) -> None:
             began = time.perf_counter()
             on.model.photo.images([load(content, limits, side=224)], "query")
             between = time.perf_counter()
-            answer = search(Query((Like(photo=content),)), on)
+            answer = search(Query((QueryTerm(photo=content),)), on)
             whole.append(time.perf_counter() - between)
             plain.append(between - began)
             boxed += answer.box is not None

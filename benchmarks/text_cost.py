@@ -38,14 +38,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ["SNAPFIND_DATA"]) / "grocery"
-    photos = [line.split(",")[0] for line in (data / "train.txt").read_text().splitlines()][: asked.pictures]
+    photos = [line.split(",")[0] for line in (data / "train.txt").read_text().splitlines()][: args.pictures]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in TEXTS}
-    for _ in range(asked.rounds):
+    for _ in range(args.rounds):
         for name, texts in TEXTS.items():
             found[name].append(added(data, photos, *texts))
-    print(f"{len(photos)} photos, {os.cpu_count()} cores, median of {asked.rounds}\n")
+    print(f"{len(photos)} photos, {os.cpu_count()} cores, median of {args.rounds}\n")
     print("| texts of a product | photos/s | CPU s a product |\n|---|---|---|")
     for name, rows in found.items():
         speed, cost = (statistics.median(column) for column in zip(*rows))

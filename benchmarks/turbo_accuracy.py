@@ -230,20 +230,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--speed", action="store_true")
-    asked = parser.parse_args()
-    if asked.speed:
-        speed(trained(asked.work, 0), PAPER)
+    args = parser.parse_args()
+    if args.speed:
+        speed(trained(args.work, 0), PAPER)
         return
-    cells, features, classes = prepare(asked.work)
+    cells, features, classes = prepare(args.work)
     fold_of = folds(features[:, 0], classes)
     seen, parted = torch.from_numpy(cells[:, 0]), {}
     print(f"Nats, summed over keeps.\n\n| fold | ToMe | alpha {' | '.join(f'{each:g}' for each in ALPHAS)} |")
     print("|---|---|" + "---|" * len(ALPHAS))
     for fold in range(FOLDS):
         _, left_out, held = parts(fold_of, fold)
-        model = trained(asked.work, fold)
-        bench = Bench(asked.work, fold, model, seen[held], torch.from_numpy(classes[held]))
-        alpha = choose(asked.work, fold, seen[left_out])
+        model = trained(args.work, fold)
+        bench = Bench(args.work, fold, model, seen[held], torch.from_numpy(classes[held]))
+        alpha = choose(args.work, fold, seen[left_out])
         parted[fold] = {
             UNMERGED: bench.judge("unmerged", None),
             CHANCE: bench.judge("chance", Chance(fold)),
@@ -258,7 +258,7 @@ def main() -> None:
             for name in names
         }
     )
-    survival(trained(asked.work, 0), PAPER)
+    survival(trained(args.work, 0), PAPER)
 
 
 if __name__ == "__main__":

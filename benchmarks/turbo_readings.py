@@ -40,7 +40,7 @@ last: list[Received] = []  # what a rule is not given, left here by the block th
 
 
 @dataclass(frozen=True)
-class Reading:
+class CatalogReader:
     """A rule of R (b, s, t), A of the sources (b, s), and what was received."""
 
     score: Callable[[Tensor, Tensor, Received], Tensor]
@@ -111,11 +111,11 @@ def main() -> None:
     rules: dict[str, Rule] = {
         "R - alpha A, alpha 5, tokens of the beginning (taken)": Informativity(PAPER),
         "alpha 0 (ToMe)": Informativity(0),
-        "tokens that are left": Reading(now),
-        "A of a token divided by its patches": Reading(each_patch),
-        "mean A of source and target": Reading(both_ends),
-        "R / A": Reading(power(1)),
-        "R / A^(1/4)": Reading(power(0.25)),
+        "tokens that are left": CatalogReader(now),
+        "A of a token divided by its patches": CatalogReader(each_patch),
+        "mean A of source and target": CatalogReader(both_ends),
+        "R / A": CatalogReader(power(1)),
+        "R / A^(1/4)": CatalogReader(power(0.25)),
         "alpha damped by 0.8 a block": Informativity(PAPER, beta=0.8),
         "alpha damped the other way": Informativity(PAPER, beta=0.8, gamma=5),
     }

@@ -76,15 +76,15 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=5.0)
     parser.add_argument("--batch", type=int, action="append", choices=ROUNDS)
     parser.add_argument("--onnx", action="store_true", help="export and run in ONNX Runtime instead")
-    asked = parser.parse_args()
-    name, make, side = MODELS[asked.model]
+    args = parser.parse_args()
+    name, make, side = MODELS[args.model]
     torch.manual_seed(0)
     model = make().eval()
-    print(f"{name}, alpha {asked.alpha:g}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}\n")
-    if asked.onnx:
+    print(f"{name}, alpha {args.alpha:g}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}\n")
+    if args.onnx:
         with torch.no_grad():
-            for batch in asked.batch or ROUNDS:
-                exported(model, batch, side, asked.alpha)
+            for batch in args.batch or ROUNDS:
+                exported(model, batch, side, args.alpha)
         return
     print(
         "| batch | keep | photos/s | least to most | gain | GFLOPs a photo | FLOPs gain | peak MB |\n|---"
@@ -92,8 +92,8 @@ def main() -> None:
         + "|"
     )
     with torch.inference_mode():
-        for batch in asked.batch or ROUNDS:
-            table(model, batch, side, asked.alpha)
+        for batch in args.batch or ROUNDS:
+            table(model, batch, side, args.alpha)
 
 
 def exported(model: nn.Module, batch: int, side: int, alpha: float) -> None:

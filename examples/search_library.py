@@ -18,7 +18,7 @@ with snapfind.open("shop.snap") as catalog:
         print(f"  {hit.product.title}, {hit.product.price:.2f}")
 
     print("\nlike the mug, but for toys")
-    for hit in catalog.search(snapfind.Like(product="mug"), filter="category = 'toys'"):
+    for hit in catalog.search(snapfind.QueryTerm(product="mug"), filter="category = 'toys'"):
         print(f"  {hit.product.title}")
 
     print("\ncategories:", dict(catalog.facets("category")))

@@ -80,7 +80,7 @@ def test_a_day_of_a_shop_reaches_nothing_and_leaves_nothing_in_the_home_folder(t
     assert "Red tea" in watched.run("search", path, "red tea")
     watched.run("model", "fit", path)
     watched.run("export", path, "out.parquet")
-    watched.run("curate", "look", path)
+    watched.run("curate", "check", path)
     watched.serve_a_search()
     assert [str(file) for file in watched.home.rglob("*") if file.is_file()] == []
     if not shutil.which("strace"):

@@ -26,7 +26,7 @@ def site(tmp_path_factory):
 def public_names():
     for path in sorted(SOURCE.rglob("*.py")):
         module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
-        if path.name == "__init__.py":
+        if path.name == "__init__.py" or (path.parent == SOURCE and path.name.startswith("_")):
             continue
         tree = ast.parse(path.read_text("utf-8"))
         documented = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}

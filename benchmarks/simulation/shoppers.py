@@ -56,7 +56,7 @@ class Ranker:
 def simulate(ranker: Ranker, truth: Truth, searches: int, habits: Habits, seed: int) -> list[Search]:
     """The searches with a click, of `searches` that were made."""
     rng = np.random.default_rng(seed)
-    likes = rng.integers(int(truth.kinds.max()) + 1, size=habits.shoppers)
+    terms = rng.integers(int(truth.kinds.max()) + 1, size=habits.shoppers)
     found = []
     for photo in rng.integers(len(truth.photos), size=searches):
         tab, switched = _tabs(int(photo), ranker, truth, habits, rng)
@@ -64,7 +64,7 @@ def simulate(ranker: Ranker, truth: Truth, searches: int, habits: Habits, seed: 
         if truth.tabs is not None:
             scores[truth.tabs[truth.items] != (tab if switched < 0 else switched)] = -np.inf
         shown = np.argsort(-scores)[: min(habits.depth, int(np.isfinite(scores).sum()))]
-        chance = _chances(shown, truth.photos[photo], int(rng.choice(likes)), truth, habits)
+        chance = _chances(shown, truth.photos[photo], int(rng.choice(terms)), truth, habits)
         clicked = rng.random(len(shown)) < chance * habits.patience ** np.arange(len(shown))
         if clicked.any():
             found.append(Search(int(photo), tuple(shown.tolist()), tuple(shown[clicked].tolist()), tab, switched))

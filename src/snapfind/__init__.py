@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from snapfind import _telemetry  # noqa: F401 -- telemetry first, before any package that has some
 from snapfind._version import __version__
 from snapfind.core import errors
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ __all__ = [
     "Event",
     "Group",
     "Hit",
-    "Like",
     "Picture",
     "Product",
     "Query",
+    "QueryTerm",
     "Region",
     "__version__",
     "errors",

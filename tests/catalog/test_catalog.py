@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind import Box, Like, Query
+from snapfind import Box, Query, QueryTerm
 from snapfind.core.errors import BadFilter, BadInput, BadPicture, BadQuery, NotFound
 from tests.pictures import picture
 
@@ -66,17 +66,17 @@ def test_dense_text_comes_and_goes_with_the_title(shop):
 
 
 def test_photo_and_words_together_with_negatives(catalog):
-    assert ids(catalog.search([Like(photo=picture(0)), Like(text="red tea")]))[0] == "tea-1"
-    less = catalog.search([Like(photo=picture(0)), Like(photo=picture(1), weight=-0.5)])
+    assert ids(catalog.search([QueryTerm(photo=picture(0)), QueryTerm(text="red tea")]))[0] == "tea-1"
+    less = catalog.search([QueryTerm(photo=picture(0)), QueryTerm(photo=picture(1), weight=-0.5)])
     assert ids(less)[0] == "tea-1"
     with pytest.raises(BadQuery, match="cancel"):
-        catalog.search([Like(photo=picture(0)), Like(photo=picture(0), weight=-1)])
+        catalog.search([QueryTerm(photo=picture(0)), QueryTerm(photo=picture(0), weight=-1)])
 
 
 def test_more_like_a_product_leaves_the_product_out(catalog):
-    assert sorted(ids(catalog.search(Like(product="tea-1")))) == ["mug-1", "tea-2"]
+    assert sorted(ids(catalog.search(QueryTerm(product="tea-1")))) == ["mug-1", "tea-2"]
     with pytest.raises(NotFound, match="nope"):
-        catalog.search(Like(product="nope"))
+        catalog.search(QueryTerm(product="nope"))
 
 
 def test_what_was_marked_right_gains_most_and_what_was_marked_wrong_loses_most(catalog):
@@ -111,9 +111,9 @@ def test_two_photos_are_compared_either_way_round(catalog):
 
 
 def test_filters_hold_in_every_kind_of_search(catalog):
-    for wanted in (picture(0), "tea", Like(product="mug-1"), [Like(photo=picture(0)), Like(text="tea")]):
+    for wanted in (picture(0), "tea", QueryTerm(product="mug-1"), [QueryTerm(photo=picture(0)), QueryTerm(text="tea")]):
         assert ids(catalog.search(wanted, filter="stock > 2 and category = 'tea'")) == ["tea-1"]
-    both = catalog.search(Query((Like(text="tea"),), "stock > 2"), filter="price > 5")
+    both = catalog.search(Query((QueryTerm(text="tea"),), "stock > 2"), filter="price > 5")
     assert ids(both) == ["mug-1"]
     with pytest.raises(BadFilter):
         catalog.search("tea", filter="color = 'red'")

@@ -8,7 +8,7 @@ import pytest
 
 import snapfind
 from snapfind.core.errors import BadInput, BadQuery, SnapfindError
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Product
 from snapfind.events.event import Event
 from tests.pictures import picture
@@ -19,7 +19,7 @@ HALF = "\ud83d mug"
 
 ASKS = {
     "search": lambda shop: shop.search(HALF),
-    "search for a product": lambda shop: shop.search(Like(product=HALF)),
+    "search for a product": lambda shop: shop.search(QueryTerm(product=HALF)),
     "search with a filter": lambda shop: shop.search("mug", filter=f"title = '{HALF}'"),
     "search in a category": lambda shop: shop.search("mug", category=HALF),
     "search after recent ones": lambda shop: shop.search("mug", recent=[HALF]),
@@ -68,7 +68,7 @@ def test_events_refuse_half_a_character(field):
 
 
 def test_a_query_refuses_half_a_character_as_a_bad_query():
-    for make in (lambda: Like(text=HALF), lambda: Query((Like(text="a"),), filter=HALF)):
+    for make in (lambda: QueryTerm(text=HALF), lambda: Query((QueryTerm(text="a"),), filter=HALF)):
         with pytest.raises(BadQuery):
             make()
 

@@ -55,7 +55,7 @@ def test_kept_photos_of_searches_are_taken_and_their_absence_is_said(larger):
     with pytest.raises(BadInput, match="keep_photos"):
         larger.models.fit(stored_photos=True)
     for number in range(4):
-        larger.asked.keep(f"search{number}", photographed(number))
+        larger.query_photos.keep(f"search{number}", photographed(number))
     assert told(larger, larger.models.fit(stored_photos=True))["unlabeled_photos"] == 4
 
 

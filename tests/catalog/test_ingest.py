@@ -31,8 +31,8 @@ def test_a_table_becomes_products_with_pictures(catalog):
 
 
 def test_a_second_run_embeds_nothing(shop, catalog, monkeypatch):
-    monkeypatch.setattr(catalog.model, "pictures", lambda _: pytest.fail("embedded again"))
-    monkeypatch.setattr(catalog.model, "titles", lambda _: pytest.fail("embedded again"))
+    monkeypatch.setattr(catalog.model, "encode_document_images", lambda _: pytest.fail("embedded again"))
+    monkeypatch.setattr(catalog.model, "encode_document_texts", lambda _: pytest.fail("embedded again"))
     assert counts(catalog.add(shop.table)) == (0, 0, 0, 4, 0, 0)
 
 
@@ -59,7 +59,7 @@ def test_a_changed_picture_is_seen_even_with_the_old_time_stamp(shop, catalog):
 
 def test_changed_fields_are_seen_without_embedding_pictures(shop, catalog, monkeypatch):
     shop.rows[2][1:3] = ["Jasmine tea", "6"]
-    monkeypatch.setattr(catalog.model, "pictures", lambda _: pytest.fail("embedded again"))
+    monkeypatch.setattr(catalog.model, "encode_document_images", lambda _: pytest.fail("embedded again"))
     assert counts(catalog.add(shop.write())) == (0, 0, 2, 2, 0, 0)
     product = catalog.get("tea-2")
     assert (product.title, product.price) == ("Jasmine tea", 6)

@@ -84,7 +84,7 @@ def test_a_row_of_a_table_names_such_a_file(folder):
 
 
 def test_an_unchanged_file_is_not_encoded_again(catalog, folder, monkeypatch):
-    monkeypatch.setattr(catalog.model, "pictures", lambda _: pytest.fail("encoded again"))
+    monkeypatch.setattr(catalog.model, "encode_document_images", lambda _: pytest.fail("encoded again"))
     assert counts(catalog.add(folder, sync=True)) == (0, 0, 0, 2, 0, 0)
     assert len(stored(catalog)) == 3
 

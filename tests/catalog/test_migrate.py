@@ -34,7 +34,7 @@ def test_there_and_back(shop, address):
         catalog.add(shop.table)
         before = answers(catalog)
         moved = catalog.migrate(address)
-        assert (moved.copied, moved.there) == (4, 0) and moved.asked == moved.same > 0
+        assert (moved.copied, moved.there) == (4, 0) and moved.compared == moved.same > 0
         assert answers(catalog) == before
         with pytest.raises(BadInput, match="already"):
             catalog.migrate(address)

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapfind.core.query import Like
+from snapfind.core.query import QueryTerm
 from tests.pictures import picture, save
 from tests.second_model import artifact
 
 ASKED = [picture(number) for number in (0, 3, 5)]
-MIXED = [[photo, [Like(photo=photo), Like(text="mug")]] for photo in ASKED]
+MIXED = [[photo, [QueryTerm(photo=photo), QueryTerm(text="mug")]] for photo in ASKED]
 WANTED = [wanted for pair in MIXED for wanted in pair]
 
 

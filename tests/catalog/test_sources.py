@@ -134,6 +134,14 @@ def test_a_parquet_file_that_is_none_says_so(tmp_path):
         open_source(table(tmp_path, "nonsense", "p.parquet"), {}, None)
 
 
+def test_a_damaged_parquet_file_in_a_deep_folder_is_named_without_the_folder(tmp_path):
+    folder = tmp_path / "private-folder" / ("deep" * 12)
+    folder.mkdir(parents=True)
+    with pytest.raises(BadInput) as raised:
+        open_source(table(folder, "nonsense", "p.parquet"), {}, None)
+    assert "p.parquet" in str(raised.value) and "private-folder" not in str(raised.value)
+
+
 def test_a_folder_of_pictures_and_a_folder_per_product(tmp_path):
     save(1, tmp_path / "red-tea.jpg")
     save(2, tmp_path / "shoes" / "runner_2" / "front.png")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from snapfind.catalog.ingest.sources import Item
 from snapfind.core.errors import ModelBroken, NotFound
-from snapfind.core.query import Like
+from snapfind.core.query import QueryTerm
 from snapfind.core.types import Product
 from snapfind.distributed.worker import EncodedPicture, Task, Worker, bundle_encoders
 from snapfind.encoders.crossmodal.lit import LitMaps
@@ -57,7 +57,7 @@ def _opened(copy):
 
 def reached(catalog, words, model=None):
     """Products in the order in which their pictures answer the words."""
-    answer = catalog.search([Like(text=words)], limit=9, model=model)
+    answer = catalog.search([QueryTerm(text=words)], limit=9, model=model)
     near = {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
     return sorted(near, key=near.__getitem__, reverse=True)
 
@@ -72,7 +72,7 @@ def test_texts_find_pictures_without_a_title_and_the_way_back_is_as_before(namel
     name = catalog.models.use_text_to_image(artifact)
     assert name.startswith("locked-") and catalog.info()["text_to_image"] == name
     assert firsts(catalog) == ["m0", "m1", "m2", "m3"] != before
-    assert next(iter(catalog.search([Like(text="Blue mug")], limit=1))).product.id == "mug-1", (
+    assert next(iter(catalog.search([QueryTerm(text="Blue mug")], limit=1))).product.id == "mug-1", (
         "titles are found as before"
     )
     assert catalog.models.use_text_to_image(None) == conse and firsts(catalog) == before

@@ -32,12 +32,12 @@ def tried(shop, fitted):
 
 
 def test_both_answers_stand_in_one_list_and_every_hit_has_its_team(tried):
-    answer, told = tried.search_tried(picture(5), "seed", limit=6)
+    answer, told = tried.search_interleaved(picture(5), "seed", limit=6)
     assert [hit.product.id for hit in answer] == list(told.shown) and len(told.teams) == 6
     assert told.active[0] == told.other[0] == answer[0].product.id == "m5"
     assert told.active == tuple(hit.product.id for hit in tried.search(picture(5), limit=6))
-    again, _ = tried.search_tried(picture(5), "seed", limit=3)
-    rest, _ = tried.search_tried(picture(5), "seed", limit=3, offset=3)
+    again, _ = tried.search_interleaved(picture(5), "seed", limit=3)
+    rest, _ = tried.search_interleaved(picture(5), "seed", limit=3, offset=3)
     assert [hit.product.id for hit in (*again, *rest)] == list(told.shown)
 
 
@@ -47,7 +47,7 @@ def test_a_trial_outlives_the_process_and_ends_with_a_switch(shop, tried):
     with shop.open() as catalog:
         assert catalog.trial.model == name and catalog.trial.share == 0.5
         catalog.models.switch(name)
-        assert catalog.trial is None and catalog.search_tried(picture(5), "x", limit=3)[1] is None
+        assert catalog.trial is None and catalog.search_interleaved(picture(5), "x", limit=3)[1] is None
         with pytest.raises(BadInput, match="answers already"):
             catalog.models.try_out(name)
         with pytest.raises(BadInput, match="share 2"):
@@ -57,7 +57,7 @@ def test_a_trial_outlives_the_process_and_ends_with_a_switch(shop, tried):
 
 
 def test_the_log_survives_a_torn_line(tried):
-    _, told = tried.search_tried(picture(5), "seed", limit=4)
+    _, told = tried.search_interleaved(picture(5), "seed", limit=4)
     tried.trial_log.note(told)
     tried.trial_log.note(told)
     path = tried.folder.path / "trial.jsonl"

@@ -59,7 +59,7 @@ def test_fitting_keeps_the_texts_and_the_network_that_it_stands_on(shop, clip, m
     assert fitted != raw and shop.fitted
     found = [hit.product.id for hit in shop.search(picture(1))]
     assert bridged(shop.search("a red mug")) == pytest.approx(before, abs=1e-6)
-    with pytest.raises(BadInput, match="stands on"):
+    with pytest.raises(BadInput, match="is built on"):
         shop.models.delete(raw)
     path = shop.folder.path
     shop.close()

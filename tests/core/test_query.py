@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from snapfind import Like, Query
+from snapfind import Query, QueryTerm
 from snapfind.cli.search import search as search_command
 from snapfind.client.convert import query_json
 from snapfind.core.config import Settings
@@ -17,7 +17,7 @@ VALUES = {
     "filter": "price < 5",
     "regions": "whole",
     "category": "mugs",
-    "order": "likeness",
+    "order": "similarity",
     "recent": ("a", "b"),
 }
 
@@ -40,18 +40,18 @@ def test_help_and_limits_are_the_same_everywhere():
 
 @pytest.mark.parametrize("name", VALUES)
 def test_an_option_survives_the_way_over_http(name):
-    query = replace(Query((Like(text="a cup"),)), **{name: VALUES[name]})
+    query = replace(Query((QueryTerm(text="a cup"),)), **{name: VALUES[name]})
     body = SearchBody.model_validate(query_json(query))
     assert ParsedSearch.model_construct(body=body, files=[]).query(Settings(), []) == query
 
 
 def test_options_are_added_to_those_of_a_query():
-    query = Query((Like(text="a cup"),), "price < 5", recent=("a",))
-    more = query.with_options({"filter": "brand = 'x'", "recent": ["b"], "order": "likeness", "category": None})
+    query = Query((QueryTerm(text="a cup"),), "price < 5", recent=("a",))
+    more = query.with_options({"filter": "brand = 'x'", "recent": ["b"], "order": "similarity", "category": None})
     assert more.filter == "(price < 5) and (brand = 'x')" and more.recent == ("a", "b")
-    assert (more.order, more.category, query.order) == ("likeness", None, "clicks")
-    marked = query.with_options({}, [Like(product="p")])
-    assert marked.marked == (Like(product="p"),)
+    assert (more.order, more.category, query.order) == ("similarity", None, "clicks")
+    marked = query.with_options({}, [QueryTerm(product="p")])
+    assert marked.marked == (QueryTerm(product="p"),)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_options_are_added_to_those_of_a_query():
 )
 def test_an_unknown_option_or_value_is_named(options, message):
     with pytest.raises(BadQuery, match=message):
-        Query((Like(text="a cup"),)).with_options(options)
+        Query((QueryTerm(text="a cup"),)).with_options(options)

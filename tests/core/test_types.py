@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapfind import Box, Like, Product, Query
+from snapfind import Box, Product, Query, QueryTerm
 from snapfind.core.errors import BadInput, BadQuery
 
 fractions = st.floats(0, 1)
@@ -36,18 +36,18 @@ def test_iou_is_symmetric_and_one_with_itself():
 
 def test_a_like_holds_exactly_one_thing():
     with pytest.raises(BadQuery, match="exactly one"):
-        Like()
+        QueryTerm()
     with pytest.raises(BadQuery, match="exactly one"):
-        Like(text="tea", product="42")
+        QueryTerm(text="tea", product="42")
     with pytest.raises(BadQuery, match="empty"):
-        Like(text="  ")
+        QueryTerm(text="  ")
     with pytest.raises(BadQuery, match="a box needs a photo"):
-        Like(text="tea", box=Box(0, 0, 1, 1))
+        QueryTerm(text="tea", box=Box(0, 0, 1, 1))
 
 
 def test_a_query_of_negatives_only_has_nothing_to_look_for():
     with pytest.raises(BadQuery, match="weight above 0"):
-        Query((Like(text="tea", weight=-1),))
+        Query((QueryTerm(text="tea", weight=-1),))
 
 
 def test_a_product_needs_an_id_and_a_sane_price():

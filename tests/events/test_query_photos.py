@@ -39,11 +39,11 @@ def test_old_photos_and_those_of_a_forgotten_session_go(tmp_path):
 def old_and_forgotten(catalog):
     catalog.events.write([Event("search", search=f"search-{n}", session="anna" if n else "bert") for n in range(3)])
     for number in range(3):
-        catalog.asked.keep(f"search-{number}", picture(number))
+        catalog.query_photos.keep(f"search-{number}", picture(number))
     assert catalog.forget("anna") == 2
-    assert [path.stem for path in catalog.asked] == ["search-0"]
+    assert [path.stem for path in catalog.query_photos] == ["search-0"]
     assert catalog.forget("") == 0
     old = time.time() - 400 * 86_400
-    os.utime(catalog.asked.find("search-0"), (old, old))
+    os.utime(catalog.query_photos.find("search-0"), (old, old))
     catalog.prune()
-    assert list(catalog.asked) == []
+    assert list(catalog.query_photos) == []

@@ -57,8 +57,8 @@ def test_labels_are_stored_photos_of_products_that_still_exist(tmp_path):
     shop = Shop(tmp_path)
     with shop.open() as catalog:
         catalog.add(shop.table)
-        catalog.asked.keep("one", picture(0))
-        catalog.asked.keep("two", picture(1))
+        catalog.query_photos.keep("one", picture(0))
+        catalog.query_photos.keep("two", picture(1))
         catalog.events.write([act("click", s, p) for s, p in (("one", "tea-1"), ("two", "gone"), ("three", "tea-2"))])
         assert [(label.search, label.product) for label in read_labels(catalog)] == [("one", "tea-1")]
 

@@ -38,7 +38,7 @@ def shop(tmp_path):
         events = []
         for number in range(PRODUCTS * PHOTOS):
             search, session = f"search-{number}", f"shopper {number}"
-            catalog.asked.keep(search, photo(number % PRODUCTS, number // PRODUCTS))
+            catalog.query_photos.keep(search, photo(number % PRODUCTS, number // PRODUCTS))
             at = datetime.now(UTC) - timedelta(minutes=number)
             results = tuple(f"p{other}" for other in range(PRODUCTS))
             events.append(Event("search", search=search, session=session, photos=1, results=results, at=at))
@@ -74,7 +74,7 @@ def test_a_run_trains_a_model_that_wins_the_experiment_and_goes_live(shop, froze
     assert waiting.decision == "experiment" and "5 votes are needed" in waiting.reason
     for number in range(12):  # shoppers who click what the new model put there
         search = f"tried-{number}"
-        _, tried = shop.search_tried(photo(number % PRODUCTS, 50 + number), search, limit=6)
+        _, tried = shop.search_interleaved(photo(number % PRODUCTS, 50 + number), search, limit=6)
         shop.trial_log.note(type(tried)(search, *(getattr(tried, n) for n in ("active", "other", "shown", "teams"))))
         pick = tried.shown[tried.teams.index("b")]
         shop.events.write([Event("click", search=search, session=f"new {number}", product=pick)])
@@ -88,7 +88,7 @@ def test_a_run_trains_a_model_that_wins_the_experiment_and_goes_live(shop, froze
 def test_a_poisoned_log_is_stopped_and_leaves_nothing(shop, frozen):
     for number in range(40):  # forty made-up shoppers who click one product whatever they show
         search = f"bot-{number}"
-        shop.asked.keep(search, photo(number % PRODUCTS, number))
+        shop.query_photos.keep(search, photo(number % PRODUCTS, number))
         shop.events.write([Event("click", search=search, session=f"bot {number}", product="p0")])
     before = shop.info()["models"]
     record = run_flywheel(shop, CONFIG, frozen)

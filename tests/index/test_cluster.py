@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snapfind.core.errors import BadInput, NotFound, NotReady, SnapfindError
-from snapfind.index.base import Ask
+from snapfind.index.base import IndexQuery
 from snapfind.index.filters import parse
 from snapfind.index.qdrant import cluster
 from snapfind.index.qdrant.collection import CollectionLayout
@@ -59,7 +59,7 @@ def vector(number):
 
 
 def nearest(index, space, number):
-    return products(index.search(Ask(space, vector(number), limit=1)))
+    return products(index.search(IndexQuery(space, vector(number), limit=1)))
 
 
 # ── one collection for each model ────────────────────────────────────────────────
@@ -82,7 +82,7 @@ def test_a_switch_moves_the_alias_and_a_drop_removes_the_collection(client, shop
     shop.publish("second")
     shop.drop_space("first")
     assert collections(client) == {"shop-2"} and set(shop.spaces()) == {"second", "text"}
-    assert products(shop.search(Ask(words="nr-9")))[0] == "p9" and shop.count() == 30
+    assert products(shop.search(IndexQuery(words="nr-9")))[0] == "p9" and shop.count() == 30
     with pytest.raises(BadInput, match="no space 'first'"):
         nearest(shop, "first", 7)
 
@@ -109,7 +109,7 @@ def test_what_is_written_while_two_models_stand_is_in_both(client, shop):
     for space in ("first", "second"):
         shop.publish(space)
         assert shop.count() == 30 and shop.count(parse("brand = 'new'", SCHEMA)) == 1
-        assert products(shop.search(Ask(words="other"))) == ["p3"] and shop.get([point(4).id]) == []
+        assert products(shop.search(IndexQuery(words="other"))) == ["p3"] and shop.get([point(4).id]) == []
         assert nearest(shop, space, 40) == ["p40"]
 
 
@@ -204,11 +204,11 @@ def test_products_lie_by_category_and_a_filter_asks_their_groups_only(state, gro
     assert sum(len(ids) for ids in held(state).values()) == grouped.count() == 24
     assert point(0).id in held(state)[group_of("tea", GROUPS)]
     state.asked.clear()
-    found = grouped.search(Ask("a", vector(0), filter=parse("category = 'tea' and brand = 'a'", SCHEMA)))
+    found = grouped.search(IndexQuery("a", vector(0), filter=parse("category = 'tea' and brand = 'a'", SCHEMA)))
     assert products(found)[0] == "p0" and {one.payload["category"] for one in found} == {"tea"}
     assert state.asked == [("query", "shop-1", [group_of("tea", GROUPS)])]
     state.asked.clear()
-    assert len(grouped.search(Ask("a", vector(0), limit=30))) == 24
+    assert len(grouped.search(IndexQuery("a", vector(0), limit=30))) == 24
     assert state.asked == [("query", "shop-1", None)]
     assert dict(grouped.facets("category"))["mugs"] == 4 and grouped.facets("brand") == [("a", 12), ("b", 12)]
     pages, after = [], None
@@ -224,10 +224,10 @@ def test_a_product_that_changes_category_moves(state, grouped):
     grouped.upsert([point(6, category=wanted, words="thing nr-6")])
     for number in (0, 6):
         assert [key for key, ids in held(state).items() if point(number).id in ids] == [group_of(wanted, GROUPS)]
-    assert grouped.count() == 24 and products(grouped.search(Ask(words="moved"))) == ["p0"]
+    assert grouped.count() == 24 and products(grouped.search(IndexQuery(words="moved"))) == ["p0"]
     assert np.allclose(grouped.get([point(0).id], vectors=True)[0].vectors["a"], vector(0))
     grouped.put_vectors("a", {point(0).id: vector(50)})
-    assert grouped.search(Ask("a", vector(50), limit=1))[0].score == pytest.approx(1, abs=1e-5)
+    assert grouped.search(IndexQuery("a", vector(50), limit=1))[0].score == pytest.approx(1, abs=1e-5)
     assert grouped.delete([point(0).id, point(6).id]) == 2 and grouped.count() == 22
     assert grouped.delete(parse("category = 'soap'", SCHEMA)) == 4 and grouped.count() == 18
 
@@ -254,7 +254,7 @@ def test_a_long_run_of_random_changes_agrees_with_a_dictionary(state, grouped):
         meaning, query = parse(f"category = '{category}'", SCHEMA), unit(rng)
         fitting = (one for one in model.values() if meaning.matches(one.payload))
         expected = sorted(fitting, key=lambda one: -float(np.dot(one.vectors["a"], query)))
-        found = grouped.search(Ask("a", query, filter=meaning, limit=30, exact=True))
+        found = grouped.search(IndexQuery("a", query, filter=meaning, limit=30, exact=True))
         assert [one.id for one in found] == [one.id for one in expected]
 
 
@@ -317,13 +317,16 @@ def test_over_http_the_answers_are_those_of_the_local_mode(address, client):
         index.put_payload([point(3).id], {"_product": "p3", "brand": "c"}, "")
         index.delete(parse("brand = 'b' and organic", SCHEMA))
     for _ in range(10):
-        asks = [Ask("a", unit(rng), less=(unit(rng),), filter=parse("brand = 'a'", SCHEMA)), Ask(words="nr-8")]
+        asks = [
+            IndexQuery("a", unit(rng), less=(unit(rng),), filter=parse("brand = 'a'", SCHEMA)),
+            IndexQuery(words="nr-8"),
+        ]
         for ask in asks:
             assert [one.id for one in far.search(ask)] == [one.id for one in near.search(ask)]
     assert far.facets("brand") == near.facets("brand") and far.facets("organic") == near.facets("organic")
     assert far.count() == near.count() == 34
     with pytest.raises(BadInput, match="no space"):
-        far.search(Ask("c", unit(rng)))
+        far.search(IndexQuery("c", unit(rng)))
     far.close()
 
 

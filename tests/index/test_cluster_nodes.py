@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from snapfind.core.errors import SnapfindError
-from snapfind.index.base import Ask
+from snapfind.index.base import IndexQuery
 from snapfind.index.qdrant import cluster
 from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import connect
@@ -112,7 +112,7 @@ class Traffic:
         while not self.stop.is_set():
             known = self.acknowledged[-1] if self.acknowledged else None
             try:
-                found = self.index.search(Ask("a", point(known or 0).vectors["a"], limit=1))
+                found = self.index.search(IndexQuery("a", point(known or 0).vectors["a"], limit=1))
                 self.searches += 1
                 if known is not None and found[0].id != point(known).id:
                     self.failed.append(f"product {known} was acknowledged and is not found")

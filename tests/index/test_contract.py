@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.index import qdrant_edge
-from snapfind.index.base import Ask, Point
+from snapfind.index.base import IndexQuery, Point
 from snapfind.index.filters import parse, where
 from snapfind.index.qdrant.collection import CollectionLayout
 from snapfind.index.qdrant.servers import Servers, connect
@@ -85,7 +85,7 @@ def products(found):
 
 
 def nearest(vector, **options):
-    return Ask("a", vector, **options)
+    return IndexQuery("a", vector, **options)
 
 
 def test_what_was_written_is_read_at_once(index):
@@ -111,14 +111,14 @@ def test_vectors_and_payload_are_set_apart(index):
     index.upsert([point(1, words="red tea"), point(2)])
     index.put_payload([point(1).id], {"_product": "p1", "title": "t"}, "green coffee")
     assert np.allclose(index.get([point(1).id], vectors=True)[0].vectors["a"], point(1).vectors["a"])
-    assert products(index.search(Ask(words="coffee"))) == ["p1"]
-    assert index.search(Ask(words="red")) == []
+    assert products(index.search(IndexQuery(words="coffee"))) == ["p1"]
+    assert index.search(IndexQuery(words="red")) == []
     index.put_payload([point(1).id], {"_product": "p1"})
-    assert products(index.search(Ask(words="coffee"))) == ["p1"]
+    assert products(index.search(IndexQuery(words="coffee"))) == ["p1"]
     index.put_vectors("a", {point(1).id: point(9).vectors["a"], point(77).id: point(9).vectors["a"]})
     assert index.search(nearest(point(9).vectors["a"]))[0].score == pytest.approx(1, abs=1e-5)
     assert index.count() == 2
-    assert products(index.search(Ask(words="coffee"))) == ["p1"]
+    assert products(index.search(IndexQuery(words="coffee"))) == ["p1"]
 
 
 def test_a_second_space_stands_beside_the_first(index):
@@ -126,9 +126,9 @@ def test_a_second_space_stands_beside_the_first(index):
     index.add_space("b", 3)
     index.add_space("b", 3)
     assert dict(index.spaces()) == {"a": DIM, "b": 3}
-    assert index.search(Ask("b", np.array([1, 0, 0], np.float32))) == []
+    assert index.search(IndexQuery("b", np.array([1, 0, 0], np.float32))) == []
     index.put_vectors("b", {point(2).id: np.array([0, 1, 0], np.float32)})
-    assert products(index.search(Ask("b", np.array([0, 1, 0], np.float32)))) == ["p2"]
+    assert products(index.search(IndexQuery("b", np.array([0, 1, 0], np.float32)))) == ["p2"]
     assert len(index.search(nearest(point(1).vectors["a"]))) == 2
     index.drop_space("b")
     index.drop_space("b")
@@ -147,19 +147,19 @@ def test_a_space_that_replaces_another_takes_the_points_along(index):
     assert all(set(one.vectors) == {"a", "b", "text"} for one in index.scroll(vectors=True).points)
     for space, found in (("b", "p4"), ("a", "p5"), ("b", "p4")):
         index.publish(space)
-        assert products(index.search(Ask(space, point(5).vectors["a"], limit=1))) == [found]
-        assert index.count() == 9 and len(index.search(Ask("text", vector))) == 9
+        assert products(index.search(IndexQuery(space, point(5).vectors["a"], limit=1))) == [found]
+        assert index.count() == 9 and len(index.search(IndexQuery("text", vector))) == 9
     index.drop_space("a")
     assert dict(index.spaces()) == {"b": DIM, "text": 2}
     assert all(set(one.vectors) == {"b", "text"} for one in index.get([point(3).id], vectors=True))
-    assert index.delete(None) == 9 and index.search(Ask("b", point(5).vectors["a"])) == []
+    assert index.delete(None) == 9 and index.search(IndexQuery("b", point(5).vectors["a"])) == []
 
 
 def test_vectors_of_the_wrong_space_or_size_are_refused(index):
     with pytest.raises(BadInput, match="no space 'c'"):
-        index.search(Ask("c", np.ones(DIM, np.float32)))
+        index.search(IndexQuery("c", np.ones(DIM, np.float32)))
     with pytest.raises(BadInput, match="takes"):
-        index.search(Ask("a", np.ones(DIM + 1, np.float32)))
+        index.search(IndexQuery("a", np.ones(DIM + 1, np.float32)))
     with pytest.raises(BadInput, match="takes"):
         index.upsert([point(1, vector=np.ones(2, np.float32))])
     with pytest.raises(BadInput, match="dimensions"):
@@ -183,8 +183,10 @@ def test_the_union_of_pages_is_one_large_page(index):
     index.upsert([point(n, f"p{n // 3}", vector=same if n % 4 == 0 else None) for n in range(120)])
     query = unit(np.random.default_rng(5))
     for ask in (nearest(query, exact=True), nearest(same, exact=True)):
-        whole = index.search(Ask(ask.space, ask.vector, limit=40, exact=True))
-        pages = [index.search(Ask(ask.space, ask.vector, limit=7, offset=at, exact=True)) for at in range(0, 42, 7)]
+        whole = index.search(IndexQuery(ask.space, ask.vector, limit=40, exact=True))
+        pages = [
+            index.search(IndexQuery(ask.space, ask.vector, limit=7, offset=at, exact=True)) for at in range(0, 42, 7)
+        ]
         assert [one.id for page in pages for one in page] == [one.id for one in whole]
         assert len(whole) == 40
         assert [(-one.score, one.id) for one in whole] == sorted((-one.score, one.id) for one in whole)
@@ -218,12 +220,12 @@ def test_words_find_by_rare_word_code_accent_and_script(index):
     index.upsert([point(number, words=text) for number, text in enumerate(texts)])
 
     def first(words):
-        return products(index.search(Ask(words=words)))[:1]
+        return products(index.search(IndexQuery(words=words)))[:1]
 
     asked = ["GREEN tea", "creme", "苹果", "havremjolk", "mug-2", "4006381333932"]
     assert [first(words) for words in asked] == [["p1"], ["p2"], ["p3"], ["p4"], ["p6"], ["p8"]]
     assert first("nothing like it") == [] and first("!?") == []
-    assert products(index.search(Ask(words="tea", filter=parse("id = 'p0'", SCHEMA)))) == ["p0"]
+    assert products(index.search(IndexQuery(words="tea", filter=parse("id = 'p0'", SCHEMA)))) == ["p0"]
 
 
 def test_facets_are_exact(index):
@@ -368,7 +370,12 @@ def test_threads_read_while_one_writes(index, request):
 
 def test_a_closed_index_says_so(index):
     index.close()
-    for call in (index.count, index.optimize, lambda: index.upsert([point(1)]), lambda: index.search(Ask(words="x"))):
+    for call in (
+        index.count,
+        index.optimize,
+        lambda: index.upsert([point(1)]),
+        lambda: index.search(IndexQuery(words="x")),
+    ):
         with pytest.raises(SnapfindError, match="closed"):
             call()
     index.close()

@@ -12,7 +12,7 @@ import pytest
 
 from snapfind.core.errors import CatalogBroken, CatalogBusy, NoRoom, OutOfMemory, ReadOnly
 from snapfind.index import qdrant_edge
-from snapfind.index.base import Ask, Point
+from snapfind.index.base import IndexQuery, Point
 from snapfind.index.filters import parse
 from snapfind.index.hnsw_config import DEFAULT, HnswConfig
 
@@ -96,7 +96,7 @@ def share_found(index, vectors, queries, prices):
     meaning = parse(f"price in ({', '.join(map(str, prices))})", {"price": "number"}) if len(prices) < 10 else None
     shared = 0
     for query in queries:
-        ours = {found.id for found in index.search(Ask("a", query, limit=10, filter=meaning))}
+        ours = {found.id for found in index.search(IndexQuery("a", query, limit=10, filter=meaning))}
         best = np.argsort(np.where(fits, -(vectors @ query), np.inf))[:10]
         shared += len(ours & {str(uuid.UUID(int=int(n))) for n in best})
     return shared / (10 * len(queries))

@@ -51,14 +51,14 @@ def test_the_reward_model_learns_what_each_action_earns():
 
 def test_what_is_no_log_is_refused():
     one = np.ones(3)
-    with pytest.raises(BadInput, match="propensities"):
+    with pytest.raises(BadInput, match="Propensities"):
         Log(np.zeros((3, 1)), np.zeros(3, int), one, np.array([0.5, 0.0, 1.0]))
     with pytest.raises(BadInput, match="every row"):
         Log(np.zeros((2, 1)), np.zeros(3, int), one, one)
     log = Log(np.zeros((3, 1)), np.zeros(3, int), one, one)
-    with pytest.raises(BadInput, match="nothing"):
+    with pytest.raises(BadInput, match="shows no action"):
         snips(log, np.tile([0.0, 1.0], (3, 1)))
-    with pytest.raises(BadInput, match="a policy for 2"):
+    with pytest.raises(BadInput, match="The policy has 2 decisions"):
         ips(log, np.ones((2, 2)))
 
 
@@ -69,12 +69,12 @@ def test_what_is_no_policy_or_no_number_is_refused_and_not_averaged(estimator):
     policy = market.policy(log.contexts, market.new)
     holed = np.where(np.arange(4) == 1, np.nan, policy)
     for wrong in (2 * policy, policy[:, :2], policy - [[0.5, -0.5, 0, 0]], holed, policy[:, 0]):
-        with pytest.raises(BadInput, match=r"rows of a policy|a column for each"):
+        with pytest.raises(BadInput, match=r"Rows of a policy|a column for each"):
             estimator(log, wrong)
     for part, value in (("rewards", np.nan), ("contexts", np.inf)):
         parts = {name: getattr(log, name) for name in ("contexts", "actions", "rewards", "propensities")}
         parts[part] = np.where(np.arange(40).reshape(-1, *[1] * (parts[part].ndim - 1)) == 3, value, parts[part])
-        with pytest.raises(BadInput, match="no number"):
+        with pytest.raises(BadInput, match="NaN or infinite"):
             estimator(Log(**parts), policy)
     with pytest.raises(BadInput, match="from 0"):
         Log(log.contexts, log.actions - 4, log.rewards, log.propensities)

@@ -67,5 +67,5 @@ def test_what_cannot_be_learned_from_is_named(file, tmp_path):
     with pytest.raises(BadInput, match="lacks the columns color"):
         streamed_batches(file, [Field("color", "hashed", 8)], size=8, seed=0)
     (tmp_path / "rows.parquet").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match="no Parquet file"):
+    with pytest.raises(BadInput, match="not a readable Parquet file"):
         streamed_batches(tmp_path / "rows.parquet", FIELDS, size=8, seed=0)

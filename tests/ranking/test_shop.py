@@ -70,7 +70,7 @@ def test_it_orders_inside_a_verdict_only_where_it_is_used_and_asked_for(shop, fi
     before = [hit.product.id for hit in shop.search(photo, limit=12)]
     shop.models.use_ranker(fitted[0])
     answer = shop.search(photo, limit=12)
-    plain = shop.search(photo, limit=12, order="likeness")
+    plain = shop.search(photo, limit=12, order="similarity")
     assert [hit.product.id for hit in plain] == before and "click" not in plain[0].parts
     assert sorted(hit.product.id for hit in answer) == sorted(before)
     assert [hit.verdict for hit in answer] == [hit.verdict for hit in plain]
@@ -93,7 +93,7 @@ class Backwards:
 
     candidates = 6
 
-    def chances(self, columns, count):
+    def predict_clicks(self, columns, count):
         return 1 - np.array(columns["hit.score"])
 
 
@@ -141,6 +141,6 @@ def test_the_verbs(shop, fitted, tmp_path):
     assert run.invoke(app, ["rank", "use", str(path)]).exit_code == 0
     picture(0).save(tmp_path / "photo.png")
     asked = ["search", str(path), str(tmp_path / "photo.png"), "--json", "-n", "12"]
-    ordered, plain = (run.invoke(app, [*asked, *more]).output for more in ([], ["--order", "likeness"]))
+    ordered, plain = (run.invoke(app, [*asked, *more]).output for more in ([], ["--order", "similarity"]))
     assert '"click"' in ordered and '"click"' not in plain
     assert run.invoke(app, ["rank", "use", str(path), "none"]).exit_code == 0

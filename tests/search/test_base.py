@@ -11,7 +11,7 @@ from PIL import Image
 from snapfind.catalog.models.registry import raw_encoder
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, ModelBroken, NotFound
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.search.rerank.base import CHUNK, Compared, RerankConfig, merge, rerank
 from snapfind.search.rerank.geometric import agreement, compared, parts_of
 from snapfind.search.rerank.registry import load, manifest
@@ -234,7 +234,11 @@ def test_off_it_is_as_it_was_and_the_switch_outlives_the_process(shop, boards):
 
 def test_only_a_photo_alone_is_looked_at_again(boards):
     boards.models.use_reranker("geometry")
-    for wanted in ("board", Query((Like(photo=photo(1)), Like(photo=photo(2)))), Query((Like(product="b1"),))):
+    for wanted in (
+        "board",
+        Query((QueryTerm(photo=photo(1)), QueryTerm(photo=photo(2)))),
+        Query((QueryTerm(product="b1"),)),
+    ):
         assert "rerank" not in boards.search(wanted).timings
     assert "rerank" not in boards.search(photo(1), wrong=["b2"]).timings
     assert "rerank" in boards.search(photo(1), regions="all").timings

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapfind.core.errors import ModelBroken
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 from snapfind.search.category_prior import EMPTY, Prototypes, apply_category_prior, fuse, log_chances, vote
 
 names = st.sampled_from(["tea", "mugs", "juice", ""])
 rankings = st.lists(st.tuples(st.floats(-1, 1), names), max_size=140).map(
     lambda rows: [
-        Found(f"{at:03}", score, {"_product": f"p{at}", **({"category": name} if name else {})})
+        IndexMatch(f"{at:03}", score, {"_product": f"p{at}", **({"category": name} if name else {})})
         for at, (score, name) in enumerate(sorted(rows, key=lambda row: -row[0]))
     ]
 )
@@ -37,11 +37,11 @@ def test_leaning_keeps_every_product_and_falls(found, model):
 
 
 def test_a_near_second_of_the_likely_category_passes_the_first():
-    found = [Found("a", 0.52, {"category": "mugs"}), Found("b", 0.5, {"category": "tea"})]
+    found = [IndexMatch("a", 0.52, {"category": "mugs"}), IndexMatch("b", 0.5, {"category": "tea"})]
     assert [
         one.id for one in apply_category_prior(found, fuse({"mugs": 0.5, "tea": 0.5}, {"tea": 0.95, "mugs": 0.05}))
     ] == ["b", "a"]
-    assert log_chances([Found("c", 0.1, {})], fuse({"tea": 1.0}, {}))[0] == pytest.approx(0, abs=0.01)
+    assert log_chances([IndexMatch("c", 0.1, {})], fuse({"tea": 1.0}, {}))[0] == pytest.approx(0, abs=0.01)
 
 
 def test_prototypes_tell_what_they_were_made_of_and_survive_a_file(tmp_path):

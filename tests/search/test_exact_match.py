@@ -2,13 +2,13 @@
 
 import pytest
 
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 from snapfind.search.exact_match import exact_matches
 
 SHELF = [
-    Found("1", 3.0, {"_product": "MUG-1", "title": "Blue mug", "brand": "Kiln"}),
-    Found("2", 2.0, {"_product": "mug-2", "title": "Kiln", "brand": "Kiln"}),
-    Found("3", 1.0, {"_product": "茶-3", "title": "Grönt te"}),
+    IndexMatch("1", 3.0, {"_product": "MUG-1", "title": "Blue mug", "brand": "Kiln"}),
+    IndexMatch("2", 2.0, {"_product": "mug-2", "title": "Kiln", "brand": "Kiln"}),
+    IndexMatch("3", 1.0, {"_product": "茶-3", "title": "Grönt te"}),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from snapfind import Like, Query
+from snapfind import Query, QueryTerm
 from snapfind.core.errors import BadQuery, NotFound
 from snapfind.search.candidates import DEPTH
 from tests.catalog.conftest import ROWS
@@ -14,7 +14,7 @@ def ids(answer):
 
 
 def test_pages_are_slices_of_one_ranking(catalog):
-    for query in (picture(0), "tea", Like(product="mug-1")):
+    for query in (picture(0), "tea", QueryTerm(product="mug-1")):
         whole = ids(catalog.search(query))
         assert [ids(catalog.search(query, limit=1, offset=at))[0] for at in range(len(whole))] == whole
 
@@ -24,7 +24,7 @@ def test_a_photo_has_one_signal_and_a_text_three(catalog):
     assert {name for hit in catalog.search("tea") for name in hit.parts} == {"text", "bm25"}, (
         "every product has a title"
     )
-    both = catalog.search(Query((Like(photo=picture(0)), Like(text="tea"))))
+    both = catalog.search(Query((QueryTerm(photo=picture(0)), QueryTerm(text="tea"))))
     assert {name for hit in both for name in hit.parts} == {"image", "text", "bm25"}
 
 
@@ -39,17 +39,17 @@ def test_a_product_without_a_title_is_found_by_its_picture(shop):
 
 def test_an_exact_title_or_id_comes_first_whatever_the_photo_shows(catalog):
     for text in ("Blue mug", "blue  MUG", "mug-1", "MUG 1"):
-        query = Query((Like(photo=picture(0), weight=5), Like(text=text)))
+        query = Query((QueryTerm(photo=picture(0), weight=5), QueryTerm(text=text)))
         assert ids(catalog.search(query))[0] == "mug-1", text
-    brand = ids(catalog.search(Query((Like(photo=picture(0), weight=5), Like(text="Kiln")))))
+    brand = ids(catalog.search(Query((QueryTerm(photo=picture(0), weight=5), QueryTerm(text="Kiln")))))
     assert brand[0] == "mug-1"
 
 
 def test_products_of_the_query_and_rejected_ones_are_left_out(catalog):
-    assert "tea-1" not in ids(catalog.search(Like(product="tea-1")))
-    query = Query((Like(photo=picture(0)),), marked=(Like(product="mug-1", weight=-1),))
+    assert "tea-1" not in ids(catalog.search(QueryTerm(product="tea-1")))
+    query = Query((QueryTerm(photo=picture(0)),), marked=(QueryTerm(product="mug-1", weight=-1),))
     assert "mug-1" not in ids(catalog.search(query)) and "tea-1" in ids(catalog.search(query))
-    kept = Query((Like(photo=picture(0)),), marked=(Like(product="mug-1", weight=1),))
+    kept = Query((QueryTerm(photo=picture(0)),), marked=(QueryTerm(product="mug-1", weight=1),))
     assert "mug-1" in ids(catalog.search(kept))
 
 
@@ -60,7 +60,7 @@ def test_the_preferred_category_is_first_and_the_others_follow_in_their_order(ca
 
 
 def test_a_filter_is_applied_before_the_ranking(catalog):
-    for query in (picture(0), "tea", Like(product="tea-1")):
+    for query in (picture(0), "tea", QueryTerm(product="tea-1")):
         assert ids(catalog.search(query, filter="category = 'mugs'", limit=1)) == ["mug-1"]
 
 
@@ -76,9 +76,9 @@ def test_limits_are_checked(catalog):
 
 def test_terms_that_cancel_each_other_and_products_that_do_not_exist(catalog):
     with pytest.raises(BadQuery, match="cancel each other out"):
-        catalog.search(Query((Like(photo=picture(0)), Like(photo=picture(0), weight=-1))))
+        catalog.search(Query((QueryTerm(photo=picture(0)), QueryTerm(photo=picture(0), weight=-1))))
     with pytest.raises(NotFound, match="'nobody'"):
-        catalog.search(Like(product="nobody"))
+        catalog.search(QueryTerm(product="nobody"))
 
 
 def test_positive_feedback_is_the_photo_of_a_query_of_text(catalog):
@@ -90,8 +90,8 @@ def test_a_negative_term_moves_the_query_away(catalog):
     def cosine(query):
         return {hit.product.id: hit.parts["image"] for hit in catalog.search(query)}
 
-    plain = cosine(Query((Like(photo=picture(0)),)))
-    less = cosine(Query((Like(photo=picture(0)), Like(product="mug-1", weight=-0.5))))
+    plain = cosine(Query((QueryTerm(photo=picture(0)),)))
+    less = cosine(Query((QueryTerm(photo=picture(0)), QueryTerm(product="mug-1", weight=-0.5))))
     assert "mug-1" not in less
     assert less["tea-1"] > 0.5 and less["tea-1"] != plain["tea-1"]
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from snapfind import Box, Like, Query
+from snapfind import Box, Query, QueryTerm
 from snapfind.core.errors import BadQuery
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.media.image.background import cut_out_product
@@ -105,6 +105,6 @@ def test_all_objects_get_hits_of_their_own(catalog):
 
 def test_all_objects_need_one_photo():
     with pytest.raises(BadQuery, match="one photo"):
-        Query((Like(text="tea"),), regions="all")
+        Query((QueryTerm(text="tea"),), regions="all")
     with pytest.raises(BadQuery, match="subject, whole, all"):
-        Query((Like(text="tea"),), regions="some")
+        Query((QueryTerm(text="tea"),), regions="some")

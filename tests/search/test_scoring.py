@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 from snapfind.search.calibration import Calibration, verdict
 from snapfind.search.scoring import rank_nearest
 
 
 def found(product, score, category=""):
-    return Found(product, score, {"_product": product} | ({"category": category} if category else {}))
+    return IndexMatch(product, score, {"_product": product} | ({"category": category} if category else {}))
 
 
 NEAREST = [found("a", 0.80, "tea"), found("b", 0.79, "mugs"), found("c", 0.60, "mugs"), found("d", 0.55)]

@@ -65,7 +65,7 @@ def test_a_registered_signal_takes_part_in_search(folder, color):
             best = catalog.search(flat(name))[0]
             assert best.product.id == product
             assert best.parts["color"] == pytest.approx(1, abs=1e-3) and "image" in best.parts
-        similar = catalog.search(snapfind.Like(product="r"))
+        similar = catalog.search(snapfind.QueryTerm(product="r"))
         assert "r" not in {hit.product.id for hit in similar} and all("color" in hit.parts for hit in similar)
         assert "color" not in catalog.search("cup")[0].parts, "the signal has no part in a text query"
 
@@ -73,7 +73,9 @@ def test_a_registered_signal_takes_part_in_search(folder, color):
 def test_its_weight_decides_in_the_fusion(folder, color):
     with snapfind.open(folder / "shop.snap") as catalog:
         catalog.add(folder / "shop.csv")
-        query = snapfind.Query((snapfind.Like(photo=flat("green")), snapfind.Like(text="a mug of tea", weight=0.1)))
+        query = snapfind.Query(
+            (snapfind.QueryTerm(photo=flat("green")), snapfind.QueryTerm(text="a mug of tea", weight=0.1))
+        )
         assert catalog.search(query)[0].product.id == "g"
 
 

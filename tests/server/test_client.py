@@ -11,7 +11,7 @@ import uvicorn
 
 import snapfind
 from snapfind.core.errors import BadFilter, BadPicture, KeyMissing, NotFound, NotReady
-from snapfind.core.query import Like
+from snapfind.core.query import QueryTerm
 from snapfind.core.types import Box, Product
 from snapfind.server import build
 from snapfind.server.keys import KeyStore
@@ -57,7 +57,7 @@ def server(place):
 
 def test_the_client_answers_as_the_library(place, server):
     _, shop, catalog = place
-    for wanted in (shop.folder / "c.png", photo(1), picture(2), "green tea", Like(product="tea-1")):
+    for wanted in (shop.folder / "c.png", photo(1), picture(2), "green tea", QueryTerm(product="tea-1")):
         here, there = catalog.search(wanted, limit=2), server.search(wanted, limit=2)
         assert [hit.product.id for hit in there] == [hit.product.id for hit in here]
         assert [hit.verdict for hit in there] == [hit.verdict for hit in here]

@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE
 def small(tmp_path_factory):
     with serving(
         Shop(tmp_path_factory.mktemp("small")),
-        max_likes=3, max_products=2, max_pictures=2, max_events=2, max_limit=3, limit=3, max_text=20, max_depth=4,
+        max_terms=3, max_products=2, max_pictures=2, max_events=2, max_limit=3, limit=3, max_text=20, max_depth=4,
         max_body=20_000, max_json=1500, max_bytes=5000, max_side=100, max_pixels=9500,
     ) as client:  # fmt: skip
         yield client
@@ -40,7 +40,7 @@ def click(number):
 @pytest.mark.parametrize(
     ("path", "at", "above", "refused"),
     [
-        ("/v1/search", {"likes": [{"text": "tea"}] * 3}, {"likes": [{"text": "tea"}] * 4}, (413, "too_large")),
+        ("/v1/search", {"terms": [{"text": "tea"}] * 3}, {"terms": [{"text": "tea"}] * 4}, (413, "too_large")),
         ("/v1/search", {"text": "t" * 20}, {"text": "t" * 21}, (400, "query_bad")),
         ("/v1/search", {"text": "a", "limit": 3}, {"text": "a", "limit": 4}, (400, "query_bad")),
         ("/v1/search", LONG, LONGER, FILTER),

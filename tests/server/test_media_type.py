@@ -27,7 +27,7 @@ def flip_files(monkeypatch):
 
 def found(client, number):
     """The picture of the first hit of a photo search."""
-    reply = client.post("/v1/search", json={"likes": [{"photo": photo64(number)}]}).json()
+    reply = client.post("/v1/search", json={"terms": [{"photo": photo64(number)}]}).json()
     return reply["hits"][0]["picture"]
 
 

@@ -10,7 +10,7 @@ from tests.second_model import second_model
 from tests.server.conftest import BASE, Checked, photo64
 
 ASKED = [{"photo": photo64(number)} for number in (3, 5)]
-ASKED += [{"likes": [{"photo": photo64(5)}, {"text": "mug"}]}]
+ASKED += [{"terms": [{"photo": photo64(5)}, {"text": "mug"}]}]
 
 
 @pytest.fixture

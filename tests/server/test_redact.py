@@ -49,7 +49,7 @@ def test_no_metadata_no_path_no_file_name_in_anything_served(fresh, shop):
 
 
 def test_an_address_is_not_fetched_unless_the_shop_says_so(fresh):
-    found = fresh.post("/v1/search", json={"likes": [{"url": "http://shop.invalid/a.jpg"}]})
+    found = fresh.post("/v1/search", json={"terms": [{"url": "http://shop.invalid/a.jpg"}]})
     assert found.status_code == 400 and found.json()["error"]["code"] == "picture_url"
     body = {"products": [{"id": "cup", "pictures": [{"name": "a", "url": "http://shop.invalid/a.jpg"}]}]}
     assert fresh.post("/v1/products", json=body).json()["failures"][0]["code"] == "picture_url"

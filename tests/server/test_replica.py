@@ -213,7 +213,7 @@ def test_two_models_move_back_into_the_folder(moved, owner):
     address, models = owner.folder.manifest.index, list(owner.info()["models"])
     before = {model: [hit.product.id for hit in owner.search(picture(1), model=model)] for model in models}
     back = owner.migrate("folder")
-    assert back.asked == back.same and owner.folder.manifest.index == ""
+    assert back.compared == back.same and owner.folder.manifest.index == ""
     assert {model: [hit.product.id for hit in owner.search(picture(1), model=model)] for model in models} == before
     again = owner.migrate(address)
     assert again.copied == 0 and set(owner.index.spaces()) >= set(models)

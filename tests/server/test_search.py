@@ -31,7 +31,7 @@ def test_text_product_and_weights(client):
     assert ids(client.post("/v1/search", json={"text": "green tea"}))[0] == "tea-2"
     assert "tea-1" not in ids(client.get("/v1/similar", params={"product": "tea-1"}))
     mixed = {
-        "likes": [{"photo": photo64(3), "weight": 0.5}, {"text": "red tea", "weight": 2}, {"text": "mug", "weight": -1}]
+        "terms": [{"photo": photo64(3), "weight": 0.5}, {"text": "red tea", "weight": 2}, {"text": "mug", "weight": -1}]
     }
     assert ids(client.post("/v1/search", json=mixed))
     assert ids(client.post("/v1/search", data={"text": "mug"}, files={"photo": ("a", photo(3))}))[0] == "mug-1"

@@ -9,7 +9,7 @@ from tests.server.conftest import BASE, Checked, photo64
 def test_info_and_facets(client):
     found = client.get("/v1/info").json()
     assert found["products"] == 3 and found["pictures"] == 4 and found["fields"]["stock"] == "number"
-    assert found["limits"]["max_likes"] == 16
+    assert found["limits"]["max_terms"] == 16
     values = client.get("/v1/facets/category").json()["values"]
     assert values == [{"value": "tea", "count": 2}, {"value": "mugs", "count": 1}]
 
@@ -67,7 +67,7 @@ def test_every_error_has_the_one_shape(client, method, path, body, status, code)
     ("method", "path", "body", "field", "message"),
     [
         ("POST", "/v1/search", {"text": "a", "limt": 3}, "limt", "did you mean 'limit'?"),
-        ("POST", "/v1/search", {"likes": [{"txt": "a"}]}, "likes.0.txt", "did you mean 'text'?"),
+        ("POST", "/v1/search", {"terms": [{"txt": "a"}]}, "terms.0.txt", "did you mean 'text'?"),
         ("POST", "/v1/products", {"products": [{"id": "a", "titel": "b"}]}, "products.0.titel", "mean 'title'?"),
         ("POST", "/v1/regions", {"phto": "a"}, "phto", "did you mean 'photo'?"),
         ("POST", "/v1/compare", {"a": {"photos": "a"}, "b": {}}, "a.photos", "did you mean 'photo'?"),

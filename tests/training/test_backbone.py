@@ -140,14 +140,14 @@ def test_serving_loads_the_artifact_without_pytorch(name, trained):
 def test_a_catalog_adopts_the_artifact_and_searches_with_it(name, trained, shop, tmp_path):
     old = shop.info()["model"]
     shop.models.switch(shop.models.adopt(trained[name].folder))
-    found = {hit.product.id: hit.parts["photo"] for hit in shop.search(photo(3, 30))}
+    found = {hit.product.id: hit.parts["image"] for hit in shop.search(photo(3, 30))}
     assert found == pytest.approx(cosines(trained[name].encoder), abs=0.1), "the catalog stores JPEG copies"
     assert shop.regions(picture(1)) == (), "no feature map, so no region proposals"
     assert shop.search("a thing"), "text search still works"
     shop.close()
     with snapfind.open(tmp_path / "shop.snap") as again:
         hits = again.search(photo(3, 30))
-        assert {hit.product.id: hit.parts["photo"] for hit in hits} == pytest.approx(found, abs=1e-4)
+        assert {hit.product.id: hit.parts["image"] for hit in hits} == pytest.approx(found, abs=1e-4)
         assert again.models.rollback() == old
 
 
@@ -262,13 +262,13 @@ def test_a_catalog_of_a_converted_model_is_adapted_with_its_original(shop, folde
     before = text_to_image(shop.search("a red mug"))
     assert len(before) == PRODUCTS
     shop.close()
-    code, _, err = run("learn", "catalog", path)
+    code, _, err = run("train", "catalog", path)
     assert code == 2 and "--backbone FOLDER" in err
-    code, out, err = run("learn", "catalog", path, "--backbone", folder, "--depth", "heads", "--yes")
+    code, out, err = run("train", "catalog", path, "--backbone", folder, "--depth", "heads", "--yes")
     assert code == 0 and "is active" in out, err
     with snapfind.open(path) as opened:
         assert opened.info()["model"].startswith("tiny-clip-learned")
         assert opened.search(picture(2, 96))
         assert text_to_image(opened.search("a red mug")) == pytest.approx(before), "texts still use the original CLIP"
-    code, _, err = run("learn", "catalog", path)
+    code, _, err = run("train", "catalog", path)
     assert code == 2 and "without PyTorch weights" in err

@@ -128,7 +128,7 @@ def test_what_is_no_artifact_is_refused_and_leaves_the_catalog_as_it_was(shop, t
     with pytest.raises(ModelBroken, match="reranker"):
         shop.models.adopt(tmp_path)
     (tmp_path / "manifest.json").write_text('{"kind": "encoder", "parent": "lite0"}')
-    with pytest.raises(ModelBroken, match=r"cannot be used|cannot be read|does not match its manifest|is damaged"):
+    with pytest.raises(ModelBroken, match="lists no checksums"):
         shop.models.adopt(tmp_path)
     assert shop.info()["models"] == before
 

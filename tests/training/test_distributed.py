@@ -134,7 +134,7 @@ def test_without_torchrun_there_is_one_rank_and_no_group():
 
 def test_a_batch_goes_out_even_or_is_one_sentence():
     assert Ranks(1, 2).share(256) == 128
-    with pytest.raises(BadInput, match="a batch of 5 cannot be parted evenly among 2 ranks"):
+    with pytest.raises(BadInput, match="batch of 5 cannot be divided evenly among 2 ranks"):
         Ranks(0, 2).share(5)
 
 

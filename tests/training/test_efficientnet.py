@@ -153,5 +153,5 @@ def test_a_model_of_another_signature_or_with_weights_elsewhere_is_one_sentence(
 
 def test_what_is_no_encoder_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelBroken, match="not an encoder"):
+    with pytest.raises(ModelBroken, match="not a network that can be trained"):
         read_network(tmp_path)

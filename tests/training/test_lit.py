@@ -130,7 +130,7 @@ def test_titles_that_only_judge_do_not_shape_the_space(seen, text, tmp_path):
 
 
 def test_one_title_is_one_sentence(seen):
-    with pytest.raises(BadInput, match="needs two"):
+    with pytest.raises(BadInput, match="needs at least two"):
         fit_maps(Pairs(seen.pictures[:1], seen.titles[:1], np.zeros(1, np.int64)), "a", "b")
 
 

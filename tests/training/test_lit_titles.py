@@ -13,7 +13,7 @@ from typer.testing import CliRunner  # noqa: E402
 import snapfind  # noqa: E402
 from snapfind.cli.app import app  # noqa: E402
 from snapfind.core.errors import BadInput  # noqa: E402
-from snapfind.core.query import Like  # noqa: E402
+from snapfind.core.query import QueryTerm  # noqa: E402
 from snapfind.encoders.crossmodal.lit import LitMaps  # noqa: E402
 from snapfind.training.methods.lit_titles import SHARES, collect_titles, train_on_titles  # noqa: E402
 
@@ -81,7 +81,7 @@ def test_the_verb_learns_builds_and_goes_back(filled, tmp_path):
     with snapfind.open(filled) as catalog:
         assert catalog.info()["text_to_image"].startswith("locked-")
         for name in NAMELESS:
-            answer = catalog.search([Like(text=name)], limit=20)
+            answer = catalog.search([QueryTerm(text=name)], limit=20)
             near = {hit.product.id: hit.parts["text_to_image"] for hit in answer if "text_to_image" in hit.parts}
             assert max(near, key=near.__getitem__) == name.replace(" ", "-")
     code, said = run("model", "text-to-image", "conse")

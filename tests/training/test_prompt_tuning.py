@@ -190,8 +190,8 @@ def test_splits_keep_apart_what_must_be_apart(how):
 def test_what_cannot_be_split_is_one_sentence():
     for labels, how, sentence in (
         ([0, 0], "closed", "1 class"),
-        ([0, 0, 1, 1], "zero", "needs 4"),
-        ([0, 0, 1], "few", "one picture only"),
+        ([0, 0, 1, 1], "zero", "needs at least 4"),
+        ([0, 0, 1], "few", "only one picture"),
     ):
         with pytest.raises(BadInput, match=sentence):
             split(np.array(labels), how)
@@ -229,7 +229,7 @@ def test_a_model_saved_in_half_precision_learns_as_any(folder, tmp_path):
         (lambda at: (at / "config.json").write_text('{"model_type": "bert"}'), "type 'bert'"),
         (lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"), "no model.safetensors"),
         (lambda at: (at / "model.safetensors").write_bytes(b"broken"), "no complete CLIP model"),
-        (lambda at: (at / "tokenizer.json").unlink(), "copy the tokenizer too"),
+        (lambda at: (at / "tokenizer.json").unlink(), "Copy the tokenizer too"),
         (lambda at: (at / "tokenizer.json").write_text("{"), "no complete CLIP model"),
         (lambda at: without(at / "model.safetensors", "text_projection.weight"), "lacks 1 weights .*text_projection"),
         (lambda at: added(at, "another model's word"), "one of the two is another model's"),

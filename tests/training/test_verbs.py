@@ -49,7 +49,8 @@ def shop(tmp_path):
 
 
 def run(*words):
-    group = "lab" if words[0] == "categories" else "train"
+    without_photos = words[0] == "clicks" and "--photos" not in words
+    group = "lab" if words[0] == "categories" or without_photos else "train"
     done = CliRunner().invoke(app, [group, *map(str, words)])
     if isinstance(done.exception, SnapfindError):
         raise done.exception
@@ -87,13 +88,13 @@ def test_titles_are_measured_beside_pictures_alone(shop, tmp_path):
             opened.update(f"p{number}", {"title": f"the thing {number}"})
     said = run("categories", shop, "--photos", tmp_path / "photos.csv")
     assert "6 held-out photos" in said and "and titles" in said
-    told = json.loads((shop / "train" / "categories" / "manifest.json").read_text())
-    assert told["metrics"]["judged"] == 6 and 0 <= told["metrics"]["titles"] <= 1
+    metrics = json.loads((shop / "train" / "categories" / "manifest.json").read_text())["metrics"]
+    assert metrics["photos"] == 6 and 0 <= metrics["titles"] <= 1
     with snapfind.open(shop) as opened:
         assert opened.info()["models"] == before
         for number in range(PRODUCTS):
             opened.update(f"p{number}", {"title": None})
-    with pytest.raises(BadInput, match="no product has a title"):
+    with pytest.raises(BadInput, match="No product has a title"):
         run("categories", shop)
 
 
@@ -163,7 +164,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_lost(shop, tmp_path, monke
         (["distill", shop, "--teacher", "lite0"], BadInput, "larger one"),
         (["distill", shop, "--teacher", tmp_path / "none"], NotFound, "none"),
         (["identity", tmp_path / "no.snap"], NotFound, "not a catalog"),
-        (["identity", shop, "--photos", tmp_path / "no.csv"], BadInput, "no table"),
+        (["identity", shop, "--photos", tmp_path / "no.csv"], BadInput, "no file"),
         (["pretrain", tmp_path / "no.tar", "--into", tmp_path / "a"], BadInput, "no pair"),
         (["prompts", tmp_path, tmp_path / "photos.csv", "--into", tmp_path / "a"], ModelBroken, "CLIP"),
     ):

@@ -35,7 +35,7 @@ def test_a_file_that_is_no_picture_is_said_and_leaves_no_hits_of_another_photo(b
         page.goto(server)
         drop(page, photo(0))
         drop(page, b"%PDF-1.7", "mug.pdf", "")
-        expect(page.locator("#status")).to_contain_text("give one of")
+        expect(page.locator("#status")).to_contain_text("supported: AVIF")
         expect(page.locator("#hits .card")).to_have_count(0)
 
 

@@ -8,7 +8,7 @@ from snapfind.catalog.models.catalog_models import CatalogModels
 from snapfind.catalog.storage.folder import Folder, absolute_path
 from snapfind.catalog.storage.migrate import MigrationReport, move, open_index
 from snapfind.catalog.storage.snapshot import pack
-from snapfind.catalog.write import Writing
+from snapfind.catalog.write import CatalogWriter
 from snapfind.core.config import Settings
 from snapfind.index.qdrant.collection import CollectionLayout
 
@@ -37,7 +37,7 @@ def open_catalog(path: str | Path, *, create: bool = True, **settings: int | flo
     return Catalog(Folder(Path(path), create=create), Settings(settings))
 
 
-class Catalog(Writing):
+class Catalog(CatalogWriter):
     """An open catalog. Any thread may call it. Close it, or use it in a `with` block, to give the folder back.
 
     Attributes:

@@ -8,17 +8,17 @@ from typing import Any
 import PIL.Image
 
 from snapfind.core.errors import BadPicture, BadQuery
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Box
 from snapfind.media.image.formats import SUFFIXES as IMAGE_SUFFIXES
 
 __all__ = ["QueryInput", "as_feedback", "as_query", "as_term"]
 
-QueryInput = str | Path | bytes | PIL.Image.Image | Like | Query | Sequence[Like]
+QueryInput = str | Path | bytes | PIL.Image.Image | QueryTerm | Query | Sequence[QueryTerm]
 
 
 def as_query(
-    query: QueryInput, options: Mapping[str, Any] = {}, *, box: Box | None = None, marked: Sequence[Like] = ()
+    query: QueryInput, options: Mapping[str, Any] = {}, *, box: Box | None = None, marked: Sequence[QueryTerm] = ()
 ) -> Query:
     """Build a query.
 
@@ -37,13 +37,13 @@ def as_query(
         BadPicture: A text ends like the name of a picture, and there is no such file.
     """
     if not isinstance(query, Query):
-        single = isinstance(query, (str, Path, bytes, PIL.Image.Image, Like))
+        single = isinstance(query, (str, Path, bytes, PIL.Image.Image, QueryTerm))
         query = Query((as_term(query),) if single else tuple(query))  # type: ignore[arg-type]
     query = query.with_options(options, marked)
     return query if box is None else _with_box(query, box)
 
 
-def as_term(content: str | Path | bytes | PIL.Image.Image | Like, weight: float = 1.0) -> Like:
+def as_term(content: str | Path | bytes | PIL.Image.Image | QueryTerm, weight: float = 1.0) -> QueryTerm:
     """Build a query term.
 
     Args:
@@ -56,19 +56,19 @@ def as_term(content: str | Path | bytes | PIL.Image.Image | Like, weight: float 
     Raises:
         BadPicture: A text ends like the name of a picture, and there is no such file.
     """
-    if isinstance(content, Like):
+    if isinstance(content, QueryTerm):
         return content
     if not isinstance(content, str):
-        return Like(photo=content, weight=weight)
+        return QueryTerm(photo=content, weight=weight)
     path = Path(content)
     if _is_file(path):
-        return Like(photo=path, weight=weight)
+        return QueryTerm(photo=path, weight=weight)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise BadPicture(f"there is no picture {content}; check the path", code="picture_missing")
-    return Like(text=content, weight=weight)
+    return QueryTerm(text=content, weight=weight)
 
 
-def as_feedback(content: str | Path | bytes | PIL.Image.Image, weight: float) -> Like:
+def as_feedback(content: str | Path | bytes | PIL.Image.Image, weight: float) -> QueryTerm:
     """Build relevance feedback. A str is a photo if it names a file, else the id of a product.
 
     Args:
@@ -79,8 +79,8 @@ def as_feedback(content: str | Path | bytes | PIL.Image.Image, weight: float) ->
         The term.
     """
     if isinstance(content, str) and not _is_file(Path(content)):
-        return Like(product=content, weight=weight)
-    return Like(photo=content, weight=weight)
+        return QueryTerm(product=content, weight=weight)
+    return QueryTerm(photo=content, weight=weight)
 
 
 def _is_file(path: Path) -> bool:
@@ -91,7 +91,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _with_box(query: Query, box: Box) -> Query:
-    if sum(like.photo is not None for like in query.likes) != 1:
-        raise BadQuery("a box needs exactly one photo; use Like(photo=…, box=…) for several", field="box")
-    likes = tuple(replace(like, box=box) if like.photo is not None else like for like in query.likes)
-    return replace(query, likes=likes)
+    if sum(term.photo is not None for term in query.terms) != 1:
+        raise BadQuery("a box needs exactly one photo; use QueryTerm(photo=…, box=…) for several", field="box")
+    terms = tuple(replace(term, box=box) if term.photo is not None else term for term in query.terms)
+    return replace(query, terms=terms)

@@ -1,4 +1,4 @@
-"""What can be asked of a catalog: searches, products, counts, copies of pictures."""
+"""Read methods of a catalog: searches, products, counts, copies of pictures."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Unpack
@@ -21,11 +21,11 @@ from snapfind.search.explain import Explanation, explain
 from snapfind.search.photo_regions import regions_of
 from snapfind.search.pipeline import search
 
-__all__ = ["Reading"]
+__all__ = ["CatalogReader"]
 
 
-class Reading(CatalogState):
-    """The verbs that change nothing."""
+class CatalogReader(CatalogState):
+    """Methods of a catalog that change nothing."""
 
     def search(
         self,
@@ -39,7 +39,7 @@ class Reading(CatalogState):
         model: str | None = None,
         **options: Unpack[QueryOptions],
     ) -> Answer:
-        """Search products by a photo (path, bytes, PIL image), a text, a Like, several Likes, or a Query.
+        """Search products by a photo (path, bytes, PIL image), a text, a QueryTerm, several QueryTerms, or a Query.
 
         Args:
             query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.
@@ -70,12 +70,22 @@ class Reading(CatalogState):
         with self._reading(model) as context:
             return search(parsed, context, limit=limit, offset=offset)
 
-    def search_tried(
+    def search_interleaved(
         self, query: QueryInput, seed: str, *, limit: int, offset: int = 0
     ) -> tuple[Answer, InterleavedSearch | None]:
-        """As `search`, by the active model and the one on trial in one interleaved list, the same for the same seed.
+        """Search with the active model and the model on trial, and interleave both rankings.
 
-        The second value says whose pick each hit is; None where there is no trial. Raises as `search`.
+        Args:
+            query: As for `search`.
+            seed: Seed of the interleaving. The same seed gives the same list.
+            limit: Number of hits.
+            offset: Number of hits to skip.
+
+        Returns:
+            The hits, and which model contributed each of them. None instead if no trial is running.
+
+        Raises:
+            SnapfindError: As `search`.
         """
         trial, query = self.trial, as_query(query)
         if trial is None:
@@ -84,20 +94,49 @@ class Reading(CatalogState):
         return interleave_answers(active, other, seed, limit, offset)
 
     def regions(self, photo: Photo) -> tuple[Region, ...]:
-        """The candidate objects of a photo (path, bytes, PIL image), best first; empty where nothing stands out.
+        """Propose the objects of a photo.
 
-        Raises BadPicture.
+        Args:
+            photo: Path, bytes or PIL image.
+
+        Returns:
+            Regions, best first. Empty if nothing stands out.
+
+        Raises:
+            BadPicture: The photo cannot be decoded.
         """
         return regions_of(photo, self.context)
 
     def compare(self, photo_a: Photo, photo_b: Photo) -> float:
-        """Probability 0..1 that two photos show the same product; the order does not matter. Raises BadPicture."""
+        """Compare two photos.
+
+        Args:
+            photo_a: Path, bytes or PIL image.
+            photo_b: Path, bytes or PIL image.
+
+        Returns:
+            Probability 0..1 that both show the same product. Symmetric.
+
+        Raises:
+            BadPicture: A photo cannot be decoded.
+        """
         return compare(photo_a, photo_b, self.context)
 
     def explain(self, photo: Photo, product: str, picture: str, box: Box | None = None) -> Explanation:
-        """What in a photo, or in the `box` of it that was searched, and what in a product's picture made the two alike.
+        """Show which parts of a photo and of a product's picture made them similar.
 
-        Heat maps 0..1. Raises BadPicture, NotFound.
+        Args:
+            photo: Path, bytes or PIL image.
+            product: Product id.
+            picture: Name of the picture.
+            box: Region of the photo that was searched. None: the whole photo.
+
+        Returns:
+            Heat maps of both, 0..1.
+
+        Raises:
+            BadPicture: The photo cannot be decoded.
+            NotFound: There is no such picture.
         """
         limits, encoder = Limits.of(self.settings), self.context.model.photo
         image = load(photo, limits, side=2 * encoder.preprocessing.source_side)
@@ -105,7 +144,17 @@ class Reading(CatalogState):
         return explain(part, load(self.picture(product, picture), limits), encoder)
 
     def get(self, product: str) -> Product:
-        """A product with all its pictures. Raises NotFound."""
+        """Get a product with all its pictures.
+
+        Args:
+            product: Product id.
+
+        Returns:
+            The product. Its main picture comes first.
+
+        Raises:
+            NotFound: There is no such product.
+        """
         points = sorted(self.points(where("_product", [product])), key=lambda point: not point.payload["_primary"])
         if not points:
             raise NotFound(f"no product {product!r} in this catalog")
@@ -113,7 +162,14 @@ class Reading(CatalogState):
         return product_of(points[0].payload, self.schema, pictures)
 
     def products(self, *, filter: str | None = None) -> Iterator[Product]:
-        """Every product, or those that fit a filter, in a stable order; `pictures` holds the main one."""
+        """Iterate over products in a stable order.
+
+        Args:
+            filter: Filter expression. None: all products.
+
+        Yields:
+            Products. `pictures` holds only the main one.
+        """
         chosen = self._parsed(filter) if filter else None
         primary = where("_primary", [True])
         for point in self.points(chosen & primary if chosen else primary):
@@ -122,7 +178,16 @@ class Reading(CatalogState):
     def page(
         self, *, filter: str | None = None, after: str | None = None, limit: int = 100
     ) -> tuple[list[Product], str | None]:
-        """Up to `limit` products with all their pictures, and what to give as `after` for the next ones."""
+        """List one page of products.
+
+        Args:
+            filter: Filter expression. None: all products.
+            after: Cursor that the page before returned. None: the first page.
+            limit: Largest number of products.
+
+        Returns:
+            Products with all their pictures, and the cursor of the next page. None instead after the last one.
+        """
         chosen = self._parsed(filter) if filter else None
         primary = where("_primary", [True])
         page = self.index.scroll(chosen & primary if chosen else primary, after=after, limit=limit)
@@ -137,13 +202,34 @@ class Reading(CatalogState):
         return products, page.after
 
     def export(self, *, filter: str | None = None, vectors: bool = False) -> Iterator[dict[str, Any]]:
-        """One row for each picture, in the columns that `add` reads; `_vectors` maps spaces to lists of floats."""
+        """Export the catalog.
+
+        Args:
+            filter: Filter expression. None: all products.
+            vectors: Also return the vectors, as `_vectors`: space -> list of floats.
+
+        Yields:
+            One row for each picture, in the columns that `add` reads.
+        """
         chosen = self._parsed(filter) if filter else None
         for point in self.points(chosen, vectors=vectors):
             yield row_of(point, vectors=vectors)
 
     def facets(self, name: str, *, filter: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
-        """Values of a field and the number of products that have each, most frequent first. Raises BadFilter."""
+        """Count the values of a field.
+
+        Args:
+            name: Field.
+            filter: Filter expression. None: all products.
+            limit: Largest number of values.
+
+        Returns:
+            Pairs of value and number of products, most frequent first.
+
+        Raises:
+            BadInput: There is no such field.
+            BadFilter: The filter is invalid.
+        """
         if name not in {**FIXED, **self.schema}:
             raise BadInput(f"no field {name!r}; there are: {', '.join({**FIXED, **self.schema})}", field="facet")
         primary = where("_primary", [True])
@@ -151,14 +237,36 @@ class Reading(CatalogState):
         return self.index.facets(name, chosen, limit)
 
     def picture(self, product: str, name: str, ordinal: int = 0) -> bytes:
-        """The kept copy of a picture, or of an item of another media file: a JPEG without metadata. Raises NotFound."""
+        """Get the stored copy of a picture, or of an item of another media file.
+
+        Args:
+            product: Product id.
+            name: Name of the picture or file.
+            ordinal: Number of the item in the file.
+
+        Returns:
+            Bytes of a JPEG without metadata.
+
+        Raises:
+            NotFound: There is no such picture.
+        """
         try:
             return self.copy(point_id(product, name, ordinal))
         except NotFound:
             raise NotFound(f"no picture {name!r} of product {product!r}") from None
 
     def copy(self, picture: str) -> bytes:
-        """The kept copy by the id of the picture's point. Raises NotFound."""
+        """Get the stored copy of a picture by the id of its point.
+
+        Args:
+            picture: Id of the point.
+
+        Returns:
+            Bytes of a JPEG without metadata.
+
+        Raises:
+            NotFound: There is no such picture.
+        """
         try:
             return self.folder.copy_of(str(UUID(picture))).read_bytes()
         except (OSError, ValueError):
@@ -173,7 +281,11 @@ class Reading(CatalogState):
         return True
 
     def info(self) -> dict[str, Any]:
-        """Counts, models, kinds of the attributes, bytes on disk."""
+        """Describe the catalog.
+
+        Returns:
+            Counts, models, kinds of the attributes and bytes on disk.
+        """
         manifest = self.folder.manifest
         return {
             "path": str(self.folder.path),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snapfind.catalog.models import registry
-from snapfind.catalog.read import Reading
+from snapfind.catalog.read import CatalogReader
 from snapfind.catalog.storage.folder import Folder, absolute_path
 from snapfind.catalog.storage.migrate import find_index
 from snapfind.core.config import Settings
@@ -27,7 +27,7 @@ from snapfind.index.filters import Filter
 from snapfind.index.qdrant.cluster import Cluster
 from snapfind.search.context import SearchContext
 
-__all__ = ["ReadOnlyFolder", "Replica", "open_replica"]
+__all__ = ["Replica", "open_replica"]
 
 log = logging.getLogger("snapfind.replica")
 
@@ -51,10 +51,10 @@ def open_replica(path: str | Path, **settings: int | float | str) -> "Replica":
         ReadOnly: The index is embedded in the folder.
         NotReady: No index server responds.
     """
-    return Replica(ReadOnlyFolder(Path(path)), Settings(settings))
+    return Replica(_ReadOnlyFolder(Path(path)), Settings(settings))
 
 
-class ReadOnlyFolder(Folder):
+class _ReadOnlyFolder(Folder):
     """Folder of a catalog that is read without owning it.
 
     Args:
@@ -88,7 +88,7 @@ class ReadOnlyFolder(Folder):
         """Do nothing, because the folder is not owned."""
 
 
-class Replica(Reading):
+class Replica(CatalogReader):
     """Read methods of a catalog that another process owns. Thread-safe. It follows the changes of the owner.
 
     Args:
@@ -96,10 +96,10 @@ class Replica(Reading):
         settings: Settings.
     """
 
-    folder: ReadOnlyFolder
+    folder: _ReadOnlyFolder
     index: Cluster
 
-    def __init__(self, folder: ReadOnlyFolder, settings: Settings) -> None:
+    def __init__(self, folder: _ReadOnlyFolder, settings: Settings) -> None:
         self._following = threading.Lock()
         self._tried = 0.0
         super().__init__(folder, settings)
@@ -129,7 +129,7 @@ class Replica(Reading):
         return super().events
 
     def search(self, *wanted: Any, **options: Any) -> Answer:
-        """As `Reading.search`."""
+        """As `CatalogReader.search`."""
         before = self.context
         try:
             return super().search(*wanted, **options)
@@ -142,7 +142,7 @@ class Replica(Reading):
             return super().search(*wanted, **options)
 
     def info(self) -> dict[str, Any]:
-        """As `Reading.info`."""
+        """As `CatalogReader.info`."""
         self._check_manifest()
         return super().info()
 
@@ -176,7 +176,7 @@ class Replica(Reading):
             return
         before = self.folder, self.model, self.index
         try:
-            self.folder = ReadOnlyFolder(self.folder.path)
+            self.folder = _ReadOnlyFolder(self.folder.path)
             self.index = self._current_index(before[0])
             self.model = self._current_model(before[0])
             self._load_contexts()
@@ -190,14 +190,14 @@ class Replica(Reading):
             self._readers.wait(lambda context: context.index is before[2])
             before[2].close()
 
-    def _current_index(self, before: ReadOnlyFolder) -> Cluster:
+    def _current_index(self, before: _ReadOnlyFolder) -> Cluster:
         """Return the index of the current manifest."""
         if before.manifest.index != self.folder.manifest.index:
             return find_index(self.folder)
         self.index.refresh()
         return self.index
 
-    def _current_model(self, before: ReadOnlyFolder) -> Model:
+    def _current_model(self, before: _ReadOnlyFolder) -> Model:
         """Return the model of the current manifest. It is opened again if it changed."""
         old, new = before.manifest, self.folder.manifest
         if (old.models, old.active, old.text_to_image) == (new.models, new.active, new.text_to_image):

@@ -85,9 +85,9 @@ class CatalogState:
         return EventStore.at(self._events_at, salt_days=self.settings.number("salt_days"))
 
     @cached_property
-    def asked(self) -> QueryPhotoStore:
+    def query_photos(self) -> QueryPhotoStore:
         """Stored query photos by the id of the search. Empty unless `keep_photos` is set."""
-        return QueryPhotoStore(self.folder.path / "asked")
+        return QueryPhotoStore(self.folder.path / "query_photos")
 
     def forget(self, session: str) -> int:
         """Delete the events and query photos of a shopper's session.
@@ -98,14 +98,14 @@ class CatalogState:
         Returns:
             Number of deleted events.
         """
-        self.asked.forget(self.events.searches(session))
+        self.query_photos.forget(self.events.searches(session))
         return self.events.forget(session)
 
     def prune(self) -> None:
         """Delete events and query photos older than `event_days`. A clock that jumped ahead deletes none."""
         days, now = self.settings.number("event_days"), self.events.trusted_now()
         self.events.prune(days, now=now)
-        self.asked.prune(days, now=now)
+        self.query_photos.prune(days, now=now)
 
     def _load_contexts(self) -> None:
         answering = [self.model, *(Model(other, maps=self.model.maps) for other in self.model.others)]

@@ -12,7 +12,7 @@ from snapfind.catalog.ingest.ingest import Ingestion, Progress
 from snapfind.catalog.ingest.report import AddReport
 from snapfind.catalog.ingest.sources import Folders, Source, open_source
 from snapfind.catalog.ingest.uploads import Uploads, apply_changes
-from snapfind.catalog.read import Reading
+from snapfind.catalog.read import CatalogReader
 from snapfind.catalog.storage.folder import absolute_path
 from snapfind.catalog.storage.hidden import forget, hide, show
 from snapfind.catalog.storage.points import file_id, items_of_file, promote, rewrite
@@ -22,10 +22,10 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.index.filters import where
 from snapfind.index.payload import FIXED, product_of
 
-__all__ = ["Writing"]
+__all__ = ["CatalogWriter"]
 
 
-class Writing(Reading):
+class CatalogWriter(CatalogReader):
     """Methods that add, change and delete products."""
 
     def add(

@@ -75,7 +75,7 @@ def migrate(
     shape = CollectionLayout(shards, replicas, consistency, groups)
     with snapfind.open(shop, create=False) as catalog, progress_bar("moving") as progress:
         result = catalog.migrate(address, progress=progress, shape=shape)
-    out.print(f"{result.copied:,} points moved, {result.there:,} already there. {result.asked} test searches agree.")
+    out.print(f"{result.copied:,} points moved, {result.there:,} already there. {result.compared} test searches agree.")
 
 
 def restore(

@@ -38,7 +38,7 @@ def write_explained(target: Path, catalog: Catalog | Client, query: Query, answe
     """
     if isinstance(catalog, Client):
         raise BadInput("Heat maps need the folder of the catalog. Leave out --explain with a server.")
-    photos = [like.photo for like in query.likes if like.photo is not None]
+    photos = [term.photo for term in query.terms if term.photo is not None]
     if len(photos) != 1:
         raise BadQuery("Heat maps need a query with exactly one photo. Give one photo, or leave out --explain.")
     row = sheet_row(catalog, query, answer)

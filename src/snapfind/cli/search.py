@@ -10,7 +10,7 @@ from snapfind.catalog.query_input import as_feedback, as_term
 from snapfind.cli.options import Json, query_options
 from snapfind.cli.output import answer_json, err, explanation_table, hits_table, out, print_json
 from snapfind.cli.target import Place, at
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Box
 
 __all__ = ["search"]
@@ -64,13 +64,13 @@ def search(
     **options: Any,
 ) -> None:
     """Find products by photo, text, product, or a combination. The exit code is 0 even if nothing is found."""
-    likes = [
+    query_terms = [
         *(_parse_term(text) for text in terms or ()),
-        *(Like(product=chosen) for chosen in product or ()),
+        *(QueryTerm(product=chosen) for chosen in product or ()),
         *(_parse_term(text, -1.0) for text in less or ()),
     ]
     marked = [*(as_feedback(one, 1.0) for one in right or ()), *(as_feedback(one, -1.0) for one in wrong or ())]
-    query = Query(tuple(likes)).with_options(options, marked)
+    query = Query(tuple(query_terms)).with_options(options, marked)
     with at(shop) as catalog:
         answer = catalog.search(query, limit=limit, offset=offset, box=Box.parse(box) if box else None)
         if sheet is not None:
@@ -94,7 +94,7 @@ def search(
         err.print(f"contact sheet: {sheet}")
 
 
-def _parse_term(text: str, sign: float = 1.0) -> Like:
+def _parse_term(text: str, sign: float = 1.0) -> QueryTerm:
     match = _WEIGHT.fullmatch(text)
     weight, rest = (float(match[1]), match[2]) if match else (1.0, text)
     return as_term(rest, sign * weight)

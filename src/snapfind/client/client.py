@@ -18,7 +18,7 @@ from snapfind.client.models import ClientModels, wait_for_job
 from snapfind.client.transport import Transport
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadInput, Forbidden, NotFound, SnapfindError
-from snapfind.core.query import Like, QueryOptions
+from snapfind.core.query import QueryOptions, QueryTerm
 from snapfind.core.types import Box, Kind, Product, Region, check_characters
 from snapfind.events.event import Event
 from snapfind.index.payload import FIXED, point_id
@@ -58,7 +58,7 @@ class Client:
         session: str = "",
         **options: Unpack[QueryOptions],
     ) -> ServedAnswer:
-        """Search by a photo, a text, a Like, several Likes, or a Query, as `Catalog.search`.
+        """Search by a photo, a text, a QueryTerm, several QueryTerms, or a Query, as `Catalog.search`.
 
         Args:
             query: A photo, a text, one or several query terms, or a query. A str is a photo if it names a file.
@@ -73,7 +73,7 @@ class Client:
         Returns:
             The hits, best first. Its `id` is what events refer to.
         """
-        marked = [*(Like(product=one) for one in right), *(Like(product=one, weight=-1) for one in wrong)]
+        marked = [*(QueryTerm(product=one) for one in right), *(QueryTerm(product=one, weight=-1) for one in wrong)]
         body = query_json(as_query(query, options, box=box, marked=marked)) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset

@@ -11,7 +11,7 @@ from PIL import Image
 
 from snapfind.catalog.ingest.cells import plain, text_of
 from snapfind.core.errors import BadInput, BadPicture, BadQuery
-from snapfind.core.query import OPTIONS, Like, Query
+from snapfind.core.query import OPTIONS, Query, QueryTerm
 from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 from snapfind.index.payload import FIXED
 
@@ -20,10 +20,10 @@ __all__ = [
     "answer_of",
     "base64_of",
     "field_json",
-    "like_json",
     "plain_json",
     "product_of",
     "query_json",
+    "term_json",
 ]
 
 
@@ -68,7 +68,7 @@ def query_json(query: Query) -> dict[str, Any]:
     if any(mark.product is None for mark in query.marked):
         raise BadQuery("a server accepts only product ids as marks, not photos", field="marked")
     body: dict[str, Any] = {
-        "likes": [like_json(like) for like in query.likes],
+        "terms": [term_json(term) for term in query.terms],
         "right": [mark.product for mark in query.marked if mark.weight > 0],
         "wrong": [mark.product for mark in query.marked if mark.weight < 0],
     }
@@ -76,16 +76,16 @@ def query_json(query: Query) -> dict[str, Any]:
     return body | {name: value for name, value in options.items() if value != OPTIONS[name].default}
 
 
-def like_json(like: Like) -> dict[str, Any]:
+def term_json(term: QueryTerm) -> dict[str, Any]:
     """Convert a query term. Photos are base64-encoded."""
-    body: dict[str, Any] = {"weight": like.weight}
-    if like.photo is not None:
-        body["photo"] = base64_of(like.photo)
-    elif like.text is not None:
-        body["text"] = like.text
+    body: dict[str, Any] = {"weight": term.weight}
+    if term.photo is not None:
+        body["photo"] = base64_of(term.photo)
+    elif term.text is not None:
+        body["text"] = term.text
     else:
-        body["product"] = like.product
-    return body | ({"box": like.box.as_tuple()} if like.box else {})
+        body["product"] = term.product
+    return body | ({"box": term.box.as_tuple()} if term.box else {})
 
 
 def base64_of(photo: Any) -> str:

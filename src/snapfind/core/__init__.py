@@ -7,7 +7,7 @@ from snapfind._lazy import lazy_exports
 if TYPE_CHECKING:
     from snapfind.core.config import SETTINGS, Setting, Settings
     from snapfind.core.errors import SnapfindError
-    from snapfind.core.query import Like, Query, QueryOptions
+    from snapfind.core.query import Query, QueryOptions, QueryTerm
     from snapfind.core.types import Answer, Box, CategoryGuess, Group, Hit, Picture, Product, Region
 
 __all__ = [
@@ -17,11 +17,11 @@ __all__ = [
     "CategoryGuess",
     "Group",
     "Hit",
-    "Like",
     "Picture",
     "Product",
     "Query",
     "QueryOptions",
+    "QueryTerm",
     "Region",
     "Setting",
     "Settings",
@@ -33,7 +33,7 @@ __getattr__ = lazy_exports(
     {
         "config": ["SETTINGS", "Setting", "Settings"],
         "errors": ["SnapfindError"],
-        "query": ["Like", "Query", "QueryOptions"],
+        "query": ["QueryTerm", "Query", "QueryOptions"],
         "types": ["Answer", "Box", "CategoryGuess", "Group", "Hit", "Picture", "Product", "Region"],
     },
 )

@@ -20,7 +20,7 @@ def room_for(path: Path) -> Iterator[None]:
         path: The file or folder that is written, for the message.
 
     Raises:
-        NoRoom: Writing failed. FileNotFoundError passes unchanged.
+        NoRoom: CatalogWriter failed. FileNotFoundError passes unchanged.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def whole(folder: Path) -> Iterator[Path]:
         An empty temporary folder beside it. It replaces `folder` if the block succeeds, and is deleted otherwise.
 
     Raises:
-        NoRoom: Writing failed.
+        NoRoom: CatalogWriter failed.
     """
     draft = folder.with_name(folder.name + ".draft")
     shutil.rmtree(draft, ignore_errors=True)

@@ -72,7 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("connections", 256, "requests", "Server: maximum concurrent requests. Further ones get 429.", 1),
     Setting("max_body", 48 * 2**20, "bytes", "Server: maximum body size of a request, except imports.", 1024),
     Setting("max_import", 2 * 2**30, "bytes", "Server: maximum body size of an import, also after unpacking.", 1024),
-    Setting("max_likes", 16, "terms", "Server: maximum photos, texts and products of one query.", 1, 1000),
+    Setting("max_terms", 16, "terms", "Server: maximum photos, texts and products of one query.", 1, 1000),
     Setting("max_products", 100, "products", "Server: maximum products per write.", 1, 10_000),
     Setting("max_pictures", 32, "pictures", "Server: maximum pictures of a product per write.", 1, 1000),
     Setting("max_events", 1000, "events", "Server: maximum events per write.", 1, 100_000),

@@ -13,14 +13,14 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 from snapfind.core.errors import BadQuery
 from snapfind.core.types import Box, check_characters
 
-__all__ = ["OPTIONS", "Like", "Option", "Order", "Query", "QueryOptions", "Regions"]
+__all__ = ["OPTIONS", "Option", "Order", "Query", "QueryOptions", "QueryTerm", "Regions"]
 
 Regions = Literal["subject", "whole", "all"]
-Order = Literal["clicks", "likeness"]
+Order = Literal["clicks", "similarity"]
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class QueryTerm:
     """A query term: exactly one of a photo, a text or a product id.
 
     Attributes:
@@ -96,21 +96,21 @@ class Query:
     """A search query: photos, texts and product ids with weights, and options.
 
     Attributes:
-        likes: Query terms. At least one has a weight above 0.
+        terms: Query terms. At least one has a weight above 0.
         filter: Filter expression that products must match.
         regions: Region of a photo without a box to search: the main object (`subject`), the `whole` photo, or `all`
             objects, each as a query of its own.
         category: Products of this category are ranked first. Others stay in the answer.
         marked: Relevance feedback: photos or products that the shopper marked relevant (weight above 0) or not
             relevant (below 0) in an earlier answer. Products marked not relevant are removed from the answer.
-        order: `clicks` ranks the products of one verdict by the click ranker, if there is one. `likeness` does not.
+        order: `clicks` ranks the products of one verdict by the click ranker, if there is one. `similarity` does not.
         recent: Products that the shopper opened before, oldest first, for the click ranker.
 
     Raises:
         BadQuery: There is no positive term, or an option has an unknown value.
     """
 
-    likes: tuple[Like, ...]
+    terms: tuple[QueryTerm, ...]
     filter: str | None = field(
         default=None,
         metadata=_option(
@@ -127,10 +127,10 @@ class Query:
     category: str | None = field(
         default=None, metadata=_option("Rank products of this category first.", metavar="NAME", max_length=256)
     )
-    marked: tuple[Like, ...] = ()
+    marked: tuple[QueryTerm, ...] = ()
     order: Order = field(
         default="clicks",
-        metadata=_option("Rank by the click ranker if there is one (clicks), or by similarity only (likeness)."),
+        metadata=_option("Rank by the click ranker if there is one (clicks), or by similarity alone (similarity)."),
     )
     recent: tuple[str, ...] = field(
         default=(),
@@ -144,14 +144,14 @@ class Query:
                 raise BadQuery(f"unknown {name} {value!r}; supported: {', '.join(option.choices)}", field=name)
             for text in value if option.is_list else (value or "",):
                 check_characters(text, name, BadQuery)
-        if any(like.text is not None for like in self.marked):
+        if any(term.text is not None for term in self.marked):
             raise BadQuery("only products and photos can be marked right or wrong, not texts", field="marked")
-        if self.regions == "all" and sum(like.photo is not None for like in self.likes) != 1:
+        if self.regions == "all" and sum(term.photo is not None for term in self.terms) != 1:
             raise BadQuery("regions 'all' needs exactly one photo", field="regions")
-        if not any(like.weight > 0 for like in self.likes):
+        if not any(term.weight > 0 for term in self.terms):
             raise BadQuery("the query is empty; give at least one photo, text or product with a weight above 0")
 
-    def with_options(self, options: Mapping[str, Any], marked: Sequence[Like] = ()) -> "Query":
+    def with_options(self, options: Mapping[str, Any], marked: Sequence[QueryTerm] = ()) -> "Query":
         """Return the query with further options.
 
         Args:

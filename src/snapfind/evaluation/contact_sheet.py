@@ -77,14 +77,14 @@ def sheet_row(catalog: "Catalog", query: Query, answer: Answer, right: frozenset
     Returns:
         The row with all pictures.
     """
-    photos = [like for like in query.likes if like.photo is not None]
+    photos = [term for term in query.terms if term.photo is not None]
     picture = thumbnail(load(photos[0].photo, Limits.of(catalog.settings))) if photos else None
-    others = [like for like in query.likes if like is not photos[0]] if photos else query.likes
+    others = [term for term in query.terms if term is not photos[0]] if photos else query.terms
     text = " ".join(
-        f"{'less like ' if like.weight < 0 else ''}{like.text or like.product or 'a photo'}" for like in others
+        f"{'less like ' if term.weight < 0 else ''}{term.text or term.product or 'a photo'}" for term in others
     )
     cards = tuple(_card(catalog, hit, right) for hit in answer)
-    boxes = tuple(like.box for like in photos[:1] if like.box)
+    boxes = tuple(term.box for term in photos[:1] if term.box)
     truth = ", ".join(_title(catalog, product) for product in sorted(right or ()))
     return SheetRow(picture, text, cards, boxes, truth)
 

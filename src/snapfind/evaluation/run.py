@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from snapfind.core.errors import SnapfindError
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Answer
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import EvaluatedQuery
@@ -28,7 +28,7 @@ def query_of(labeled: LabeledQuery) -> Query:
     Returns:
         The query without the label.
     """
-    return Query((Like(photo=labeled.photo) if labeled.photo else Like(text=labeled.text),))
+    return Query((QueryTerm(photo=labeled.photo) if labeled.photo else QueryTerm(text=labeled.text),))
 
 
 def evaluate(

@@ -72,7 +72,7 @@ def read_labels(catalog: Catalog, since: datetime | None = None) -> list[ClickLa
     existing = {product.id for product in catalog.products()}
     result = []
     for search, event in choices_by_search(catalog.events.read(since=since)).items():
-        photo = catalog.asked.find(search)
+        photo = catalog.query_photos.find(search)
         if photo is not None and event.product in existing:
             result.append(ClickLabel(search, photo, event.product, event.kind, event.session, event.at))
     return sorted(result, key=lambda one: (one.at, one.search))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from snapfind._version import __version__
 from snapfind.catalog.catalog import Catalog
-from snapfind.catalog.read import Reading
+from snapfind.catalog.read import CatalogReader
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import Report
@@ -43,7 +43,7 @@ class _Log:
     coverage: float
 
 
-def folder_of(catalog: Reading) -> Path:
+def folder_of(catalog: CatalogReader) -> Path:
     """Return the folder of the run records of a catalog.
 
     Args:
@@ -191,7 +191,7 @@ def _train_and_evaluate(
 def _fit(catalog: Catalog, log: _Log) -> str:
     """Fit the closed-form adapter on the labels and on the stored query photos without a label."""
     labeled = {label.photo for label in (*log.train, *log.test)}
-    unlabeled = [photo for photo in sorted(catalog.asked) if photo not in labeled]
+    unlabeled = [photo for photo in sorted(catalog.query_photos) if photo not in labeled]
     return catalog.models.fit_beside(unlabeled, [(label.photo, label.product) for label in log.train])
 
 

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from snapfind._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from snapfind.index.base import Ask, Found, Index, Page, Point, Where
+    from snapfind.index.base import Index, IndexMatch, IndexQuery, Page, Point, Where
     from snapfind.index.hnsw_config import HnswConfig
     from snapfind.index.html_text import plain_line, plain_text
     from snapfind.index.payload import picture_of, point_id, product_of, to_payload, words_of
     from snapfind.index.reference import ReferenceIndex
 
 __all__ = [
-    "Ask",
-    "Found",
     "HnswConfig",
     "Index",
+    "IndexMatch",
+    "IndexQuery",
     "Page",
     "Point",
     "ReferenceIndex",
@@ -32,7 +32,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "base": ["Ask", "Found", "Index", "Page", "Point", "Where"],
+        "base": ["IndexQuery", "IndexMatch", "Index", "Page", "Point", "Where"],
         "hnsw_config": ["HnswConfig"],
         "html_text": ["plain_line", "plain_text"],
         "payload": ["picture_of", "point_id", "product_of", "to_payload", "words_of"],

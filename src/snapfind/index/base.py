@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from snapfind.core.types import Kind
 from snapfind.index.filters import Filter
 
-__all__ = ["LESS", "MORE", "Ask", "Found", "Index", "Page", "Point", "Where"]
+__all__ = ["LESS", "MORE", "Index", "IndexMatch", "IndexQuery", "Page", "Point", "Where"]
 
 # Weights of relevance feedback, chosen on photos of `train` (benchmarks/search.py). The engine's other recommendation
 # strategy, by the best example, loses recall@1 when only irrelevant examples are given: pictures are nearer to each
@@ -42,7 +42,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class IndexQuery:
     """A nearest-neighbor or BM25 query: give exactly one of `vector` and `words`.
 
     With relevance feedback (Rocchio 1971), a point scores (cosine with `vector` + MORE of each with `more` - LESS of
@@ -74,7 +74,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class IndexMatch:
     """A hit. `score` is the cosine in -1..1 for a vector, or the BM25 score for words."""
 
     id: str
@@ -176,11 +176,11 @@ class Index(Protocol):
         """
         ...
 
-    def search(self, ask: Ask) -> list[Found]:
+    def search(self, query: IndexQuery) -> list[IndexMatch]:
         """Find the best points.
 
         Args:
-            ask: The query.
+            query: The query.
 
         Returns:
             Hits, best first, equal scores in order of point id.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import qdrant_edge as engine
 
-from snapfind.index.base import Found, Page, Point
+from snapfind.index.base import IndexMatch, Page, Point
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import field_name, payload_key
 
@@ -97,7 +97,7 @@ def decode_point(record: Any, vectors: bool) -> Point:
     return Point(str(record.id), dense, words, decode_payload(record.payload))
 
 
-def best_per_group(hits: Sequence[Found], group: str | None) -> list[Found]:
+def best_per_group(hits: Sequence[IndexMatch], group: str | None) -> list[IndexMatch]:
     """Keep the best hit of each group.
 
     Args:
@@ -109,7 +109,7 @@ def best_per_group(hits: Sequence[Found], group: str | None) -> list[Found]:
     """
     if group is None:
         return list(hits)
-    best: dict[Any, Found] = {}
+    best: dict[Any, IndexMatch] = {}
     for one in hits:
         best.setdefault(one.payload.get(group, one.id), one)
     return list(best.values())

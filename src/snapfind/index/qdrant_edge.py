@@ -33,7 +33,7 @@ from snapfind.core.errors import (
     is_out_of_memory,
 )
 from snapfind.core.types import Kind
-from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
+from snapfind.index.base import LESS, MORE, Index, IndexMatch, IndexQuery, Page, Point, Where
 from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path, payload_key
@@ -292,46 +292,48 @@ class Edge(Index):
     # ── reading ──────────────────────────────────────────────────────────────────
 
     @override
-    def search(self, ask: Ask) -> list[Found]:
-        if ask.filter:
-            self._index_later(ask.filter.fields)
-        if ask.vector is not None:
-            for vector in (ask.vector, *ask.more, *ask.less):
-                self._check({ask.space: vector})
-            query = _dense(ask.vector, ask)
+    def search(self, query: IndexQuery) -> list[IndexMatch]:
+        if query.filter:
+            self._index_later(query.filter.fields)
+        if query.vector is not None:
+            for vector in (query.vector, *query.more, *query.less):
+                self._check({query.space: vector})
+            engine_query = _dense(query.vector, query)
         else:
-            sparse = self._bm25.embed_query(normalize_codes(ask.words))
+            sparse = self._bm25.embed_query(normalize_codes(query.words))
             if not sparse.indices:
                 return []
-            query = engine.Query.Nearest(sparse, using=WORDS)
-        end = ask.offset + ask.limit
+            engine_query = engine.Query.Nearest(sparse, using=WORDS)
+        end = query.offset + query.limit
         size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            hits = self._nearest(query, ask, size)
-            ranked = best_per_group(hits, ask.group)
+            hits = self._nearest(engine_query, query, size)
+            ranked = best_per_group(hits, query.group)
             # fetch more if there are too few groups yet, or equal scores at the end of the page
             tied = len(ranked) > end and hits[-1].score == ranked[end - 1].score
             if len(hits) < size or (len(ranked) >= end and not tied and hits[-1].score < ranked[end - 1].score):
-                return ranked[ask.offset : end]
+                return ranked[query.offset : end]
             size *= 4
 
-    def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
-        exact = ask.exact and ask.vector is not None
+    def _nearest(self, engine_query: Any, query: IndexQuery, size: int) -> list[IndexMatch]:
+        exact = query.exact and query.vector is not None
         rescoring = engine.QuantizationSearchParams(rescore=True, oversampling=self._hnsw.oversampling)
         selectivity = self._hnsw.acorn_selectivity
-        acorn = engine.AcornSearchParams(ask.filter is not None and selectivity > 0, selectivity)
-        ef = self._hnsw.ef if ask.filter is None else self._hnsw.ef_filtered
+        acorn = engine.AcornSearchParams(query.filter is not None and selectivity > 0, selectivity)
+        ef = self._hnsw.ef if query.filter is None else self._hnsw.ef_filtered
         params = engine.SearchParams(max(ef, size), exact, rescoring, acorn=acorn)
         request = engine.QueryRequest(
             limit=size,
-            query=query,
-            filter=_condition(ask.filter) if ask.filter else None,
+            query=engine_query,
+            filter=_condition(query.filter) if query.filter else None,
             with_payload=True,
             params=params,
         )
         points = self._open().query(request)
-        scale = 1 + MORE * len(ask.more)
-        hits = [Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in points]
+        scale = 1 + MORE * len(query.more)
+        hits = [
+            IndexMatch(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in points
+        ]
         return sorted(hits, key=lambda one: (-one.score, one.id))
 
     @override
@@ -435,13 +437,13 @@ class _Conditions:
         return engine.FieldCondition(json_path(IS + name), match=engine.MatchAny([bool_keyword(value)]))
 
 
-def _dense(vector: NDArray[np.float32], ask: Ask) -> Any:
+def _dense(vector: NDArray[np.float32], query: IndexQuery) -> Any:
     """Build the query of a vector, with the examples of a recommendation scaled by their weights."""
-    if not ask.more and not ask.less:
-        return engine.Query.Nearest(vector.tolist(), using=ask.space)
-    right = [vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
-    wrong = [(LESS * example).tolist() for example in ask.less]
-    return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=ask.space)
+    if not query.more and not query.less:
+        return engine.Query.Nearest(vector.tolist(), using=query.space)
+    right = [vector.tolist(), *((MORE * example).tolist() for example in query.more)]
+    wrong = [(LESS * example).tolist() for example in query.less]
+    return engine.Query.RecommendSumScores(engine.RecommendQuery(right, wrong), using=query.space)
 
 
 def _quantization(hnsw: HnswConfig) -> Any:

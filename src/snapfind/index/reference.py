@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
-from snapfind.index.base import LESS, MORE, Ask, Found, Index, Page, Point, Where
+from snapfind.index.base import LESS, MORE, Index, IndexMatch, IndexQuery, Page, Point, Where
 from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 
@@ -101,25 +101,25 @@ class ReferenceIndex(Index):
             return len(keys)
 
     @override
-    def search(self, ask: Ask) -> list[Found]:
+    def search(self, query: IndexQuery) -> list[IndexMatch]:
         with self._open():
-            points = list(self._matching(ask.filter))
-            if ask.vector is not None:
-                for vector in (ask.vector, *ask.more, *ask.less):
-                    self._check(ask.space, vector)
-                points = [point for point in points if ask.space in point.vectors]
-                scores = [_score(point.vectors[ask.space], ask.vector, ask.more, ask.less) for point in points]
+            points = list(self._matching(query.filter))
+            if query.vector is not None:
+                for vector in (query.vector, *query.more, *query.less):
+                    self._check(query.space, vector)
+                points = [point for point in points if query.space in point.vectors]
+                scores = [_score(point.vectors[query.space], query.vector, query.more, query.less) for point in points]
             else:
-                scores = _bm25(ask.words, points, list(self._points.values()))
-        pairs = zip(points, scores) if ask.vector is not None else ((p, s) for p, s in zip(points, scores) if s > 0)
+                scores = _bm25(query.words, points, list(self._points.values()))
+        pairs = zip(points, scores) if query.vector is not None else ((p, s) for p, s in zip(points, scores) if s > 0)
         ranked = sorted(pairs, key=lambda pair: (-pair[1], pair[0].id))
-        if ask.group:
+        if query.group:
             best: dict[Any, tuple[Point, float]] = {}
             for point, score in ranked:
-                best.setdefault(point.payload.get(ask.group, point.id), (point, score))
+                best.setdefault(point.payload.get(query.group, point.id), (point, score))
             ranked = list(best.values())
-        chosen = ranked[ask.offset : ask.offset + ask.limit]
-        return [Found(point.id, score, point.payload) for point, score in chosen]
+        chosen = ranked[query.offset : query.offset + query.limit]
+        return [IndexMatch(point.id, score, point.payload) for point, score in chosen]
 
     @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:

@@ -154,7 +154,7 @@ def _evaluate(model: ClickModel, logged: LoggedRows, since: datetime) -> RankerE
     """Evaluate the ranker as it serves: without the position."""
     rows = logged.rows
     clicked = rows.labels > 0
-    chances = model.judge(_without_position(rows.encoded))
+    chances = model.predict_encoded(_without_position(rows.encoded))
     numbers = [field.name for field in FIELDS if field.kind == "number"]
     scores = np.expm1(rows.encoded.numbers[:, numbers.index("hit.score")].astype(np.float64))
     known = np.isfinite(scores)

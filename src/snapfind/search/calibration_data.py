@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import Features
-from snapfind.index.base import Ask
+from snapfind.index.base import IndexQuery
 from snapfind.index.filters import Filter
 from snapfind.search.calibration import CROWD
 from snapfind.search.category_prior import DEPTH
@@ -50,6 +50,6 @@ def _hits(
     vector: Vectors, posterior: Vectors, context: SearchContext, filter: Filter | None
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Return the calibration features and the product ids of the first hits of one photo."""
-    nearest = context.index.search(Ask(context.model.photo.space.id, vector, filter=filter, limit=DEPTH + 1))
+    nearest = context.index.search(IndexQuery(context.model.photo.space.id, vector, filter=filter, limit=DEPTH + 1))
     ranking = rank_nearest(nearest, context.prototypes.predict(posterior))
     return ranking.features[:CROWD], [str(point.payload["_product"]) for point in ranking.points[:CROWD]]

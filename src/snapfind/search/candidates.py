@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snapfind.core.errors import BadQuery
-from snapfind.index.base import Ask, Found
+from snapfind.index.base import IndexMatch, IndexQuery
 from snapfind.index.filters import Filter, where
 from snapfind.search.category_prior import DEPTH as PRIOR_DEPTH
 from snapfind.search.context import SearchContext
@@ -35,7 +35,7 @@ class Candidate:
     """
 
     product: str
-    matches: Mapping[str, Found]
+    matches: Mapping[str, IndexMatch]
     score: float = 0.0
     checks: Mapping[str, float] = field(default_factory=dict)
 
@@ -55,13 +55,13 @@ class Rankings:
         words: Text of the query.
     """
 
-    points: dict[str, list[Found]] = field(default_factory=dict)
+    points: dict[str, list[IndexMatch]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     words: str = ""
 
     def candidates(self) -> dict[str, Candidate]:
         """Collect the points of each product, without a score."""
-        matches: dict[str, dict[str, Found]] = {}
+        matches: dict[str, dict[str, IndexMatch]] = {}
         for signal, points in self.points.items():
             for point in points:
                 matches.setdefault(str(point.payload["_product"]), {})[signal] = point
@@ -95,35 +95,35 @@ def retrieve(
         raise BadQuery(f"a query with text gives at most {DEPTH} products; ask for fewer", field="limit")
     # One more than the limit, so that the margin of a single hit is known.
     depth = DEPTH if fused else max(limit, PRIOR_DEPTH) + 1
-    points = {name: context.index.search(replace(ask, limit=depth)) for name, ask in requests.items()}
+    points = {name: context.index.search(replace(request, limit=depth)) for name, request in requests.items()}
     # A text of only stop words, such as "the", finds just the products with that name.
     if BM25.name in points and not content_words(query.words):
         exact = exact_matches(points[BM25.name], query.words)
         points[BM25.name] = [point for point in points[BM25.name] if str(point.payload["_product"]) in exact]
     if category:
         only = where("category", [category])
-        for name, ask in requests.items():
-            inside = replace(ask, limit=depth, filter=ask.filter & only if ask.filter else only)
+        for name, request in requests.items():
+            inside = replace(request, limit=depth, filter=request.filter & only if request.filter else only)
             points[name] = _join(points[name], context.index.search(inside))
     weights = {name: query.weights[signals[name].query] * signals[name].weight for name in requests}
     return Rankings(points, weights, query.words)
 
 
-def _request(signal: Signal, query: EncodedQuery, context: SearchContext, filter: Filter | None) -> Ask | None:
+def _request(signal: Signal, query: EncodedQuery, context: SearchContext, filter: Filter | None) -> IndexQuery | None:
     """Build the search of one signal. None if the signal does not apply to the query."""
     own = signal.restrict(context.model)
     filter = filter & own if filter and own else filter or own
     space = signal.space_id(context.model)
     if space is None:
         words = content_words(query.words) or query.words
-        return Ask(words=words, filter=filter) if words else None
+        return IndexQuery(words=words, filter=filter) if words else None
     vector = query.vectors.get(signal.name)
     if vector is None:
         return None
     more, less = (query.more, query.less) if signal.name == IMAGE.name else ((), ())
-    return Ask(space, vector, more=more, less=less, filter=filter)
+    return IndexQuery(space, vector, more=more, less=less, filter=filter)
 
 
-def _join(points: list[Found], more: list[Found]) -> list[Found]:
+def _join(points: list[IndexMatch], more: list[IndexMatch]) -> list[IndexMatch]:
     known = {point.id for point in points}
     return points + [point for point in more if point.id not in known]

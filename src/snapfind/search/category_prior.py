@@ -20,7 +20,7 @@ from snapfind.core.errors import ModelBroken
 from snapfind.core.types import CategoryGuess
 from snapfind.encoders.arrays import softmax
 from snapfind.encoders.base import Vectors
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 
 __all__ = ["DEPTH", "EMPTY", "Prototypes", "apply_category_prior", "fuse", "log_chances", "vote"]
 
@@ -100,7 +100,7 @@ class Prototypes:
 EMPTY = Prototypes((), np.zeros((0, 1000), np.float32))
 
 
-def vote(nearest: Sequence[Found]) -> dict[str, float]:
+def vote(nearest: Sequence[IndexMatch]) -> dict[str, float]:
     """Let the nearest products vote for their categories, weighted by similarity.
 
     Args:
@@ -142,7 +142,7 @@ def fuse(votes: Mapping[str, float], model: Mapping[str, float]) -> tuple[Catego
     return tuple(CategoryGuess(name, value / total) for name, value in ranked)
 
 
-def log_chances(points: Sequence[Found], guesses: Sequence[CategoryGuess]) -> list[float]:
+def log_chances(points: Sequence[IndexMatch], guesses: Sequence[CategoryGuess]) -> list[float]:
     """Look up the log probability of each product's category.
 
     Args:
@@ -161,7 +161,7 @@ def log_chances(points: Sequence[Found], guesses: Sequence[CategoryGuess]) -> li
     ]
 
 
-def apply_category_prior(points: Sequence[Found], guesses: Sequence[CategoryGuess]) -> list[Found]:
+def apply_category_prior(points: Sequence[IndexMatch], guesses: Sequence[CategoryGuess]) -> list[IndexMatch]:
     """Reorder a ranking by similarity plus scaled log probability of the category.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from snapfind.core.errors import BadQuery, NotFound
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.encoders.base import Vectors
 from snapfind.index.filters import where
 from snapfind.index.html_text import plain_text
@@ -58,11 +58,11 @@ def encode_query(query: Query, image: EncodedImage, context: SearchContext) -> E
         NotFound: If a product of the query does not exist or has no vector.
         BadPicture: If a photo of the feedback cannot be decoded.
     """
-    photo_terms = [like for like in query.likes if like.photo is not None]
-    product_terms = [like for like in query.likes if like.product is not None]
-    text_terms = [like for like in query.likes if like.text is not None]
+    photo_terms = [term for term in query.terms if term.photo is not None]
+    product_terms = [term for term in query.terms if term.product is not None]
+    text_terms = [term for term in query.terms if term.text is not None]
     image_terms = [*photo_terms, *product_terms]
-    texts = [_text(like, context) for like in text_terms]
+    texts = [_text(term, context) for term in text_terms]
     rows = dict(context.model.encode_query_texts(texts)) if texts else {}
     rows[IMAGE.name] = image.vectors
     vectors: dict[str, Vectors] = {}
@@ -70,9 +70,9 @@ def encode_query(query: Query, image: EncodedImage, context: SearchContext) -> E
         inputs: Sequence[Any] = image.searched if signal.query == "image" else texts
         encoded = signal.encoder.encode_query(inputs) if signal.encoder and inputs else rows.get(signal.name, ())
         pairs = list(zip(photo_terms if signal.query == "image" else text_terms, encoded))
-        for like in product_terms if signal.query == "image" else ():
-            row = _stored_vector(like, signal, context)
-            pairs += [] if row is None else [(like, row)]
+        for term in product_terms if signal.query == "image" else ():
+            row = _stored_vector(term, signal, context)
+            pairs += [] if row is None else [(term, row)]
         vector = _weighted_sum(pairs)
         if vector is not None:
             vectors[signal.name] = vector
@@ -80,65 +80,67 @@ def encode_query(query: Query, image: EncodedImage, context: SearchContext) -> E
     more, less = _feedback_vectors(query.marked, context)
     if more and IMAGE.name not in vectors:  # positive feedback is the photo of a query that has only text
         vectors[IMAGE.name], weights["image"], more = more[0], 1.0, more[1:]
-    words = " ".join(text for text, like in zip(texts, text_terms) if like.weight > 0)
+    words = " ".join(text for text, term in zip(texts, text_terms) if term.weight > 0)
     return EncodedQuery(vectors, words, weights, more, less)
 
 
-def _feedback_vectors(likes: Sequence[Like], context: SearchContext) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
+def _feedback_vectors(
+    terms: Sequence[QueryTerm], context: SearchContext
+) -> tuple[tuple[Vectors, ...], tuple[Vectors, ...]]:
     """Return the vectors of positive and of negative feedback."""
     limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
 
-    def vector(like: Like) -> Vectors:
-        if like.photo is None:
-            return _required_vector(like, context)
-        encoded: Vectors = context.model.encode_query_images([load(like.photo, limits, side=side)])[0]
+    def vector(term: QueryTerm) -> Vectors:
+        if term.photo is None:
+            return _required_vector(term, context)
+        encoded: Vectors = context.model.encode_query_images([load(term.photo, limits, side=side)])[0]
         return encoded
 
-    positive = tuple(vector(like) for like in likes if like.weight > 0)
-    return positive, tuple(vector(like) for like in likes if like.weight < 0)
+    positive = tuple(vector(term) for term in terms if term.weight > 0)
+    return positive, tuple(vector(term) for term in terms if term.weight < 0)
 
 
-def _stored_vector(like: Like, signal: Signal, context: SearchContext) -> Vectors | None:
+def _stored_vector(term: QueryTerm, signal: Signal, context: SearchContext) -> Vectors | None:
     """Return the vector of a product's primary picture, or None if a registered signal has none for it."""
     if signal.encoder is None:
-        return _required_vector(like, context)
-    return _primary_vectors(like, context).get(signal.encoder.space.id)
+        return _required_vector(term, context)
+    return _primary_vectors(term, context).get(signal.encoder.space.id)
 
 
-def _required_vector(like: Like, context: SearchContext) -> Vectors:
+def _required_vector(term: QueryTerm, context: SearchContext) -> Vectors:
     """Return the vector of a product's primary picture in the image space."""
-    space, vectors = context.model.photo.space.id, _primary_vectors(like, context)
+    space, vectors = context.model.photo.space.id, _primary_vectors(term, context)
     if space not in vectors:
-        raise NotFound(f"no vector of product {like.product!r} in the space {space}; run: snapfind model build")
+        raise NotFound(f"no vector of product {term.product!r} in the space {space}; run: snapfind model build")
     return vectors[space]
 
 
-def _primary_vectors(like: Like, context: SearchContext) -> dict[str, Vectors]:
-    primary = where("_product", [str(like.product)]) & where("_primary", [True])
+def _primary_vectors(term: QueryTerm, context: SearchContext) -> dict[str, Vectors]:
+    primary = where("_product", [str(term.product)]) & where("_primary", [True])
     page = context.index.scroll(primary, limit=1, vectors=True)
     if not page.points:
-        raise NotFound(f"no product {like.product!r} in this catalog")
+        raise NotFound(f"no product {term.product!r} in this catalog")
     return {space: np.asarray(vector, np.float32) for space, vector in page.points[0].vectors.items()}
 
 
-def _text(like: Like, context: SearchContext) -> str:
+def _text(term: QueryTerm, context: SearchContext) -> str:
     """Return the text without HTML, as it is indexed for products. Raises BadQuery if it is too long."""
-    text, most = like.text or "", context.settings.whole("max_text")
+    text, most = term.text or "", context.settings.whole("max_text")
     if len(text) > most:
         raise BadQuery(f"the text has {len(text)} characters; the most is {most}", field="text")
     plain = plain_text(text)
     return plain if plain.strip() else text
 
 
-def _weighted_sum(pairs: Sequence[tuple[Like, Vectors]]) -> Vectors | None:
-    if not any(like.weight > 0 for like, _ in pairs):
+def _weighted_sum(pairs: Sequence[tuple[QueryTerm, Vectors]]) -> Vectors | None:
+    if not any(term.weight > 0 for term, _ in pairs):
         return None
-    total = sum(np.float32(like.weight) * row for like, row in pairs)
+    total = sum(np.float32(term.weight) * row for term, row in pairs)
     length = float(np.linalg.norm(total))
     if length < 1e-6:
         raise BadQuery("The query terms cancel each other out. Change their weights.")
     return np.asarray(total / length, np.float32)
 
 
-def _positive_weight(likes: Sequence[Like]) -> float:
-    return sum(like.weight for like in likes if like.weight > 0)
+def _positive_weight(terms: Sequence[QueryTerm]) -> float:
+    return sum(term.weight for term in terms if term.weight > 0)

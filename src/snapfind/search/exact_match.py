@@ -4,14 +4,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 
 __all__ = ["exact_matches"]
 
 _SEPARATORS = re.compile(r"[^\w]+")
 
 
-def exact_matches(points: Sequence[Found], text: str) -> dict[str, int]:
+def exact_matches(points: Sequence[IndexMatch], text: str) -> dict[str, int]:
     """Find the products whose id, title or brand equals a text.
 
     The comparison ignores case, Unicode compatibility forms, and separators: `mug 1` equals `MUG-1`.

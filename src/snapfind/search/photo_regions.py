@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image
 
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Box, Region
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import FeatureMap
@@ -59,7 +59,7 @@ def photos(query: Query, context: SearchContext) -> list[Image]:
     """
     limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
     min_side = 2 * side if _needs_regions(query) else side  # a crop needs more pixels than the whole image
-    return [_crop(like, limits, min_side) for like in query.likes if like.photo is not None]
+    return [_crop(term, limits, min_side) for term in query.terms if term.photo is not None]
 
 
 def _known(posterior: Vectors) -> Vectors | None:
@@ -79,7 +79,7 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
         One item for each search. There are several only for regions "all".
     """
     encoder = context.model.photo
-    boxes = [like.box for like in query.likes if like.photo is not None and like.box is not None]
+    boxes = [term.box for term in query.terms if term.photo is not None and term.box is not None]
     if not _needs_regions(query):
         if not images:
             return [EncodedImage(np.empty((0, encoder.space.dim), np.float32))]
@@ -148,12 +148,12 @@ def regions_of(photo: Source, context: SearchContext) -> tuple[Region, ...]:
 
 def _needs_regions(query: Query) -> bool:
     """Tell whether the query has exactly one photo, with a positive weight and without a box."""
-    terms = [like for like in query.likes if like.photo is not None]
-    return query.regions != "whole" and len(terms) == 1 and terms[0].box is None and terms[0].weight > 0
+    with_photo = [term for term in query.terms if term.photo is not None]
+    return query.regions != "whole" and len(with_photo) == 1 and with_photo[0].box is None and with_photo[0].weight > 0
 
 
-def _crop(like: Like, limits: Limits, side: int) -> Image:
-    if like.box is None:
-        return load(like.photo, limits, side=side)
-    image = load(like.photo, limits)  # no draft decoding: a small box of a large photo needs its pixels
-    return image.crop(like.box.pixels(*image.size))
+def _crop(term: QueryTerm, limits: Limits, side: int) -> Image:
+    if term.box is None:
+        return load(term.photo, limits, side=side)
+    image = load(term.photo, limits)  # no draft decoding: a small box of a large photo needs its pixels
+    return image.crop(term.box.pixels(*image.size))

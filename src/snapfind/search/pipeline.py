@@ -116,12 +116,12 @@ def score(
 def _excluded(query: Query) -> set[str]:
     """Return the products of the query, and those that the shopper marked not relevant."""
     rejected = {mark.product for mark in query.marked if mark.product and mark.weight < 0}
-    return {like.product for like in query.likes if like.product} | rejected
+    return {term.product for term in query.terms if term.product} | rejected
 
 
 def _is_single_photo(query: Query) -> bool:
     """Tell whether the query is one photo without text and feedback, which outweigh a reranker."""
-    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked
+    return len(query.terms) == 1 and query.terms[0].photo is not None and not query.marked
 
 
 def _rerank(candidates: list[Candidate], image: EncodedImage, context: SearchContext) -> list[Candidate]:

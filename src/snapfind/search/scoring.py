@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapfind.core.types import CategoryGuess
-from snapfind.index.base import Found
+from snapfind.index.base import IndexMatch
 from snapfind.search.calibration import calibration_features
 from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
 
@@ -24,12 +24,12 @@ class PhotoRanking:
         features: Calibration features of the points, shape (n, 4).
     """
 
-    points: list[Found]
+    points: list[IndexMatch]
     categories: tuple[CategoryGuess, ...]
     features: NDArray[np.float64]
 
 
-def rank_nearest(nearest: Sequence[Found], prediction: Mapping[str, float]) -> PhotoRanking:
+def rank_nearest(nearest: Sequence[IndexMatch], prediction: Mapping[str, float]) -> PhotoRanking:
     """Apply the category prior to the products nearest to a photo.
 
     Args:

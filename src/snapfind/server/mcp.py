@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from snapfind.core.errors import BadQuery, ExtraMissing
-from snapfind.core.query import Like
+from snapfind.core.query import QueryTerm
 from snapfind.server.schemas.bodies import decode_base64
 from snapfind.server.schemas.products import hit_schema, product_schema
 
@@ -45,12 +45,12 @@ def assistant(shop: "Catalog | Client") -> "MCPServer":
 
         `filter` is an expression such as: price < 50 and brand = "Acme". The verdict none means: no confident match.
         """
-        likes = [Like(text=text)] if text else []
-        likes += [Like(photo=decode_base64(photo, "photo"))] if photo else []
-        likes += [Like(product=product)] if product else []
-        if not likes:
+        terms = [QueryTerm(text=text)] if text else []
+        terms += [QueryTerm(photo=decode_base64(photo, "photo"))] if photo else []
+        terms += [QueryTerm(product=product)] if product else []
+        if not terms:
             raise BadQuery("give a text, a photo or a product")
-        answer = shop.search(likes, filter=filter or None, limit=min(max(limit, 1), _MAX_LIMIT))
+        answer = shop.search(terms, filter=filter or None, limit=min(max(limit, 1), _MAX_LIMIT))
         return [hit_schema(hit, explain=False).model_dump() for hit in answer]
 
     @server.tool()

@@ -141,7 +141,7 @@ class Service:
         """Store the photo of a search, at the rate of the setting `keep_photos`. Errors are logged only."""
         if not self.reads_only and random.random() < self.settings.number("keep_photos"):  # noqa: S311 (a sample, no secret)
             try:
-                self.shop.asked.keep(search, photo)
+                self.shop.query_photos.keep(search, photo)
             except OSError as error:
                 log.warning("the photo of search %s was not stored: %s", search, error)
 

@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from snapfind.catalog.storage.folder import Folder
 from snapfind.core.errors import BadPicture
-from snapfind.index.base import Ask, Found, Index, Point
+from snapfind.index.base import Index, IndexMatch, IndexQuery, Point
 from snapfind.index.filters import where
 from snapfind.index.filters.operators import Exists, Not
 from snapfind.media.image.decode import Limits, load
@@ -113,7 +113,7 @@ def find_duplicates(
         if twins:
             duplicates.append(_duplicate(point, twins[0], "same file"))
         elif space in point.vectors:
-            near = index.search(Ask(space, point.vectors[space], limit=_COMPARED, group=None))
+            near = index.search(IndexQuery(space, point.vectors[space], limit=_COMPARED, group=None))
             others = [
                 one for one in near if not _same_file(one, point) and one.id not in later and one.score >= _SIMILAR
             ]
@@ -121,12 +121,12 @@ def find_duplicates(
     return duplicates
 
 
-def _same_file(one: Point | Found, other: Point) -> bool:
+def _same_file(one: Point | IndexMatch, other: Point) -> bool:
     return all(one.payload[name] == other.payload[name] for name in ("_product", "_picture"))
 
 
 def _same_pictures(
-    point: Point, near: Sequence[Found], folder: Folder, images: Mapping[str, Image], limits: Limits
+    point: Point, near: Sequence[IndexMatch], folder: Folder, images: Mapping[str, Image], limits: Limits
 ) -> list[Duplicate]:
     cells = cells_of(images[point.id])
     own = standardize(cells)
@@ -148,7 +148,7 @@ def _same_pictures(
     return []
 
 
-def _duplicate(point: Point, other: Point | Found, grade: Grade) -> Duplicate:
+def _duplicate(point: Point, other: Point | IndexMatch, grade: Grade) -> Duplicate:
     payload, other_payload = point.payload, other.payload
     return Duplicate(
         str(payload["_product"]),

@@ -275,7 +275,8 @@ def _parquet(path: Path) -> Iterator[Row]:
                     number += 1
                     yield number, dict(zip(kinds, cells))
     except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:120]
+        # the folder is removed before the cut, which would leave a part of it that `without_folders` does not know
+        reason = " ".join(str(error).replace(str(path), path.name).split())[:120]
         raise BadInput(f"{path.name} is not a Parquet file that can be read: {reason}") from error
 
 

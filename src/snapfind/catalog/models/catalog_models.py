@@ -83,7 +83,7 @@ class CatalogModels:
         """Fit as `fit` does, and leave the active model active."""
         state = self._state
         samples = [*confirmed, *((photo, "") for photo in photos)]
-        samples += [(photo, "") for photo in sorted(state.asked)] if stored_photos else []
+        samples += [(photo, "") for photo in sorted(state.query_photos)] if stored_photos else []
         if stored_photos and not samples:
             raise BadInput("No query photo is stored. Set keep_photos (0 to 1) on the server to store some.")
         encoder = fit(

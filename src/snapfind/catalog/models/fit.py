@@ -22,7 +22,7 @@ from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
 from snapfind.encoders.image.efficientnet import Builtin
 from snapfind.encoders.registry import open_network
-from snapfind.index.base import Ask, Index
+from snapfind.index.base import Index, IndexQuery
 from snapfind.index.filters import where
 from snapfind.media.image.decode import Limits, Source, load
 
@@ -137,8 +137,8 @@ def _near(
     """Yield the points of the products of photos, or the nearest points."""
     vectors = model.photo.images([image for image, _ in batch], "query")
     for vector, (_, product) in zip(vectors, batch):
-        ask = Ask(model.photo.space.id, vector, limit=_NEAREST, group=None)
-        yield from known_points[product] if product else (hit.id for hit in index.search(ask))
+        query = IndexQuery(model.photo.space.id, vector, limit=_NEAREST, group=None)
+        yield from known_points[product] if product else (hit.id for hit in index.search(query))
 
 
 def _sample(folder: Folder, index: Index, settings: Settings, near: Counter[str]) -> list[tuple[str, Image]]:

@@ -7,7 +7,7 @@ shop.snap/
   pictures/ab/…     small copies of all pictures, without metadata
   spaces/…          models fitted on this catalog
   encoders/…        the shop's own encoders
-  asked/ab/…        query photos, if the shop stores them
+  query_photos/ab/… query photos, if the shop stores them
 """
 
 import json

@@ -13,7 +13,7 @@ import numpy as np
 from snapfind.catalog.storage.folder import Folder
 from snapfind.core.errors import BadInput, CatalogBroken, ReadOnly
 from snapfind.index import qdrant_edge
-from snapfind.index.base import Ask, Index, Point
+from snapfind.index.base import Index, IndexQuery, Point
 from snapfind.index.payload import FIXED, SYSTEM
 from snapfind.index.qdrant import cluster
 from snapfind.index.qdrant.collection import CollectionLayout
@@ -33,13 +33,13 @@ class MigrationReport:
     Attributes:
         copied: Copied points.
         there: Points that existed already.
-        asked: Searches that were compared.
+        compared: Searches that were compared.
         same: Searches with the same hits.
     """
 
     copied: int
     there: int
-    asked: int
+    compared: int
     same: int
 
 
@@ -173,21 +173,21 @@ def verify(source: Index, target: Index, copied: int = 0, there: int = 0) -> Mig
     """
     if source.count() != target.count():
         raise CatalogBroken(f"{source.count()} points here, {target.count()} there; nothing was switched, run it again")
-    asked = same = 0
+    compared = same = 0
     sample = source.scroll(limit=_SEARCHES, vectors=True).points
     for point in sample:
         for space, vector in point.vectors.items():
-            asked += 1
-            ask = Ask(space, vector, limit=_HITS, exact=True)
-            same += _hits(source, ask) == _hits(target, ask)
-    if same < asked:
-        raise CatalogBroken(f"{asked - same} of {asked} searches have other hits there; nothing was switched")
-    return MigrationReport(copied, there, asked, same)
+            compared += 1
+            query = IndexQuery(space, vector, limit=_HITS, exact=True)
+            same += _hits(source, query) == _hits(target, query)
+    if same < compared:
+        raise CatalogBroken(f"{compared - same} of {compared} searches have other hits there; nothing was switched")
+    return MigrationReport(copied, there, compared, same)
 
 
-def _hits(index: Index, ask: Ask) -> set[object]:
+def _hits(index: Index, query: IndexQuery) -> set[object]:
     """Return the hits as a set, without those tied with the last one, whose order can differ between engines."""
-    hits = index.search(ask)
+    hits = index.search(query)
     last_score = hits[-1].score if hits else 0.0
     return {one.payload["_product"] for one in hits if one.score > last_score + 1e-5}
 

@@ -31,7 +31,7 @@ _BLOCK = 512  # of a tar
 _MEGABYTE = 1 << 20
 Progress = Callable[[int, int], None]  # megabytes done, and in total (0: unknown)
 _SKIPPED = frozenset({"lock", "owner", "trial.jsonl"})
-_APART = frozenset({"jobs", "asked"})
+_APART = frozenset({"jobs", "query_photos"})
 
 
 @dataclass(frozen=True, slots=True)

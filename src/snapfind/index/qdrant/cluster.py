@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from snapfind.core.errors import BadInput, NotFound
 from snapfind.core.types import Kind
-from snapfind.index.base import Ask, Found, Index, Page, Point, Where
+from snapfind.index.base import Index, IndexMatch, IndexQuery, Page, Point, Where
 from snapfind.index.filters import Filter
 from snapfind.index.payload import SYSTEM
 from snapfind.index.qdrant.collection import Collection, CollectionLayout, make
@@ -235,8 +235,8 @@ class Cluster(Index):
     # ── reading ──────────────────────────────────────────────────────────────────
 
     @override
-    def search(self, ask: Ask) -> list[Found]:
-        return self._read(lambda: (self._of(ask.space) if ask.vector is not None else self._front).search(ask))
+    def search(self, query: IndexQuery) -> list[IndexMatch]:
+        return self._read(lambda: (self._of(query.space) if query.vector is not None else self._front).search(query))
 
     @override
     def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:

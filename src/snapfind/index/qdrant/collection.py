@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snapfind.core.errors import BadInput, SnapfindError
 from snapfind.core.types import Kind
-from snapfind.index.base import LESS, MORE, Ask, Found, Page, Point, Where
+from snapfind.index.base import LESS, MORE, IndexMatch, IndexQuery, Page, Point, Where
 from snapfind.index.bm25_text import normalize_codes
 from snapfind.index.filters import Filter
 from snapfind.index.filters.operators import json_path, payload_key
@@ -275,48 +275,48 @@ class Collection:
 
     # ── reading ──────────────────────────────────────────────────────────────────
 
-    def search(self, ask: Ask) -> list[Found]:
+    def search(self, query: IndexQuery) -> list[IndexMatch]:
         """As `Index.search`."""
-        query = self._query(ask)
-        if query is None:
+        engine_query = self._engine_query(query)
+        if engine_query is None:
             return []
-        end = ask.offset + ask.limit
+        end = query.offset + query.limit
         size = end + 8  # more than the limit, for equal scores and further pictures of a product
         while True:
-            hits = self._nearest(query, ask, size)
-            ranked = best_per_group(hits, ask.group)
+            hits = self._nearest(engine_query, query, size)
+            ranked = best_per_group(hits, query.group)
             # fetch more if there are too few groups yet, or equal scores at the end of the page
             if len(hits) < size or (len(ranked) >= end and hits[-1].score < ranked[end - 1].score):
-                return ranked[ask.offset : end]
+                return ranked[query.offset : end]
             size *= 4
 
-    def _query(self, ask: Ask) -> Any:
+    def _engine_query(self, query: IndexQuery) -> Any:
         """Build the query. Return None if the text has no tokens."""
         models = self._models
-        if ask.vector is None:
-            sparse = self._bm25.embed_query(normalize_codes(ask.words))
+        if query.vector is None:
+            sparse = self._bm25.embed_query(normalize_codes(query.words))
             if not sparse.indices:
                 return None
             return models.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
-        for vector in (ask.vector, *ask.more, *ask.less):
-            self.check({ask.space: vector})
-        if not ask.more and not ask.less:
-            return ask.vector.tolist()
-        right = [ask.vector.tolist(), *((MORE * example).tolist() for example in ask.more)]
-        wrong = [(LESS * example).tolist() for example in ask.less]
+        for vector in (query.vector, *query.more, *query.less):
+            self.check({query.space: vector})
+        if not query.more and not query.less:
+            return query.vector.tolist()
+        right = [query.vector.tolist(), *((MORE * example).tolist() for example in query.more)]
+        wrong = [(LESS * example).tolist() for example in query.less]
         examples = models.RecommendInput(positive=right, negative=wrong, strategy=models.RecommendStrategy.SUM_SCORES)
         return models.RecommendQuery(recommend=examples)
 
-    def _nearest(self, query: Any, ask: Ask, size: int) -> list[Found]:
-        models, filtered = self._models, ask.filter is not None
+    def _nearest(self, engine_query: Any, query: IndexQuery, size: int) -> list[IndexMatch]:
+        models, filtered = self._models, query.filter is not None
         reply = self._ask(
             "query_points",
-            query=query,
-            using=ask.space if ask.vector is not None else WORDS,
-            query_filter=self._condition(ask.filter),
+            query=engine_query,
+            using=query.space if query.vector is not None else WORDS,
+            query_filter=self._condition(query.filter),
             search_params=models.SearchParams(
                 hnsw_ef=max(HNSW.ef_filtered if filtered else HNSW.ef, size),
-                exact=ask.exact and ask.vector is not None,
+                exact=query.exact and query.vector is not None,
                 quantization=models.QuantizationSearchParams(rescore=True, oversampling=HNSW.oversampling),
                 acorn=models.AcornSearchParams(
                     enable=filtered and HNSW.acorn_selectivity > 0, max_selectivity=HNSW.acorn_selectivity
@@ -324,11 +324,12 @@ class Collection:
             ),
             limit=size,
             with_payload=True,
-            **self._where(ask.filter),
+            **self._where(query.filter),
         )
-        scale = 1 + MORE * len(ask.more)
+        scale = 1 + MORE * len(query.more)
         hits = [
-            Found(str(point.id), float(point.score) / scale, decode_payload(point.payload)) for point in reply.points
+            IndexMatch(str(point.id), float(point.score) / scale, decode_payload(point.payload))
+            for point in reply.points
         ]
         return sorted(hits, key=lambda one: (-one.score, one.id))
 

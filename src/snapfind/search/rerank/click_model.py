@@ -48,7 +48,7 @@ class ClickModel:
         self._tables = {name: f"tables.{at}" for at, name in enumerate(_tables(self.fields))}
         self._extract, self._tower = _layers(weights, "extract"), _layers(weights, "tower")
 
-    def chances(self, columns: Columns, count: int) -> NDArray[np.float64]:
+    def predict_clicks(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Predict calibrated click probabilities.
 
         Args:
@@ -58,9 +58,9 @@ class ClickModel:
         Returns:
             Probabilities 0..1, shape (count,).
         """
-        return self.judge(encode(columns, self.fields, count))
+        return self.predict_encoded(encode(columns, self.fields, count))
 
-    def judge(self, rows: Encoded) -> NDArray[np.float64]:
+    def predict_encoded(self, rows: Encoded) -> NDArray[np.float64]:
         """Predict calibrated click probabilities 0..1 of n encoded rows, shape (n,)."""
         parts = [self._logits(rows.take(slice(at, at + _STRETCH))) for at in range(0, len(rows), _STRETCH)]
         logits = np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
@@ -103,7 +103,7 @@ def save(folder: Path, model: ClickModel, golden: Columns, count: int, metadata:
         metadata: Additional entries of the manifest, such as `space`.
     """
     weights = save_weights({name: np.ascontiguousarray(value) for name, value in model.weights.items()})
-    scored = {"columns": golden, "chances": model.chances(golden, count).tolist()}
+    scored = {"columns": golden, "chances": model.predict_clicks(golden, count).tolist()}
     manifest = {
         "kind": "ranker",
         "fields": [asdict(own) for own in model.fields],
@@ -142,7 +142,7 @@ def load(folder: Path, space: str) -> ClickModel:
         )
         golden = json.loads(files["golden.json"])
         wanted = np.array(golden["chances"], np.float64)
-        if not np.allclose(model.chances(golden["columns"], len(wanted)), wanted, atol=_SAME):
+        if not np.allclose(model.predict_clicks(golden["columns"], len(wanted)), wanted, atol=_SAME):
             raise ValueError("it does not reproduce its golden scores")
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, SafetensorError, BadInput) as problem:
         raise ModelBroken(

@@ -27,7 +27,7 @@ class Ranker(Protocol):
         """Number of first products that it reorders, 2 to `MOST`. They are retrieved for every page."""
         ...
 
-    def chances(self, columns: Columns, count: int) -> NDArray[np.float64]:
+    def predict_clicks(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Predict click probabilities.
 
         Args:
@@ -84,7 +84,7 @@ def by_clicks(
     count = min(len(scores), ranker.candidates)
     if not count:
         return Reranked(list(range(len(scores))), {})
-    chances = ranker.chances(columns_of(payloads[:count], scores[:count], recent), count)
+    chances = ranker.predict_clicks(columns_of(payloads[:count], scores[:count], recent), count)
     verdicts = [verdict(score) for score in scores[:count]]
     order = list(range(len(scores)))
     for one in ("match", "similar"):

@@ -57,8 +57,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """n rows: `ids` (n, hashed fields) int64, `numbers` (n, number fields) float32 with NaN for what is missing,
-    `lists` (n, sequence fields, longest) int64 filled up with 0; fields in their order.
+    """n encoded rows, with fields in their order.
+
+    Attributes:
+        ids: Hashed fields, shape (n, hashed fields).
+        numbers: Number fields with NaN for missing values, shape (n, number fields).
+        lists: Sequence fields padded with 0, shape (n, sequence fields, longest).
     """
 
     ids: NDArray[np.int64]

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from snapfind.core.errors import BadInput, BadRequest, Forbidden, NotFound, SnapfindError
-from snapfind.core.query import Like, Query
+from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Answer, Box, Hit, Picture, Product
 from snapfind.index.payload import point_id
 from snapfind.media.image.decode import Limits, probe
@@ -141,14 +141,14 @@ def _by_name(service: Service, fields: Fields) -> Reply:
     product = _required(fields, "ProductId")
     picture = _picture(service, product, _required(fields, "PicName"))
     copy = service.photo(service.shop.copy(point_id(product, picture.name)))
-    return _search(service, Query((Like(photo=copy),), regions="whole"), fields, (picture.width, picture.height))
+    return _search(service, Query((QueryTerm(photo=copy),), regions="whole"), fields, (picture.width, picture.height))
 
 
 def _by_text(service: Service, fields: Fields) -> Reply:
     text = _required(fields, "Text")
     if len(text) > 512:
         raise BadInput(f"Text has {len(text)} characters; the maximum is 512", field="Text")
-    return _search(service, Query((Like(text=text),)), fields, None)
+    return _search(service, Query((QueryTerm(text=text),)), fields, None)
 
 
 def _by_filter(service: Service, fields: Fields) -> Reply:
@@ -216,8 +216,8 @@ def _photo_query(service: Service, fields: Fields, content: bytes) -> tuple[Quer
     region = fields.get("Region", "").strip()
     box = _box(region, width, height) if region else None
     is_whole = fields.get("Crop", "true").lower() == "false"
-    like = Like(photo=service.photo(content, box), box=box)
-    return Query((like,), regions="whole" if is_whole else "subject"), (width, height)
+    term = QueryTerm(photo=service.photo(content, box), box=box)
+    return Query((term,), regions="whole" if is_whole else "subject"), (width, height)
 
 
 def _box(region: str, width: int, height: int) -> Box:

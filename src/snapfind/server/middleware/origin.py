@@ -50,10 +50,10 @@ def admit(headers: Headers, scope: MutableMapping[str, Any], service: Service) -
     Raises:
         Forbidden: A page of another site sent the request, or the host name is unknown.
     """
-    asked = headers.get("host", "")
+    host = headers.get("host", "")
     if scope["path"] in OPEN:
         return
-    name = _name(asked)
+    name = _name(host)
     allowed = {known.strip().lower() for known in service.settings.text("hosts").split(",") if known.strip()}
     if name not in allowed and (allowed or not service.needs_key) and not is_loopback(name):
         fix = "add the name to the setting `hosts`" if name else "send the header Host"
@@ -61,7 +61,7 @@ def admit(headers: Headers, scope: MutableMapping[str, Any], service: Service) -
     origin = headers.get("origin")
     if _site_of(origin or headers.get("referer", "")) in allowed_origins(service):
         return
-    if origin is not None and urlsplit(origin).netloc.lower() != asked.lower():
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
         raise Forbidden("a page of another site may not ask this server", code="origin_foreign")
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
         raise Forbidden("a page of another site may not ask this server", code="origin_foreign")

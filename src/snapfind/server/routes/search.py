@@ -20,7 +20,7 @@ from snapfind.server.runtime.trace import Trace
 from snapfind.server.schemas.cursors import cursor_of, place_of
 from snapfind.server.schemas.products import BoxSchema, HitSchema, RegionSchema, hit_schema, region_schema
 from snapfind.server.schemas.responses import ERRORS, Reply, reply
-from snapfind.server.schemas.search import LikeBody, ParsedSearch, SearchBody, form_schema, read_search
+from snapfind.server.schemas.search import ParsedSearch, QueryTermBody, SearchBody, form_schema, read_search
 from snapfind.server.service import Now, Service, Serving
 
 __all__ = ["router"]
@@ -90,8 +90,8 @@ async def search(request: Request, service: Serving, trace: Now) -> SearchReply:
     ```
     """
     with trace.step("read"):
-        asked = await read_search(request, service.settings)
-    return await service.reading.run(trace, lambda: _answer(service, trace, asked))
+        parsed = await read_search(request, service.settings)
+    return await service.reading.run(trace, lambda: _answer(service, trace, parsed))
 
 
 @router.get("/similar", response_model=SearchReply)
@@ -112,20 +112,20 @@ async def similar(
     ```
     """
     fields = {"filter": filter, "limit": limit, "cursor": cursor, "session": session}
-    body = SearchBody(likes=[LikeBody(product=product)], **fields)
-    asked = ParsedSearch.model_construct(body=body, files=[])
-    return await service.reading.run(trace, lambda: _answer(service, trace, asked))
+    body = SearchBody(terms=[QueryTermBody(product=product)], **fields)
+    parsed = ParsedSearch.model_construct(body=body, files=[])
+    return await service.reading.run(trace, lambda: _answer(service, trace, parsed))
 
 
-def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
-    body, catalog = asked.body, service.shop
-    limit, offset = _slice(service, asked)
+def _answer(service: Service, trace: Trace, parsed: ParsedSearch) -> SearchReply:
+    body, catalog = parsed.body, service.shop
+    limit, offset = _slice(service, parsed)
     with trace.step("decode"):
-        photos = [service.photo(file, box) for file, box in zip(asked.files, asked.boxes)]
-    query = asked.query(service.settings, photos)
-    trial, who = catalog.trial, body.session or asked.digest
+        photos = [service.photo(file, box) for file, box in zip(parsed.files, parsed.boxes)]
+    query = parsed.query(service.settings, photos)
+    trial, who = catalog.trial, body.session or parsed.digest
     if trial is not None and _is_single_photo(query) and takes_part(trial, who):
-        answer, tried = catalog.search_tried(query, who + asked.digest, limit=limit, offset=offset)
+        answer, tried = catalog.search_interleaved(query, who + parsed.digest, limit=limit, offset=offset)
         if tried is not None:
             catalog.trial_log.note(replace(tried, search=trace.request_id))
     else:
@@ -136,8 +136,8 @@ def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
     with trace.step("facets"):
         facets = {name: catalog.facets(name, filter=query.filter) for name in body.facets}
     hits = [hit for hit in answer if hit.score >= body.threshold]
-    service.note(_event(service, trace, asked, query, answer, offset))
-    more = len(hits) == limit and offset + limit < _max_depth(service, asked)
+    service.note(_event(service, trace, parsed, query, answer, offset))
+    more = len(hits) == limit and offset + limit < _max_depth(service, parsed)
     return reply(
         trace,
         SearchReply,
@@ -153,7 +153,7 @@ def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
             )
             for group in answer.groups
         ],
-        next=cursor_of(offset + limit, asked.digest) if more else None,
+        next=cursor_of(offset + limit, parsed.digest) if more else None,
         facets={
             name: [FacetCount(value=value, count=count) for value, count in counted] for name, counted in facets.items()
         },
@@ -163,50 +163,50 @@ def _answer(service: Service, trace: Trace, asked: ParsedSearch) -> SearchReply:
 
 def _is_single_photo(query: Query) -> bool:
     """Tell whether the query is one photo and nothing else, so that its result depends on the image model only."""
-    return len(query.likes) == 1 and query.likes[0].photo is not None and not query.marked and not query.category
+    return len(query.terms) == 1 and query.terms[0].photo is not None and not query.marked and not query.category
 
 
 def _crop_searched(photo: Image, query: Query, answer: Answer) -> Image:
     """Crop the photo to the region that was searched."""
-    box = query.likes[0].box or answer.box
+    box = query.terms[0].box or answer.box
     return photo.crop(box.pixels(*photo.size)) if box else photo
 
 
-def _event(service: Service, trace: Trace, asked: ParsedSearch, query: Query, answer: Answer, offset: int) -> Event:
-    likes = asked.body.likes
+def _event(service: Service, trace: Trace, parsed: ParsedSearch, query: Query, answer: Answer, offset: int) -> Event:
+    terms = parsed.body.terms
     return Event(
         "search",
         search=trace.request_id,
-        session=asked.body.session or "",
-        product=next((like.product for like in likes if like.product), ""),
+        session=parsed.body.session or "",
+        product=next((term.product for term in terms if term.product), ""),
         position=offset + 1,
         score=answer[0].score if answer else None,
         verdict=answer.verdict,
         box=answer.box,
         category=query.category or "",
-        text=" | ".join(like.text for like in likes if like.text),
+        text=" | ".join(term.text for term in terms if term.text),
         filter=query.filter or "",
-        photos=len(asked.files),
+        photos=len(parsed.files),
         results=tuple(hit.product.id for hit in answer[:_LOGGED]),
         space=answer.space,
         version=service.version,
     )
 
 
-def _slice(service: Service, asked: ParsedSearch) -> tuple[int, int]:
+def _slice(service: Service, parsed: ParsedSearch) -> tuple[int, int]:
     """Return limit and offset. Raise BadQuery beyond the maximum depth, BadRequest for an invalid cursor."""
     settings = service.settings
-    limit = settings.whole("limit") if asked.body.limit is None else asked.body.limit
-    offset = place_of(asked.body.cursor, asked.digest, int) if asked.body.cursor else 0
-    depth = _max_depth(service, asked)
-    if offset + limit > depth and not asked.body.cursor:
+    limit = settings.whole("limit") if parsed.body.limit is None else parsed.body.limit
+    offset = place_of(parsed.body.cursor, parsed.digest, int) if parsed.body.cursor else 0
+    depth = _max_depth(service, parsed)
+    if offset + limit > depth and not parsed.body.cursor:
         raise BadQuery(f"this search can be paged to {depth:,} products at most; use a filter", field="limit")
     return min(limit, depth - offset), offset
 
 
-def _max_depth(service: Service, asked: ParsedSearch) -> int:
+def _max_depth(service: Service, parsed: ParsedSearch) -> int:
     """Return the maximum paging depth. With text it is limited by the candidates that are fused."""
     most = service.settings.whole("max_depth")
-    if not any(like.text for like in asked.body.likes):
+    if not any(term.text for term in parsed.body.terms):
         return most
-    return min(most, DEPTH - sum(like.product is not None for like in asked.body.likes))
+    return min(most, DEPTH - sum(term.product is not None for term in parsed.body.terms))

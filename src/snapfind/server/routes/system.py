@@ -65,7 +65,7 @@ class ErrorCodesReply(Reply):
 
 
 _LIMITS = ["limit", "max_limit", "max_bytes", "max_pixels", "max_side", "max_filter", "max_text", "max_depth"]
-_LIMITS += ["max_body", "max_import", "max_likes", "max_products", "max_pictures", "max_events"]
+_LIMITS += ["max_body", "max_import", "max_terms", "max_products", "max_pictures", "max_events"]
 
 
 @router.get("/info", response_model=InfoReply)

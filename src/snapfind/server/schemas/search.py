@@ -8,19 +8,19 @@ from starlette.requests import Request
 
 from snapfind.core.config import Settings
 from snapfind.core.errors import BadQuery, BadRequest, TooLarge
-from snapfind.core.query import OPTIONS, Like, Option, Query
+from snapfind.core.query import OPTIONS, Option, Query, QueryTerm
 from snapfind.core.types import Box
 from snapfind.server.schemas.bodies import decode_base64, read_json
 from snapfind.server.schemas.forms import is_form, parse_form
 from snapfind.server.schemas.products import BoxSchema, RequestBody
 
-__all__ = ["LikeBody", "ParsedSearch", "SearchBody", "form_schema", "read_search"]
+__all__ = ["ParsedSearch", "QueryTermBody", "SearchBody", "form_schema", "read_search"]
 
 
 _Id = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class LikeBody(RequestBody):
+class QueryTermBody(RequestBody):
     """A query term: exactly one of photo, url, text, product. A weight below 0 means less like this."""
 
     photo: str | None = Field(None, description="picture file, base64-encoded")
@@ -31,7 +31,7 @@ class LikeBody(RequestBody):
     box: BoxSchema | None = Field(None, description="region of the photo to search")
 
     @model_validator(mode="after")
-    def _one(self) -> "LikeBody":
+    def _one(self) -> "QueryTermBody":
         if sum(part is not None for part in (self.photo, self.url, self.text, self.product)) != 1:
             raise ValueError("give exactly one of photo, url, text, product")
         return self
@@ -43,7 +43,7 @@ class LikeBody(RequestBody):
 
 
 class _SearchBody(RequestBody):
-    likes: list[LikeBody] = Field(default_factory=list, description="query terms: photos, texts and products")
+    terms: list[QueryTermBody] = Field(default_factory=list, description="query terms: photos, texts and products")
     photo: str | None = Field(None, description="shorthand for one query term: picture file, base64-encoded")
     text: str | None = Field(None, description="shorthand for one query term")
     product: str | None = Field(None, description="shorthand for one query term: product id")
@@ -100,7 +100,7 @@ _FORM_ONLY: dict[str, Any] = {  # fields that a form writes in another way
 def form_schema() -> dict[str, Any]:
     """Return the JSON schema of a search as a form."""
     properties = SearchBody.model_json_schema()["properties"]
-    plain = {name: schema for name, schema in properties.items() if name != "likes"}
+    plain = {name: schema for name, schema in properties.items() if name != "terms"}
     return {"type": "object", "properties": plain | _FORM_ONLY}
 
 
@@ -117,7 +117,7 @@ class ParsedSearch(BaseModel):
         """Build the Query.
 
         Args:
-            settings: `max_likes` limits the number of terms.
+            settings: `max_terms` limits the number of terms.
             photos: Decoded photos, in the order of the photo terms.
 
         Raises:
@@ -125,31 +125,34 @@ class ParsedSearch(BaseModel):
             TooLarge: The query has too many terms.
         """
         body, remaining = self.body, iter(photos)
-        likes = [
-            Like(
-                photo=next(remaining) if like.is_photo else None,
-                text=like.text,
-                product=like.product,
-                weight=like.weight,
-                box=Box(*like.box) if like.box else None,
+        terms = [
+            QueryTerm(
+                photo=next(remaining) if term.is_photo else None,
+                text=term.text,
+                product=term.product,
+                weight=term.weight,
+                box=Box(*term.box) if term.box else None,
             )
-            for like in body.likes
+            for term in body.terms
         ]
-        most = settings.whole("max_likes")
-        if len(likes) > most:
-            raise TooLarge(f"{len(likes)} query terms in one search; the maximum is {most}", field="likes")
-        marked = [*(Like(product=one) for one in body.right), *(Like(product=one, weight=-1) for one in body.wrong)]
-        return Query(tuple(likes)).with_options(body.options(), marked)
+        most = settings.whole("max_terms")
+        if len(terms) > most:
+            raise TooLarge(f"{len(terms)} query terms in one search; the maximum is {most}", field="terms")
+        marked = [
+            *(QueryTerm(product=one) for one in body.right),
+            *(QueryTerm(product=one, weight=-1) for one in body.wrong),
+        ]
+        return Query(tuple(terms)).with_options(body.options(), marked)
 
     @property
     def boxes(self) -> list[Box | None]:
         """Box of each photo, or None."""
-        return [Box(*like.box) if like.box else None for like in self.body.likes if like.is_photo]
+        return [Box(*term.box) if term.box else None for term in self.body.terms if term.is_photo]
 
     @property
     def digest(self) -> str:
         """Hash of the query without paging, to validate cursors."""
-        query = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "likes": _PHOTOS})
+        query = self.body.model_dump_json(exclude={"cursor": True, "limit": True, "session": True, "terms": _PHOTOS})
         digest = hashlib.sha256(query.encode())
         for file in self.files:
             digest.update(hashlib.sha256(file if isinstance(file, bytes) else file.encode()).digest())
@@ -170,26 +173,26 @@ async def read_search(request: Request, settings: Settings) -> ParsedSearch:
         return _from_form(await parse_form(request, settings))
     body = _expand(await read_json(request, SearchBody, empty=b"{}"))
     files = [
-        like.url if like.url is not None else decode_base64(like.photo or "", "photo")
-        for like in body.likes
-        if like.is_photo
+        term.url if term.url is not None else decode_base64(term.photo or "", "photo")
+        for term in body.terms
+        if term.is_photo
     ]
     return ParsedSearch.model_construct(body=body, files=files)
 
 
 def _from_form(form: list[tuple[str, str | bytes]]) -> ParsedSearch:
     fields: dict[str, Any] = {}
-    likes: list[dict[str, Any]] = []
+    terms: list[dict[str, Any]] = []
     files: list[bytes | str] = []
     for name, value in form:
         if isinstance(value, bytes):
             if name != "photo":
                 raise BadRequest(f"{name[:60]!r} is a file; only `photo` may be one", field=name[:60])
             files.append(value)
-            likes.append({"photo": ""})
+            terms.append({"photo": ""})
         elif name in {"text", "product"}:
-            likes.append({name: value})
-        elif name in _LISTS - {"likes"}:
+            terms.append({name: value})
+        elif name in _LISTS - {"terms"}:
             fields.setdefault(name, []).append(value)
         elif name == "box":
             fields[name] = Box.parse(value).as_tuple()
@@ -197,7 +200,7 @@ def _from_form(form: list[tuple[str, str | bytes]]) -> ParsedSearch:
             raise BadRequest("photo must be a file; with curl use -F photo=@photo.jpg", field="photo")
         else:
             fields[name] = value
-    body = SearchBody.model_validate({**fields, "likes": likes})
+    body = SearchBody.model_validate({**fields, "terms": terms})
     return ParsedSearch.model_construct(body=_expand(body), files=files)
 
 
@@ -205,13 +208,13 @@ def _expand(body: _SearchBody) -> _SearchBody:
     """Convert shorthand fields to query terms, and assign the box to the only photo."""
     shorthand = {name: value for name in ("photo", "text", "product") if (value := getattr(body, name)) is not None}
     # forms send empty fields too: ignore them, unless the query has nothing else
-    short = {name: value for name, value in shorthand.items() if value} or ({} if body.likes else shorthand)
-    likes = [*body.likes, *(LikeBody(**{name: value}) for name, value in short.items())]
-    if not likes:
-        raise BadQuery("the query is empty; give a photo, a text or a product", field="likes")
+    short = {name: value for name, value in shorthand.items() if value} or ({} if body.terms else shorthand)
+    terms = [*body.terms, *(QueryTermBody(**{name: value}) for name, value in short.items())]
+    if not terms:
+        raise BadQuery("the query is empty; give a photo, a text or a product", field="terms")
     if body.box is not None:
-        photos = [like for like in likes if like.is_photo]
+        photos = [term for term in terms if term.is_photo]
         if len(photos) != 1:
-            raise BadQuery("`box` needs exactly one photo; in `likes` each photo may have its own", field="box")
-        likes = [like.model_copy(update={"box": body.box}) if like is photos[0] else like for like in likes]
-    return body.model_copy(update={"likes": likes, "photo": None, "text": None, "product": None, "box": None})
+            raise BadQuery("`box` needs exactly one photo; in `terms` each photo may have its own", field="box")
+        terms = [term.model_copy(update={"box": body.box}) if term is photos[0] else term for term in terms]
+    return body.model_copy(update={"terms": terms, "photo": None, "text": None, "product": None, "box": None})

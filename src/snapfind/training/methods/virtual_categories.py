@@ -56,7 +56,7 @@ class Leaves(nn.Module):
 
     def __init__(self, virtual_ids: Tensor, tabs: Tensor, dim: int, shares: Shares) -> None:
         super().__init__()
-        self.register_buffer("own", virtual_ids)
+        self.register_buffer("virtual_ids", virtual_ids)
         self.register_buffer("tabs", tabs)
         self.directions, self.shares = Prototypes(torch.randn(len(virtual_ids), dim)), shares
 
