@@ -17,7 +17,7 @@ from snapfind.index.filters import parse
 from snapfind.search.candidates import Candidate, Rankings, retrieve
 from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import encode_query
-from snapfind.search.exact_match import exact_matches
+from snapfind.search.exact_match import NOT_EXACT, exact_matches
 from snapfind.search.group import hit_of
 from snapfind.search.photo_regions import EncodedImage, encode_images, photos
 from snapfind.search.rank_fusion import fuse, share
@@ -25,6 +25,7 @@ from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
 from snapfind.search.scoring import rank_nearest
 from snapfind.search.signals import BM25, IMAGE, SIGNALS
+from snapfind.search.text_scoring import is_text_alone, rank_text
 
 __all__ = ["search"]
 
@@ -90,7 +91,8 @@ def score(
 ) -> tuple[list[Candidate], tuple[CategoryGuess, ...]]:
     """Score the products of all rankings.
 
-    A single photo ranking is calibrated on its similarities. Several rankings are fused.
+    A single photo ranking is calibrated on its similarities, rankings of a text on their evidence. Other rankings are
+    fused.
 
     Args:
         rankings: Rankings of the signals.
@@ -108,6 +110,8 @@ def score(
     if list(rankings.points) == [IMAGE.name]:
         scores = context.calibration.photo_scores(ranking.features)
         pairs = [(str(point.payload["_product"]), value) for point, value in zip(ranking.points, scores)]
+    elif is_text_alone(rankings, context):
+        pairs = [pair for pair in rank_text(rankings, context) if pair[0] not in excluded]
     else:
         pairs = [pair for pair in _fuse(rankings, context) if pair[0] not in excluded]
     return [replace(candidates[product], score=value) for product, value in pairs], ranking.categories
@@ -160,7 +164,7 @@ def _fuse(rankings: Rankings, context: SearchContext) -> list[tuple[str, float]]
     """Fuse several rankings into pairs of product and probability. Exact matches come first."""
     ids = {name: [str(point.payload["_product"]) for point in points] for name, points in rankings.points.items()}
     exact = exact_matches(rankings.points.get(BM25.name, ()), rankings.words)
-    fused = sorted(fuse(ids, rankings.weights), key=lambda pair: exact.get(pair[0], 2))
+    fused = sorted(fuse(ids, rankings.weights), key=lambda pair: exact.get(pair[0], NOT_EXACT))
     weights = _attainable_weights(rankings, context)
     shares = [1.0 if product in exact else share(value, weights) for product, value in fused]
     scores = context.calibration.fused_scores(shares)
