@@ -106,5 +106,5 @@ def test_all_objects_get_hits_of_their_own(catalog):
 def test_all_objects_need_one_photo():
     with pytest.raises(BadQuery, match="one photo"):
         Query((QueryTerm(text="tea"),), regions="all")
-    with pytest.raises(BadQuery, match="subject, whole, all"):
+    with pytest.raises(BadQuery, match="auto, whole, subject, all"):
         Query((QueryTerm(text="tea"),), regions="some")
