@@ -291,7 +291,8 @@ def pasted(work: Path) -> Shop:
     for line in (root / "scenes.jsonl").read_text(encoding="utf-8").splitlines():
         scene = json.loads(line)
         path = root / scene["image"]
-        size = Image.open(path).size
+        with Image.open(path) as opened:
+            size = opened.size
         boxes = tuple(box_of(thing["box"], size) for thing in scene["objects"])
         shown = [thing["id"] for thing in scene["objects"] if thing["id"] in known]
         proposed.append(Example(scene["image"], photo(path), boxes=boxes))
