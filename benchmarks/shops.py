@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from shop_sets import SHOPS, Example, Shop, Task, answered
 
 import snapfind
@@ -87,9 +88,20 @@ def value_of(catalog: snapfind.Catalog, example: Example, metric: str, options: 
     if metric == "objects":
         found = [region.box for region in catalog.regions(example.query.terms[0].photo)]
         return float(np.mean([any(iou(box, other) >= 0.5 for other in found) for box in example.boxes]))
+    if metric == "no background":
+        background = np.asarray(Image.open(example.mask)) == 0
+        found = [region.box for region in catalog.regions(example.query.terms[0].photo)]
+        return float(np.mean([is_foreground(box, background) for box in found])) if found else 1.0
     depth = int(metric.partition("@")[2])
     query: Query = replace(example.query, **options)
     return answered(example, catalog.search(query, limit=depth + 1), depth)
+
+
+def is_foreground(box: Box, background: np.ndarray) -> bool:
+    """Tell whether at most .8 of a box is background."""
+    height, width = background.shape
+    left, top, right, bottom = box.pixels(width, height)
+    return bool(background[top:bottom, left:right].mean() <= 0.8)
 
 
 def iou(one: Box, other: Box) -> float:
