@@ -19,7 +19,7 @@ from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import encode_query
 from snapfind.search.exact_match import NOT_EXACT, exact_matches
 from snapfind.search.group import hit_of
-from snapfind.search.photo_regions import EncodedImage, encode_images, photos
+from snapfind.search.photo_regions import EncodedImage, encode_images, photos, select_region
 from snapfind.search.rank_fusion import fuse, share
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
@@ -55,6 +55,8 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
         decoded = photos(query, context)
     with watch("encode"):
         images = encode_images(query, decoded, context)
+        if query.regions == "auto":
+            images = select_region(images, context, filter)
         encoded = [encode_query(query, image, context) for image in images]
     with watch("recall"):
         excluded = _excluded(query)
