@@ -64,7 +64,8 @@ def rank_text(rankings: Rankings, context: SearchContext) -> list[tuple[str, flo
         return [(product, 1.0) for product, rank in exact.items() if rank == IDENTIFIER]
     places, scores = _titled(rankings, context)
     for product, score in _untitled(rankings, context).items():
-        places[product], scores[product] = _UNTITLED * score, score
+        places[product] = max(_UNTITLED * score, places.get(product, 0.0))
+        scores[product] = max(score, scores.get(product, 0.0))
     unknown_code = is_code(rankings.words) and not rankings.points.get(BM25.name)
     if unknown_code or not content_words(rankings.words):
         scores = dict.fromkeys(scores, 0.0)
@@ -74,7 +75,7 @@ def rank_text(rankings: Rankings, context: SearchContext) -> list[tuple[str, flo
 
 
 def _titled(rankings: Rankings, context: SearchContext) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the place value and the score of each product that a signal of texts ranks."""
+    """Return the place value and the score of each product with a title, or with a term of the query."""
     points = {name: rankings.points[name] for name in (TEXT.name, BM25.name) if name in rankings.points}
     ids = {name: [str(point.payload["_product"]) for point in ranking] for name, ranking in points.items()}
     payloads = {str(point.payload["_product"]): point for ranking in points.values() for point in ranking}
@@ -90,8 +91,12 @@ def _titled(rankings: Rankings, context: SearchContext) -> tuple[dict[str, float
     scores = context.calibration.text_scores(features)
     if any(in_same_language(rankings.words, text) for text in texts):
         scores = [score if own > 0 else min(score, _UNCOVERED) for score, own in zip(scores, covered)]
-    places = {product: share(fused[product], weights) + _COVERAGE * own for product, own in zip(products, covered)}
-    return places, dict(zip(products, scores))
+    places = {
+        product: share(fused[product], weights) + _COVERAGE * own
+        for product, own in zip(products, covered)
+        if own > 0 or payloads[product].payload.get("title")
+    }
+    return places, {product: score for product, score in zip(products, scores) if product in places}
 
 
 def _untitled(rankings: Rankings, context: SearchContext) -> dict[str, float]:
