@@ -1,7 +1,11 @@
-"""Scoring of a photo ranking: category prior, then calibration. Serving and the fit of the calibration share it."""
+"""Scoring of a photo ranking: evidence, category prior, then calibration.
+
+Serving and the fit of the calibration share it.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,8 @@ from snapfind.search.calibration import calibration_features
 from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
 
 __all__ = ["PhotoRanking", "rank_nearest"]
+
+NO_EVIDENCE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +35,28 @@ class PhotoRanking:
     features: NDArray[np.float64]
 
 
-def rank_nearest(nearest: Sequence[IndexMatch], prediction: Mapping[str, float]) -> PhotoRanking:
-    """Apply the category prior to the products nearest to a photo.
+def rank_nearest(
+    nearest: Sequence[IndexMatch], prediction: Mapping[str, float], evidence: Mapping[str, float] = NO_EVIDENCE
+) -> PhotoRanking:
+    """Add evidence to the similarities of the products nearest to a photo, then apply the category prior.
 
     Args:
         nearest: Points of a photo search, best first.
-        prediction: Category -> probability of the prototype model. If empty, the order stays.
+        prediction: Category -> probability of the prototype model. If empty, it does not change the order.
+        evidence: Product id -> amount that is added to its cosine, such as the weighted similarity of the text read in
+            the photo (search/read_text.py). Margins and calibration features are those of the sums.
 
     Returns:
         The ranking with the features from which `Calibration` computes probabilities.
     """
+    nearest = _with_evidence(nearest, evidence) if evidence else nearest
     categories = fuse(vote(nearest), prediction)
     points = apply_category_prior(nearest, categories) if prediction else list(nearest)
     chances = log_chances(points, categories) if prediction else ()
     return PhotoRanking(points, categories, calibration_features([point.score for point in points], chances))
+
+
+def _with_evidence(nearest: Sequence[IndexMatch], evidence: Mapping[str, float]) -> list[IndexMatch]:
+    """Add the evidence to the scores, and sort. Equal scores keep their order."""
+    moved = [replace(point, score=point.score + evidence.get(str(point.payload["_product"]), 0.0)) for point in nearest]
+    return sorted(moved, key=lambda point: -point.score)
