@@ -79,8 +79,9 @@ def report(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
     values, seconds = ask(folder, examples, "on")
     spent = time.perf_counter() - begin
     read = [value for value in seconds.values() if value]
+    off, on = (Figure.of(list(one.values())) for one in (before, values))
     print(
-        f"| {name} | {kind} | {len(values)} | {Figure.of(list(before.values()))} | {Figure.of(list(values.values()))} | "
+        f"| {name} | {kind} | {len(values)} | {off} | {on} | "
         f"{paired(values, before)} | {len(read) / len(values):.2f} | {np.mean(read or [0]):.2f} | "
         f"{spent / len(values):.2f} |",
         flush=True,
@@ -89,7 +90,8 @@ def report(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
 
 def choose(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
     """Print recall@1 for each weight and threshold."""
-    pipeline.open_reader = lambda settings, use, reader=CachedReader(): reader if settings.text("ocr") == "on" else None
+    reader = CachedReader()
+    pipeline.open_reader = lambda settings, _: reader if settings.text("ocr") == "on" else None
     before, _ = ask(folder, examples, "off")
     print(f"| {name} | {kind} | {len(examples)} | off | | {np.mean(list(before.values())):.3f} | 0 |", flush=True)
     for weight, certain in itertools.product((0.2, 0.35, 0.5, 0.7, 1.0), (0.3, 0.5, 0.7, 0.9, 1.01)):
