@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 WEIGHT = 0.5  # of the text similarity against the cosine of pictures
-CERTAIN = 0.7  # probability of the first hit from which a photo is not read
+CERTAIN = 0.5  # probability of the first hit, a match, from which a photo is not read
 _NEAR = 10  # nearest products of which one must carry text
 _FOUND = 20  # products by BM25 that join the candidates
 _LENGTHS = (3, 4, 5)

@@ -1,8 +1,8 @@
 """Text recognition (OCR) in pictures: PP-OCRv6 small, through the package rapidocr of the extra `ocr`.
 
 The networks are files inside the package, so nothing is downloaded. They are opened at the first picture. The short
-side is scaled to 480 pixels and there is no classifier of upside-down lines: the default size of rapidocr (736) and its
-classifier take 1.7 times as long and read no more product names (benchmarks/results/ocr.md).
+side is scaled to 480 pixels, and the classifier of upside-down lines is not used. Time and accuracy:
+benchmarks/results/ocr.md.
 """
 
 import importlib.util
@@ -114,7 +114,7 @@ class TextReader:
         return lines[:_LINES]
 
     def _open(self) -> Any:
-        """Open the networks once. They take about 100 MB."""
+        """Open the networks once."""
         with self._lock:
             if self._engine is None:
                 self._engine = _open_engine(self._threads)
@@ -165,7 +165,7 @@ def _open_engine(threads: int) -> Any:
     for part, name in files.items():
         try:
             # An own session: rapidocr would download a missing file, and its threads would spin.
-            sessions[part] = open_session((folder / name).read_bytes(), threads)
+            sessions[part] = open_session((folder / name).read_bytes(), threads, arena=False)
         except OSError as error:
             raise ModelBroken(f"{folder / name} cannot be read ({error.strerror}); install rapidocr again") from error
     engine = rapidocr.RapidOCR(params=params)
