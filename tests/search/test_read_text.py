@@ -73,6 +73,7 @@ def test_only_uncertain_answers_near_products_with_text_are_read():
     printed, plain = match("a", 0.6, _read="TEA"), match("b", 0.5, _read="")
     assert is_worth_reading(CERTAIN - 0.1, [plain, printed]) and not is_worth_reading(CERTAIN, [printed])
     assert not is_worth_reading(0.0, [plain]) and not is_worth_reading(0.0, [])
+    assert is_worth_reading(0.0, [plain, printed, printed]) and not is_worth_reading(0.0, [plain, plain, printed])
 
 
 @pytest.fixture
