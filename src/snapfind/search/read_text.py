@@ -6,7 +6,7 @@ characters that were read wrong. The document frequencies are those of the candi
 such as the name of a maker, has little weight. Candidates are the nearest products, and the products that BM25 finds
 with the text, each with its own cosine.
 
-Reading takes about ten times as long as encoding, so a photo is read only if its first answer is no match, and at least
+Reading takes about ten times as long as encoding, so a photo is read only if its first answer is uncertain, and at least
 half of its three nearest products carry text.
 """
 
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 WEIGHT = 0.5  # of the text similarity against the cosine of pictures
-CERTAIN = 0.5  # probability of the first hit, a match, from which a photo is not read
+CERTAIN = 0.7  # probability of the first hit from which a photo is not read
 _NEAR = 3  # nearest products of which half must carry text: reads half as many photos as asking for one of ten
 _FOUND = 20  # products by BM25 that join the candidates
 _LENGTHS = (3, 4, 5)
@@ -68,7 +68,7 @@ NO_TEXT = TextMatches([], {})
 
 
 def is_worth_reading(score: float, nearest: Sequence[IndexMatch]) -> bool:
-    """Tell whether a photo should be read: its first answer is no match, and most of the nearest products carry text.
+    """Tell whether a photo should be read: its first answer is uncertain, and most of the nearest products carry text.
 
     Args:
         score: Calibrated probability of the first hit.
