@@ -2,6 +2,7 @@
 
     SNAPFIND_DATA=... python benchmarks/read_text.py --work DIR                    # report on the second half
     SNAPFIND_DATA=... python benchmarks/read_text.py --work DIR --choose           # weights and thresholds, first half
+    SNAPFIND_DATA=... python benchmarks/read_text.py --work DIR --gates            # which photos are read, first half
     SNAPFIND_DATA=... python benchmarks/read_text.py --work DIR --fit              # after `snapfind model fit`
 
 Catalogs are built once into DIR, with the text of their pictures. Queries are those of benchmarks/shops.py. Weight and
@@ -78,14 +79,35 @@ def report(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
     begin = time.perf_counter()
     values, seconds = ask(folder, examples, "on")
     spent = time.perf_counter() - begin
-    read = [value for value in seconds.values() if value]
-    off, on = (Figure.of(list(one.values())) for one in (before, values))
-    print(
-        f"| {name} | {kind} | {len(values)} | {off} | {on} | "
-        f"{paired(values, before)} | {len(read) / len(values):.2f} | {np.mean(read or [0]):.2f} | "
-        f"{spent / len(values):.2f} |",
-        flush=True,
-    )
+    print(f"{name}: {spent / len(values):.2f} s a query", file=sys.stderr)
+    for label, chosen in slices(name, list(values)).items():
+        read = [seconds[query] for query in chosen if seconds[query]]
+        own, other = ({query: one[query] for query in chosen} for one in (values, before))
+        off, on = (Figure.of(list(one.values())) for one in (other, own))
+        print(
+            f"| {name}{label} | {kind} | {len(own)} | {off} | {on} | {paired(own, other)} | "
+            f"{len(read) / len(own):.2f} | {np.mean(read or [0]):.2f} |",
+            flush=True,
+        )
+
+
+def slices(name: str, queries: list[str]) -> dict[str, list[str]]:
+    """Return all queries, and for groceries also packages and the others apart."""
+    if name != "groceries":
+        return {"": queries}
+    packages = [query for query in queries if "/Packages/" in query]
+    return {"": queries, ", packages": packages, ", others": [query for query in queries if query not in packages]}
+
+
+def gates(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
+    """Print recall@1 for each number of nearest products of which half must carry text."""
+    reader = CachedReader()
+    pipeline.open_reader = lambda settings, _: reader if settings.text("ocr") == "on" else None
+    for near in (1, 3, 5, 10):
+        read_text._NEAR = near
+        values, seconds = ask(folder, examples, "on")
+        read = np.mean([value > 0 for value in seconds.values()])
+        print(f"| {name} | {kind} | {near} | {np.mean(list(values.values())):.3f} | {read:.2f} |", flush=True)
 
 
 def choose(name: str, kind: str, folder: Path, examples: list[Example]) -> None:
@@ -113,12 +135,15 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=600, help="queries of a task, of which half are reported")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--gates", action="store_true")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    if args.choose:
+    if args.gates:
+        print("| shop | query | nearest | recall@1 | read |\n" + "|---" * 5 + "|")
+    elif args.choose:
         print("| shop | query | n | weight | threshold | recall@1 | read |\n" + "|---" * 7 + "|")
     else:
-        print("| shop | query | n | off | on | difference | read | s a read | s a query |\n" + "|---" * 9 + "|")
+        print("| shop | query | n | off | on | difference | read | s a read |\n" + "|---" * 8 + "|")
     for name in args.shops:
         shop = SHOPS[name](args.work)
         with open_shop(shop, args.work, args.fit) as catalog:
@@ -127,9 +152,10 @@ def main() -> None:
             if task.name in TASKS[name] and task.metric == "right@1":
                 asked = list(task.examples[: args.limit])
                 half = len(asked) // 2
-                (choose if args.choose else report)(
-                    name, task.name, folder, asked[:half] if args.choose else asked[half:]
-                )
+                if args.choose or args.gates:
+                    (choose if args.choose else gates)(name, task.name, folder, asked[:half])
+                else:
+                    report(name, task.name, folder, asked[half:])
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ characters that were read wrong. The document frequencies are those of the candi
 such as the name of a maker, has little weight. Candidates are the nearest products, and the products that BM25 finds
 with the text, each with its own cosine.
 
-Reading takes about ten times as long as encoding, so a photo is read only if its first answer is uncertain, and at least
-half of its three nearest products carry text.
+Reading takes about ten times as long as encoding. So a photo is read only if its first answer is uncertain, and at
+least half of its three nearest products carry text.
 """
 
 import math

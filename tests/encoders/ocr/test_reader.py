@@ -4,7 +4,7 @@ import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from tests.pictures import carton
 
 from snapfind.core.config import Settings
@@ -44,6 +44,17 @@ def test_a_picture_without_text_has_no_lines():
 @pytest.mark.parametrize("size", [(4000, 20), (1, 1), (3, 900)])
 def test_extreme_shapes_are_read_without_an_error(size):
     assert TextReader(1).read(Image.new("RGB", size, "white")) == []
+
+
+@installed
+def test_a_page_full_of_text_is_read_in_part():
+    page = Image.new("RGB", (1200, 1200), "white")
+    draw = ImageDraw.Draw(page)
+    for number in range(120):
+        place = (40 + 290 * (number % 4), 20 + 39 * (number // 4))
+        draw.text(place, f"WORD {number}", fill="black", font=ImageFont.load_default(26))
+    lines = TextReader(1).read(page)
+    assert 40 < len(lines) <= 64 and len(join_lines(lines)) <= 1000
 
 
 @installed

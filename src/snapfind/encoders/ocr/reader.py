@@ -160,6 +160,7 @@ def _open_engine(threads: int) -> Any:
         "Global.text_score": _CONFIDENCE,
         "Det.limit_side_len": _LONGEST,  # pictures are scaled before
         "Det.limit_type": "max",
+        "Det.max_candidates": 2 * _LINES,  # bounds the time of a page full of text
     }
     sessions = {}
     for part, name in files.items():
