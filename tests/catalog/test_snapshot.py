@@ -169,10 +169,10 @@ def test_a_copy_replaces_a_database_with_its_write_ahead_log(shop, taken, tmp_pa
 
 
 def test_jobs_and_query_photos_are_not_in_a_snapshot(shop, taken, tmp_path):
-    for name in ("jobs/1/given/table.csv", "asked/ab/photo.jpg"):
+    for name in ("jobs/1/given/table.csv", "query_photos/ab/photo.jpg"):
         (shop.path / name).parent.mkdir(parents=True)
         (shop.path / name).write_bytes(b"private")
     snapshot(shop.path, tmp_path / "later.tar")
     restore(tmp_path / "later.tar", tmp_path / "back.snap")
     names = {path.name for path in (tmp_path / "back.snap").iterdir()}
-    assert "manifest.json" in names and not names & {"jobs", "asked"}
+    assert "manifest.json" in names and not names & {"jobs", "query_photos"}
