@@ -41,6 +41,12 @@ def test_a_picture_without_text_has_no_lines():
 
 
 @installed
+@pytest.mark.parametrize(("name", "text"), [("A", []), ("42", []), ("TEA", ["TEA"])])
+def test_a_picture_with_a_single_sign_has_no_text(name, text):
+    assert [line.text for line in TextReader(1).read(carton(name))] == text
+
+
+@installed
 @pytest.mark.parametrize("size", [(4000, 20), (1, 1), (3, 900)])
 def test_extreme_shapes_are_read_without_an_error(size):
     assert TextReader(1).read(Image.new("RGB", size, "white")) == []

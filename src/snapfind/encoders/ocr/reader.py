@@ -27,6 +27,7 @@ SIDE = 480  # pixels of the short side
 _LONGEST = 1280  # pixels of the longest side: bounds the time of a panorama
 _CONFIDENCE = 0.6
 _LINES = 64
+_FIRST_CJK = "\u2e80"
 _MODES = ("auto", "on", "add", "off")
 _CHARACTERS = 1000  # of all lines of a picture
 
@@ -94,7 +95,8 @@ class TextReader:
             image: Upright RGB image of any size.
 
         Returns:
-            Lines with a confidence of at least 0.6, from top to bottom. At most 64.
+            Lines with a confidence of at least 0.6, from top to bottom. At most 64. None if no line has three letters
+            or digits, or two signs of Chinese, Japanese or Korean.
 
         Raises:
             ModelBroken: The network files of rapidocr are missing or damaged.
@@ -111,7 +113,8 @@ class TextReader:
             for text, corners, score in zip(texts, boxes, scores)
             if float(score) >= _CONFIDENCE and str(text).strip()
         ]
-        return lines[:_LINES]
+        # The shape of a garment is read as one sign, such as an A. Next to words, a short line may be a size.
+        return lines[:_LINES] if any(_is_word(line.text) for line in lines) else []
 
     def _open(self) -> Any:
         """Open the networks once."""
@@ -174,6 +177,10 @@ def _open_engine(threads: int) -> Any:
         engine.cfg[part]._set_flag("allow_objects", True)
         engine.cfg[part]["session"] = session
     return engine
+
+
+def _is_word(text: str) -> bool:
+    return sum(2 if sign >= _FIRST_CJK else 1 for sign in text if sign.isalnum()) >= 3
 
 
 def _scaled(image: Image) -> Image:
