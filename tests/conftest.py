@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from snapfind.cli import main
 
+# Reading the text in pictures takes .4 s for each. Its tests turn it on.
+os.environ.setdefault("SNAPFIND_OCR", "off")
+
 # The same examples each time, and no clock: a busy machine must not fail a test, nor luck. Others are drawn with
 # `scripts/test --hypothesis-profile=drawn`.
 _UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

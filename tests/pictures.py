@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["picture", "save"]
+__all__ = ["carton", "picture", "save"]
 
 
 def picture(number: int, side: int = 96) -> Image.Image:
@@ -28,3 +28,12 @@ def save(number: int, path: Path, side: int = 96) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture(number, side).save(path)
     return path
+
+
+def carton(name: str, *, top: float = 0.2, ground: str = "white") -> Image.Image:
+    """A white carton with a printed name, whose upper edge is at `top` of the height."""
+    image = Image.new("RGB", (320, 320), ground)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((30, 20, 290, 300), fill="#f6f4ee", outline="#888", width=3)
+    draw.text((160, 320 * top), name, fill="#222", font=ImageFont.load_default(34), anchor="ma")
+    return image

@@ -134,6 +134,17 @@ def build(shop: Place, encoder: Annotated[str, typer.Argument(help="lite0 or lit
 
 
 @app.command()
+def read(shop: Place) -> None:
+    """Read the text in pictures that were added without reading it (extra `ocr`). Resumes when interrupted."""
+    with (
+        snapfind.open(folder_of(shop, "model read"), create=False) as catalog,
+        progress_bar("reading") as progress,
+    ):
+        count = catalog.models.read_texts(progress=progress)
+    out.print(f"Text of {count:,} picture(s) was read.")
+
+
+@app.command()
 def switch(shop: Place, model: str) -> None:
     """Make another built model the active one."""
     with at(shop) as catalog:

@@ -65,6 +65,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("max_side", 16_384, "pixels", "Maximum side length of a picture.", 32),
     Setting("keep_side", 384, "pixels", "Longest side of the stored copy of a picture.", 64, 4096),
+    Setting(
+        "ocr",
+        "auto",
+        "mode",
+        "Text in pictures: on (read added pictures and uncertain query photos), add (read only added pictures), off, "
+        "or auto (on if the extra ocr is installed).",
+    ),
     Setting("max_filter", 4096, "characters", "Maximum length of a filter.", 16),
     Setting("max_text", 2048, "characters", "Maximum length of a query text.", 16),
     Setting("max_depth", 10_000, "products", "Server: maximum pagination depth of a search.", 1),

@@ -155,6 +155,7 @@ class Picture:
         ordinal: Position among the items of the file, from 0.
         start: Start of the segment within the file in seconds, or None.
         end: End of the segment in seconds, or None.
+        read: Text that was read in the image. None if it was not read.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Picture:
     ordinal: int = 0
     start: float | None = None
     end: float | None = None
+    read: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

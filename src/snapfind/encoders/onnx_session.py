@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["open_session"]
 
 
-def open_session(model: bytes, threads: int) -> "InferenceSession":
+def open_session(model: bytes, threads: int, *, arena: bool = True) -> "InferenceSession":
     """Open a model.
 
     Args:
         model: Content of an ONNX file.
         threads: Number of threads. 0 uses one for each core that this process may use.
+        arena: Keep memory for the next call. For inputs of ever new sizes it would grow without use.
 
     Returns:
         The session.
@@ -33,6 +34,7 @@ def open_session(model: bytes, threads: int) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _cores()
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     # Spinning threads gain nothing for one query and take the cores from the index and from other queries
     # (benchmarks/query_latency.py: 12 ms a query where another session had just run).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

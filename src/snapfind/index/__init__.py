@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from snapfind.index.base import Index, IndexMatch, IndexQuery, Page, Point, Where
     from snapfind.index.hnsw_config import HnswConfig
     from snapfind.index.html_text import plain_line, plain_text
-    from snapfind.index.payload import picture_of, point_id, product_of, to_payload, words_of
+    from snapfind.index.payload import picture_of, point_id, product_of, to_payload, without_read, words_of
     from snapfind.index.reference import ReferenceIndex
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "point_id",
     "product_of",
     "to_payload",
+    "without_read",
     "words_of",
 ]
 
@@ -35,7 +36,7 @@ __getattr__ = lazy_exports(
         "base": ["IndexQuery", "IndexMatch", "Index", "Page", "Point", "Where"],
         "hnsw_config": ["HnswConfig"],
         "html_text": ["plain_line", "plain_text"],
-        "payload": ["picture_of", "point_id", "product_of", "to_payload", "words_of"],
+        "payload": ["picture_of", "point_id", "product_of", "to_payload", "without_read", "words_of"],
         "reference": ["ReferenceIndex"],
     },
 )

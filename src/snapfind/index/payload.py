@@ -13,7 +13,17 @@ from typing import Any
 from snapfind.core.types import Attribute, Kind, Picture, Product, check_characters
 from snapfind.index.html_text import plain_line, plain_text
 
-__all__ = ["FIXED", "RESERVED", "SYSTEM", "picture_of", "point_id", "product_of", "to_payload", "words_of"]
+__all__ = [
+    "FIXED",
+    "RESERVED",
+    "SYSTEM",
+    "picture_of",
+    "point_id",
+    "product_of",
+    "to_payload",
+    "without_read",
+    "words_of",
+]
 
 FIXED: dict[str, Kind] = {
     "title": "text",
@@ -24,6 +34,7 @@ FIXED: dict[str, Kind] = {
 }
 SYSTEM: dict[str, Kind] = {"_product": "text", "_primary": "bool", "_hash": "text"}
 RESERVED = frozenset({"id", "picture", *FIXED})
+_BETWEEN = " \n"
 _LABELS = ("title", "brand", "category")  # shown, listed and filtered by: stored without markup
 _NAMESPACE = uuid.UUID("6f1d3f6e-9d0f-5f0c-8a53-8a4a0e3c51aa")
 
@@ -78,8 +89,14 @@ def to_payload(product: Product, picture: Picture, *, primary: bool) -> dict[str
 
 
 def _media_fields(picture: Picture) -> dict[str, Any]:
-    """Return the fields of an item that is not a whole image. An image has none, as in older catalogs."""
-    fields = {"_kind": picture.kind, "_item": picture.ordinal, "_start": picture.start, "_end": picture.end}
+    """Return the fields that only some items have: of a segment, and the text that was read in an image."""
+    fields = {
+        "_kind": picture.kind,
+        "_item": picture.ordinal,
+        "_start": picture.start,
+        "_end": picture.end,
+        "_read": picture.read,
+    }
     defaults = {"_kind": "image", "_item": 0}
     return {name: value for name, value in fields.items() if value != defaults.get(name)}
 
@@ -122,23 +139,39 @@ def picture_of(payload: Mapping[str, Any]) -> Picture:
         ordinal=int(payload.get("_item", 0)),
         start=payload.get("_start"),
         end=payload.get("_end"),
+        read=payload.get("_read"),
     )
 
 
-def words_of(product: Product) -> str:
+def words_of(product: Product, read: str | None = None) -> str:
     """Return the text of a product for BM25 and the text encoder.
 
     Args:
         product: The product.
+        read: Text that was read in its primary picture.
 
     Returns:
-        Title, brand, category, id, text attributes and description, without HTML.
+        Title, brand, category, id, text attributes and description, without HTML. Then the text that was read.
     """
     attributes = (value for value in product.attributes.values() if isinstance(value, (str, tuple)))
     texts = (" ".join(value) if isinstance(value, tuple) else value for value in attributes)
     labels = (plain_line(part) for part in (product.title, product.brand, product.category))
-    parts = (*labels, product.id, *map(plain_text, texts), plain_text(product.description))
-    return " \n".join(part for part in parts if part.strip())
+    parts = (*labels, product.id, *map(plain_text, texts), plain_text(product.description), read or "")
+    return _BETWEEN.join(part for part in parts if part.strip())
+
+
+def without_read(words: str, payload: Mapping[str, Any]) -> str:
+    """Return the text that the shop wrote, for the text encoder: read text has errors, which change an embedding.
+
+    Args:
+        words: Words of a point, by `words_of`.
+        payload: Payload of the point.
+
+    Returns:
+        The words without the text that was read in the picture.
+    """
+    read = payload.get("_read")
+    return words.removesuffix(_BETWEEN + str(read)) if read else words
 
 
 def _plain(value: Attribute) -> Any:

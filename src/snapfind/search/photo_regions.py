@@ -21,7 +21,7 @@ from snapfind.search.context import SearchContext
 from snapfind.search.region_proposals import energy, fills, find
 from snapfind.search.scoring import is_region_better
 
-__all__ = ["EncodedImage", "encode_images", "photos", "regions_of", "select_region", "subject"]
+__all__ = ["EncodedImage", "crop_photo", "encode_images", "photos", "regions_of", "select_region", "subject"]
 
 _LARGE = 0.3  # area of the image; products in studio pictures cover .4
 _MARGIN = 0.1  # around a box, as a fraction of its sides
@@ -62,7 +62,7 @@ def photos(query: Query, context: SearchContext) -> list[Image]:
     """
     limits, side = Limits.of(context.settings), context.model.photo.preprocessing.source_side
     min_side = 2 * side if _needs_regions(query) else side  # a crop needs more pixels than the whole image
-    return [_crop(term, limits, min_side) for term in query.terms if term.photo is not None]
+    return [crop_photo(term, limits, min_side) for term in query.terms if term.photo is not None]
 
 
 def _known(posterior: Vectors) -> Vectors | None:
@@ -188,7 +188,20 @@ def _needs_regions(query: Query) -> bool:
     return query.regions != "whole" and len(with_photo) == 1 and with_photo[0].box is None and with_photo[0].weight > 0
 
 
-def _crop(term: QueryTerm, limits: Limits, side: int) -> Image:
+def crop_photo(term: QueryTerm, limits: Limits, side: int) -> Image:
+    """Decode the photo of a query term, cropped to its box.
+
+    Args:
+        term: Query term with a photo.
+        limits: Maximum sizes.
+        side: Longest side in pixels that is needed.
+
+    Returns:
+        Upright RGB image.
+
+    Raises:
+        BadPicture: If the photo cannot be decoded.
+    """
     if term.box is None:
         return load(term.photo, limits, side=side)
     image = load(term.photo, limits)  # no draft decoding: a small box of a large photo needs its pixels

@@ -6,21 +6,23 @@ ranker reorders products of one verdict.
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from snapfind.core.errors import BadQuery
 from snapfind.core.query import Query
 from snapfind.core.types import Answer, CategoryGuess, Group, Hit
-from snapfind.index.filters import parse
+from snapfind.encoders.ocr.reader import open_reader
+from snapfind.index.filters import Filter, parse
 from snapfind.search.candidates import Candidate, Rankings, retrieve
 from snapfind.search.context import SearchContext
-from snapfind.search.encode_query import encode_query
+from snapfind.search.encode_query import EncodedQuery, encode_query
 from snapfind.search.exact_match import NOT_EXACT, exact_matches
 from snapfind.search.group import hit_of
 from snapfind.search.photo_regions import EncodedImage, encode_images, photos, select_region
 from snapfind.search.rank_fusion import fuse, share
+from snapfind.search.read_text import NO_TEXT, TextMatches, is_worth_reading, match_text, read_photo
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
 from snapfind.search.scoring import rank_nearest
@@ -67,6 +69,11 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
     with watch("rank"):
         scored = [score(one, image, excluded, context) for one, image in zip(rankings, images)]
         ordered = [_category_first(candidates, query.category) for candidates, _ in scored]
+    text = _match_text(query, encoded[0], rankings[0], scored[0][0], filter, context, watch)
+    if text is not None:
+        with watch("rank"):
+            scored = [score(replace(rankings[0], points={IMAGE.name: text.points}), images[0], excluded, context, text)]
+            ordered = [_category_first(scored[0][0], query.category)]
     if context.reranker is not None and _is_single_photo(query):
         with watch("rerank"):
             ordered = [_rerank(candidates, image, context) for candidates, image in zip(ordered, images)]
@@ -89,7 +96,11 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
 
 
 def score(
-    rankings: Rankings, image: EncodedImage, excluded: Collection[str], context: SearchContext
+    rankings: Rankings,
+    image: EncodedImage,
+    excluded: Collection[str],
+    context: SearchContext,
+    text: TextMatches = NO_TEXT,
 ) -> tuple[list[Candidate], tuple[CategoryGuess, ...]]:
     """Score the products of all rankings.
 
@@ -101,6 +112,7 @@ def score(
         image: Encoded photos of the query.
         excluded: Ids of products that are left out.
         context: Calibration and category prototypes.
+        text: Matches of the text that was read in the photo.
 
     Returns:
         The candidates, best first, and the predicted categories of the photo.
@@ -108,7 +120,7 @@ def score(
     candidates = rankings.candidates()
     nearest = [point for point in rankings.points.get(IMAGE.name, ()) if point.payload["_product"] not in excluded]
     prediction = context.prototypes.predict(image.posterior) if image.posterior is not None else {}
-    ranking = rank_nearest(nearest, prediction)
+    ranking = rank_nearest(nearest, prediction, text.evidence)
     if list(rankings.points) == [IMAGE.name]:
         scores = context.calibration.photo_scores(ranking.features)
         pairs = [(str(point.payload["_product"]), value) for point, value in zip(ranking.points, scores)]
@@ -116,7 +128,9 @@ def score(
         pairs = [pair for pair in rank_text(rankings, context) if pair[0] not in excluded]
     else:
         pairs = [pair for pair in _fuse(rankings, context) if pair[0] not in excluded]
-    return [replace(candidates[product], score=value) for product, value in pairs], ranking.categories
+    checks = {product: {"ocr": value} for product, value in text.similarities.items()}
+    scored = [replace(candidates[product], score=value, checks=checks.get(product, {})) for product, value in pairs]
+    return scored, ranking.categories
 
 
 def _excluded(query: Query) -> set[str]:
@@ -128,6 +142,27 @@ def _excluded(query: Query) -> set[str]:
 def _is_single_photo(query: Query) -> bool:
     """Tell whether the query is one photo without text and feedback, which outweigh a reranker."""
     return len(query.terms) == 1 and query.terms[0].photo is not None and not query.marked
+
+
+def _match_text(
+    query: Query,
+    encoded: EncodedQuery,
+    rankings: Rankings,
+    candidates: Sequence[Candidate],
+    filter: Filter | None,
+    context: SearchContext,
+    watch: "_Stopwatch",
+) -> TextMatches | None:
+    """Read the photo of a query if that may change its answer. None if it was not read, or has no text."""
+    nearest = rankings.points.get(IMAGE.name, ())
+    if query.regions == "all" or not _is_single_photo(query) or list(rankings.points) != [IMAGE.name]:
+        return None
+    reader = open_reader(context.settings, "search")
+    if reader is None or not candidates or not is_worth_reading(candidates[0].score, nearest):
+        return None
+    with watch("read"):
+        words = read_photo(query.terms[0], reader, context)
+        return match_text(words, encoded.vectors[IMAGE.name], nearest, context, filter) if words else None
 
 
 def _rerank(candidates: list[Candidate], image: EncodedImage, context: SearchContext) -> list[Candidate]:

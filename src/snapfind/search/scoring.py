@@ -1,10 +1,12 @@
-"""Scoring of a photo ranking: category prior, then calibration. Serving and the fit of the calibration share it.
+"""Scoring of a photo ranking: evidence, category prior, then calibration.
 
-The choice between the whole photo and its main object compares the same similarities and margins.
+Serving and the fit of the calibration share it. The choice between the whole photo and its main object compares the
+same similarities and margins.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ __all__ = ["PhotoRanking", "is_region_better", "rank_nearest"]
 
 # Chosen on half of the queries of benchmarks/shops.py. benchmarks/results/shops.md reports the other half.
 _REGION_GAIN = 0.05
+
+NO_EVIDENCE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,21 @@ class PhotoRanking:
     features: NDArray[np.float64]
 
 
-def rank_nearest(nearest: Sequence[IndexMatch], prediction: Mapping[str, float]) -> PhotoRanking:
-    """Apply the category prior to the products nearest to a photo.
+def rank_nearest(
+    nearest: Sequence[IndexMatch], prediction: Mapping[str, float], evidence: Mapping[str, float] = NO_EVIDENCE
+) -> PhotoRanking:
+    """Add evidence to the similarities of the products nearest to a photo, then apply the category prior.
 
     Args:
         nearest: Points of a photo search, best first.
-        prediction: Category -> probability of the prototype model. If empty, the order stays.
+        prediction: Category -> probability of the prototype model. If empty, it does not change the order.
+        evidence: Product id -> amount that is added to its cosine, such as the weighted similarity of the text read in
+            the photo (search/read_text.py). Margins and calibration features are those of the sums.
 
     Returns:
         The ranking with the features from which `Calibration` computes probabilities.
     """
+    nearest = _with_evidence(nearest, evidence) if evidence else nearest
     categories = fuse(vote(nearest), prediction)
     points = apply_category_prior(nearest, categories) if prediction else list(nearest)
     chances = log_chances(points, categories) if prediction else ()
@@ -64,3 +73,9 @@ def is_region_better(whole: Sequence[float], region: Sequence[float]) -> bool:
     if not whole or not region:
         return False
     return region[0] >= whole[0] + _REGION_GAIN and margins(region)[0] > margins(whole)[0]
+
+
+def _with_evidence(nearest: Sequence[IndexMatch], evidence: Mapping[str, float]) -> list[IndexMatch]:
+    """Add the evidence to the scores, and sort. Equal scores keep their order."""
+    moved = [replace(point, score=point.score + evidence.get(str(point.payload["_product"]), 0.0)) for point in nearest]
+    return sorted(moved, key=lambda point: -point.score)

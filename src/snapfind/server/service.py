@@ -19,6 +19,7 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.replica import Replica
 from snapfind.core.errors import ReadOnly, SnapfindError
 from snapfind.core.types import Box
+from snapfind.encoders.ocr.reader import open_reader
 from snapfind.events.buffer import EventBuffer
 from snapfind.events.event import Event
 from snapfind.media.fetch import FetchPolicy, fetch_url
@@ -161,6 +162,8 @@ class Service:
         side = 2 * self.shop.context.model.photo.preprocessing.source_side
         if box is not None:
             side = math.ceil(side / max(box.x1 - box.x0, box.y1 - box.y0))
+        if reader := open_reader(self.settings, "search"):
+            side = max(side, reader.side)
         return self.decode(file, Limits.of(self.settings), side=side)
 
     def close(self) -> None:

@@ -107,7 +107,8 @@ def refresh_points(points: Sequence[Point], product: Product) -> list[Point]:
     changed = []
     for point in points:
         primary = bool(point.payload["_primary"])
-        payload = to_payload(product, picture_of(point.payload), primary=primary)
+        picture = picture_of(point.payload)
+        payload = to_payload(product, picture, primary=primary)
         if payload != point.payload:
-            changed.append(Point(point.id, {}, words_of(product) if primary else "", payload))
+            changed.append(Point(point.id, {}, words_of(product, picture.read) if primary else "", payload))
     return changed

@@ -28,6 +28,7 @@ from snapfind.core.errors import BadPicture, NoRoom
 from snapfind.core.types import Picture, Product
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.embedding_model import Model
+from snapfind.encoders.ocr.reader import join_lines, open_reader
 from snapfind.index.base import Index, Point
 from snapfind.index.payload import point_id, to_payload, words_of
 from snapfind.media.base import MediaItem, ReadMedia
@@ -98,6 +99,7 @@ class Ingestion:
         self.report = AddReport(dry_run=dry_run)
         self.point_ids: set[str] = set()
         self._blank: list[str] = []
+        self._reader = open_reader(settings, "add")
 
     def run(self, source: Source | Uploads, progress: Progress | None = None) -> AddReport:
         """Add every item of a source. Failures are reported, and do not stop the others.
@@ -224,7 +226,7 @@ class Ingestion:
             side = max(keep_side, self.model.photo.preprocessing.source_side)
             ready, copies = [], []
             for media in self._read_media(_file_name(item), content, self.limits, side=side):
-                ready.append(self._ready(item, point, digest, media, stored))
+                ready.append(self._ready(item, point, digest, media, stored, self._read_text(item, content)))
                 copies.append(thumbnail(media.image, keep_side))
         except BadPicture as error:
             return Failure(item.product.id, error.code, item.picture, error.message)
@@ -233,7 +235,9 @@ class Ingestion:
                 self.keep(one.point, copy)
         return tuple(ready)
 
-    def _ready(self, item: Item, first: str, digest: str, media: MediaItem, stored: StoredPoints) -> PreparedItem:
+    def _ready(
+        self, item: Item, first: str, digest: str, media: MediaItem, stored: StoredPoints, read: str | None
+    ) -> PreparedItem:
         width, height = media.image.size
         picture = Picture(
             item.picture,
@@ -244,9 +248,18 @@ class Ingestion:
             ordinal=media.ordinal,
             start=media.start,
             end=media.end,
+            read=read,
         )
         point = point_id(item.product.id, item.picture, media.ordinal) if media.ordinal else first
         return PreparedItem(item, point, picture, self.model.prepare(media.image), is_new=first not in stored.points)
+
+    def _read_text(self, item: Item, content: bytes) -> str | None:
+        """Read the text in an image. None if it is not read."""
+        if self._reader is None or handler_for(_file_name(item)) is not IMAGES or self.report.dry_run:
+            return None
+        # Decoded again, because text needs more pixels than the encoder does, and embeddings must not depend on it.
+        media = next(iter(self._read_media(_file_name(item), content, self.limits, side=self._reader.side)))
+        return join_lines(self._reader.read(media.image))
 
     def keep(self, point: str, copy: bytes) -> None:
         """Write the stored copy of an item.
@@ -280,7 +293,7 @@ class Ingestion:
             primary = bool(old and old.payload["_primary"]) or product.id not in primaries
             primaries.add(product.id)
             payload = to_payload(product, ready.picture, primary=primary)
-            points.append(Point(ready.point, own, words_of(product) if primary else "", payload))
+            points.append(Point(ready.point, own, words_of(product, ready.picture.read) if primary else "", payload))
         points = _with_title_vectors(points, self.model)
         # the first item of a file goes last: its hash says that the others are stored
         self.index.upsert(sorted(points, key=lambda point: "_item" not in point.payload))

@@ -15,6 +15,7 @@ from snapfind.catalog.models.build_space import build_space
 from snapfind.catalog.models.calibrate import refit
 from snapfind.catalog.models.encoder_files import delete_unused_encoders
 from snapfind.catalog.models.fit import OnRejected, fit
+from snapfind.catalog.models.read_texts import read_texts
 from snapfind.catalog.models.text_to_image import copy_text_to_image_space
 from snapfind.catalog.state import CatalogState
 from snapfind.catalog.storage.folder import absolute_path
@@ -22,6 +23,7 @@ from snapfind.core.errors import BadInput, NotFound
 from snapfind.encoders.base import Space, Vectors
 from snapfind.encoders.embedding_model import Model
 from snapfind.encoders.image.base import PhotoEncoder
+from snapfind.encoders.ocr.reader import TextReader
 from snapfind.encoders.registry import is_kind_name
 from snapfind.media.image.decode import Limits, load
 from snapfind.media.image.decode import Source as Photo
@@ -206,6 +208,22 @@ class CatalogModels:
         if encoder is None:
             raise NotFound(f"No registered signal that encodes pictures: {name!r}.")
         self._fill(encoder.space, encoder.encode_document, progress)
+
+    def read_texts(self, *, progress: Progress | None = None) -> int:
+        """Read the text in pictures that were added without reading it. Continues where it was interrupted.
+
+        Args:
+            progress: Called with (pictures done, pictures in total).
+
+        Returns:
+            Number of pictures that were read.
+
+        Raises:
+            ExtraMissing: The extra `ocr` is not installed.
+        """
+        state = self._state
+        reader = TextReader(state.settings.whole("threads"))
+        return read_texts(state.folder, state.index, state.schema, reader, state.settings, self._write_lock, progress)
 
     def switch(self, model: str) -> None:
         """Make another built model the active one.

@@ -160,8 +160,10 @@ def _restore(point: Point, folder: Folder, index: Index, model: Model, settings:
     primary = bool(point.payload["_primary"]) or not others
     if primary:
         _demote([other.id for other in others if other.payload["_primary"]], index, model)
-    payload = to_payload(product, picture_of(point.payload), primary=primary)
-    restored = Point(point.id, _vectors(point, folder, model, settings), words_of(product) if primary else "", payload)
+    picture = picture_of(point.payload)
+    payload = to_payload(product, picture, primary=primary)
+    words = words_of(product, picture.read) if primary else ""
+    restored = Point(point.id, _vectors(point, folder, model, settings), words, payload)
     own = {} if payload == point.payload else _titled(restored, model)
     index.upsert([Point(point.id, {**restored.vectors, **own}, restored.words, payload)])
 

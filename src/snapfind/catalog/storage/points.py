@@ -9,7 +9,7 @@ from snapfind.encoders.base import Vectors
 from snapfind.encoders.embedding_model import Model
 from snapfind.index.base import Index, Point
 from snapfind.index.filters import Filter, where
-from snapfind.index.payload import picture_of, point_id, product_of, to_payload, words_of
+from snapfind.index.payload import picture_of, point_id, product_of, to_payload, without_read, words_of
 
 __all__ = ["file_id", "items_of_file", "points_of", "promote", "rewrite", "row_of", "title_vectors"]
 
@@ -77,7 +77,7 @@ def title_vectors(points: Iterable[Point], model: Model) -> dict[str, dict[str, 
     described = [point for point in points if _has_words(point)]
     if not described:
         return {}
-    spaces = model.encode_document_texts([point.words for point in described])
+    spaces = model.encode_document_texts([without_read(point.words, point.payload) for point in described])
     return {space: {point.id: row for point, row in zip(described, rows)} for space, rows in spaces.items()}
 
 
@@ -113,9 +113,10 @@ def _delete_title_vectors(index: Index, points: Sequence[Point], space: str) -> 
 
 def _has_words(point: Point) -> bool:
     """Tell whether the words of a point are more than an id of digits, or a hash."""
-    if point.words != str(point.payload["_product"]):
-        return bool(point.words)
-    return bool(_WORD.search(_HEX.sub(" ", point.words)))
+    words = without_read(point.words, point.payload)
+    if words != str(point.payload["_product"]):
+        return bool(words)
+    return bool(_WORD.search(_HEX.sub(" ", words)))
 
 
 def file_id(point: Point) -> str:
@@ -168,7 +169,7 @@ def promote(index: Index, products: Sequence[str], model: Model, schema: dict[st
             first[name] = point
     chosen = []
     for point in first.values():
-        product = product_of(point.payload, schema)
-        payload = to_payload(product, picture_of(point.payload), primary=True)
-        chosen.append(Point(point.id, {}, words_of(product), payload))
+        product, picture = product_of(point.payload, schema), picture_of(point.payload)
+        payload = to_payload(product, picture, primary=True)
+        chosen.append(Point(point.id, {}, words_of(product, picture.read), payload))
     rewrite(index, chosen, model)
