@@ -107,7 +107,7 @@ def made_up(work: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     streets = sorted((Path(os.environ["SNAPFIND_DATA"]) / "ccp" / "images").glob("*.jpg"))[:200]
     backs = [opened(file) for file in streets]
     found = {}
-    for name in ("composed", "rephotographed"):
+    for name in ("composed", "synthetic"):
         kept = work / f"{name}.npy"
         images = []
         for place, cut in enumerate(cuts if not kept.exists() else ()):

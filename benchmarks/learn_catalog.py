@@ -64,7 +64,7 @@ def tell(told: EpochMetrics) -> None:
 def learn(name: str, data: Grocery, photos: list[Sample], given: argparse.Namespace, tag: str) -> None:
     """One artifact and its line."""
     begin, used = time.monotonic(), time.process_time()
-    again = [replace(one, how="rephotographed") for one in data.studio] if not photos else []
+    again = [replace(one, how="synthetic") for one in data.studio] if not photos else []
     shown = [*photos, *data.studio, *again]
     step = within(given.depth, given.minutes, shown, given.seed)
     step = replace(step, alpha=given.part or step.alpha, views=given.views or step.views)

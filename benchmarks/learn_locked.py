@@ -100,7 +100,7 @@ def write(folder: Path, train: Seen, titles: Vectors, names: list[str], text: Te
         "learned_from": "train of GroceryStoreDataset (MIT, Marcus Klasson), a third of clothing-dataset-small's (CC0)",
         "titles": names,
     }
-    replace(space.maps, told={**space.maps.told, **told}).save(folder)
+    replace(space.maps, metadata={**space.maps.metadata, **told}).save(folder)
     again = LitSpace.load(folder, text, Builtin.load().raw_id)
     found = figures((again.encode_features, again.centered), asked(), titles, np.arange(len(titles)))
     print(f"{folder}: photo -> title {found[0]:.3f}, title -> photo {found[1]:.3f}, with ConSE")

@@ -57,7 +57,7 @@ def main() -> None:
     train, val, studio = (
         np.asarray(one.features[:, 0], np.float32) for one in (*sides, frozen(data.studio, given.work, "studio", 2))
     )
-    shown = [*data.studio, *(replace(one, how="rephotographed") for one in data.studio)]
+    shown = [*data.studio, *(replace(one, how="synthetic") for one in data.studio)]
     truth = Truth(labels_of(data.train), np.arange(81), data.coarse)
     found: list[list[float]] = []
     for seed in range(given.seeds):

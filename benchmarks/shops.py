@@ -5,6 +5,9 @@
     SNAPFIND_DATA=... python benchmarks/shops.py --work DIR --set regions=whole      # another search option
     SNAPFIND_DATA=... python benchmarks/shops.py --work DIR --save a.json            # values of each query
     SNAPFIND_DATA=... python benchmarks/shops.py --work DIR --against a.json         # paired difference to such a run
+    SNAPFIND_DATA=... python benchmarks/shops.py --work DIR --part chosen            # for choosing a default
+
+The first half of at most 300 queries of each task is for choosing defaults. Everything else is reported.
 
 Catalogs are built once into DIR and reused. Queries are drawn by a fixed seed. Nothing is fitted to them. Groceries
 are photos of the split `train`, which nothing here is fitted to. Intervals: 95 %, bootstrap over queries. Milliseconds
@@ -15,19 +18,22 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from shop_sets import SHOPS, Example, Shop, Task, answered
 
 import snapfind
 from snapfind.core.query import Query
 from snapfind.core.types import Box
 from snapfind.evaluation.report import Figure
+
+_CHOSEN = 300
 
 Values = dict[str, dict[str, float]]
 
@@ -59,15 +65,22 @@ def counted(catalog: snapfind.Catalog) -> Iterator[list[int]]:
 
 
 def measure(
-    catalog: snapfind.Catalog, task: Task, limit: int, options: dict[str, str]
+    catalog: snapfind.Catalog, task: Task, queries: Sequence[Example], options: dict[str, str]
 ) -> tuple[dict[str, float], float]:
     """Value of each query of a task, 0..1, and the median milliseconds of a query."""
     values, spent = {}, []
-    for example in task.examples[:limit]:
+    for example in queries:
         begin = time.perf_counter()
         values[example.name] = value_of(catalog, example, task.metric, options)
         spent.append(time.perf_counter() - begin)
     return values, 1000 * float(np.median(spent))
+
+
+def part_of(examples: Sequence[Example], part: str, limit: int) -> Sequence[Example]:
+    """Return the queries of a part: "chosen" for choosing defaults, "reported", or "all"."""
+    half = min(_CHOSEN, len(examples)) // 2
+    chosen = {"chosen": examples[:half], "reported": examples[half:], "all": examples}[part]
+    return chosen[:limit]
 
 
 def value_of(catalog: snapfind.Catalog, example: Example, metric: str, options: dict[str, str]) -> float:
@@ -75,9 +88,20 @@ def value_of(catalog: snapfind.Catalog, example: Example, metric: str, options: 
     if metric == "objects":
         found = [region.box for region in catalog.regions(example.query.terms[0].photo)]
         return float(np.mean([any(iou(box, other) >= 0.5 for other in found) for box in example.boxes]))
+    if metric == "no background":
+        background = np.asarray(Image.open(example.mask)) == 0
+        found = [region.box for region in catalog.regions(example.query.terms[0].photo)]
+        return float(np.mean([is_foreground(box, background) for box in found])) if found else 1.0
     depth = int(metric.partition("@")[2])
     query: Query = replace(example.query, **options)
     return answered(example, catalog.search(query, limit=depth + 1), depth)
+
+
+def is_foreground(box: Box, background: np.ndarray) -> bool:
+    """Tell whether at most .8 of a box is background."""
+    height, width = background.shape
+    left, top, right, bottom = box.pixels(width, height)
+    return bool(background[top:bottom, left:right].mean() <= 0.8)
 
 
 def iou(one: Box, other: Box) -> float:
@@ -106,6 +130,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--shops", nargs="+", choices=list(SHOPS), default=list(SHOPS))
     parser.add_argument("--limit", type=int, default=300, help="queries of a task")
+    parser.add_argument("--part", choices=["reported", "chosen", "all"], default="reported")
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="options of the search")
     parser.add_argument("--save", type=Path)
@@ -123,7 +148,7 @@ def main() -> None:
         with open_shop(shop, args.work, args.fit) as catalog:
             for task in shop.tasks:
                 with counted(catalog) as counts:
-                    values, spent = measure(catalog, task, args.limit, options)
+                    values, spent = measure(catalog, task, part_of(task.examples, args.part, args.limit), options)
                 key = f"{name} / {task.name} / {task.metric}"
                 saved[key] = values
                 more = f" {paired(values, before[key])} |" if key in before else " |" if before else ""

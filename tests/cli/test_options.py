@@ -150,6 +150,24 @@ def test_eval_writes_a_report_and_compares_with_it(added, run):
     assert run("eval", "shop.snap", "queries.csv", "--against", "bad.json")[0] == 2
 
 
+def test_eval_of_categories_samples_and_regions(added, run):
+    (added.folder / "queries.csv").write_text("picture,product,category\na.png,tea-1,tea\nb.png,tea-2,\nc.png,,mugs\n")
+    assert run("eval", "shop.snap", "queries.csv", "--category", "--json", "r.json")[0] == 0
+    report = json.loads((added.folder / "r.json").read_text())
+    assert report["queries"] == 2 and report["product"] == {} and report["category"]["precision@1"]["n"] == 2
+    assert set(report["slices"]["category"]) == {"tea", "mugs"}
+    samples = set()
+    for regions in ("whole", "subject"):
+        code, out, _ = run("eval", "shop.snap", "queries.csv", "--limit", "2", "--regions", regions, "--json", "s.json")
+        assert code == 0 and "2 queries" in out
+        results = json.loads((added.folder / "s.json").read_text())["results"]
+        samples.add(tuple(one["query"] for one in results))
+    assert len(samples) == 1, "each run has the same sample"
+    (added.folder / "products.csv").write_text("picture,product\na.png,tea-1\n")
+    code, _, err = run("eval", "shop.snap", "products.csv", "--category")
+    assert code == 2 and "names a category" in err
+
+
 def test_keys_have_scopes_and_are_revoked(added, run):
     code, out, err = run("key", "create", "shop.snap", "--scope", "write", "--name", "import")
     assert code == 0 and out.startswith("sf_") and "first key" in err

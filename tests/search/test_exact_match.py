@@ -1,4 +1,4 @@
-"""What is typed whole comes first: ids and titles before brands, whatever the case and the marks between."""
+"""Exact matches come first: ids and article numbers, then titles, then brands, whatever the case and punctuation."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from snapfind.search.exact_match import exact_matches
 SHELF = [
     IndexMatch("1", 3.0, {"_product": "MUG-1", "title": "Blue mug", "brand": "Kiln"}),
     IndexMatch("2", 2.0, {"_product": "mug-2", "title": "Kiln", "brand": "Kiln"}),
-    IndexMatch("3", 1.0, {"_product": "茶-3", "title": "Grönt te"}),
+    IndexMatch("3", 1.0, {"_product": "茶-3", "title": "Grönt te", "ean": "4006381333931"}),
 ]
 
 
@@ -17,10 +17,11 @@ SHELF = [
     [
         ("mug-1", {"MUG-1": 0}),
         ("mug 1", {"MUG-1": 0}),
-        ("blue  MUG", {"MUG-1": 0}),
-        ("kiln", {"MUG-1": 1, "mug-2": 0}),
-        ("GRÖNT TE", {"茶-3": 0}),
+        ("blue  MUG", {"MUG-1": 1}),
+        ("kiln", {"MUG-1": 2, "mug-2": 1}),
+        ("GRÖNT TE", {"茶-3": 1}),
         ("茶-3", {"茶-3": 0}),
+        ("4006381333931", {"茶-3": 0}),
         ("mug", {}),
         ("!?", {}),
     ],

@@ -43,6 +43,19 @@ def test_pasted_objects_are_found(encoder):
     assert np.mean(ious) > 0.5
 
 
+def test_most_proposals_of_street_photos_are_not_background(encoder, real_data):
+    background = total = 0
+    for path in sorted((real_data / "ccp" / "images").glob("*.jpg"))[100:130]:
+        photo = Image.open(path).convert("RGB")
+        empty = np.asarray(Image.open(real_data / "ccp" / "masks" / f"{path.stem}.png")) == 0
+        for region in found(encoder, photo):
+            left, top, right, bottom = region.box.pixels(empty.shape[1], empty.shape[0])
+            background += empty[top:bottom, left:right].mean() > 0.8
+            total += 1
+    assert total >= 60
+    assert background / total < 0.35, "without the limits at the border it is above .4"
+
+
 def test_a_plain_picture_has_no_object(encoder):
     assert found(encoder, Image.new("RGB", (200, 100), "white")) == ()
 
@@ -106,5 +119,5 @@ def test_all_objects_get_hits_of_their_own(catalog):
 def test_all_objects_need_one_photo():
     with pytest.raises(BadQuery, match="one photo"):
         Query((QueryTerm(text="tea"),), regions="all")
-    with pytest.raises(BadQuery, match="subject, whole, all"):
+    with pytest.raises(BadQuery, match="auto, whole, subject, all"):
         Query((QueryTerm(text="tea"),), regions="some")

@@ -5,7 +5,7 @@ import pytest
 
 from snapfind.index.base import IndexMatch
 from snapfind.search.calibration import Calibration, verdict
-from snapfind.search.scoring import rank_nearest
+from snapfind.search.scoring import is_region_better, rank_nearest
 
 
 def found(product, score, category=""):
@@ -55,3 +55,17 @@ def test_a_match_needs_a_half_and_similar_a_tenth():
         "none",
         "none",
     ]
+
+
+@pytest.mark.parametrize(
+    ("whole", "region", "better"),
+    [
+        ([0.50, 0.48], [0.60, 0.50], True),
+        ([0.50, 0.48], [0.53, 0.40], False),  # hardly more similar
+        ([0.50, 0.30], [0.60, 0.55], False),  # more similar, but to two products
+        ([0.50], [0.60], False),  # one product: no margin to compare
+        ([], [], False),
+    ],
+)
+def test_a_region_is_better_if_it_is_more_similar_and_stands_out(whole, region, better):
+    assert is_region_better(whole, region) is better

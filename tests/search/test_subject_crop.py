@@ -1,4 +1,4 @@
-"""The subject of a photo is cut out before it is searched: a small product in a large scene is found by its crop."""
+"""A small product in a large scene is found by its crop. A photo that is matched as a whole is searched whole."""
 
 import numpy as np
 import pytest
@@ -51,6 +51,36 @@ def test_the_crop_lies_on_the_product_and_finds_it_more_often_than_the_whole_pho
         whole += catalog.search(photo, regions="whole")[0].product.id == f"m{number}"
     assert cropped >= 0.7 * PRODUCTS
     assert right > whole
+
+
+def test_the_default_crops_where_the_crop_finds_the_product(catalog):
+    cropped = right = whole = 0
+    for number in range(PRODUCTS):
+        photo, _ = scene(number, seed=number)
+        answer = catalog.search(photo)
+        cropped += answer.box is not None
+        right += answer[0].product.id == f"m{number}"
+        whole += catalog.search(photo, regions="whole")[0].product.id == f"m{number}"
+    assert cropped >= 0.5 * PRODUCTS
+    assert right >= whole + 2, "the default does not crop, or cropping does not help"
+
+
+def test_a_scene_in_the_catalog_is_searched_whole(tmp_path):
+    shop = Shop(tmp_path)
+    for number in range(PRODUCTS):
+        (shop.folder / "scenes").mkdir(exist_ok=True)
+        scene(number, seed=number)[0].save(shop.folder / "scenes" / f"s{number}.png")
+    with shop.open() as catalog:
+        catalog.add(shop.folder / "scenes")
+        for number in range(PRODUCTS):
+            answer = catalog.search(shop.folder / "scenes" / f"s{number}.png")
+            assert answer.box is None and answer[0].product.id == f"s{number}"
+            assert answer.regions, "the main object is proposed, although the whole photo is searched"
+
+
+def test_the_filter_counts_for_the_choice(catalog):
+    photo, _ = scene(3, seed=3)
+    assert catalog.search(photo, filter="id = 'none'").hits == ()
 
 
 def test_a_product_that_fills_the_photo_is_searched_whole(catalog):

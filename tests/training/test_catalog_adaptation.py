@@ -135,7 +135,7 @@ def test_what_is_no_artifact_is_refused_and_leaves_the_catalog_as_it_was(shop, t
 
 def test_studio_pictures_alone_learn_from_rephotographs_and_find_others(shop, tmp_path):
     found, products, files = gather(shop, [])
-    assert {one.how for one in found} == {"studio", "rephotographed"} and len(products) == PRODUCTS and not files
+    assert {one.how for one in found} == {"studio", "synthetic"} and len(products) == PRODUCTS and not files
     done = adapt(found, tmp_path / "artifact", tmp_path / "work", depth="heads", step=short("heads"))
     assert not done.held_out and done.encoder.knows_classes
     assert found_first(done.encoder) >= found_first(Builtin.load())
@@ -163,7 +163,7 @@ def test_photos_of_unknown_products_and_broken_ones_are_left_out(shop, tmp_path)
     )
     assert files == [tmp_path / "good.jpg"]
     assert sum(one.how == "photo" for one in found) == 1
-    assert {one.product for one in found if one.how == "rephotographed"} == {0, 1, 3, 4, 5}
+    assert {one.product for one in found if one.how == "synthetic"} == {0, 1, 3, 4, 5}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_what_cannot_be_learned_from_is_one_sentence(chosen, sentence, tmp_path)
 
 def test_views_follow_from_their_numbers_alone():
     image = photo(0, 0)
-    for how in ("photo", "studio", "rephotographed"):
+    for how in ("photo", "studio", "synthetic"):
         first, again, other = (np.asarray(view_of(image, how, 3, view, 0)) for view in (1, 1, 2))
         assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert view_of(image, "photo", 3, 0, 0) is image
@@ -195,7 +195,7 @@ def test_fewer_minutes_look_at_fewer_views_and_few_pictures_are_seen_more_often(
     assert 2 <= within("blocks", 5, many, 0).views < whole.views
     few = within("blocks", 0, shown(), 0)
     assert few.training.epochs > whole.training.epochs and few.views == whole.views
-    made = [replace(one, how="rephotographed") for one in shown(1)]
+    made = [replace(one, how="synthetic") for one in shown(1)]
     assert within("blocks", 0, made, 0).views > whole.views
 
 

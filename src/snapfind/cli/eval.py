@@ -14,9 +14,10 @@ from snapfind.cli.contact_sheet import write_rows
 from snapfind.cli.options import Shop
 from snapfind.cli.output import err, out, progress_bar
 from snapfind.core.errors import BadInput
+from snapfind.core.query import OPTIONS, Regions
 from snapfind.evaluation.contact_sheet import sheet_row
 from snapfind.evaluation.metrics import METRICS
-from snapfind.evaluation.queries import LabeledQuery, read_queries
+from snapfind.evaluation.queries import LabeledQuery, by_category, read_queries, sample
 from snapfind.evaluation.report import Report, compare
 from snapfind.evaluation.run import evaluate, query_of
 
@@ -39,18 +40,32 @@ def eval_(
     worst: Annotated[
         Path | None, typer.Option(metavar="OUT.html", help="Write a contact sheet of the worst mistakes.")
     ] = None,
+    regions: Annotated[Regions, typer.Option(help=OPTIONS["regions"].help)] = "auto",
+    category: Annotated[
+        bool, typer.Option("--category", help="Evaluate the rows that name a category, at category level alone.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Evaluate a random sample of N queries, the same in each run."),
+    ] = None,
 ) -> None:
     """Evaluate search quality on labeled queries: precision@1, recall@k, mAP, nDCG@10, MRR."""
     labeled, failures = read_queries(queries, root, categories=True)
     before = _read(against) if against else None
+    if category:
+        labeled = by_category(labeled)
+        if not labeled:
+            raise BadInput(f"No row of {queries.name} names a category. Add a column `category` or omit --category.")
+    if limit is not None:
+        labeled = sample(labeled, limit)
     if not labeled:
         raise BadInput(f"No usable query in {queries.name}. Each row needs picture or text, and product or category.")
     with snapfind.open(shop, create=False) as catalog:
         with progress_bar("searching") as progress:
-            answered, unanswered = evaluate(catalog, labeled, progress=progress)
+            answered, unanswered = evaluate(catalog, labeled, regions=regions, progress=progress)
         report = Report(tuple(answered))
         if worst is not None:
-            _write_worst(worst, catalog, report, labeled)
+            _write_worst(worst, catalog, report, labeled, regions)
     failures += unanswered
     if json is not None:
         write_whole(json, json_.dumps(report.as_dict(), ensure_ascii=False, indent=1).encode())
@@ -100,11 +115,11 @@ def _print_difference(report: Report, before: Report) -> None:
     out.print(grid)
 
 
-def _write_worst(target: Path, catalog: Catalog, report: Report, queries: list[LabeledQuery]) -> None:
+def _write_worst(target: Path, catalog: Catalog, report: Report, queries: list[LabeledQuery], regions: Regions) -> None:
     by_name = {one.name: one for one in queries}
     rows = []
     for mistake in report.worst(_WORST):
-        query = query_of(by_name[mistake.query])
+        query = query_of(by_name[mistake.query], regions)
         rows.append(sheet_row(catalog, query, catalog.search(query, limit=5), mistake.relevant or None))
     write_rows(target, rows, f"The {len(rows)} most confident mistakes")
     err.print(f"worst mistakes: {target}")

@@ -1,10 +1,10 @@
-"""A network of convolutions in whole numbers of 8 bits, its scales fixed beforehand on pictures.
+"""Static int8 quantization of a convolutional network, with activation ranges calibrated on pictures.
 
-ONNX Runtime's static quantization: weights a channel at a time, activations a tensor at a time, from their least and
-largest value over the pictures (Jacob et al., "Quantization and Training of Neural Networks", arXiv 1712.05877). ReLU6
-then is the range itself and costs nothing. Other ranges, and parts left in float, were measured on photos of `train`:
-benchmarks/results/own_encoders.md. Weights keep all 8 bits: with 7, which every processor adds up without overflow,
-vectors turn twice as far; encoders/onnx_session.py has processors without VNNI multiply otherwise.
+ONNX Runtime's static quantization: weights per channel, activations per tensor, between the smallest and largest value
+over the pictures (Jacob et al., "Quantization and Training of Neural Networks", arXiv 1712.05877). ReLU6 then equals
+the range and costs nothing. Other ranges, and layers left in float, were measured on photos of `train`:
+benchmarks/results/own_encoders.md. Weights use all 8 bits: with 7, which cannot overflow on any processor, embeddings
+differ twice as much. encoders/onnx_session.py handles processors without VNNI.
 """
 
 import tempfile
@@ -22,26 +22,31 @@ from snapfind.convert.silence import quiet
 
 __all__ = ["in_whole_numbers"]
 
-_KINDS = ["Conv", "Add", "Clip"]  # pooling and classes stay as they are: they take no time
+_KINDS = ["Conv", "Add", "Clip"]  # pooling and the classifier stay in float: they take no time
 
 
 class _Batches(CalibrationDataReader):
-    """Pixels as ONNX Runtime asks for them."""
+    """Calibration data for ONNX Runtime."""
 
     def __init__(self, pixels: Iterator[NDArray[np.uint8]]) -> None:
         self._pixels = pixels
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:  # type: ignore[override]
-        """The next batch, None after the last."""
+        """Return the next batch, or None after the last."""
         batch = next(self._pixels, None)
         return None if batch is None else {"pictures": batch}
 
 
-def in_whole_numbers(model: bytes, pixels: Iterable[NDArray[np.uint8]], shown: Iterable[str]) -> bytes:
-    """An fp32 (or fp16) ONNX file -> one in 8 bits, the same file for the same pixels.
+def in_whole_numbers(model: bytes, pixels: Iterable[NDArray[np.uint8]], outputs: Iterable[str]) -> bytes:
+    """Quantize an ONNX file to int8. The same pixels give the same file.
 
-    `pixels` are batches (n, side, side, 3) of the input `pictures`. Tensors named in `shown` are looked at from
-    outside: they keep name and meaning, as close as 8 bits tell them.
+    Args:
+        model: fp32 or fp16 ONNX file.
+        pixels: Batches of the input `pictures`, uint8 of shape (n, side, side, 3).
+        outputs: Inner tensors that are read from outside. They keep their names, with quantized values.
+
+    Returns:
+        The int8 ONNX file.
     """
     with tempfile.TemporaryDirectory() as spare, quiet():
         whole, plain, small = (Path(spare) / name for name in ("whole.onnx", "plain.onnx", "small.onnx"))
@@ -58,13 +63,13 @@ def in_whole_numbers(model: bytes, pixels: Iterable[NDArray[np.uint8]], shown: I
             activation_type=QuantType.QUInt8,
         )
         proto = onnx.load(small)
-    for tensor in shown:
-        _show(proto.graph, tensor)
+    for tensor in outputs:
+        _rename_output(proto.graph, tensor)
     return halved(proto.SerializeToString())
 
 
-def _show(graph: onnx.GraphProto, tensor: str) -> None:
-    """Gives the name of a tensor to its rounded copy: the quantizer left it to what comes before ReLU6."""
+def _rename_output(graph: onnx.GraphProto, tensor: str) -> None:
+    """Give the name of a tensor to its quantized copy. The quantizer leaves it to the value before ReLU6."""
     rounded = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "QuantizeLinear"}
     widened = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     copy = widened.get(rounded.get(tensor, ""))
@@ -74,5 +79,5 @@ def _show(graph: onnx.GraphProto, tensor: str) -> None:
     for node in graph.node:
         node.input[:] = [named.get(name, name) for name in node.input]
         node.output[:] = [named.get(name, name) for name in node.output]
-    for held in graph.value_info:
-        held.name = named.get(held.name, held.name)
+    for info in graph.value_info:
+        info.name = named.get(info.name, info.name)

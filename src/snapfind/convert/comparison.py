@@ -14,7 +14,7 @@ _RUNS = 5
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """The median of five runs, after one to warm up."""
+    """Measure the median milliseconds of five runs, after one to warm up."""
     run()
     taken = []
     for _ in range(_RUNS):
@@ -25,14 +25,20 @@ def milliseconds(run: Callable[[], object]) -> float:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files right inside an artifact's folder."""
+    """Return the bytes of the files directly inside a folder."""
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
 def same_neighbors(one: Vectors, other: Vectors, count: int = 10) -> float:
-    """Part of the `count` nearest of each row of `one` that are among the nearest of the same row of `other`.
+    """Compute the recall of nearest neighbors in another space.
 
-    Both are (n, d) unit rows, d may differ; no row is its own neighbor. 1 where there is a single row.
+    Args:
+        one: Unit rows of shape (n, d).
+        other: Unit rows of the same items in another space, shape (n, d2).
+        count: Number of neighbors. No row is its own neighbor.
+
+    Returns:
+        Mean fraction of the neighbors in `one` that are also neighbors in `other`. 1 for a single row.
     """
     scores = [rows @ rows.T for rows in (one, other)]
     for own in scores:
@@ -41,7 +47,16 @@ def same_neighbors(one: Vectors, other: Vectors, count: int = 10) -> float:
 
 
 def same_answers(one: tuple[Vectors, Vectors], other: tuple[Vectors, Vectors], count: int = 10) -> float:
-    """The same of queries (m, d) among other rows (n, d): part of the `count` nearest rows of each query."""
+    """Compute the recall of the nearest rows of queries in another space.
+
+    Args:
+        one: Queries of shape (m, d) and rows of shape (n, d).
+        other: The same in another space.
+        count: Number of nearest rows.
+
+    Returns:
+        Mean fraction of the nearest rows in `one` that are also nearest in `other`.
+    """
     return _shared(one[0] @ one[1].T, other[0] @ other[1].T, min(count, len(one[1])))
 
 

@@ -1,4 +1,4 @@
-"""From a source, as the user names it, to an artifact and what there is to say about it."""
+"""Convert a model to an artifact, and compare both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Converted:
-    """The artifact as the shop floor opens it, the model that it was made of, and `facts`: its size in bytes, its
-    agreement with PyTorch as least cosines, its speed in milliseconds beside PyTorch's.
+    """Result of a conversion.
+
+    Attributes:
+        tower: The artifact, as serving loads it.
+        original: The model that was converted.
+        facts: Size in bytes, smallest cosine with PyTorch, and milliseconds of both.
     """
 
     tower: Tower
@@ -35,23 +39,47 @@ class Converted:
 
 
 def source_of(source: str) -> str:
-    """The sha256 by which a catalog knows again what it was made of. Raises NotFound."""
+    """Compute the fingerprint by which a catalog recognizes a converted model.
+
+    Args:
+        source: Folder or name of a model.
+
+    Returns:
+        sha256 of its files.
+
+    Raises:
+        NotFound: There is no such model.
+    """
     return fingerprint(found(source))
 
 
-def convert(source: str, folder: Path, precision: str, told: Callable[[str], None] = lambda _: None) -> Converted:
-    """Reads a model (a folder, or a name that is fetched) and writes its artifact into the new `folder`.
+def convert(source: str, folder: Path, precision: str, on_step: Callable[[str], None] = lambda _: None) -> Converted:
+    """Read a model and write its artifact.
 
-    `told` hears each step. Raises BadInput, ModelBroken, NotFound, NoRoom, ExtraMissing, each in one sentence.
+    Args:
+        source: Folder of a model, or a name that is downloaded.
+        folder: New folder of the artifact.
+        precision: "fp32", "fp16" or "int8".
+        on_step: Called with the name of each step.
+
+    Returns:
+        The artifact and its comparison with PyTorch.
+
+    Raises:
+        BadInput: The folder exists, or the model cannot be converted.
+        ModelBroken: A file is damaged, or the answers of the artifact differ.
+        NotFound: There is no such model.
+        NoRoom: The disk is full.
+        ExtraMissing: The extra `convert` is not installed.
     """
     if folder.exists():
         raise BadInput(f"{folder} is there already; give another folder or remove it")
-    told("reading the model")
+    on_step("reading the model")
     place = found(source)
     named = "" if Path(source).expanduser() == place else source.removeprefix("hf-hub:")
     original = read_original(place, named)
     origin = {"name": named or place.resolve().name, "sha256": fingerprint(place)}
-    tower, agreed = write_tower(original, folder, precision=precision, source=origin, told=told)
+    tower, agreed = write_tower(original, folder, precision=precision, source=origin, on_step=on_step)
     picture = golden_pictures(1)
     facts: dict[str, object] = {
         "name": tower.name,
@@ -72,8 +100,15 @@ def convert(source: str, folder: Path, precision: str, told: Callable[[str], Non
 
 
 def neighbors(made: Converted, images: Sequence[Image], progress: Progress | None = None) -> dict[str, object]:
-    """On a shop's own pictures: the mean and least cosine with PyTorch, and the part of the ten nearest pictures that
-    PyTorch finds which the artifact finds too.
+    """Compare the artifact with PyTorch on the shop's own pictures.
+
+    Args:
+        made: The conversion.
+        images: n pictures.
+        progress: Called with the number of finished pictures and n.
+
+    Returns:
+        Mean and smallest cosine, and recall@10: the fraction of PyTorch's ten nearest pictures that the artifact finds.
     """
     exact = pictures_by_torch(made.original, images, progress)
     ours = unit(made.tower.extract_features(images).pooled)

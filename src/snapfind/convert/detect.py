@@ -1,11 +1,11 @@
-"""Which library wrote a folder, and the model in it as that library reads it.
+"""Detect which library wrote the folder of a model, and read the model with it.
 
     config.json with "model_type", model.safetensors     transformers
     open_clip_config.json, open_clip_model.safetensors   open_clip (its EVA and timm towers too)
     config.json with "architecture", model.safetensors   timm
 
-Weights are read from safetensors, of open_clip from pickles too, but of numbers only; code from the folder never runs,
-and nothing is looked up on a hub.
+Weights are read from safetensors. Those of open_clip may be pickles, of which only tensors are loaded. Code from the
+folder never runs, and no hub is contacted.
 """
 
 import hashlib
@@ -26,9 +26,19 @@ _CONTENT = {".json", ".safetensors", ".bin", ".txt", ".model", ".pt", ".pth"}
 
 
 def read_original(folder: Path, name: str = "") -> "Original":
-    """The model of a folder; `name` is the folder's unless another is given.
+    """Read the model of a folder.
 
-    Raises NotFound, ModelBroken in one sentence, ExtraMissing where the library is not installed.
+    Args:
+        folder: Folder of the model.
+        name: Name of the model. Default: the name of the folder.
+
+    Returns:
+        The model.
+
+    Raises:
+        NotFound: There is no such folder.
+        ModelBroken: A file is missing or damaged.
+        ExtraMissing: The library is not installed.
     """
     need_convert()
     if not folder.is_dir():
@@ -64,7 +74,7 @@ def library_of(folder: Path) -> str:
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 of all that a model is read from; the same folder elsewhere has the same."""
+    """Compute the sha256 of the files of a model. It does not depend on the place of the folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _CONTENT and path.is_file():
@@ -97,12 +107,12 @@ def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        told = json.loads(path.read_bytes())
-        if not isinstance(told, dict):
+        config = json.loads(path.read_bytes())
+        if not isinstance(config, dict):
             raise ValueError("it is no object")
     except ValueError as problem:
-        raise ModelBroken(f"{path} cannot be read ({problem}); copy the model anew") from problem
-    return told
+        raise ModelBroken(f"{path} cannot be read ({problem}); copy the model again") from problem
+    return config
 
 
 def plain_name(name: str) -> str:

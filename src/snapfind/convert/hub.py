@@ -1,6 +1,6 @@
-"""A model by its name: fetched from the hub because the user asked for it by that verb, and never otherwise.
+"""Download a model by name, only if the user asks for it by name.
 
-Only what is read is fetched: safetensors, JSON and the tokenizer's files; no code and no pickle.
+Only safetensors, JSON and tokenizer files are downloaded, no code and no pickles.
 """
 
 import re
@@ -17,10 +17,16 @@ _TAGGED = re.compile(r"([\w.-]+)@([\w.-]+)")
 
 
 def found(source: str) -> Path:
-    """The folder of a model: itself, or where the hub's client keeps what it fetched.
+    """Find the folder of a model. Download it if the source is a name.
 
-    `source` is a folder, `org/name` or `hf-hub:org/name` of a hub, or `ARCHITECTURE@TAG` of open_clip. Raises NotFound
-    in one sentence, also where there is no way to the hub.
+    Args:
+        source: Folder, `org/name` or `hf-hub:org/name` on the hub, or `ARCHITECTURE@TAG` of open_clip.
+
+    Returns:
+        The folder, or the hub client's cache.
+
+    Raises:
+        NotFound: There is no such model, or the hub cannot be reached.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -46,7 +52,7 @@ def _repository(architecture: str, tag: str) -> str:
     return repository
 
 
-def _fetched(repository: str, asked: str) -> Path:
+def _fetched(repository: str, source: str) -> Path:
     need_package("huggingface_hub", "a model by name")
     from huggingface_hub import snapshot_download
 
@@ -55,6 +61,6 @@ def _fetched(repository: str, asked: str) -> Path:
     except Exception as problem:
         reason = type(problem).__name__
         raise NotFound(
-            f"{asked} cannot be fetched from the hub ({reason}); check the name and the network, or copy its folder"
+            f"{source} cannot be fetched from the hub ({reason}); check the name and the network, or copy its folder"
             " here and give the path"
         ) from problem

@@ -1,10 +1,10 @@
-"""An encoder of ours in 8 bits as the artifact that encoders/image/efficientnet.py loads: written whole or not at all.
+"""Write a bundled or trained encoder in int8, as an artifact for encoders/image/efficientnet.py.
 
     NAME/
-      model.onnx            the parent's network in whole numbers
-      golden.safetensors    what it answers to drawn pictures
-      heads/                the parent's Adapter, carried over, where it has one
-      manifest.json         the parent's, with `precision`, `parent`, and what it was made of
+      model.onnx            the parent's network in int8
+      golden.safetensors    embeddings of golden pictures
+      heads/                the parent's adapter, if it has one
+      manifest.json         the parent's, with `precision`, `parent` and `made_of`
 
 Needs onnx and no PyTorch.
 """
@@ -35,12 +35,22 @@ def write_eight_bits(
     pictures: Iterable[Sequence[Image]],
     *,
     heads: Adapter | None = None,
-    told: Mapping[str, object] | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> Builtin:
-    """Writes the artifact of `source` in 8 bits into `folder` and opens it as the shop floor will.
+    """Write an encoder in int8 and load it as serving does.
 
-    `source` is the folder of an encoder's artifact, `pictures` are batches to find the ranges on, a few hundred in all,
-    of both roles. `heads` are moved to the new network as they are; `told` goes into the manifest. Raises NoRoom.
+    Args:
+        source: Folder of the encoder's artifact.
+        folder: New folder.
+        pictures: Batches of a few hundred pictures and photos to calibrate the ranges on.
+        heads: Adapter of the encoder. It is copied.
+        metadata: Further entries of the manifest.
+
+    Returns:
+        The int8 encoder.
+
+    Raises:
+        NoRoom: The disk is full.
     """
     before = read_manifest(source, remedy="use the folder of an encoder")
     preprocessing = Preprocessing.parse(before["preprocessing"])
@@ -50,7 +60,7 @@ def write_eight_bits(
     before.pop("metrics", None)  # they were measured in full precision
     manifest = {
         **before,
-        **(told or {}),
+        **(metadata or {}),
         "name": f"{before['name']}-int8",
         "kind": "encoder",
         "parent": before.get("parent", before["name"]),

@@ -1,4 +1,4 @@
-"""Towers of PyTorch as ONNX files, by torch.export: pictures in as bytes, ids in as they come from the tokenizer."""
+"""Export image and text encoders of PyTorch to ONNX with torch.export."""
 
 from typing import Any
 
@@ -16,7 +16,12 @@ _FREE = torch.export.Dim.DYNAMIC
 
 
 class SeenByTower(nn.Module):
-    """(n, side, side, 3) uint8 RGB -> (n, width): normalizing is the first step, so it cannot be forgotten."""
+    """Image encoder with normalization as its first step: uint8 RGB of shape (n, side, side, 3) -> (n, width).
+
+    Args:
+        tower: Encoder of normalized pixels of shape (n, 3, side, side).
+        pixels: Preprocessing.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -28,21 +33,42 @@ class SeenByTower(nn.Module):
         self.register_buffer("deviation", 255 * torch.tensor(pixels.deviation))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Rows before they are made unit."""
+        """Return the embeddings before normalization."""
         levels = (pictures.float() - self.mean) / self.deviation
         rows: Tensor = self.tower(levels.permute(0, 3, 1, 2))
         return rows
 
 
 def picture_file(tower: nn.Module, pixels: Pixels) -> bytes:
-    """ONNX: `pictures` -> `pooled`. Raises BadInput where the tower cannot be exported, or is above 2 GiB."""
+    """Export an image encoder.
+
+    Args:
+        tower: Encoder of normalized pixels.
+        pixels: Preprocessing.
+
+    Returns:
+        ONNX file with the input `pictures` and the output `pooled`.
+
+    Raises:
+        BadInput: It cannot be exported, or is larger than 2 GiB.
+    """
     side = pixels.ours.side
     drawn = torch.randint(0, 255, (2, side, side, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return _export(SeenByTower(tower, pixels).eval(), (drawn,), ["pictures"], ({0: _FREE},))
 
 
 def text_file(words: Words) -> bytes:
-    """ONNX: `ids`, and `mask` where the tower reads one -> `pooled`. Raises as `picture_file` does."""
+    """Export a text encoder.
+
+    Args:
+        words: Text encoder.
+
+    Returns:
+        ONNX file with the inputs `ids` and, if the encoder takes one, `mask`, and the output `pooled`.
+
+    Raises:
+        BadInput: It cannot be exported, or is larger than 2 GiB.
+    """
     encoded = words.tokenizer.encode_batch(["a red mug", "a very blue one"])
     ids = torch.tensor([one.ids for one in encoded])
     mask = torch.tensor([one.attention_mask for one in encoded])
@@ -52,7 +78,7 @@ def text_file(words: Words) -> bytes:
 
 
 def _first(problem: BaseException) -> BaseException:
-    """What went wrong at first: the exporter wraps it in advice of a page."""
+    """Return the root cause. The exporter wraps it in a page of advice."""
     return problem if problem.__cause__ is None else _first(problem.__cause__)
 
 

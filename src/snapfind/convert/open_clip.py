@@ -1,4 +1,4 @@
-"""Folders that open_clip writes for a hub: open_clip_config.json beside the weights, with its EVA and timm towers."""
+"""Read models of open_clip from a folder, including EVA and timm image encoders."""
 
 import pickle
 from collections.abc import Sequence
@@ -44,14 +44,27 @@ class _Text(nn.Module):
         return rows
 
 
-def read_open_clip(folder: Path, name: str, told: dict[str, Any]) -> Original:
-    """`told` is open_clip_config.json. Raises ModelBroken where a part is missing, or weights are no mere numbers."""
+def read_open_clip(folder: Path, name: str, config: dict[str, Any]) -> Original:
+    """Read a model of open_clip.
+
+    Args:
+        folder: Folder of the model.
+        name: Name of the model.
+        config: Content of open_clip_config.json.
+
+    Returns:
+        The model.
+
+    Raises:
+        BadInput: The model cannot be converted.
+        ModelBroken: A file is missing, or the weights are a pickle with code.
+    """
     need_package("open_clip", "an open_clip model")
     import open_clip
 
     if not any((folder / file).is_file() for file in _WEIGHTS):
         raise ModelBroken(f"{folder} has neither {' nor '.join(_WEIGHTS)}; copy the weights too")
-    if told.get("model_cfg", {}).get("text_cfg", {}).get("hf_model_name"):
+    if config.get("model_cfg", {}).get("text_cfg", {}).get("hf_model_name"):
         raise BadInput(
             f"{folder}: its text tower is one of transformers by name, which is on a hub; take the model in the format"
             " of transformers"
@@ -65,7 +78,7 @@ def read_open_clip(folder: Path, name: str, told: dict[str, Any]) -> Original:
             " open_clip_model.safetensors"
         ) from problem
     model = model.eval().requires_grad_(False)
-    return Original(name, "open_clip", _Picture(model).eval(), _pixels(model), _words(folder, model, told))
+    return Original(name, "open_clip", _Picture(model).eval(), _pixels(model), _words(folder, model, config))
 
 
 def _pixels(model: Any) -> Pixels:
@@ -87,7 +100,7 @@ def _pixels(model: Any) -> Pixels:
     )
 
 
-def _words(folder: Path, model: Any, told: dict[str, Any]) -> Words:
+def _words(folder: Path, model: Any, config: dict[str, Any]) -> Words:
     import open_clip
 
     library = open_clip.get_tokenizer(f"local-dir:{folder}")
@@ -96,12 +109,12 @@ def _words(folder: Path, model: Any, told: dict[str, Any]) -> Words:
     def own(texts: Sequence[str]) -> NDArray[np.int64]:
         return np.asarray(library(list(texts)).numpy(), np.int64)
 
-    fast = cut_and_pad(*_tokenizer(library, told["model_cfg"]["text_cfg"]), length)
+    fast = cut_and_pad(*_tokenizer(library, config["model_cfg"]["text_cfg"]), length)
     return Words(_Text(model).eval(), fast, own, length, padded=True, masked=False)
 
 
 def _tokenizer(library: Any, config: dict[str, Any]) -> tuple[Tokenizer, int]:
-    """The tokenizer, cleaning included, and the id that it fills up with."""
+    """Return the tokenizer with its text cleaning, and the id of its padding."""
     from open_clip.tokenizer import SimpleTokenizer
 
     if isinstance(library, SimpleTokenizer):

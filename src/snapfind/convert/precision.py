@@ -1,9 +1,9 @@
-"""Smaller files of a tower: weights stored in half precision, or whole-number products.
+"""Store a model in fp16 or int8.
 
-fp16 halves the file; ONNX Runtime widens the weights when it loads them and computes in fp32, so it is as fast. int8
-multiplies in whole numbers, with scales found for each batch: what a model loses by it agreement.py tells. Scales fixed
-beforehand on pictures were no faster for transformers (benchmarks/own_encoders.py); for convolutions they are, and
-static.py fixes them. What int8 leaves as it is (embeddings, the first convolution) is stored in half precision.
+fp16 halves the file. ONNX Runtime converts the weights to fp32 when it loads them, so speed is the same. int8 is
+dynamic quantization of matrix products, with scales computed for each batch. verify.py measures the loss. Static
+quantization was not faster for transformers (benchmarks/own_encoders.py). For convolutions it is: calibration_data.py.
+Layers that int8 leaves in float are stored in fp16.
 """
 
 import tempfile
@@ -25,7 +25,18 @@ _SMALL = 4096  # numbers: below, a cast costs more than it saves
 
 
 def in_precision(model: bytes, precision: str) -> bytes:
-    """An fp32 ONNX file in another precision. Raises BadInput for one that is not known."""
+    """Convert an ONNX file to another precision.
+
+    Args:
+        model: fp32 ONNX file.
+        precision: "fp32", "fp16" or "int8".
+
+    Returns:
+        The converted file.
+
+    Raises:
+        BadInput: The precision is unknown.
+    """
     if precision not in PRECISIONS:
         raise BadInput(f"precision {precision!r}: give one of {', '.join(PRECISIONS)}", field="precision")
     if precision == "fp32":
@@ -34,16 +45,23 @@ def in_precision(model: bytes, precision: str) -> bytes:
 
 
 def halved(model: bytes) -> bytes:
-    """Large fp32 constants as float16 and a cast, which ONNX Runtime folds when it loads the file."""
+    """Store large fp32 constants as fp16 with a cast, which ONNX Runtime folds when it loads the file.
+
+    Args:
+        model: ONNX file.
+
+    Returns:
+        The smaller file.
+    """
     proto = onnx.load_from_string(model)
     casts = []
-    for held in proto.graph.initializer:
-        if held.data_type != TensorProto.FLOAT or np.prod(held.dims) < _SMALL:
+    for constant in proto.graph.initializer:
+        if constant.data_type != TensorProto.FLOAT or np.prod(constant.dims) < _SMALL:
             continue
-        name, value = held.name, numpy_helper.to_array(held)
+        name, value = constant.name, numpy_helper.to_array(constant)
         if np.abs(value).max() > np.finfo(np.float16).max:
             continue
-        held.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_half"))
+        constant.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_half"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]

@@ -1,4 +1,4 @@
-"""How a model takes its pictures, read from its library's own objects, and held against them pixel by pixel."""
+"""Translate the image preprocessing of a library, and compare it with the original pixel by pixel."""
 
 from collections.abc import Callable, Sequence
 from math import isclose
@@ -22,7 +22,19 @@ _FLAT = (255, 128, 0)
 
 
 def of_processor(processor: Any, own: Callable[[Sequence[Image.Image]], Tensor], folder: Path) -> Pixels:
-    """From an image processor of transformers. Raises BadInput for a way of preparing that is none of ours."""
+    """Translate an image processor of transformers.
+
+    Args:
+        processor: The processor.
+        own: Function that applies it.
+        folder: Folder of the model, for messages.
+
+    Returns:
+        The preprocessing.
+
+    Raises:
+        BadInput: It has no equivalent here.
+    """
     size, crop = processor.size, processor.crop_size if getattr(processor, "do_center_crop", False) else None
     factor = getattr(processor, "rescale_factor", 1 / 255)
     if not processor.do_resize or not processor.do_normalize or not isclose(factor, 1 / 255, rel_tol=1e-3):
@@ -50,7 +62,21 @@ def of_transform(
     mean: Sequence[float],
     deviation: Sequence[float],
 ) -> Pixels:
-    """From a transform of torchvision as open_clip and timm build it, and the numbers that it was built from."""
+    """Translate a transform of torchvision, as open_clip and timm build it.
+
+    Args:
+        transform: The transform.
+        resize: How images become square.
+        side: Side of the network's input.
+        scaled: Length of the shorter side before cropping.
+        pad: Gray level of the padding.
+        interpolation: Name of the filter.
+        mean: Mean of each channel, 0..1.
+        deviation: Standard deviation of each channel, 0..1.
+
+    Returns:
+        The preprocessing.
+    """
 
     def own(images: Sequence[Image.Image]) -> Tensor:
         return torch.stack([transform(image) for image in images])
@@ -60,9 +86,16 @@ def of_transform(
 
 
 def check_pixels(pixels: Pixels) -> float:
-    """The largest difference from the library's own pixels, in levels 0..255.
+    """Compare the preprocessing with the library's own.
 
-    Raises BadInput where it is more than rounding: the manifest would promise what the model was not trained with.
+    Args:
+        pixels: The preprocessing.
+
+    Returns:
+        Largest difference, in levels of 255.
+
+    Raises:
+        BadInput: It is more than rounding.
     """
     pictures = [*golden_pictures(), Image.new("RGB", (31, 500), _FLAT)]
     levels = to_tensor(pictures, pixels.ours).astype(np.float32) / 255
@@ -79,7 +112,7 @@ def check_pixels(pixels: Pixels) -> float:
 
 
 def _part(size: Any, name: str) -> int:
-    """Of a SizeDict of transformers 5, or a dictionary of 4; 0 where it has none."""
+    """Read an entry of a SizeDict (transformers 5) or a dictionary (4). 0 if it is missing."""
     return int((size.get(name) if isinstance(size, dict) else getattr(size, name, None)) or 0)
 
 

@@ -1,10 +1,10 @@
-"""The encoder that answers in a catalog, in 8 bits: ranges from the catalog's own pictures, and what it costs.
+"""Quantize the active encoder of a catalog to int8, and measure the loss.
 
-Half of a sample of the kept pictures, each with two photos made of it (media/image/photo_simulation.py), tells the
-ranges; photos of the other half are compared, before and after. No shopper's photo and no label is used.
+Activation ranges are calibrated on half of a sample of the catalog's pictures, each with two synthetic photos
+(media/image/photo_simulation.py). Synthetic photos of the other half are compared before and after. No photo of a
+shopper and no label is used.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from snapfind.catalog.catalog import Catalog
 from snapfind.catalog.storage.stored_pictures import stored_picture
 from snapfind.convert.comparison import milliseconds, same_answers, same_neighbors
 from snapfind.convert.int8 import write_eight_bits
+from snapfind.core.artifact import read_manifest
 from snapfind.core.errors import BadInput, ModelBroken
 from snapfind.encoders.adapter import Adapter
 from snapfind.encoders.image.base import PhotoEncoder
@@ -27,17 +28,22 @@ from snapfind.media.image.photo_simulation import simulate_photo
 __all__ = ["Quantized", "photographed", "quantize"]
 
 Progress = Callable[[int, int], None]
-_MOST, _LEAST = 400, 16  # pictures of the sample; below, half of them would tell too little of either
+_MOST, _LEAST = 400, 16  # pictures of the sample
 _VIEWS = 2
 _BATCH = 16
-_WORST = 0.9  # mean cosine with what was quantized, below which nothing is offered
-_SEED = 11  # neither the adapter's nor that of calibration
+_WORST = 0.9  # smallest allowed mean cosine with the original
+_SEED = 11  # another one than those of adapters and calibration
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """The artifact's folder, the encoder it holds, and `facts`: agreement with the one it was made of, as parts of 1
-    and cosines, and of both the pictures a second, milliseconds a picture and bytes of the network.
+    """Result of a quantization.
+
+    Attributes:
+        folder: Folder of the artifact.
+        encoder: The quantized encoder.
+        facts: Agreement with the original (cosines, recall), and of both: pictures per second, milliseconds per picture
+            and bytes of the network.
     """
 
     folder: Path
@@ -46,37 +52,46 @@ class Quantized:
 
 
 def quantize(opened: Catalog, folder: Path, progress: Progress | None = None) -> Quantized:
-    """Writes the artifact into the new `folder`; the catalog is only read.
+    """Write the active encoder in int8. The catalog is not changed.
 
-    Raises BadInput for an encoder of the shop's own, one in 8 bits, or fewer than 16 pictures; ModelBroken where the
-    answers would be others.
+    Args:
+        opened: The catalog.
+        folder: New folder of the artifact.
+        progress: Called with the number of finished pictures and their total.
+
+    Returns:
+        The quantized encoder and its comparison with the original.
+
+    Raises:
+        BadInput: The encoder is the shop's own or already int8, or the catalog has fewer than 16 pictures.
+        ModelBroken: The embeddings differ too much.
     """
     before = opened.model.photo
-    source, heads, told = _standing(opened, before.space.id)
+    source, heads, metadata = _source_of(opened, before.space.id)
     sample = _sample(opened)
-    ranges, judged = sample[::2], sample[1::2]
+    for_ranges, for_comparison = sample[::2], sample[1::2]
 
     def step(done: int) -> None:
         if progress:
             progress(done, len(sample))
 
-    def seen() -> Iterator[list[Image]]:
-        for done, batch in enumerate(photographed(ranges, _VIEWS), 1):
+    def batches() -> Iterator[list[Image]]:
+        for done, batch in enumerate(photographed(for_ranges, _VIEWS), 1):
             yield batch
             step(done)
 
-    after = write_eight_bits(source, folder, seen(), heads=heads, told=told)
-    for name in ("calibration.json", "categories.safetensors"):  # scores keep their meaning as far as vectors do
-        if (kept := opened.folder.space(before.space.id) / name).exists():
-            shutil.copyfile(kept, folder / name)
+    after = write_eight_bits(source, folder, batches(), heads=heads, metadata=metadata)
+    for name in ("calibration.json", "categories.safetensors"):
+        if (fitted := opened.folder.space(before.space.id) / name).exists():
+            shutil.copyfile(fitted, folder / name)
     photos = []
-    for done, (_, photo) in enumerate(photographed(judged, 1), len(ranges) + 1):
+    for done, (_, photo) in enumerate(photographed(for_comparison, 1), len(for_ranges) + 1):
         photos.append(photo)
         step(done)
     facts: dict[str, object] = {
         "model": after.space.id,
         "made_of": before.space.id,
-        "ranges_from": len(ranges) * (1 + _VIEWS),
+        "ranges_from": len(for_ranges) * (1 + _VIEWS),
         "compared_on": len(photos),
         **_agreement(before, after, sample, photos),
         "pictures_a_second": [round(1000 / _milliseconds(own, sample[:_BATCH]), 1) for own in (before, after)],
@@ -87,15 +102,23 @@ def quantize(opened: Catalog, folder: Path, progress: Progress | None = None) ->
 
 
 def photographed(images: Sequence[Image], views: int) -> Iterator[list[Image]]:
-    """Each picture with so many photos made of it, the same every time."""
+    """Simulate photos of pictures. The result depends on the pictures alone.
+
+    Args:
+        images: Pictures.
+        views: Number of synthetic photos of each.
+
+    Yields:
+        Each picture, followed by its synthetic photos.
+    """
     cuts = [cut_out_product(image) for image in images]
     for place, (image, cut) in enumerate(zip(images, cuts)):
         drawn = (np.random.default_rng([_SEED, place, view]) for view in range(views))
         yield [image, *(simulate_photo(cut, rng, cuts[:64]) for rng in drawn)]
 
 
-def _standing(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[str, object]]:
-    """Folder of the network of a model, its adapter, and what its manifest says of scores. Raises BadInput."""
+def _source_of(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[str, object]]:
+    """Return the folder of the network of a model, its adapter, and the calibration in its manifest."""
     entry, place = opened.folder.manifest.models[name], opened.folder.space(name)
     if entry.kind == "converted":
         raise BadInput(
@@ -107,13 +130,13 @@ def _standing(opened: Catalog, name: str) -> tuple[Path, Adapter | None, dict[st
         return artifact_of(entry.encoder), None, {}
     if entry.kind == "trained":
         return place, Adapter.load(place / "heads"), {}
-    told = json.loads((place / "manifest.json").read_bytes())
-    kept = {key: told[key] for key in ("calibration",) if key in told}
-    return artifact_of(entry.encoder), Adapter.load(place), kept
+    manifest = read_manifest(place, remedy="run snapfind model fit")
+    calibration = {key: manifest[key] for key in ("calibration",) if key in manifest}
+    return artifact_of(entry.encoder), Adapter.load(place), calibration
 
 
 def _sample(opened: Catalog) -> list[Image]:
-    """The kept copies of some points, in order of point id, which is as good as drawn at random. Raises BadInput."""
+    """Load up to 400 stored pictures in the order of their hashed ids, which is random."""
     found: list[Image] = []
     for point in opened.points():
         if len(found) == _MOST:
@@ -129,10 +152,10 @@ def _sample(opened: Catalog) -> list[Image]:
 def _agreement(
     before: PhotoEncoder, after: PhotoEncoder, sample: Sequence[Image], photos: Sequence[Image]
 ) -> dict[str, object]:
-    """Cosines of the rows of both, and the part of the ten nearest pictures that stays. Raises ModelBroken."""
+    """Compare embeddings and nearest pictures of both encoders. Raise ModelBroken if they differ too much."""
     rows = [(own.images(sample, "document"), own.images(photos, "query")) for own in (before, after)]
     (pictures, queries), (pictures_after, queries_after) = rows
-    of_pictures = (pictures * pictures_after).sum(axis=1)[1::2]  # the first half told the ranges
+    of_pictures = (pictures * pictures_after).sum(axis=1)[1::2]  # without the pictures of the ranges
     of_photos = (queries * queries_after).sum(axis=1)
     if not min(of_pictures.mean(), of_photos.mean()) >= _WORST:
         raise ModelBroken(
@@ -149,5 +172,5 @@ def _agreement(
 
 
 def _milliseconds(encoder: PhotoEncoder, images: Sequence[Image]) -> float:
-    """A picture, decoded ones, as many at a time as are given."""
+    """Measure the milliseconds per decoded picture in a batch of all images."""
     return milliseconds(lambda: encoder.extract_features(images)) / len(images)

@@ -1,4 +1,4 @@
-"""Whether the extra is installed: asked before anything is read, so that its lack ends in a sentence."""
+"""Check that the packages of an extra are installed, before any file is read."""
 
 from importlib.util import find_spec
 
@@ -10,19 +10,35 @@ _NEEDED = ("torch", "torchvision", "transformers", "tokenizers", "onnx", "onnxsc
 
 
 def need_convert() -> None:
-    """Raises ExtraMissing where a package that every conversion needs is not installed."""
+    """Check the packages that every conversion needs.
+
+    Raises:
+        ExtraMissing: One of them is not installed.
+    """
     missing = [name for name in _NEEDED if not find_spec(name)]
     if missing:
         raise ExtraMissing.of(f"converting a model needs {', '.join(missing)}", "convert")
 
 
 def need_onnx() -> None:
-    """Raises ExtraMissing where onnx, which writes the files of eight bits, is not installed."""
+    """Check that onnx is installed, which writes int8 files.
+
+    Raises:
+        ExtraMissing: It is not installed.
+    """
     if not find_spec("onnx"):
         raise ExtraMissing.of("an encoder in 8 bits is written with onnx", "quantize")
 
 
 def need_package(name: str, what: str) -> None:
-    """Raises ExtraMissing where a package that only `what` needs is not installed."""
+    """Check a package that only some models need.
+
+    Args:
+        name: Package.
+        what: What needs it, for the message.
+
+    Raises:
+        ExtraMissing: It is not installed.
+    """
     if not find_spec(name):
         raise ExtraMissing.of(f"{what} needs the package {name}", "convert")

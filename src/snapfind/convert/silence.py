@@ -1,4 +1,4 @@
-"""Libraries that talk while they work, silenced: what matters is checked afterwards and told in a sentence."""
+"""Silence warnings and logs of libraries. Callers check what matters themselves."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ __all__ = ["quiet"]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning and no log below an error inside."""
+    """Suppress warnings, and log records below error, in the block."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

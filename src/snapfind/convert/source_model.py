@@ -1,4 +1,4 @@
-"""A model as its own library reads it: what every reader returns and every step of a conversion takes."""
+"""Value types of a model that is converted. Each reader returns them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,13 @@ __all__ = ["Original", "Pixels", "Words"]
 
 @dataclass(frozen=True)
 class Pixels:
-    """How the model takes pictures: `ours` and the levels' `mean` and `deviation` (0..1), as read from its files.
+    """Preprocessing of pictures.
 
-    `own` is the library's processor, pictures -> (n, 3, side, side) float32: what `ours` is held against.
+    Attributes:
+        ours: Our equivalent of the preprocessing.
+        mean: Mean of each channel, 0..1.
+        deviation: Standard deviation of each channel, 0..1.
+        own: The library's own processor: pictures -> float32 of shape (n, 3, side, side). `ours` is compared with it.
     """
 
     ours: Preprocessing
@@ -29,10 +33,15 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Words:
-    """The text tower: `module`(ids) or, where `masked`, `module`(ids, mask) -> (n, width).
+    """Text encoder.
 
-    `tokenizer` cuts and pads by itself: to `length` ids where `padded`, else to the longest text of a batch. `own` is
-    the library's tokenizer, texts -> (n, length) ids padded to the end: what `tokenizer` is held against.
+    Attributes:
+        module: ids -> (n, width), or ids, mask -> (n, width) if `masked`.
+        tokenizer: Truncates and pads texts: to `length` if `padded`, else to the longest text of a batch.
+        own: The library's own tokenizer: texts -> ids of shape (n, length). `tokenizer` is compared with it.
+        length: Largest number of tokens.
+        padded: Whether texts are padded to `length`.
+        masked: Whether the module takes an attention mask.
     """
 
     module: nn.Module
@@ -45,7 +54,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Original:
-    """`picture`: (n, 3, side, side) normalized levels -> (n, width); `kind` such as "transformers clip"."""
+    """A model as its own library reads it.
+
+    Attributes:
+        name: Name of the model.
+        kind: Library and type, such as "transformers clip".
+        picture: Image encoder: normalized pixels of shape (n, 3, side, side) -> (n, width).
+        pixels: Preprocessing of pictures.
+        words: Text encoder, or None.
+    """
 
     name: str
     kind: str

@@ -1,7 +1,7 @@
-"""One tokenizer.json from whatever tokenizer a library has, held against that tokenizer id by id.
+"""Convert the tokenizer of a library to a tokenizer.json, and compare both id by id.
 
-Sentencepiece (SigLIP's) becomes a Unigram of `tokenizers`, with the library's cleaning as its normalizer: lower case,
-no ASCII punctuation, one space. CLIP's own becomes a byte-level BPE.
+The SentencePiece model of SigLIP becomes a Unigram of `tokenizers` with the library's text cleaning as its normalizer:
+lower case, no ASCII punctuation, single spaces. The tokenizer of CLIP becomes a byte-level BPE.
 """
 
 import string
@@ -30,7 +30,17 @@ _PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"  # of CLI
 
 
 def of_library(tokenizer: Any) -> Tokenizer:
-    """The `tokenizers` side of a tokenizer of transformers, as a copy. Raises BadInput where there is none."""
+    """Copy the fast tokenizer of a tokenizer of transformers.
+
+    Args:
+        tokenizer: Tokenizer of transformers.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        BadInput: It has no fast form.
+    """
     if tokenizer.is_fast:
         return Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     if type(tokenizer).__name__ == "SiglipTokenizer":
@@ -39,7 +49,18 @@ def of_library(tokenizer: Any) -> Tokenizer:
 
 
 def cut_and_pad(tokenizer: Tokenizer, pad: int, length: int, *, padded: bool = True, side: str = "right") -> Tokenizer:
-    """The tokenizer, told to cut at `length` ids and to fill up with the id `pad`: to `length`, or to the longest."""
+    """Set truncation and padding of a tokenizer.
+
+    Args:
+        tokenizer: The tokenizer. It is changed.
+        pad: Id of the padding.
+        length: Largest number of ids.
+        padded: Pad to `length`. Otherwise to the longest text of a batch.
+        side: Side of the padding.
+
+    Returns:
+        The same tokenizer.
+    """
     tokenizer.enable_truncation(length)
     word = tokenizer.id_to_token(pad) or ""
     tokenizer.enable_padding(direction=side, pad_id=pad, pad_token=word, length=length if padded else None)
@@ -47,17 +68,27 @@ def cut_and_pad(tokenizer: Tokenizer, pad: int, length: int, *, padded: bool = T
 
 
 def canonical() -> list[normalizers.Normalizer]:
-    """SigLIP's cleaning: lower case, ASCII punctuation away, white space to single spaces."""
+    """Return the text cleaning of SigLIP: lower case, no ASCII punctuation, single spaces."""
     return [normalizers.Lowercase(), normalizers.Replace(Regex(_PUNCTUATION), ""), *collapsed()]
 
 
 def collapsed() -> list[normalizers.Normalizer]:
-    """White space to single spaces, none at the ends."""
+    """Return normalizers for single spaces without leading and trailing ones."""
     return [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
 
 
 def of_bpe(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], first: str, end: str) -> Tokenizer:
-    """CLIP's tokenizer as open_clip has it: byte-level BPE between two marks."""
+    """Build the tokenizer of CLIP, as open_clip has it: byte-level BPE between two special tokens.
+
+    Args:
+        vocabulary: Token -> id.
+        merges: BPE merges in order.
+        first: Start token.
+        end: End token.
+
+    Returns:
+        The tokenizer.
+    """
     model = models.BPE(vocabulary, list(merges), unk_token=end, end_of_word_suffix="</w>", fuse_unk=False)
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence([*_widths(), normalizers.NFC(), *collapsed(), normalizers.Lowercase()])
@@ -74,7 +105,14 @@ def of_bpe(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], first:
 
 
 def check_ids(words: Words) -> None:
-    """Holds the tokenizer against the library's own in English, Swedish and Chinese. Raises BadInput with a text."""
+    """Compare the tokenizer with the library's own in English, Swedish and Chinese.
+
+    Args:
+        words: Text encoder with both tokenizers.
+
+    Raises:
+        BadInput: The ids of a text differ.
+    """
     wanted = words.own(SAMPLES)
     for row, text in enumerate(SAMPLES):
         found = np.array(words.tokenizer.encode(text).ids, np.int64)
@@ -84,7 +122,7 @@ def check_ids(words: Words) -> None:
 
 
 def _of_sentencepiece(tokenizer: Any) -> Tokenizer:
-    """A Unigram with the pieces and scores of spiece.model, cleaned as SiglipTokenizer cleans."""
+    """Build a Unigram with the pieces and scores of spiece.model and the text cleaning of SiglipTokenizer."""
     from transformers.convert_slow_tokenizer import SpmConverter
 
     converter = SpmConverter(tokenizer)
@@ -102,7 +140,7 @@ def _of_sentencepiece(tokenizer: Any) -> Tokenizer:
 
 
 def _widths() -> list[normalizers.Normalizer]:
-    """What ftfy does to texts in open_clip and matters in a shop: full-width forms and curled quotes become ASCII."""
+    """Return normalizers for what ftfy does in open_clip: full-width forms and curly quotes become ASCII."""
     wide = [normalizers.Replace(chr(0xFEE0 + code), chr(code)) for code in range(0x21, 0x7F)]
     quotes = [normalizers.Replace(Regex("[‘’‚‛]"), "'"), normalizers.Replace(Regex("[“”„‟]"), '"')]
     return [*wide, normalizers.Replace("\u3000", " "), *quotes]

@@ -48,13 +48,26 @@ class _Text(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """(n, length) -> (n, width)."""
-        told = {} if mask is None else {"attention_mask": mask}
-        return _rows(self.model.get_text_features(input_ids=ids, **told))
+        more = {} if mask is None else {"attention_mask": mask}
+        return _rows(self.model.get_text_features(input_ids=ids, **more))
 
 
-def read_transformers(folder: Path, name: str, told: dict[str, Any]) -> Original:
-    """`told` is config.json. Raises ModelBroken where a part is missing or of another kind."""
-    kind = str(told["model_type"])
+def read_transformers(folder: Path, name: str, config: dict[str, Any]) -> Original:
+    """Read a model of transformers.
+
+    Args:
+        folder: Folder of the model.
+        name: Name of the model.
+        config: Content of config.json.
+
+    Returns:
+        The model.
+
+    Raises:
+        BadInput: The model cannot be converted.
+        ModelBroken: A file is missing, or its weights are of another model.
+    """
+    kind = str(config["model_type"])
     if kind == "siglip2":
         raise BadInput(
             f"{folder} is a SigLIP 2 of any resolution (NaFlex), whose pictures have no fixed size; take its sister of"
@@ -64,7 +77,7 @@ def read_transformers(folder: Path, name: str, told: dict[str, Any]) -> Original
         raise BadInput(f"{folder} holds a model of type {kind!r}; those that can be converted are {', '.join(KINDS)}")
     _need(folder, "preprocessor_config.json")
     if not any(folder.glob("model*.safetensors")):
-        raise ModelBroken(f"{folder} has no model.safetensors; save it anew with safe_serialization=True")
+        raise ModelBroken(f"{folder} has no model.safetensors; save it again with safe_serialization=True")
     model = _model(folder, kind)
     words = _words(folder, model, kind) if kind in _BOTH else None
     return Original(name, f"transformers {kind}", _Picture(model, kind).eval(), _pixels(folder), words)
@@ -74,8 +87,8 @@ def _model(folder: Path, kind: str) -> Any:
     from transformers import AutoModel
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # the verbs have bars of their own
-    with quiet():  # what it would report is asked for below
+    logging.disable_progress_bar()  # the commands have their own
+    with quiet():  # loading errors are checked below
         model, found = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
@@ -138,6 +151,6 @@ def _need(folder: Path, name: str) -> None:
 
 
 def _rows(answer: Any) -> Tensor:
-    """transformers 5 returns the whole answer of the tower, 4 the rows alone."""
+    """Return the embeddings. Version 5 of transformers returns them in an object, version 4 as a tensor."""
     found: Tensor = answer if isinstance(answer, Tensor) else answer.pooler_output
     return found

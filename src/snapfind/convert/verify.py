@@ -1,4 +1,4 @@
-"""How the converted towers answer beside PyTorch: least cosines of pictures and of texts."""
+"""Compare converted encoders with PyTorch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,12 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Least cosine with PyTorch over the drawn `pictures` and given `texts` (1 without a text tower); how far the
-    pixels are from the library's own, in levels of 255.
+    """Agreement of an artifact with PyTorch.
+
+    Attributes:
+        pictures: Smallest cosine over the golden pictures.
+        texts: Smallest cosine over sample texts. 1 without a text encoder.
+        pixels_off: Largest difference from the pixels of the library's own processor, in levels of 255.
     """
 
     pictures: float
@@ -32,7 +36,16 @@ class Agreement:
 
 
 def agreement(original: Original, tower: Tower, *, pixels_off: float = 0.0) -> Agreement:
-    """Of the library's own way from picture or text to row, with an artifact of it."""
+    """Compare an artifact with the library's own preprocessing and model.
+
+    Args:
+        original: The model.
+        tower: Its artifact.
+        pixels_off: Difference of the pixels, which `check_pixels` measured.
+
+    Returns:
+        The agreement.
+    """
     pictures = golden_pictures()
     seen = _least(pictures_by_torch(original, pictures), unit(tower.extract_features(pictures).pooled))
     read = 1.0
@@ -42,7 +55,16 @@ def agreement(original: Original, tower: Tower, *, pixels_off: float = 0.0) -> A
 
 
 def pictures_by_torch(original: Original, images: Sequence[Image], progress: Progress | None = None) -> Vectors:
-    """(n, width) unit rows, prepared by the library's own processor."""
+    """Encode pictures with PyTorch and the library's own processor.
+
+    Args:
+        original: The model.
+        images: n pictures.
+        progress: Called with the number of finished pictures and n.
+
+    Returns:
+        Unit rows, float32 of shape (n, width).
+    """
     rows = []
     with torch.inference_mode():
         for at in range(0, len(images), _BATCH):
@@ -54,7 +76,7 @@ def pictures_by_torch(original: Original, images: Sequence[Image], progress: Pro
 
 
 def _texts_by_torch(original: Original, texts: Sequence[str]) -> Vectors:
-    """(n, width) unit rows, by the library's own tokenizer."""
+    """Encode texts with PyTorch and the library's own tokenizer as unit rows of shape (n, width)."""
     words = original.words
     assert words is not None
     ids = torch.from_numpy(words.own(texts))

@@ -1,6 +1,6 @@
-"""Write an original model as the artifact that encoders/image/onnx_tower.py loads: whole or not at all, and compared.
+"""Write a model as an artifact for encoders/image/onnx_tower.py, completely or not at all.
 
-What is checked: pixels and ids against the library's own, then every row of the written files against PyTorch.
+Pixels and token ids are compared with the library's own, then the embeddings of the written files with PyTorch.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ from snapfind.encoders.text.onnx_tower import WordTower
 
 __all__ = ["LEAST", "write_tower"]
 
-LEAST = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.9}  # cosine of a row with PyTorch's, below which nothing is written
+LEAST = {"fp32": 0.9999, "fp16": 0.999, "int8": 0.9}  # smallest allowed cosine with PyTorch
 _GIB = 2**30
 
 
@@ -40,23 +40,34 @@ def write_tower(
     *,
     precision: str = "fp32",
     source: Mapping[str, object],
-    told: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> tuple[Tower, Agreement]:
-    """Writes the artifact into `folder`, which must not be there, opens it as the shop floor will, and measures it.
+    """Write the artifact, load it as serving does, and compare it with PyTorch.
 
-    `source` goes into the manifest; `told` hears what is being done. Raises BadInput where the model cannot be carried
-    over, ModelBroken where the written files answer otherwise than PyTorch.
+    Args:
+        original: The model.
+        folder: New folder of the artifact.
+        precision: "fp32", "fp16" or "int8".
+        source: Entries of the manifest about the origin.
+        on_step: Called with the name of each step.
+
+    Returns:
+        The loaded artifact and its agreement with PyTorch.
+
+    Raises:
+        BadInput: The model cannot be converted.
+        ModelBroken: The embeddings differ from PyTorch's.
     """
-    told("comparing pixels and ids with the library's own")
+    on_step("comparing pixels and ids with the library's own")
     pixels_off = check_pixels(original.pixels)
     if original.words is not None:
         check_ids(original.words)
-    told("writing ONNX")
+    on_step("writing ONNX")
     files = {"picture.onnx": in_precision(picture_file(original.picture, original.pixels), precision)}
     if original.words is not None:
         files["text.onnx"] = in_precision(text_file(original.words), precision)
         files["tokenizer.json"] = original.words.tokenizer.to_str().encode()
-    told("comparing the answers with PyTorch's")
+    on_step("comparing the answers with PyTorch's")
     files["golden.safetensors"], dim = _golden(original, files)
     manifest = {
         "name": f"{original.name}-{precision}",
@@ -81,7 +92,7 @@ def write_tower(
 
 
 def _golden(original: Original, files: Mapping[str, bytes]) -> tuple[bytes, int]:
-    """The content of golden.safetensors, from the files themselves, and the length of a row."""
+    """Return the content of golden.safetensors and the dimension of the embeddings."""
     pixels = to_tensor(golden_pictures(), original.pixels.ours)
     session = open_session(files["picture.onnx"], 0)
     rows = unit(np.concatenate([session.run(None, {"pictures": one[None]})[0] for one in pixels]))

@@ -15,7 +15,7 @@ from snapfind.core.types import Box, check_characters
 
 __all__ = ["OPTIONS", "Option", "Order", "Query", "QueryOptions", "QueryTerm", "Regions"]
 
-Regions = Literal["subject", "whole", "all"]
+Regions = Literal["auto", "whole", "subject", "all"]
 Order = Literal["clicks", "similarity"]
 
 
@@ -98,8 +98,9 @@ class Query:
     Attributes:
         terms: Query terms. At least one has a weight above 0.
         filter: Filter expression that products must match.
-        regions: Region of a photo without a box to search: the main object (`subject`), the `whole` photo, or `all`
-            objects, each as a query of its own.
+        regions: Region of a photo without a box to search. `auto` searches the whole photo, or the main object if the
+            catalog matches it more clearly. `whole` searches the whole photo, `subject` the main object, and `all`
+            each object as a query of its own.
         category: Products of this category are ranked first. Others stay in the answer.
         marked: Relevance feedback: photos or products that the shopper marked relevant (weight above 0) or not
             relevant (below 0) in an earlier answer. Products marked not relevant are removed from the answer.
@@ -121,8 +122,11 @@ class Query:
         ),
     )
     regions: Regions = field(
-        default="subject",
-        metadata=_option("Region to search in a photo without a box: main object, whole photo, or all objects."),
+        default="auto",
+        metadata=_option(
+            "Region to search in a photo without a box: whole photo, subject (main object), all objects, or auto "
+            "(whole photo, or main object if the catalog matches it more clearly)."
+        ),
     )
     category: str | None = field(
         default=None, metadata=_option("Rank products of this category first.", metavar="NAME", max_length=256)

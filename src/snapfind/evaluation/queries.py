@@ -3,10 +3,12 @@
 The columns are `picture` or `text`, and `product` (ids separated by `|`) or `category`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from snapfind.catalog.ingest.cells import plain, text_of
 from snapfind.catalog.ingest.delimited import Groups
@@ -14,7 +16,7 @@ from snapfind.catalog.ingest.picture_names import Names
 from snapfind.catalog.ingest.tables import column_names, rows
 from snapfind.core.errors import BadInput, BadRow
 
-__all__ = ["LabeledQuery", "read_queries"]
+__all__ = ["LabeledQuery", "by_category", "read_queries", "sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,32 @@ def read_queries(
         raise BadInput(f"{path.name} needs the columns {needed}; it has {', '.join(sorted(columns))}")
     parsed = list(_rows(path, root or path.parent, groups))
     return [one for one in parsed if isinstance(one, LabeledQuery)], [one for one in parsed if isinstance(one, str)]
+
+
+def by_category(queries: Sequence[LabeledQuery]) -> list[LabeledQuery]:
+    """Keep the queries that name a category, without their products.
+
+    Args:
+        queries: The test set.
+
+    Returns:
+        Queries that are evaluated at category level alone.
+    """
+    return [replace(one, products=frozenset()) for one in queries if one.category]
+
+
+def sample(queries: Sequence[LabeledQuery], limit: int) -> list[LabeledQuery]:
+    """Draw a random sample. It is the same for each run, so two runs can be compared.
+
+    Args:
+        queries: The test set.
+        limit: Size of the sample.
+
+    Returns:
+        At most `limit` queries in their order.
+    """
+    places = np.random.default_rng(0).choice(len(queries), min(limit, len(queries)), replace=False)
+    return [queries[place] for place in sorted(places.tolist())]
 
 
 def _rows(path: Path, root: Path, groups: Groups) -> Iterator[LabeledQuery | str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from snapfind.core.errors import SnapfindError
-from snapfind.core.query import Query, QueryTerm
+from snapfind.core.query import Query, QueryTerm, Regions
 from snapfind.core.types import Answer
 from snapfind.evaluation.queries import LabeledQuery
 from snapfind.evaluation.report import EvaluatedQuery
@@ -19,16 +19,19 @@ __all__ = ["evaluate", "query_of"]
 Progress = Callable[[int, int], None]
 
 
-def query_of(labeled: LabeledQuery) -> Query:
+def query_of(labeled: LabeledQuery, regions: Regions = "auto") -> Query:
     """Return the query of a row of the test set.
 
     Args:
         labeled: The row, with a photo or a text.
+        regions: Region of a photo to search.
 
     Returns:
         The query without the label.
     """
-    return Query((QueryTerm(photo=labeled.photo) if labeled.photo else QueryTerm(text=labeled.text),))
+    if labeled.photo is None:
+        return Query((QueryTerm(text=labeled.text),))
+    return Query((QueryTerm(photo=labeled.photo),), regions=regions)
 
 
 def evaluate(
@@ -37,6 +40,7 @@ def evaluate(
     *,
     depth: int = 20,
     model: str | None = None,
+    regions: Regions = "auto",
     progress: Progress | None = None,
 ) -> tuple[list[EvaluatedQuery], list[str]]:
     """Search a catalog for each query of a test set.
@@ -46,6 +50,7 @@ def evaluate(
         queries: The test set.
         depth: Number of hits per query.
         model: Built model to search with. Default: the active model.
+        regions: Region of each photo to search.
         progress: Called with the number of finished queries and their total.
 
     Returns:
@@ -55,7 +60,7 @@ def evaluate(
     results, failures = [], []
     for done, labeled in enumerate(queries, 1):
         try:
-            answer = catalog.search(query_of(labeled), limit=depth, model=model)
+            answer = catalog.search(query_of(labeled, regions), limit=depth, model=model)
             results.append(_evaluated(catalog, labeled, answer, categories))
         except SnapfindError as error:
             failures.append(f"{labeled.name}: {error.message}")

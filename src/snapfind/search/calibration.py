@@ -3,16 +3,17 @@
 A hit of a photo has four calibration features: its similarity; its margin to the best other product; its lead over the
 mean of the ten nearest; and the log probability of its category. The lead detects photos of products that are not in
 the catalog: they are near to several products and far ahead of none. A logistic regression maps the features to a
-probability (Platt 1999). Scores never rise along a ranking. A fused answer is calibrated by its share of the best
-possible fused score.
+probability (Platt 1999). Scores never rise along a ranking. A hit of a text has the features of text_evidence.py. An
+answer to a photo and a text together is calibrated by its share of the best possible fused score.
 
-The default weights were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `snapfind model calibrate`
-fits them to a catalog.
+The default weights of photos were fitted on 2,640 photos of one grocery shop (benchmarks/search.py). `snapfind model
+calibrate` fits them to a catalog. Those of texts were fitted on queries in four languages to two fashion shops and are
+reported on two other shops (benchmarks/word_scores.py).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,16 @@ class Calibration:
 
     Attributes:
         photo: Weights of (similarity, margin, lead, category, bias) for photo rankings.
-        fused: Weights of (share, bias) for fused rankings.
+        fused: Weights of (share, bias) for rankings of photos and texts together.
+        text: Weights of (similarity, background, all terms covered, bias) for texts and products with a title.
+        untitled: Weights of (similarity, bias) for texts and products without a title.
     """
 
     photo: Weights
     # Set by hand: first in both BM25 and dense text is a match, first in one of them is similar.
     fused: tuple[float, float] = (8.0, -5.0)
+    text: tuple[float, float, float, float] = (83.99, -30.83, 0.77, -41.97)
+    untitled: tuple[float, float] = (11.7, -4.8)
 
     @classmethod
     def raw(cls) -> "Calibration":
@@ -60,6 +65,30 @@ class Calibration:
         """
         logits = features @ np.array(self.photo[:-1]) + self.photo[-1]
         return np.minimum.accumulate([_logistic(float(value)) for value in logits]).tolist() if len(logits) else []
+
+    def text_scores(self, features: NDArray[np.float64]) -> list[float]:
+        """Compute the probabilities that products answer a text.
+
+        Args:
+            features: `text_features` of n products, shape (n, 3).
+
+        Returns:
+            n probabilities 0..1.
+        """
+        logits = features @ np.array(self.text[:-1]) + self.text[-1]
+        return [_logistic(float(value)) for value in logits]
+
+    def untitled_scores(self, similarities: Sequence[float]) -> list[float]:
+        """Compute the probabilities that products without a title answer a text.
+
+        Args:
+            similarities: Cosines in the text-to-image space.
+
+        Returns:
+            One probability 0..1 for each.
+        """
+        similarity, bias = self.untitled
+        return [_logistic(similarity * value + bias) for value in similarities]
 
     def fused_scores(self, shares: Sequence[float]) -> list[float]:
         """Compute the probabilities of fused hits.
@@ -139,7 +168,7 @@ def fit(features: NDArray[np.float64], right: NDArray[np.bool_], base: Calibrati
         free[int(weights[:4].argmin())] = False
         weights = _newton(x, y, free)
     similarity, margin, lead, category, bias = (float(weight) for weight in weights)
-    return Calibration((similarity, margin, lead, category, bias), base.fused)
+    return replace(base, photo=(similarity, margin, lead, category, bias))
 
 
 def _newton(x: NDArray[np.float64], y: NDArray[np.float64], free: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -15,8 +15,9 @@ from snapfind.search.category_prior import DEPTH as PRIOR_DEPTH
 from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import EncodedQuery
 from snapfind.search.exact_match import exact_matches
-from snapfind.search.signals import BM25, IMAGE, SIGNALS, Signal
+from snapfind.search.signals import BM25, IMAGE, SIGNALS, TEXT, Signal
 from snapfind.search.stop_words import content_words
+from snapfind.search.text_evidence import background_similarity
 
 __all__ = ["DEPTH", "Candidate", "Rankings", "retrieve"]
 
@@ -53,11 +54,13 @@ class Rankings:
         points: Signal -> points, best first, one point for each product.
         weights: Signal -> weight in the fusion.
         words: Text of the query.
+        background: Similarity of the text to the nearest class name (text_evidence.py), or None without a text.
     """
 
     points: dict[str, list[IndexMatch]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     words: str = ""
+    background: float | None = None
 
     def candidates(self) -> dict[str, Candidate]:
         """Collect the points of each product, without a score."""
@@ -106,7 +109,11 @@ def retrieve(
             inside = replace(request, limit=depth, filter=request.filter & only if request.filter else only)
             points[name] = _join(points[name], context.index.search(inside))
     weights = {name: query.weights[signals[name].query] * signals[name].weight for name in requests}
-    return Rankings(points, weights, query.words)
+    return Rankings(points, weights, query.words, _background(query, context) if TEXT.name in points else None)
+
+
+def _background(query: EncodedQuery, context: SearchContext) -> float:
+    return background_similarity(query.vectors[TEXT.name], context.model.conse.names)
 
 
 def _request(signal: Signal, query: EncodedQuery, context: SearchContext, filter: Filter | None) -> IndexQuery | None:

@@ -1,4 +1,4 @@
-"""Exact matches: products whose id, title or brand is the whole query text."""
+"""Exact matches: products whose id, article number, title or brand is the whole query text."""
 
 import re
 import unicodedata
@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from snapfind.index.base import IndexMatch
 
-__all__ = ["exact_matches"]
+__all__ = ["IDENTIFIER", "NOT_EXACT", "exact_matches"]
+
+IDENTIFIER, _TITLE, _BRAND, NOT_EXACT = range(4)
+_NUMBERS = ("sku", "ean", "gtin", "upc", "mpn", "isbn", "barcode")  # attributes that identify a product
 
 _SEPARATORS = re.compile(r"[^\w]+")
 
 
 def exact_matches(points: Sequence[IndexMatch], text: str) -> dict[str, int]:
-    """Find the products whose id, title or brand equals a text.
+    """Find the products whose id, article number (SKU, EAN, GTIN, …), title or brand equals a text.
 
     The comparison ignores case, Unicode compatibility forms, and separators: `mug 1` equals `MUG-1`.
 
@@ -21,7 +24,8 @@ def exact_matches(points: Sequence[IndexMatch], text: str) -> dict[str, int]:
         text: Query text.
 
     Returns:
-        Product id -> 0 for an equal id or title, 1 for an equal brand. Other products are left out.
+        Product id -> `IDENTIFIER` for an equal id or number, then a title, then a brand: lower is better. Other
+        products are left out.
     """
     query = _normalized(text)
     if not query:
@@ -29,9 +33,14 @@ def exact_matches(points: Sequence[IndexMatch], text: str) -> dict[str, int]:
     ranks: dict[str, int] = {}
     for point in points:
         payload = point.payload
-        names = {_normalized(str(payload["_product"])), _normalized(str(payload.get("title", "")))}
-        rank = 0 if query in names else 1 if query == _normalized(str(payload.get("brand", ""))) else None
-        if rank is not None:
+        numbers = {_normalized(str(value)) for name, value in payload.items() if name.casefold() in _NUMBERS}
+        if query in numbers | {_normalized(str(payload["_product"]))}:
+            rank = IDENTIFIER
+        elif query == _normalized(str(payload.get("title", ""))):
+            rank = _TITLE
+        else:
+            rank = _BRAND if query == _normalized(str(payload.get("brand", ""))) else NOT_EXACT
+        if rank < NOT_EXACT:
             ranks[str(payload["_product"])] = rank
     return ranks
 

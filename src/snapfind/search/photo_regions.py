@@ -13,12 +13,23 @@ from snapfind.core.query import Query, QueryTerm
 from snapfind.core.types import Box, Region
 from snapfind.encoders.base import Vectors
 from snapfind.encoders.image.base import FeatureMap
+from snapfind.index.base import IndexQuery
+from snapfind.index.filters import Filter
 from snapfind.media.image.background import on_white
 from snapfind.media.image.decode import Limits, Source, load
 from snapfind.search.context import SearchContext
 from snapfind.search.region_proposals import energy, fills, find
+from snapfind.search.scoring import is_region_better
 
-__all__ = ["EncodedImage", "crop_photo", "encode_images", "photos", "regions_of", "subject"]
+__all__ = [
+    "EncodedImage",
+    "crop_photo",
+    "encode_images",
+    "photos",
+    "regions_of",
+    "select_region",
+    "subject",
+]
 
 _LARGE = 0.3  # area of the image; products in studio pictures cover .4
 _MARGIN = 0.1  # around a box, as a fraction of its sides
@@ -76,7 +87,8 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
         context: Model that encodes them.
 
     Returns:
-        One item for each search. There are several only for regions "all".
+        One item for each search. There are several for regions "all". For regions "auto" there are at most two: the
+        whole photo and its main object. `select_region` chooses between them.
     """
     encoder = context.model.photo
     boxes = [term.box for term in query.terms if term.photo is not None and term.box is not None]
@@ -93,9 +105,19 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
     regions = find(image, feature_map.cells)
     first = subject(image, feature_map, regions)
     selected = regions if query.regions == "all" else (first,) if first else ()
+    vectors = encoder.project(feature_map.features, "query")
+    whole = EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, (image,))
     if not selected:
-        vectors = encoder.project(feature_map.features, "query")
-        return [EncodedImage(vectors, _known(feature_map.features.posterior[0]), None, regions, (image,))]
+        return [whole]
+    encoded = _encode_crops(image, regions, selected, context)
+    return [whole, *encoded] if query.regions == "auto" else encoded
+
+
+def _encode_crops(
+    image: Image, regions: Sequence[Region], selected: Sequence[Region], context: SearchContext
+) -> list[EncodedImage]:
+    """Encode the crop of each selected region."""
+    encoder = context.model.photo
     crops = [image.crop(region.box.widened(_MARGIN).pixels(*image.size)) for region in selected]
     features = encoder.extract_features(crops)
     vectors = encoder.project(features, "query")
@@ -109,6 +131,28 @@ def encode_images(query: Query, images: Sequence[Image], context: SearchContext)
         )
         for at, region in enumerate(selected)
     ]
+
+
+def select_region(images: Sequence[EncodedImage], context: SearchContext, filter: Filter | None) -> list[EncodedImage]:
+    """Choose between the whole photo and its main object by their nearest products.
+
+    The crop loses the surroundings of a garment and parts of wrongly proposed objects. It is searched only if its
+    nearest product is clearly more similar and stands out more than that of the whole photo.
+
+    Args:
+        images: Encoded images of a query with regions "auto": the whole photo, and its main object if there is one.
+        context: Index and model.
+        filter: Restricts the products, or None.
+
+    Returns:
+        The one that is searched. Empty if there is none.
+    """
+    space = context.model.photo.space.id
+    if len(images) < 2 or space not in context.index.spaces():
+        return list(images[:1])
+    requests = [IndexQuery(space, image.vectors[0], filter=filter, limit=2) for image in images]
+    whole, region = ([point.score for point in context.index.search(request)] for request in requests)
+    return [images[1] if is_region_better(whole, region) else images[0]]
 
 
 def subject(image: Image, feature_map: FeatureMap, regions: Sequence[Region]) -> Region | None:

@@ -18,15 +18,16 @@ from snapfind.index.filters import Filter, parse
 from snapfind.search.candidates import Candidate, Rankings, retrieve
 from snapfind.search.context import SearchContext
 from snapfind.search.encode_query import EncodedQuery, encode_query
-from snapfind.search.exact_match import exact_matches
+from snapfind.search.exact_match import NOT_EXACT, exact_matches
 from snapfind.search.group import hit_of
-from snapfind.search.photo_regions import EncodedImage, encode_images, photos
+from snapfind.search.photo_regions import EncodedImage, encode_images, photos, select_region
 from snapfind.search.rank_fusion import fuse, share
 from snapfind.search.read_text import NO_TEXT, TextMatches, is_worth_reading, match_text, read_photo
 from snapfind.search.rerank.base import rerank
 from snapfind.search.rerank.clicks import Ranker, by_clicks
 from snapfind.search.scoring import rank_nearest
 from snapfind.search.signals import BM25, IMAGE, SIGNALS
+from snapfind.search.text_scoring import is_text_alone, rank_text
 
 __all__ = ["search"]
 
@@ -56,6 +57,8 @@ def search(query: Query, context: SearchContext, *, limit: int | None = None, of
         decoded = photos(query, context)
     with watch("encode"):
         images = encode_images(query, decoded, context)
+        if query.regions == "auto":
+            images = select_region(images, context, filter)
         encoded = [encode_query(query, image, context) for image in images]
     with watch("recall"):
         excluded = _excluded(query)
@@ -101,7 +104,8 @@ def score(
 ) -> tuple[list[Candidate], tuple[CategoryGuess, ...]]:
     """Score the products of all rankings.
 
-    A single photo ranking is calibrated on its similarities. Several rankings are fused.
+    A single photo ranking is calibrated on its similarities, rankings of a text on their evidence. Other rankings are
+    fused.
 
     Args:
         rankings: Rankings of the signals.
@@ -120,6 +124,8 @@ def score(
     if list(rankings.points) == [IMAGE.name]:
         scores = context.calibration.photo_scores(ranking.features)
         pairs = [(str(point.payload["_product"]), value) for point, value in zip(ranking.points, scores)]
+    elif is_text_alone(rankings, context):
+        pairs = [pair for pair in rank_text(rankings, context) if pair[0] not in excluded]
     else:
         pairs = [pair for pair in _fuse(rankings, context) if pair[0] not in excluded]
     checks = {product: {"ocr": value} for product, value in text.similarities.items()}
@@ -195,7 +201,7 @@ def _fuse(rankings: Rankings, context: SearchContext) -> list[tuple[str, float]]
     """Fuse several rankings into pairs of product and probability. Exact matches come first."""
     ids = {name: [str(point.payload["_product"]) for point in points] for name, points in rankings.points.items()}
     exact = exact_matches(rankings.points.get(BM25.name, ()), rankings.words)
-    fused = sorted(fuse(ids, rankings.weights), key=lambda pair: exact.get(pair[0], 2))
+    fused = sorted(fuse(ids, rankings.weights), key=lambda pair: exact.get(pair[0], NOT_EXACT))
     weights = _attainable_weights(rankings, context)
     shares = [1.0 if product in exact else share(value, weights) for product, value in fused]
     scores = context.calibration.fused_scores(shares)

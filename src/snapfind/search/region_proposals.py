@@ -22,6 +22,10 @@ _ABOVE = 1.35  # threshold of a proposal, as a factor of Otsu's threshold
 _LEAST = 0.006  # area of the image; smaller boxes are noise
 _MOST = 6  # proposals
 _OVER = 0.4  # fraction of the border
+# Least peak activation of a box, by the number of image sides that it touches. Floors and walls touch a side and are
+# weak. Chosen on the queries of benchmarks/shops.py --part chosen.
+_PEAKS = (0.0, 0.6, 0.8)
+_EDGE = 0.02  # distance to a side of the image that counts as touching it
 _SAME = 0.6  # intersection over union of boxes of the same object
 
 
@@ -93,12 +97,24 @@ def find(image: Image.Image, cells: Vectors) -> tuple[Region, ...]:
 
 
 def _filtered(boxes: Sequence[tuple[Box, Mask]], level: NDArray[np.float32]) -> tuple[Region, ...]:
-    """Drop boxes that are too small or nearly equal to a better one."""
+    """Drop boxes that are too small, nearly equal to a better one, or background. The first box is no background."""
     selected: list[Region] = []
     for box, part in boxes:
-        if box.area >= _LEAST and all(box.iou(other.box) < _SAME for other in selected):
+        if box.area < _LEAST or (selected and _is_background(box, level)):
+            continue
+        if all(box.iou(other.box) < _SAME for other in selected):
             selected.append(Region(box, min(1.0, float(level[part].mean()))))
     return tuple(selected)
+
+
+def _is_background(box: Box, level: NDArray[np.float32]) -> bool:
+    """Tell whether a box runs out of the image and is weak, as floors and walls are."""
+    sides = sum(distance < _EDGE for distance in (box.x0, box.y0, 1 - box.x1, 1 - box.y1))
+    rows, columns = level.shape
+    left, top = int(box.x0 * columns), int(box.y0 * rows)
+    right, bottom = max(left + 1, round(box.x1 * columns)), max(top + 1, round(box.y1 * rows))
+    peak = float(level[top:bottom, left:right].max(initial=0.0))
+    return sides > 0 and peak <= _PEAKS[min(sides, len(_PEAKS) - 1)]
 
 
 def _otsu_threshold(level: NDArray[np.float32]) -> float:

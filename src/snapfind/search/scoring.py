@@ -1,6 +1,7 @@
 """Scoring of a photo ranking: evidence, category prior, then calibration.
 
-Serving and the fit of the calibration share it.
+Serving and the fit of the calibration share it. The choice between the whole photo and its main object compares the
+same similarities and margins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from snapfind.core.types import CategoryGuess
 from snapfind.index.base import IndexMatch
-from snapfind.search.calibration import calibration_features
+from snapfind.search.calibration import calibration_features, margins
 from snapfind.search.category_prior import apply_category_prior, fuse, log_chances, vote
 
-__all__ = ["PhotoRanking", "rank_nearest"]
+__all__ = ["PhotoRanking", "is_region_better", "rank_nearest"]
+
+# Chosen on half of the queries of benchmarks/shops.py. benchmarks/results/shops.md reports the other half.
+_REGION_GAIN = 0.05
 
 NO_EVIDENCE: Mapping[str, float] = MappingProxyType({})
 
@@ -60,3 +64,18 @@ def _with_evidence(nearest: Sequence[IndexMatch], evidence: Mapping[str, float])
     """Add the evidence to the scores, and sort. Equal scores keep their order."""
     moved = [replace(point, score=point.score + evidence.get(str(point.payload["_product"]), 0.0)) for point in nearest]
     return sorted(moved, key=lambda point: -point.score)
+
+
+def is_region_better(whole: Sequence[float], region: Sequence[float]) -> bool:
+    """Tell whether a region of a photo is matched more clearly than the whole photo.
+
+    Args:
+        whole: Similarities of the products nearest to the whole photo, best first. Two are enough.
+        region: Similarities of the products nearest to the region, best first. Two are enough.
+
+    Returns:
+        Whether the best product of the region is more similar by at least .05, and has a larger margin to the second.
+    """
+    if not whole or not region:
+        return False
+    return region[0] >= whole[0] + _REGION_GAIN and margins(region)[0] > margins(whole)[0]

@@ -19,6 +19,8 @@ __all__ = [
     "BM25",
     "IMAGE",
     "SIGNALS",
+    "TEXT",
+    "TEXT_TO_IMAGE",
     "Modality",
     "Signal",
     "document_encoders",
@@ -73,11 +75,15 @@ def _without_title(model: Model) -> Filter | None:
 
 IMAGE = Signal("image", "image", "image", 1.0, lambda model: model.photo.space.id)
 BM25 = Signal("bm25", "text", "text", 0.5)
+TEXT = Signal("text", "text", "text", 0.5, lambda model: model.text.space.id)
+TEXT_TO_IMAGE = Signal(
+    "text_to_image", "text", "image", 0.5, lambda model: model.text_to_image.id, restrict=_without_title
+)
 # The three text signals have half of the text weight each: a product is found by the first two, or by the last.
 SIGNALS: list[Signal] = [
     IMAGE,
-    Signal("text", "text", "text", 0.5, lambda model: model.text.space.id),
-    Signal("text_to_image", "text", "image", 0.5, lambda model: model.text_to_image.id, restrict=_without_title),
+    TEXT,
+    TEXT_TO_IMAGE,
     BM25,
 ]
 

@@ -5,7 +5,9 @@ that means a product or a property in another of the languages is not in the lis
 Dutch for "of".
 """
 
-__all__ = ["content_words"]
+import re
+
+__all__ = ["content_words", "in_same_language"]
 
 _WORDS = """
 a an the of in on at to for from by with and or is are was were be been do does did i you he she it we they me my your
@@ -26,6 +28,9 @@ ve ile için bir bu nerede
 """
 _STOP = frozenset(_WORDS.split())
 _AROUND = ".,;:!?¿¡\"'()[]{}«»“”„’…"
+_SCRIPTS = re.compile(
+    r"([\u0400-\u04ff])|([\u0590-\u05ff])|([\u0600-\u06ff])|([\u0900-\u097f])|([\u3040-\u9fff])|([\uac00-\ud7a3])"
+)
 _PARTICLES = str.maketrans(dict.fromkeys("的吗呢", " "))  # Chinese, written without spaces
 
 
@@ -44,3 +49,20 @@ def content_words(text: str) -> str:
     """
     words = text.translate(_PARTICLES).split()
     return " ".join(word for word in words if word.strip(_AROUND).casefold() not in _STOP)
+
+
+def in_same_language(query: str, text: str) -> bool:
+    """Tell whether two texts are known to be in one language: they share a stop word or a script other than Latin.
+
+    Args:
+        query: Text of the query.
+        text: Text of a product.
+
+    Returns:
+        True if they are. False if it is not known.
+    """
+    words = {word.strip(_AROUND).casefold() for word in query.split()} & _STOP
+    if words & {word.strip(_AROUND).casefold() for word in text.split()}:
+        return True
+    scripts, others = ({found.lastindex for found in _SCRIPTS.finditer(one)} for one in (query, text))
+    return bool(scripts & others)

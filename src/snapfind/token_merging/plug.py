@@ -46,7 +46,7 @@ class Turbo:
         """(b, n) int64 token of the last block that each token of the first became.
 
         Raises:
-            BadInput: No image was processed yet, or the model is a U-Net, in which every block merges anew.
+            BadInput: No image was processed yet, or the model is a U-Net, in which every block merges again.
         """
         if self.sizes is None:
             raise BadInput("nothing was merged yet; run the model first")

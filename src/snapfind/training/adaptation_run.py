@@ -111,7 +111,7 @@ def prepare_run(
             there are fewer than five photos and no synthetic ones. Also as `open_backbone`.
     """
     products, backbone = _count_products(samples), open_backbone(parent)
-    synthetic = np.array([sample.how == "rephotographed" for sample in samples])
+    synthetic = np.array([sample.how == "synthetic" for sample in samples])
     held_out = select_held_out(samples)
     if not held_out.any() and not synthetic.any():
         photos = sum(sample.how == "photo" for sample in samples)

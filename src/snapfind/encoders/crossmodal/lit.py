@@ -41,7 +41,7 @@ class LitMaps:
         share: Share of the trained space in a cosine, 0..1.
         weights: `picture_mean` of shape (1280,), `picture_matrix` (1280, d), `text_mean` (384,) and `text_matrix`
             (384, d), float32.
-        told: Further entries of the manifest.
+        metadata: Further entries of the manifest.
     """
 
     encoder: str

@@ -217,7 +217,7 @@ def _photo_query(service: Service, fields: Fields, content: bytes) -> tuple[Quer
     box = _box(region, width, height) if region else None
     is_whole = fields.get("Crop", "true").lower() == "false"
     term = QueryTerm(photo=service.photo(content, box), box=box)
-    return Query((term,), regions="whole" if is_whole else "subject"), (width, height)
+    return Query((term,), regions="whole" if is_whole else "auto"), (width, height)
 
 
 def _box(region: str, width: int, height: int) -> Box:

@@ -5,7 +5,7 @@ import { by, make, newest, percent } from "./dom.js";
 import { card, openProduct } from "./hits.js";
 import { Boxes, shrink, takePhotos } from "./photo.js";
 
-const AUTOMATIC = { box: null, regions: "subject" };
+const AUTOMATIC = { box: null, regions: "auto" };
 const query = { photo: null, text: "", product: "", ...AUTOMATIC, category: "", filter: "", right: [], wrong: [] };
 const names = new Map(); // titles of the marked products by id
 let answer = null;
@@ -89,7 +89,7 @@ function dropPhoto() {
 function pickBox(box) {
   const rounded = box.map((side) => Math.round(side * 1e4) / 1e4);
   api.report([{ kind: "box_change", search: answer?.request_id ?? "", box: rounded, before: answer?.box ?? null, space: answer?.space ?? "" }]);
-  return run({ box: rounded, regions: "subject", category: "" });
+  return run({ box: rounded, regions: "auto", category: "" });
 }
 
 /** Change the query and search. */
@@ -143,7 +143,7 @@ function reportImpressions(page, before) {
 function show() {
   const hits = answer?.hits ?? [];
   boxes.draw((answer?.regions ?? []).map((region) => region.box), answer?.box ?? null);
-  for (const [id, regions] of [["auto", "subject"], ["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!query.box && query.regions === regions));
+  for (const [id, regions] of [["auto", "auto"], ["whole", "whole"], ["every", "all"]]) by(id).setAttribute("aria-pressed", String(!query.box && query.regions === regions));
   by("more").hidden = !answer?.next;
   by("status").textContent = answer ? verdict(hits) : "Enter a photo or a text.";
   showMarks();

@@ -1,6 +1,6 @@
 """Vision towers of transformers whose attention takes a mask: ViT, DeiT, DINOv2 (with registers too), CLIP, SigLIP.
 
-Queries and keys are caught as their projections make them. Text towers of the same classes are told by their
+Queries and keys are read from their projections. Text encoders of the same classes are recognized by their
 configuration, which has no patches.
 """
 

@@ -20,7 +20,7 @@ from snapfind.media.image.photo_simulation import simulate_photo
 
 __all__ = ["How", "Sample", "view_of"]
 
-How = Literal["photo", "studio", "rephotographed"]
+How = Literal["photo", "studio", "synthetic"]
 _AREA = (0.3, 1.0)  # area of a crop as a fraction of the photo
 _RATIO = (3 / 4, 4 / 3)  # width to height of a crop
 _ROTATION = 20.0  # standard deviation in degrees
@@ -63,7 +63,7 @@ def view_of(
         RGB image of any size.
     """
     rng = np.random.default_rng([seed, number, view])
-    if how == "rephotographed":
+    if how == "synthetic":
         return simulate_photo(cut_out_product(image), rng, backgrounds)
     if view == 0:
         return image

@@ -191,7 +191,7 @@ def _channels_last(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _make_backgrounds(samples: Sequence[Sample]) -> list[Image]:
     """Return cutouts of some studio images as backgrounds of synthetic photos, none if there are no such photos."""
-    if not any(sample.how == "rephotographed" for sample in samples):
+    if not any(sample.how == "synthetic" for sample in samples):
         return []
     studio = [sample for sample in samples if sample.how == "studio"]
     return [cut_out_product(sample.load()) for sample in studio[:: max(1, len(studio) // _BACKGROUNDS)]]

@@ -48,9 +48,7 @@ def gather(catalog: Catalog, photos: Iterable[tuple[Path, str]]) -> tuple[list[S
     for product, copies in images.items():
         samples += [Sample(partial(_load_image, copy, limits), numbers[product], "studio") for copy in copies]
         if product not in photographed:
-            samples += [
-                Sample(partial(_load_image, copy, limits), numbers[product], "rephotographed") for copy in copies
-            ]
+            samples += [Sample(partial(_load_image, copy, limits), numbers[product], "synthetic") for copy in copies]
     return samples, sorted(images), [file for file, _ in labeled]
 
 

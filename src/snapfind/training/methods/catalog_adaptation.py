@@ -93,7 +93,7 @@ def within(depth: Depth, minutes: float, samples: Sequence[Sample], seed: int) -
     photos = sum(sample.how == "photo" for sample in samples)
     epochs, views = step.training.epochs, step.views
     if photos:
-        synthetic = sum(sample.how == "rephotographed" for sample in samples)
+        synthetic = sum(sample.how == "synthetic" for sample in samples)
         epochs = max(epochs, _MIN_BATCHES // -(-(photos + synthetic) // step.batch))
     else:
         epochs = 0 if depth == "heads" else epochs

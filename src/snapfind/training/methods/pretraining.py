@@ -163,9 +163,11 @@ def new_towers(config: PretrainingConfig, parent: Path = SHIPPED) -> tuple[TwoTo
         The model and the preprocessing of its images.
     """
     torch.manual_seed(config.training.seed)
-    sight, text = ImageTower(read_network(parent), 256), ByteText(256, length=config.length)
+    image_tower, text = ImageTower(read_network(parent), 256), ByteText(256, length=config.length)
     preprocessing = json.loads((parent / "manifest.json").read_text())["preprocessing"]
-    return TwoTower(sight, text, config.loss, part=config.part, hard=config.hard), Preprocessing.parse(preprocessing)
+    return TwoTower(image_tower, text, config.loss, part=config.part, hard=config.hard), Preprocessing.parse(
+        preprocessing
+    )
 
 
 def pretrain(
