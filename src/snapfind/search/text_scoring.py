@@ -9,7 +9,8 @@ The score of a product is the probability that it answers the text (calibration.
 than the score, so each score is raised to the best one below it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _titled(rankings: Rankings, context: SearchContext) -> tuple[dict[str, float
     weights = {name: rankings.weights[name] for name in points}
     fused = dict(fuse(ids, weights))
     products = list(fused)
-    texts = [words_of(product_of(payloads[product].payload, context.schema, ())) for product in products]
+    texts = [_document(payloads[product].payload, context) for product in products]
     covered = coverage(rankings.words, texts)
     similar = {str(point.payload["_product"]): point.score for point in points.get(TEXT.name, ())}
     features = text_features([similar.get(product) for product in products], rankings.background or 0.0, covered)
@@ -105,3 +106,8 @@ def _untitled(rankings: Rankings, context: SearchContext) -> dict[str, float]:
     alone = [point for point in points if not point.payload.get("title")]
     scores = context.calibration.untitled_scores([point.score for point in alone])
     return {str(point.payload["_product"]): score for point, score in zip(alone, scores)}
+
+
+def _document(payload: Mapping[str, Any], context: SearchContext) -> str:
+    """Return the text of a product with the text that was read in its picture."""
+    return f"{words_of(product_of(payload, context.schema, ()))} {payload.get('_read') or ''}"
