@@ -64,3 +64,15 @@ def test_options_are_added_to_those_of_a_query():
 def test_an_unknown_option_or_value_is_named(options, message):
     with pytest.raises(BadQuery, match=message):
         Query((QueryTerm(text="a cup"),)).with_options(options)
+
+
+def test_a_negative_term_needs_a_positive_one_of_its_modality():
+    for terms in (
+        (QueryTerm(photo=b"x"), QueryTerm(text="striped", weight=-1)),
+        (QueryTerm(text="shirt"), QueryTerm(photo=b"x", weight=-1)),
+        (QueryTerm(text="shirt"), QueryTerm(product="a", weight=-1)),
+    ):
+        with pytest.raises(BadQuery, match="needs a positive"):
+            Query(terms)
+    assert Query((QueryTerm(photo=b"x"), QueryTerm(product="a", weight=-1))).terms[1].weight == -1
+    assert Query((QueryTerm(text="shirt"), QueryTerm(text="striped", weight=-1))).terms[1].text == "striped"

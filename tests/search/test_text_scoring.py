@@ -5,6 +5,7 @@ import io
 import pytest
 
 from snapfind import Product
+from snapfind.core.errors import BadQuery
 from tests.pictures import picture
 
 PRODUCTS = [
@@ -71,3 +72,16 @@ def test_a_product_without_a_text_does_not_push_into_answers_of_words(stocked):
     for text in ("hiking boots", "kitchen", "red mug", "tent"):
         ids = [hit.product.id for hit in stocked.search(text)]
         assert "X-6" not in ids[:2], ids
+
+
+def test_less_moves_the_answer_away_from_a_text(stocked):
+    def similarity(**options):
+        return {
+            hit.product.id: hit.parts.get("text", 0.0) for hit in stocked.search("things for the kitchen", **options)
+        }
+
+    before, after = similarity(), similarity(less=["red mug"])
+    moved = {product: before[product] - after[product] for product in before if product in after}
+    assert max(moved, key=moved.get) == "MUG-01" and moved["MUG-01"] > 0.05
+    with pytest.raises(BadQuery, match="needs a positive text"):
+        stocked.search(picture(0), less=["striped"])

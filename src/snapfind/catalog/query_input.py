@@ -18,7 +18,12 @@ QueryInput = str | Path | bytes | PIL.Image.Image | QueryTerm | Query | Sequence
 
 
 def as_query(
-    query: QueryInput, options: Mapping[str, Any] = {}, *, box: Box | None = None, marked: Sequence[QueryTerm] = ()
+    query: QueryInput,
+    options: Mapping[str, Any] = {},
+    *,
+    box: Box | None = None,
+    marked: Sequence[QueryTerm] = (),
+    less: Sequence[str | Path | bytes | PIL.Image.Image] = (),
 ) -> Query:
     """Build a query.
 
@@ -28,6 +33,7 @@ def as_query(
         options: Options by name, combined with those of a query (`Query.with_options`).
         box: Region of the photo. The query must have exactly one photo.
         marked: Relevance feedback, added to that of a query.
+        less: Negative terms, added to those of a query: texts or photos.
 
     Returns:
         The query.
@@ -39,6 +45,8 @@ def as_query(
     if not isinstance(query, Query):
         single = isinstance(query, (str, Path, bytes, PIL.Image.Image, QueryTerm))
         query = Query((as_term(query),) if single else tuple(query))  # type: ignore[arg-type]
+    if less:
+        query = replace(query, terms=(*query.terms, *(as_term(content, -1.0) for content in less)))
     query = query.with_options(options, marked)
     return query if box is None else _with_box(query, box)
 

@@ -34,6 +34,7 @@ class CatalogReader(CatalogState):
         limit: int | None = None,
         offset: int = 0,
         box: Box | None = None,
+        less: Sequence[str | Photo] = (),
         right: Sequence[str | Photo] = (),
         wrong: Sequence[str | Photo] = (),
         model: str | None = None,
@@ -46,6 +47,7 @@ class CatalogReader(CatalogState):
             limit: Number of hits. Default: the setting `limit`.
             offset: Number of hits to skip.
             box: Region of the photo. Without one its main object is found.
+            less: Texts or photos to move away from. A text needs a text in the query, a photo a photo or product.
             right: Products (ids) or photos that the shopper marked relevant in an earlier answer.
             wrong: Products (ids) or photos that the shopper marked not relevant.
             model: Another built model that answers this search.
@@ -66,7 +68,7 @@ class CatalogReader(CatalogState):
             ...     print(hit.product.title, hit.score, hit.verdict)
         """
         marked = [*(as_feedback(one, 1.0) for one in right), *(as_feedback(one, -1.0) for one in wrong)]
-        parsed = as_query(query, options, box=box, marked=marked)
+        parsed = as_query(query, options, box=box, marked=marked, less=less)
         with self._reading(model) as context:
             return search(parsed, context, limit=limit, offset=offset)
 

@@ -53,6 +53,7 @@ class Client:
         limit: int | None = None,
         offset: int = 0,
         box: Box | None = None,
+        less: Sequence[Any] = (),
         right: Sequence[str] = (),
         wrong: Sequence[str] = (),
         session: str = "",
@@ -65,6 +66,7 @@ class Client:
             limit: Number of hits. Default: the server's setting `limit`.
             offset: Number of hits to skip.
             box: Region of the photo.
+            less: Texts or photos to move away from. A text needs a text in the query, a photo a photo or product.
             right: Ids of products that the shopper marked relevant in an earlier answer.
             wrong: Ids of products that the shopper marked not relevant.
             session: Session of the shopper, for the event log. The server stores a keyed hash of it.
@@ -74,7 +76,7 @@ class Client:
             The hits, best first. Its `id` is what events refer to.
         """
         marked = [*(QueryTerm(product=one) for one in right), *(QueryTerm(product=one, weight=-1) for one in wrong)]
-        body = query_json(as_query(query, options, box=box, marked=marked)) | {"explain": True}
+        body = query_json(as_query(query, options, box=box, marked=marked, less=less)) | {"explain": True}
         if limit is not None or offset:
             body["limit"] = (limit or self._default_limit()) + offset
         answer = answer_of(

@@ -108,7 +108,7 @@ class Query:
         recent: Products that the shopper opened before, oldest first, for the click ranker.
 
     Raises:
-        BadQuery: There is no positive term, or an option has an unknown value.
+        BadQuery: There is no positive term, only negative terms of a modality, or an option has an unknown value.
     """
 
     terms: tuple[QueryTerm, ...]
@@ -154,6 +154,20 @@ class Query:
             raise BadQuery("regions 'all' needs exactly one photo", field="regions")
         if not any(term.weight > 0 for term in self.terms):
             raise BadQuery("the query is empty; give at least one photo, text or product with a weight above 0")
+        self._check_negatives()
+
+    def _check_negatives(self) -> None:
+        """Raise BadQuery for a negative term that no positive one of its modality could be moved away from."""
+        for modality, terms in (
+            ("text", [term for term in self.terms if term.text is not None]),
+            ("photo or product", [term for term in self.terms if term.text is None]),
+        ):
+            if terms and all(term.weight < 0 for term in terms):
+                raise BadQuery(
+                    f"a negative {modality} needs a positive {modality}, which it is taken from; add one, or mark"
+                    " products of the answer as not relevant",
+                    field="terms",
+                )
 
     def with_options(self, options: Mapping[str, Any], marked: Sequence[QueryTerm] = ()) -> "Query":
         """Return the query with further options.
