@@ -1,12 +1,14 @@
 """The gradient in parts is the gradient; two ranks are one rank with twice the batch."""
 
 import copy
+import math
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the extra snapfind[train]")
 
 from torch import distributed, multiprocessing, nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 from snapfind.training.loop import TrainingConfig, train  # noqa: E402
 from snapfind.training.losses.contrastive import encode_in_parts, gather_rows, info_nce, sigmoid_loss  # noqa: E402
@@ -92,3 +94,41 @@ def test_two_ranks_learn_what_one_rank_with_twice_the_batch_learns(tmp_path):
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], value, atol=2e-5), name
         assert not torch.allclose(start[name], value, atol=1e-4)
+
+
+def _unit_rows(seed, rows=5, dim=4):
+    vectors = torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return functional.normalize(vectors, dim=1)
+
+
+def test_the_sigmoid_loss_is_that_of_siglip():
+    left, right, same = _unit_rows(0), _unit_rows(1), torch.eye(5, dtype=torch.bool)
+    same[0, 3] = same[3, 0] = True
+    wanted = 0.0
+    for i in range(5):
+        for j in range(5):
+            logit = 7.0 * float(left[i] @ right[j]) - 3.0
+            wanted += math.log1p(math.exp(-logit if same[i, j] else logit)) / 5
+    assert float(sigmoid_loss(left, right, scale=7.0, bias=-3.0, same=same)) == pytest.approx(wanted)
+
+
+def test_info_nce_averages_over_positives_and_both_directions():
+    left, right, same = _unit_rows(2), _unit_rows(3), torch.eye(5, dtype=torch.bool)
+    same[1, 2] = True  # not symmetric, so the two directions differ
+    wanted = 0.0
+    for rows, columns, positive in ((left, right, same), (right, left, same.T)):
+        for i in range(5):
+            logits = [6.0 * float(rows[i] @ columns[j]) for j in range(5)]
+            total = math.log(sum(math.exp(logit) for logit in logits))
+            own = [logits[j] - total for j in range(5) if positive[i, j]]
+            wanted -= sum(own) / len(own) / 10
+    assert float(info_nce(left, right, scale=6.0, same=same)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("loss", [info_nce, sigmoid_loss])
+def test_hard_negatives_weigh_more_and_their_mean_weight_is_one(loss):
+    left, right = _unit_rows(4), _unit_rows(5)
+    flat = torch.zeros_like(left)
+    flat[:, 0] = 1.0  # all negatives are equally hard: the weights change nothing
+    assert float(loss(flat, flat, hard=0.7)) == pytest.approx(float(loss(flat, flat)))
+    assert float(loss(left, right, hard=0.7)) > float(loss(left, right))
