@@ -117,7 +117,7 @@ def test_regions_category_and_marks_on_the_command_line(added, run):
     plain = json.loads(run("search", "shop.snap", "a.png", "--json")[1])
     gain = {hit["id"]: hit["parts"]["image"] for hit in found["hits"]}
     assert max(gain, key=lambda one: gain[one] - {h["id"]: h["parts"]["image"] for h in plain["hits"]}[one]) == "mug-1"
-    assert "'subject', 'whole', 'all'" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
+    assert "'auto', 'whole', 'subject', 'all'" in run("search", "shop.snap", "a.png", "--regions", "some")[2]
 
 
 @pytest.mark.parametrize(

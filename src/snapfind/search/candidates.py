@@ -54,12 +54,14 @@ class Rankings:
         points: Signal -> points, best first, one point for each product.
         weights: Signal -> weight in the fusion.
         words: Text of the query.
+        texts: Its positive texts with their weights.
         background: Similarity of the text to the nearest class name (text_evidence.py), or None without a text.
     """
 
     points: dict[str, list[IndexMatch]] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     words: str = ""
+    texts: tuple[tuple[str, float], ...] = ()
     background: float | None = None
 
     def candidates(self) -> dict[str, Candidate]:
@@ -109,7 +111,8 @@ def retrieve(
             inside = replace(request, limit=depth, filter=request.filter & only if request.filter else only)
             points[name] = _join(points[name], context.index.search(inside))
     weights = {name: query.weights[signals[name].query] * signals[name].weight for name in requests}
-    return Rankings(points, weights, query.words, _background(query, context) if TEXT.name in points else None)
+    background = _background(query, context) if TEXT.name in points else None
+    return Rankings(points, weights, query.words, query.texts, background)
 
 
 def _background(query: EncodedQuery, context: SearchContext) -> float:

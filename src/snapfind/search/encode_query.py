@@ -30,6 +30,7 @@ class EncodedQuery:
     Attributes:
         vectors: Signal -> unit vector, shape (dim,). A signal that does not apply is missing.
         words: Text for BM25.
+        texts: Positive texts with their weights.
         weights: Modality of the query -> weight, 0 or more.
         more: Vectors of positive feedback, in the image space.
         less: Vectors of negative feedback, in the image space.
@@ -37,6 +38,7 @@ class EncodedQuery:
 
     vectors: dict[str, Vectors] = field(default_factory=dict)
     words: str = ""
+    texts: tuple[tuple[str, float], ...] = ()
     weights: dict[Modality, float] = field(default_factory=dict)
     more: tuple[Vectors, ...] = ()
     less: tuple[Vectors, ...] = ()
@@ -80,8 +82,8 @@ def encode_query(query: Query, image: EncodedImage, context: SearchContext) -> E
     more, less = _feedback_vectors(query.marked, context)
     if more and IMAGE.name not in vectors:  # positive feedback is the photo of a query that has only text
         vectors[IMAGE.name], weights["image"], more = more[0], 1.0, more[1:]
-    words = " ".join(text for text, term in zip(texts, text_terms) if term.weight > 0)
-    return EncodedQuery(vectors, words, weights, more, less)
+    positive = tuple((text, term.weight) for text, term in zip(texts, text_terms) if term.weight > 0)
+    return EncodedQuery(vectors, " ".join(text for text, _ in positive), positive, weights, more, less)
 
 
 def _feedback_vectors(

@@ -86,7 +86,8 @@ def _titled(rankings: Rankings, context: SearchContext) -> tuple[dict[str, float
     fused = dict(fuse(ids, weights))
     products = list(fused)
     texts = [_document(payloads[product].payload, context) for product in products]
-    covered = coverage(rankings.words, texts)
+    total = sum(weight for _, weight in rankings.texts)
+    covered = sum((weight / total * coverage(text, texts) for text, weight in rankings.texts), np.zeros(len(texts)))
     similar = {str(point.payload["_product"]): point.score for point in points.get(TEXT.name, ())}
     features = text_features([similar.get(product) for product in products], rankings.background or 0.0, covered)
     scores = context.calibration.text_scores(features)
